@@ -1,0 +1,47 @@
+# The whole developer interface. `make` alone prints it.
+PYTHON ?= python3.11
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint up down status clean lock
+
+help: ## what there is
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+$(STAMP): conf/requirements.lock pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "streaming-etl needs Python 3.11 (looked for $(PYTHON)); install it, or say make PYTHON=/path/to/python3.11"; exit 2; }
+	@echo "installing the locked Python packages into $(VENV) (the first time takes some minutes)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r conf/requirements.lock
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+setup: $(STAMP) ## install everything into the checkout: .venv and .cache
+	@$(BIN)/streaming-etl setup
+
+demo: setup ## run the main job on real servers and print its report (KEEP=1 leaves them up)
+	@$(BIN)/streaming-etl demo $(if $(KEEP),--keep) $(if $(EVENTS),--events $(EVENTS))
+
+test: lint setup ## every test, on real servers
+	@$(BIN)/pytest
+
+lint: $(STAMP) ## ruff and mypy --strict
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+
+up: setup ## start the local servers
+	@$(BIN)/streaming-etl up
+
+down: $(STAMP) ## stop what `up` started
+	@$(BIN)/streaming-etl down
+
+status: $(STAMP) ## what is running
+	@$(BIN)/streaming-etl status
+
+lock: $(STAMP) ## pin the Python packages anew, with hashes
+	@$(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --extra dev --strip-extras --no-emit-index-url --no-emit-find-links --no-annotate --no-header -o conf/requirements.lock pyproject.toml
+
+clean: ## remove what was installed and made
+	@if [ -x $(BIN)/streaming-etl ]; then $(BIN)/streaming-etl down; fi
+	rm -rf $(VENV) .cache build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

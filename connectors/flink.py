@@ -1,0 +1,132 @@
+"""Flink itself: the environment, stable names, the plan. The only file that touches its internals.
+
+The Table API gives operators names such as `Calc[7]` and no uid of their own, so a changed query
+would lose its state. We set both from our step names, on the transformations, before the start.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pyflink.common import Configuration
+from pyflink.datastream import StreamExecutionEnvironment
+from pyflink.table import EnvironmentSettings, StatementSet, StreamTableEnvironment
+
+from pipeline.config import Job
+
+
+def environment(job: Job, *, python: str = "") -> tuple[StreamExecutionEnvironment, Any]:
+    """The stream and table environments, set as the configuration says; UTC throughout."""
+    configuration = Configuration()
+    for key, value in settings(job, python=python).items():
+        configuration.set_string(key, value)
+    stream = StreamExecutionEnvironment.get_execution_environment(configuration)
+    tables = StreamTableEnvironment.create(
+        stream,
+        environment_settings=EnvironmentSettings.new_instance()
+        .in_streaming_mode()
+        .with_configuration(configuration)
+        .build(),
+    )
+    return stream, tables
+
+
+def settings(job: Job, *, python: str = "") -> dict[str, str]:
+    """Flink's own keys for our configuration; what is None stays the cluster's business."""
+    batches = {
+        "python.fn-execution.arrow.batch.size": str(job.batch_records),
+        "python.fn-execution.bundle.size": str(job.bundle_records),
+        "python.fn-execution.bundle.time": str(job.bundle_milliseconds),
+    }
+    optional = {
+        "parallelism.default": job.parallelism,
+        "execution.checkpointing.interval": _millis(job.checkpoint_seconds),
+        "execution.checkpointing.timeout": _millis(job.checkpoint_timeout_seconds),
+        "execution.checkpointing.dir": job.checkpoint_dir or None,
+        "python.executable": python or None,
+        "python.client.executable": python or None,
+    }
+    return {
+        "pipeline.name": job.name,
+        "pipeline.max-parallelism": str(job.max_parallelism),
+        "pipeline.object-reuse": "true",
+        "table.local-time-zone": "UTC",
+        "execution.checkpointing.externalized-checkpoint-retention": "RETAIN_ON_CANCELLATION",
+        **batches,
+        **{key: str(value) for key, value in optional.items() if value is not None},
+    }
+
+
+def name_steps(
+    stream: StreamExecutionEnvironment, statements: StatementSet, sinks: Sequence[str]
+) -> list[str]:
+    """Compile the statements into the stream and give each operator its step's name and uid.
+
+    `sinks` are the sinks' names in the order of their statements. Returns all names, each one once.
+    Two runs of one configuration give the same names, which makes a savepoint restorable.
+    """
+    statements.attach_as_datastream()
+    roots = list(stream._j_stream_execution_environment.getTransformations())
+    named: dict[int, str] = {}
+    for root, sink in zip(roots, sinks, strict=True):
+        _name_upstream(root, sink, named)
+    return list(named.values())
+
+
+def _name_upstream(transformation: Any, sink: str, named: dict[int, str]) -> None:
+    if transformation.getId() in named:
+        return
+    inputs = list(transformation.getInputs())
+    for each in inputs:
+        _name_upstream(each, sink, named)
+    upstream = named[inputs[0].getId()] if inputs else ""
+    name = _unique(
+        step_name(
+            str(transformation.getName()),
+            str(transformation.getDescription()),
+            sink=sink,
+            upstream=upstream,
+        ),
+        named,
+    )
+    named[transformation.getId()] = name
+    transformation.setName(name)
+    if str(transformation.getClass().getSimpleName()) not in _VIRTUAL:
+        transformation.setUid(name)
+
+
+def step_name(name: str, description: str, *, sink: str, upstream: str) -> str:
+    """The name of the operator that Flink calls `name`, found on the way up from `sink`.
+
+    >>> step_name("PythonCalc[3]", "PythonCalc(decode_step(raw) AS d)", sink="", upstream="records")
+    'decode'
+    >>> step_name("Calc[4]", "Calc(…)", sink="lake_trip", upstream="decode")
+    'lake_trip-columns'
+    """
+    kind = re.sub(r"\[\d+\]", "", name)
+    if kind == "PythonCalc":
+        return "index" if "index_step(" in description else "decode"
+    if kind in {sink, "StreamingFileWriter"}:
+        return sink
+    if not upstream:
+        return kind
+    if kind == "Calc":
+        return f"{sink}-columns"
+    return f"{sink}-{kind.lower()}"
+
+
+def _unique(name: str, named: Mapping[int, str]) -> str:
+    taken = set(named.values())
+    numbered = (name if number == 1 else f"{name}-{number}" for number in itertools.count(1))
+    return next(each for each in numbered if each not in taken)
+
+
+# Edges of the graph, not operators: they take no uid.
+_VIRTUAL = frozenset({"PartitionTransformation", "UnionTransformation"})
+
+
+def _millis(seconds: float | None) -> str | None:
+    return None if seconds is None else f"{round(seconds * 1000)} ms"

@@ -1,0 +1,138 @@
+"""`streaming-etl`: the command line.
+
+Exit codes: 0 done; 1 it ran and found something wrong (a reject in `validate`, a record missing in
+`demo`, a job that failed); 2 the user has something to mend, told in one message.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+import yaml
+from rich.console import Console
+
+from pipeline import load_config, reference, validate
+from pipeline.config import Config
+from pipeline.errors import UserError
+from pipeline.event_types import load
+from pipeline.local import commands
+
+ROOT = Path(__file__).parent.parent
+
+app = typer.Typer(
+    help=(
+        "Streaming ETL in PyFlink. Exit codes: 0 done, 1 something was found wrong, 2 something"
+        " must be mended by the user."
+    ),
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+config_app = typer.Typer(help="Look at the configuration.", no_args_is_help=True)
+app.add_typer(config_app, name="config")
+commands.add_to(app)
+
+ConfigOption = Annotated[Path, typer.Option("--config", "-c", help="The YAML file.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+LOCAL = ROOT / "conf" / "local.yaml"
+
+
+def main() -> None:
+    """The console script: turns a `UserError` into its message and exit code 2."""
+    try:
+        app()
+    except UserError as error:
+        print(f"streaming-etl: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+@app.command(epilog="Example: streaming-etl run --config conf/local.yaml")
+def run(
+    config: ConfigOption = LOCAL,
+    savepoint: Annotated[str, typer.Option(help="Start from this savepoint.")] = "",
+    run_dir: Annotated[Path, typer.Option(help="Of the local servers.")] = ROOT / "build" / "run",
+) -> None:
+    """Check the configuration and submit the job to the local cluster; prints the job's id."""
+    from pipeline.local.stack import Stack
+    from pipeline.submit import submit
+
+    job = submit(config, Stack.load(run_dir).environment(), savepoint=savepoint)
+    print(f"submitted as {job.job_id}; look at {job.url}")
+
+
+@app.command("validate", epilog="""Example: streaming-etl validate '{"type":"trip","trip_id":1}'""")
+def validate_command(
+    events: Annotated[list[str], typer.Argument(metavar="EVENT...", help="JSON, a file, or -")],
+    config: ConfigOption = LOCAL,
+    as_json: JsonOption = False,
+) -> None:
+    """Say, without a cluster, what would become of sample events. Exit 1 if one is rejected."""
+    settings = _configuration(config)
+    types = load(_schemas(settings))
+    verdicts = [
+        validate.verdict(raw, config=settings, types=types, now_millis=time.time_ns() // 1_000_000)
+        for raw in validate.samples(events, sys.stdin)
+    ]
+    for each in verdicts:
+        print(json.dumps(each) if as_json else yaml.safe_dump(each, sort_keys=False))
+    raise typer.Exit(any(each["verdict"] == "reject" for each in verdicts))
+
+
+@app.command(epilog="Example: streaming-etl plan --config conf/local.yaml")
+def plan(config: ConfigOption = LOCAL) -> None:
+    """Print the flow and Flink's plan of it, without a cluster."""
+    os.environ.setdefault("FLINK_HOME", str(ROOT / ".cache" / "flink"))
+    from pipeline.plan import explain
+
+    settings = _configuration(config)
+    print(explain(settings, load(_schemas(settings))))
+
+
+@app.command(epilog="Example: streaming-etl demo --events 300000 --keep")
+def demo(
+    events: Annotated[int, typer.Option(help="How many events to make.", min=1000)] = 220_000,
+    seed: Annotated[int, typer.Option(help="Of the generator.")] = 2018,
+    keep: Annotated[bool, typer.Option("--keep", help="Leave the servers up.")] = False,
+) -> None:
+    """Run the main job on real servers, read every sink back, print and write the report.
+
+    Exit 1 if anything is missing, doubled or misplaced.
+    """
+    from pipeline.demo.run import demo as run_demo
+
+    raise typer.Exit(run_demo(ROOT, events=events, seed=seed, keep=keep, console=Console()))
+
+
+@config_app.command(epilog="Example: streaming-etl config show --config conf/local.yaml")
+def show(config: ConfigOption = LOCAL, as_json: JsonOption = False) -> None:
+    """Print the whole configuration as the job sees it; secrets are masked."""
+    plain = load_config.masked(_configuration(config))
+    print(json.dumps(plain) if as_json else yaml.safe_dump(plain, sort_keys=False))
+
+
+@config_app.command(epilog="Example: streaming-etl config check --config conf/local.yaml")
+def check(config: ConfigOption = LOCAL) -> None:
+    """Exit 0 when the configuration is whole, 2 with what to mend when it is not."""
+    load(_schemas(_configuration(config)))
+    print(f"{config}: fine")
+
+
+@config_app.command("reference", epilog="Example: streaming-etl config reference")
+def config_reference() -> None:
+    """Print every key with its default and meaning: the text of conf/reference.yaml."""
+    print(reference.config_reference(), end="")
+
+
+def _configuration(path: Path) -> Config:
+    return load_config.load(path)
+
+
+def _schemas(config: Config) -> Path:
+    path = Path(config.decode.schemas)
+    return path if path.is_absolute() or path.is_dir() else ROOT / path
+

@@ -1,0 +1,79 @@
+"""Checks the dead letters against the ledger."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.demo.check_files import doubled, missing, occurrences
+from pipeline.demo.findings import Checked, at_positions
+from pipeline.demo.ledger import Ledger
+from pipeline.demo.read_dead_letters import DeadLetters
+
+DECODE: Final = "decode"
+INDEX: Final = "index"
+
+
+def check_dead_letters(
+    ledger: Ledger, letters: DeadLetters | None, *, exactly_once: bool
+) -> Checked:
+    """Every defective record must be a dead letter, with its reason and its exact bytes.
+
+    A valid event may only be one because the index refused it.  A second copy of a dead letter is
+    an error only where exactly-once was asked for.
+    """
+    if letters is None:
+        return Checked(dict.fromkeys(("dead_letters", "dead_letters_index")))
+    lines = ledger.lines(letters.positions)
+    known = lines >= 0
+    of_index = _are(letters.steps, INDEX)
+    defective = ~ledger.valid & ~ledger.control
+    rightful = known & np.where(of_index, ledger.valid[lines], defective[lines])
+    times = occurrences(ledger, lines[rightful & ~of_index])
+    found = letters.positions
+    findings = [
+        missing(ledger, "dead_letters_missing", defective & (times == 0)),
+        doubled(
+            ledger,
+            "dead_letters_duplicates",
+            occurrences(ledger, lines[rightful]),
+            is_error=exactly_once,
+        ),
+        at_positions(
+            ledger, "dead_letters_unexpected", "not to be rejected at this step", found[~rightful]
+        ),
+        at_positions(
+            ledger,
+            "dead_letters_wrong",
+            "with another step, reason or other bytes than due",
+            found[rightful & _differ(ledger, letters, lines)],
+        ),
+    ]
+    figures = {"dead_letters": len(found), "dead_letters_index": int((rightful & of_index).sum())}
+    return Checked({**figures}, findings)
+
+
+def index_rejects(ledger: Ledger, letters: DeadLetters | None) -> NDArray[np.bool_]:
+    """Which lines are dead letters of the index step: those events needn't be in the index."""
+    accounted = np.zeros(len(ledger), dtype=np.bool_)
+    if letters is not None:
+        lines = ledger.lines(letters.positions)
+        accounted[lines[(lines >= 0) & _are(letters.steps, INDEX)]] = True
+    return accounted
+
+
+def _differ(ledger: Ledger, letters: DeadLetters, lines: NDArray[np.int64]) -> NDArray[np.bool_]:
+    altered = ledger.numbers("digest")[lines] != letters.digests
+    reasons = sorted(set(letters.reasons) | set(ledger.counts("expect")))
+    code = {reason: number for number, reason in enumerate(reasons)}
+    given = np.array([code[reason] for reason in letters.reasons], dtype=np.int64)
+    misjudged = given != ledger.codes("expect", reasons)[lines]
+    decided = ~_are(letters.steps, INDEX)
+    differ: NDArray[np.bool_] = altered | (decided & (misjudged | ~_are(letters.steps, DECODE)))
+    return differ
+
+
+def _are(texts: list[str], text: str) -> NDArray[np.bool_]:
+    return np.array([one == text for one in texts], dtype=np.bool_)

@@ -1,0 +1,59 @@
+"""Progress for people: bars on a terminal, a plain line now and then elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+_LINE_EVERY_SECONDS = 10.0
+
+
+class Steps:
+    """The steps of one run, shown one after the other."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def say(self, text: str) -> None:
+        """One line."""
+        self._console.print(text, highlight=False)
+
+    @contextmanager
+    def step(
+        self, what: str, *, unit: str = "", total: int | None = None
+    ) -> Iterator[Callable[[int], None]]:
+        """A step that takes time; call what it gives with how many are done."""
+        shown = self._bar if self._console.is_terminal else self._lines
+        started = time.monotonic()
+        with shown(what, unit, total) as update:
+            yield update
+        self.say(f"{what}: done in {time.monotonic() - started:.1f} s")
+
+    @contextmanager
+    def _bar(self, what: str, unit: str, total: int | None) -> Iterator[Callable[[int], None]]:
+        columns = (
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.completed:,.0f} {task.fields[unit]}" if unit else ""),
+            TimeElapsedColumn(),
+        )
+        with Progress(*columns, console=self._console, transient=True) as progress:
+            task = progress.add_task(what, total=total, unit=unit)
+            yield lambda done: progress.update(task, completed=done)
+
+    @contextmanager
+    def _lines(self, what: str, unit: str, total: int | None) -> Iterator[Callable[[int], None]]:
+        spoken = time.monotonic()
+
+        def update(done: int) -> None:
+            nonlocal spoken
+            if time.monotonic() - spoken >= _LINE_EVERY_SECONDS:
+                spoken = time.monotonic()
+                self.say(f"{what}: {done:,} {f'of {total:,} ' if total else ''}{unit}")
+
+        yield update

@@ -1,0 +1,69 @@
+"""Shows and keeps the demo's report: a table on a terminal, plain lines elsewhere, JSON always."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from rich.console import Console
+from rich.table import Table
+
+_MUST_BE_NONE: Final = frozenset(
+    (
+        *("archive_missing", "archive_duplicates", "archive_unexpected", "archive_damaged"),
+        *("archive_wrong_partition", "lake_missing", "lake_duplicates", "lake_unexpected"),
+        *("wrong_partition", "wrong_content", "dead_letters_missing", "dead_letters_unexpected"),
+        *("dead_letters_wrong", "index_missing", "index_unexpected", "index_stale_wrong"),
+    )
+)
+"""Figures that are wrong unless they are 0."""
+
+
+def render(report: Mapping[str, Any]) -> None:
+    """Prints the report: a table on a terminal, else one `name: value` a line."""
+    if sys.stdout.isatty():
+        Console().print(_table(report))
+        return
+    for name, value in lines(report):
+        print(f"{name}: {value}")
+
+
+def write(report: Mapping[str, Any], path: Path) -> None:
+    """Writes the report as JSON with the same names, in the same order."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+
+
+def lines(report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Every figure's name and how to show it; those within another are named with a dot."""
+    for name, value in report.items():
+        if isinstance(value, Mapping):
+            yield from lines({f"{name}.{inner}": number for inner, number in value.items()})
+        else:
+            yield name, _shown(value)
+
+
+def _table(report: Mapping[str, Any]) -> Table:
+    table = Table(title="What was produced, and what every sink holds of it", show_edge=False)
+    table.add_column("figure")
+    table.add_column("value", justify="right")
+    for name, value in lines(report):
+        table.add_row(name, value, style=_style(name, value))
+    return table
+
+
+def _style(name: str, value: str) -> str | None:
+    if name not in _MUST_BE_NONE or value == _shown(None):
+        return None
+    return "green" if value == "0" else "bold red"
+
+
+def _shown(value: object) -> str:
+    if value is None:
+        return "not looked at"
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return json.dumps(value) if isinstance(value, list | tuple) else str(value)
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.1f}"

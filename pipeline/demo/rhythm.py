@@ -1,0 +1,63 @@
+"""When and where trips happen: the beat of the day and the week, and how popular each zone is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+FIRST: Final = datetime(2017, 12, 1, tzinfo=UTC)
+"""No pickup is earlier."""
+END: Final = datetime(2018, 3, 1, tzinfo=UTC)
+"""Every dropoff is earlier."""
+FIRST_MS: Final = int(FIRST.timestamp() * 1000)
+END_MS: Final = int(END.timestamp() * 1000)
+ZONES: Final = 265
+"""TLC taxi zones are numbered 1 to 265."""
+
+_HOUR_MS: Final = 3_600_000
+_SHORTEST_MS: Final = 60_000
+# Share of a day's trips by hour of dropoff: the night low, the morning rush, the evening high.
+_OF_DAY: Final = (
+    (30, 22, 16, 11, 9, 9, 20, 36, 46, 46, 44, 46)  # 0 to 11 hours
+    + (48, 48, 50, 48, 43, 50, 60, 62, 57, 55, 52, 42)
+)
+_OF_WEEK: Final = (88, 95, 98, 102, 108, 110, 92)  # from Monday
+_ZONE_EXPONENT: Final = 0.9
+
+
+def hours() -> NDArray[np.float64]:
+    """The share of all trips that each hour from FIRST to END has."""
+    count = (END_MS - FIRST_MS) // _HOUR_MS
+    times = [FIRST + timedelta(hours=hour) for hour in range(count)]
+    weights = np.array([_OF_DAY[t.hour] * _OF_WEEK[t.weekday()] for t in times], dtype=float)
+    shares: NDArray[np.float64] = weights / weights.sum()
+    return shares
+
+
+def dropoffs(rng: np.random.Generator, events: int, block: int) -> Iterator[NDArray[np.int64]]:
+    """Dropoff times in epoch milliseconds (whole seconds), ascending, about `block` at a time."""
+    per_hour = rng.multinomial(events, hours())
+    before = np.cumsum(per_hour) - per_hour
+    for number in range(before[-1] // block + 1):
+        chosen = np.flatnonzero(before // block == number)
+        if len(chosen) and per_hour[chosen].sum():
+            yield _within(rng, chosen, per_hour[chosen])
+
+
+def zone_shares(rng: np.random.Generator) -> NDArray[np.float64]:
+    """The share of trips of zones 1 to 265: Zipf-like, with the ranks dealt at random."""
+    shares = 1.0 / np.arange(1, ZONES + 1) ** _ZONE_EXPONENT
+    dealt: NDArray[np.float64] = rng.permutation(shares / shares.sum())
+    return dealt
+
+
+def _within(
+    rng: np.random.Generator, chosen: NDArray[np.intp], counts: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    starts = FIRST_MS + np.repeat(chosen, counts).astype(np.int64) * _HOUR_MS
+    seconds = rng.integers(1, 3600, size=len(starts), dtype=np.int64)
+    return np.sort(np.maximum(starts + seconds * 1000, FIRST_MS + _SHORTEST_MS))

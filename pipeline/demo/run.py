@@ -1,0 +1,166 @@
+"""`make demo`: the main job on real servers, then every sink read back, then the report.
+
+The data set is sent in two parts: most of it before the job starts, which shows how fast a backlog
+is worked off, and the rest at a steady pace while the job runs, which shows the lag.
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from rich.console import Console
+
+from connectors.flink_rest import wait_for
+from pipeline.demo import read_back
+from pipeline.demo.generate import Recipe, generate
+from pipeline.demo.ledger import Ledger
+from pipeline.demo.produce import create_topics, produce
+from pipeline.demo.progress import Steps
+from pipeline.demo.report import render, write
+from pipeline.demo.watch import SourceProgress, lag_of
+from pipeline.local.s3 import create_bucket
+from pipeline.local.setup import setup
+from pipeline.local.stack import Stack
+from pipeline.submit import Submitted, submit
+
+TOPIC: Final = "trips"
+DEAD_LETTERS: Final = "trips.dead-letters"
+BUCKET: Final = "streaming-etl"
+_PARTITIONS: Final = 4
+_LIVE_SECONDS: Final = 15
+_LIVE_RATE: Final = 2_000.0
+_PATIENCE_SECONDS: Final = 300.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Demo:
+    """One run; `stack` is up."""
+
+    root: Path
+    stack: Stack
+    steps: Steps
+    recipe: Recipe
+
+    def run(self) -> dict[str, Any]:
+        """The report, its findings under `problems`."""
+        started = time.monotonic()
+        servers = self.stack.environment()["KAFKA_BOOTSTRAP_SERVERS"]
+        create_topics(servers, source=TOPIC, dead_letters=DEAD_LETTERS, partitions=_PARTITIONS)
+        create_bucket(BUCKET, endpoint=self.stack.environment()["S3_ENDPOINT"])
+        made = generate(self.recipe)
+        live = int(min(self.recipe.events / 4, _LIVE_SECONDS * _LIVE_RATE))
+        backlog = self._produce("producing", itertools.islice(made, self.recipe.events - live))
+        job = self._submit()
+        speed = self._work_off(job, len(backlog))
+        before = job.cluster.step_metrics()
+        ledger = Ledger.of([backlog, self._produce("producing live", made, rate=_LIVE_RATE)])
+        ledger.save(self.root / "build" / "demo-ledger.parquet")
+        lag = self._drain(job, before, len(ledger))
+        checkpoints = job.cluster.checkpoints(job.job_id)
+        self._stop(job)
+        verdict = read_back.verdict(ledger, job.config, self.stack.environment(), self.steps)
+        return {
+            **verdict.as_dict(),
+            "events_per_second": speed,
+            "lag_ms": lag,
+            "checkpoints": checkpoints.completed,
+            "checkpoints_failed": checkpoints.failed,
+            "seconds": round(time.monotonic() - started, 1),
+            "problems": verdict.problems(),
+        }
+
+    def _produce(self, what: str, made: Iterator[Any], rate: float | None = None) -> Ledger:
+        servers = self.stack.environment()["KAFKA_BOOTSTRAP_SERVERS"]
+        with self.steps.step(what, unit="records") as progress:
+            return produce(made, servers=servers, topic=TOPIC, rate=rate, progress=progress)
+
+    def _submit(self) -> Submitted:
+        with self.steps.step("submitting the job"):
+            job = submit(self.root / "conf" / "local.yaml", self.stack.environment())
+            cluster = job.cluster
+            wait_for(lambda: cluster.running(job.job_id), _PATIENCE_SECONDS, "the job did not run")
+        return job
+
+    def _work_off(self, job: Submitted, records: int) -> int:
+        """Wait until the backlog is decoded; records a second since all tasks ran."""
+        started = time.monotonic()
+        self._wait_decoded(job, records, "working off the backlog")
+        return round(records / (time.monotonic() - started))
+
+    def _wait_decoded(self, job: Submitted, records: int, what: str) -> dict[str, float]:
+        with self.steps.step(what, unit="records", total=records) as progress:
+
+            def decoded() -> dict[str, float] | None:
+                job.cluster.running(job.job_id)
+                found = job.cluster.step_metrics()
+                progress(int(found.get("decode.in", 0)))
+                return found if found.get("decode.in", 0) >= records else None
+
+            found: dict[str, float] = wait_for(decoded, _PATIENCE_SECONDS, f"{what}: not done")
+        return found
+
+    def _drain(self, job: Submitted, before: dict[str, float], records: int) -> dict[str, int]:
+        """Wait until checkpoints cover everything and two more completed; the lag meanwhile."""
+        after = self._wait_decoded(job, records, "following live")
+        source = SourceProgress(
+            self.stack.environment()["KAFKA_BOOTSTRAP_SERVERS"],
+            topic=TOPIC,
+            group_id=job.config.source.kafka_group_id,
+        )
+        with self.steps.step("waiting for checkpoints to cover everything"):
+            wait_for(source.drained, _PATIENCE_SECONDS, "the source was not drained")
+            wait_checkpoints(job, 2)
+        return lag_of(before, after, "index" if job.config.index else "decode")
+
+    def _stop(self, job: Submitted) -> None:
+        with self.steps.step("stopping with a savepoint"):
+            job.cluster.stop_with_savepoint(
+                job.job_id, f"s3a://{BUCKET}/savepoints", timeout_seconds=_PATIENCE_SECONDS
+            )
+
+
+def wait_checkpoints(job: Submitted, more: int) -> None:
+    """Wait until so many more checkpoints have completed."""
+    wanted = job.cluster.checkpoints(job.job_id).completed + more
+    wait_for(
+        lambda: job.cluster.checkpoints(job.job_id).completed >= wanted,
+        _PATIENCE_SECONDS,
+        f"{more} more checkpoints did not complete",
+    )
+
+
+def demo(root: Path, *, events: int, seed: int, keep: bool, console: Console) -> int:
+    """Run it all; 0 when nothing is missing, doubled or misplaced, else 1."""
+    steps = Steps(console)
+    setup(root, say=steps.say)
+    stack = Stack(root, run_dir=root / "build" / "demo", free_ports=True)
+    with _running(stack, steps, keep=keep):
+        recipe = Recipe(events=events, seed=seed)
+        report = Demo(root=root, stack=stack, steps=steps, recipe=recipe).run()
+        path = root / "build" / "demo-report.json"
+        write(report, path)
+        render(report)
+        steps.say(f"the report is in {path.relative_to(root)}")
+    return 1 if report["problems"] else 0
+
+
+@contextmanager
+def _running(stack: Stack, steps: Steps, *, keep: bool) -> Iterator[None]:
+    stack.down(steps.say, wipe=True)
+    try:
+        stack.up(steps.say)
+        yield
+    finally:
+        if keep:
+            for name, value in stack.environment().items():
+                if value.startswith("http"):
+                    steps.say(f"{name} {value}")
+            steps.say(f"left up; stop with: streaming-etl down --run-dir {stack.run_dir}")
+        else:
+            stack.down(steps.say)

@@ -1,0 +1,157 @@
+"""Lists and reads what lies under an S3 prefix or in a local folder, without the job's code."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any, Final, Protocol
+from urllib.parse import urlsplit
+
+import boto3
+import pyarrow as pa
+import pyarrow.parquet as pq
+from botocore.config import Config
+from pyarrow import fs
+
+from pipeline.errors import UserError
+
+_READERS: Final = 8
+_FILES_AT_A_TIME: Final = 256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class S3Access:
+    """How to reach an S3 service; what is None comes from the AWS environment."""
+
+    endpoint: str | None = None
+    access_key: str | None = None
+    secret_key: str | None = None
+    region: str | None = None
+
+    def __repr__(self) -> str:
+        return f"S3Access(endpoint={self.endpoint!r}, region={self.region!r})"
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """One object: its path below the store's root, and its size in bytes."""
+
+    path: str
+    size: int
+
+
+class Store(Protocol):
+    """A place that holds objects."""
+
+    def listing(self) -> list[Stored]:
+        """All objects, except those that a reader must ignore, in the order of their paths."""
+
+    def read(self, path: str) -> bytes:
+        """All bytes of one object."""
+
+
+def open_store(uri: str, access: S3Access | None = None) -> Store:
+    """The store at `s3a://bucket/prefix`, `s3://bucket/prefix`, `file:///folder` or a bare path."""
+    parts = urlsplit(uri)
+    if parts.scheme in ("s3", "s3a") and parts.netloc:
+        return _S3(parts.netloc, parts.path.strip("/"), access or S3Access())
+    if parts.scheme in ("", "file") and parts.path:
+        return _Folder(Path(parts.path))
+    raise UserError(f"cannot read {uri!r}: use s3a://bucket/prefix or file:///folder")
+
+
+def tables(
+    store: Store, objects: Iterable[Stored], columns: list[str] | None = None
+) -> Iterator[list[tuple[Stored, pa.Table]]]:
+    """The Parquet objects as tables, some hundred at a time; None means all columns."""
+
+    def read(stored: Stored) -> tuple[Stored, pa.Table]:
+        return stored, _parquet(store.read(stored.path), columns, stored.path)
+
+    remaining = iter(objects)
+    with ThreadPoolExecutor(_READERS) as pool:
+        while batch := list(islice(remaining, _FILES_AT_A_TIME)):
+            yield list(pool.map(read, batch))
+
+
+def _parquet(content: bytes, columns: list[str] | None, path: str) -> pa.Table:
+    try:
+        return pq.ParquetFile(pa.BufferReader(content)).read(columns, use_threads=False)
+    except pa.ArrowInvalid as error:
+        raise UserError(f"{path} isn't a readable Parquet file: {error}") from error
+
+
+def _is_data(path: str) -> bool:
+    return not any(part.startswith(("_", ".")) for part in path.split("/"))
+
+
+class _Folder:
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def listing(self) -> list[Stored]:
+        files = (path for path in self._root.rglob("*") if path.is_file())
+        found = (Stored(str(path.relative_to(self._root)), path.stat().st_size) for path in files)
+        return sorted((stored for stored in found if _is_data(stored.path)), key=_by_path)
+
+    def read(self, path: str) -> bytes:
+        return (self._root / path).read_bytes()
+
+
+class _S3:
+    """Lists with boto3 (a flat listing) and reads with pyarrow, whose threads don't wait for us."""
+
+    def __init__(self, bucket: str, prefix: str, access: S3Access) -> None:
+        self._bucket = bucket
+        self._prefix = prefix + "/" if prefix else ""
+        self._client: Any = _client(access)
+        self._files = _files(access)
+
+    def listing(self) -> list[Stored]:
+        pages = self._client.get_paginator("list_objects_v2").paginate(
+            Bucket=self._bucket, Prefix=self._prefix
+        )
+        entries = (entry for page in pages for entry in page.get("Contents", ()))
+        start = len(self._prefix)
+        found = (Stored(entry["Key"][start:], entry["Size"]) for entry in entries)
+        data = (one for one in found if _is_data(one.path) and not one.path.endswith("/"))
+        return sorted(data, key=_by_path)
+
+    def read(self, path: str) -> bytes:
+        with self._files.open_input_stream(f"{self._bucket}/{self._prefix}{path}") as stream:
+            content: bytes = stream.read()
+        return content
+
+
+def _client(access: S3Access) -> Any:
+    return boto3.client(
+        "s3",
+        endpoint_url=access.endpoint,
+        aws_access_key_id=access.access_key,
+        aws_secret_access_key=access.secret_key,
+        region_name=_region(access),
+        config=Config(s3={"addressing_style": "path"}),
+    )
+
+
+def _files(access: S3Access) -> Any:
+    endpoint = urlsplit(access.endpoint) if access.endpoint else None
+    return fs.S3FileSystem(
+        access_key=access.access_key,
+        secret_key=access.secret_key,
+        region=_region(access),
+        scheme=endpoint.scheme if endpoint else "https",
+        endpoint_override=endpoint.netloc if endpoint else None,
+    )
+
+
+def _region(access: S3Access) -> str | None:
+    # A server of our own has no region, but a signature needs one.
+    return access.region or ("us-east-1" if access.endpoint else None)
+
+
+def _by_path(stored: Stored) -> str:
+    return stored.path

@@ -1,0 +1,71 @@
+"""Proves that what was produced is in every sink: nothing lost, doubled, damaged or misplaced.
+
+The expectation is the ledger; the sinks are read by `read_*` without any code of the job.
+"""
+
+from __future__ import annotations
+
+from pipeline.demo.check_files import check_archive, check_lake
+from pipeline.demo.check_index import check_index
+from pipeline.demo.check_rejects import check_dead_letters, index_rejects
+from pipeline.demo.findings import Checked, Figure, Finding, Verdict
+from pipeline.demo.ledger import Ledger
+from pipeline.demo.made import CONTROL, EVENT
+from pipeline.demo.read_archive import ArchiveRecords
+from pipeline.demo.read_dead_letters import DeadLetters
+from pipeline.demo.read_index import IndexedDocuments
+from pipeline.demo.read_lake import LakeRows
+from pipeline.errors import UserError
+
+
+def verify(
+    ledger: Ledger,
+    *,
+    event_types: list[str],
+    archive: ArchiveRecords | None = None,
+    lake: LakeRows | None = None,
+    dead_letters: DeadLetters | None = None,
+    index: list[IndexedDocuments] | None = None,
+    exactly_once_dead_letters: bool = False,
+) -> Verdict:
+    """Compares every sink with the ledger; a sink left out is None and isn't checked.
+
+    `event_types` must be the list that the lake was read with.
+    """
+    if not len(ledger):
+        raise UserError("the ledger is empty: nothing was produced, so nothing can be verified")
+    checks = [
+        _produced(ledger),
+        check_archive(ledger, archive),
+        check_lake(ledger, lake, event_types),
+        check_dead_letters(ledger, dead_letters, exactly_once=exactly_once_dead_letters),
+        check_index(ledger, index, index_rejects(ledger, dead_letters)),
+    ]
+    figures: dict[str, Figure] = dict.fromkeys(_FINDINGS)
+    findings: list[Finding] = []
+    for checked in checks:
+        figures.update(checked.figures)
+        figures.update({finding.name: finding.count for finding in checked.findings})
+        findings += checked.findings
+    return Verdict(figures, findings)
+
+
+_FINDINGS = (
+    *("archive_missing", "archive_duplicates", "archive_unexpected", "archive_damaged"),
+    *("archive_wrong_partition", "lake_missing", "lake_duplicates", "lake_unexpected"),
+    *("wrong_partition", "wrong_content", "dead_letters_missing", "dead_letters_duplicates"),
+    *("dead_letters_unexpected", "dead_letters_wrong", "index_missing", "index_unexpected"),
+    "index_stale_wrong",
+)
+
+
+def _produced(ledger: Ledger) -> Checked:
+    expected = ledger.counts("expect")
+    return Checked(
+        {
+            "produced": len(ledger),
+            "valid": expected.pop(EVENT, 0),
+            "control": expected.pop(CONTROL, 0),
+            "rejected": expected,
+        }
+    )

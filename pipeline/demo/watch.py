@@ -1,0 +1,71 @@
+"""What the demo and the tests ask a running job: how far it is, how far behind."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+
+from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec
+
+from pipeline.metrics import LAG_BUCKETS_MS
+
+Offsets = dict[tuple[str, int], int]
+
+
+class SourceProgress:
+    """How much of a topic lies in completed checkpoints.
+
+    Flink commits a partition's offset to the group when the checkpoint that covers it completes,
+    so a committed offset is a promise: what lies before it is read and its effects are recorded.
+    """
+
+    def __init__(self, servers: str, *, topic: str, group_id: str) -> None:
+        self._admin = AdminClient({"bootstrap.servers": servers})
+        self._topic = topic
+        self._group_id = group_id
+
+    def end(self) -> Offsets:
+        """The offset after the last record, of each partition."""
+        partitions = self._admin.list_topics(self._topic, timeout=30).topics[self._topic].partitions
+        asked = {TopicPartition(self._topic, number): OffsetSpec.latest() for number in partitions}
+        found = self._admin.list_offsets(asked, request_timeout=30)
+        return {(tp.topic, tp.partition): future.result().offset for tp, future in found.items()}
+
+    def committed(self) -> Offsets:
+        """The offset that the last completed checkpoint covers, of each partition."""
+        asked = [ConsumerGroupTopicPartitions(self._group_id)]
+        found = self._admin.list_consumer_group_offsets(asked, request_timeout=30)
+        answer = found[self._group_id].result()
+        return {(tp.topic, tp.partition): max(0, tp.offset) for tp in answer.topic_partitions}
+
+    def drained(self) -> bool:
+        """Whether everything in the topic is covered by a completed checkpoint."""
+        committed = self.committed()
+        return all(committed.get(key, 0) >= offset for key, offset in self.end().items())
+
+
+def lag_of(before: Mapping[str, float], after: Mapping[str, float], step: str) -> dict[str, int]:
+    """Percentiles in ms of the lag between two readings of the step's buckets.
+
+    A percentile is interpolated inside its bucket; `max` is the upper bound of the last one used.
+    """
+    bounds = [*LAG_BUCKETS_MS, 2 * LAG_BUCKETS_MS[-1]]
+    names = [*(f"{step}.lag_le_{bound}" for bound in LAG_BUCKETS_MS), f"{step}.lag_le_inf"]
+    counts = [after.get(name, 0) - before.get(name, 0) for name in names]
+    if not sum(counts):
+        return {}
+    used = max(bound for bound, count in zip(bounds, counts, strict=True) if count)
+    mean = (after[f"{step}.lag_ms"] - before.get(f"{step}.lag_ms", 0)) / sum(counts)
+    percentiles = {f"p{p}": _percentile(bounds, counts, p / 100) for p in (50, 99)}
+    return {"mean": round(mean), **percentiles, "max": used}
+
+
+def _percentile(bounds: list[int], counts: list[float], share: float) -> int:
+    wanted = share * sum(counts)
+    below = 0.0
+    for (low, high), count in zip(itertools.pairwise([0, *bounds]), counts, strict=True):
+        if count and below + count >= wanted:
+            return round(low + (high - low) * (wanted - below) / count)
+        below += count
+    return bounds[-1]

@@ -1,0 +1,157 @@
+"""Fetch and build what the local servers run from, once; a second run finds it all and does
+nothing.
+
+Each part carries a stamp, the hash of what it was made from. A part whose stamp and files are in
+place is skipped without running Maven or Go, so that set-up works offline from the second run on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.errors import UserError
+from pipeline.local import flink_home, prerequisites
+from pipeline.local.cache import Cache
+
+Say = Callable[[str], None]
+
+VERSITYGW_MODULE = "github.com/versity/versitygw/cmd/versitygw"
+PROFILES = {"kafka": "kafka-server", "opensearch": "opensearch-server", "s3-plugin": "s3-plugin"}
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One thing in the cache: `inputs` decide whether `output` is still good, `build` makes it."""
+
+    name: str
+    what: str
+    inputs: str
+    output: Path
+    build: Callable[[], None]
+    needs: tuple[prerequisites.Prerequisite, ...] = ()
+
+
+def setup(root: Path, *, say: Say) -> Cache:
+    """Bring the cache up to date and return it; idempotent.
+
+    Raises UserError naming everything that the machine lacks, or the command that failed with the
+    end of what it said.
+    """
+    cache = Cache(root.resolve())
+    stale = [part for part in parts(cache, say) if not is_current(cache, part)]
+    needs = dict.fromkeys(need for part in stale for need in part.needs)
+    prerequisites.require(prerequisites.PYTHON_3_11, prerequisites.JAVA, *needs)
+    for part in stale:
+        say(f"{part.what} ...")
+        part.build()
+        write_stamp(cache, part)
+    say("set-up: nothing to do" if not stale else f"set-up: done, in {cache.directory}")
+    return cache
+
+
+def parts(cache: Cache, say: Say) -> list[Part]:
+    """Everything the cache holds, in the order of building."""
+    pom = cache.pom.read_text("utf-8")
+    maven = (prerequisites.MAVEN,)
+    connectors = Part(
+        "connectors", "building the connectors' jar with Maven", pom, cache.connectors_jar,
+        lambda: package_connectors(cache), maven,
+    )  # fmt: skip
+    servers = [
+        Part(
+            name, f"fetching {name}'s jars with Maven", pom, cache.jars(name),
+            lambda name=name: copy_jars(cache, name), maven,  # type: ignore[misc]
+        )
+        for name in PROFILES
+    ]  # fmt: skip
+    flink = Part(
+        "flink", "assembling the Flink distribution", pom + flink_home.inputs(), cache.flink_home,
+        lambda: flink_home.assemble(cache),
+    )  # fmt: skip
+    return [connectors, *servers, flink, *s3_parts(cache, pom, say)]
+
+
+def s3_parts(cache: Cache, pom: str, say: Say) -> list[Part]:
+    """The S3 server, unless Go is absent and moto is there to stand in."""
+    version = pom_property(pom, "versitygw.version")
+    part = Part(
+        "versitygw", f"building the S3 server versitygw {version} with Go (1-3 minutes)", version,
+        cache.versitygw, lambda: install_versitygw(cache, version), (prerequisites.S3,),
+    )  # fmt: skip
+    if not is_current(cache, part) and not shutil.which("go") and not prerequisites.s3_problem():
+        say("Go was not found: moto takes versitygw's place as the S3 server (slower, in memory)")
+        return []
+    return [part]
+
+
+def pom_property(pom: str, name: str) -> str:
+    """The value of one of the pom's properties."""
+    found = re.search(rf"<{re.escape(name)}>([^<]+)<", pom)
+    if found is None:
+        raise UserError(f"connectors/pom.xml has no property {name}")
+    return found.group(1)
+
+
+def is_current(cache: Cache, part: Part) -> bool:
+    """Whether the part is there and was made from the same inputs."""
+    stamp = cache.stamps / part.name
+    return stamp.is_file() and part.output.exists() and stamp.read_text("utf-8") == digest(part)
+
+
+def write_stamp(cache: Cache, part: Part) -> None:
+    """Record that the part is whole; last, so that an interrupted build is done again."""
+    cache.stamps.mkdir(parents=True, exist_ok=True)
+    (cache.stamps / part.name).write_text(digest(part), "utf-8")
+
+
+def digest(part: Part) -> str:
+    """The hash of what a part is made from."""
+    return hashlib.sha256(part.inputs.encode()).hexdigest()
+
+
+def package_connectors(cache: Cache) -> None:
+    """Build the uber-jar; Maven writes it straight into the cache."""
+    maven(cache, "package")
+
+
+def copy_jars(cache: Cache, name: str) -> None:
+    """Copy one profile's jars into a folder that holds nothing else."""
+    folder = cache.jars(name)
+    shutil.rmtree(folder, ignore_errors=True)
+    maven(
+        cache, "-P", PROFILES[name], "dependency:copy-dependencies", f"-DoutputDirectory={folder}"
+    )
+
+
+def maven(cache: Cache, *arguments: str) -> None:
+    """Run Maven in batch mode on our pom."""
+    run(["mvn", "-B", "-ntp", "-q", "-f", str(cache.pom), *arguments])
+
+
+def install_versitygw(cache: Cache, version: str) -> None:
+    """Build the S3 server into the cache's bin folder."""
+    binaries = cache.versitygw.parent
+    binaries.mkdir(parents=True, exist_ok=True)
+    run(["go", "install", f"{VERSITYGW_MODULE}@{version}"], GOBIN=str(binaries))
+
+
+def run(command: list[str], **environment: str) -> None:
+    """Run a build command to its end, quietly; a failure shows the end of what it said."""
+    done = subprocess.run(
+        command,
+        env=os.environ | environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        said = "\n".join(done.stdout.splitlines()[-20:])
+        raise UserError(f"{' '.join(command)}\nfailed with exit code {done.returncode}:\n{said}")

@@ -1,0 +1,48 @@
+"""What Flink runs: configuration, checks, the flow, submit. `streaming-etl run` submits this file.
+
+On Managed Service for Apache Flink the configuration is the application's property groups; there
+is no `--config` then.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from connectors import flink
+from pipeline import job, load_config, preflight
+from pipeline.config import Config
+from pipeline.errors import UserError
+from pipeline.event_types import load
+
+
+def main(arguments: list[str]) -> int:
+    """Submit the job; 0 when submitted, 2 when the user has something to mend."""
+    try:
+        submit(_configuration(arguments))
+    except UserError as error:
+        print(f"streaming-etl: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def submit(config: Config) -> None:
+    """Check what the job needs, build it, name its operators, hand it to Flink."""
+    types = load(Path(config.decode.schemas))
+    preflight.run(config, types)
+    stream, tables = flink.environment(config.job)
+    flow = job.build(tables, config, types)
+    flink.name_steps(stream, flow.statements, flow.sinks)
+    stream.execute_async(config.job.name)
+
+
+def _configuration(arguments: list[str]) -> Config:
+    parser = argparse.ArgumentParser(prog="pipeline/main.py")
+    parser.add_argument("--config", type=Path)
+    path = parser.parse_args(arguments).config
+    return load_config.load(path) if path else load_config.load_property_groups()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,51 @@
+"""What must be so before the job starts: the index templates are made, the topics are there.
+
+An outside system that is away at the start is the operator's to know, so it is refused here; once
+the job runs, an OpenSearch that stays away is the index step's business and stops nothing.
+"""
+
+from __future__ import annotations
+
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+
+from connectors import opensearch
+from pipeline.config import Config
+from pipeline.derive import mapping
+from pipeline.errors import UserError
+from pipeline.event_types import EventTypes
+from pipeline.index_settings import index_settings
+
+
+def run(config: Config, types: EventTypes) -> None:
+    """Check the outside systems of this configuration and make what is ours to make.
+
+    Raises:
+        UserError: which system, what it said, what to do.
+    """
+    topics = list(config.source.kafka_topics)
+    need_topics(config.source.kafka_bootstrap_servers, topics, "source.kafka_topics")
+    dead = config.dead_letters
+    if dead and dead.kafka_topic:
+        servers = dead.kafka_bootstrap_servers or config.source.kafka_bootstrap_servers
+        need_topics(servers, [dead.kafka_topic], "dead_letters.kafka_topic")
+    if config.index:
+        settings = index_settings(config.index)
+        client = opensearch.client(settings)
+        opensearch.ensure_templates(client, {each.name: mapping(each) for each in types}, settings)
+
+
+def need_topics(bootstrap_servers: str, topics: list[str], key: str) -> None:
+    """Refuse a topic that the brokers do not have."""
+    client = AdminClient({"bootstrap.servers": bootstrap_servers, "log_level": 0})
+    try:
+        known = client.list_topics(timeout=10).topics
+    except KafkaException as error:
+        raise UserError(
+            f"no Kafka broker answers at {bootstrap_servers} ({error.args[0].str()}); is it up?"
+        ) from error
+    missing = [topic for topic in topics if topic not in known]
+    if missing:
+        raise UserError(
+            f"{key}: the topic {missing[0]} does not exist at {bootstrap_servers}; make it first."
+        )

@@ -1,0 +1,95 @@
+"""Pages that must not rot: written from the code, kept equal to it by a test."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator
+from typing import Any, get_args, get_origin, get_type_hints
+
+import msgspec
+import yaml
+
+from pipeline.config import Section
+from pipeline.load_config import sections
+from pipeline.metrics import LAG_BUCKETS_MS, METRICS
+from pipeline.steps.reasons import REASONS
+
+_REQUIRED = {
+    "source.kafka_bootstrap_servers": "127.0.0.1:9092",
+    "source.kafka_topics": ["trips"],
+    "archive.path": "s3a://streaming-etl/archive",
+    "lake.path": "s3a://streaming-etl/lake",
+    "index.url": "http://127.0.0.1:9200",
+}
+# One of the two must be given; the reference shows the topic.
+_EXAMPLE = {"dead_letters.kafka_topic": "trips.dead-letters"}
+_HEAD = """\
+# Every key, its default and its meaning. Written by `streaming-etl config reference`; a test keeps
+# it equal to the model in pipeline/config.py. A key without a default is marked (required).
+# A value may hold ${env:NAME}, ${env:NAME:-default} or ${file:/path}; secrets always should.
+# A section that is left out leaves that sink out of the job.
+"""
+
+
+def config_reference() -> str:
+    """The text of conf/reference.yaml."""
+    return _HEAD + "".join(_section(name, section) for name, section in sections().items())
+
+
+def reasons_table() -> str:
+    """The table of reason codes in docs/dead-letters.md."""
+    rows = [("step", "reason", "meaning", "what to do")]
+    rows += [(each.step, f"`{each.code}`", each.meaning, each.action) for each in REASONS.values()]
+    return _table(rows)
+
+
+def metrics_table() -> str:
+    """The table of metrics in docs/metrics.md; the lag buckets share one row."""
+    rows = [("metric", "kind", "unit", "meaning", "when it moves")]
+    bounds = f"lag_le_<{', '.join(map(str, LAG_BUCKETS_MS))}, inf>"
+    for each in METRICS:
+        name = f"`{each.step}.{each.name}`"
+        if each.name.startswith("lag_le_"):
+            name = f"`{each.step}.{bounds}`"
+        row = (name, each.kind, each.unit, each.meaning, each.action)
+        if row != rows[-1]:
+            rows.append(row)
+    return _table(rows)
+
+
+def _section(name: str, section: type[Section]) -> str:
+    lines = [f"\n# {(section.__doc__ or '').splitlines()[0]}", f"{name}:"]
+    hints = get_type_hints(section, include_extras=True)
+    for field in msgspec.structs.fields(section):
+        lines += _key(f"{name}.{field.name}", field, hints[field.name])
+    return "\n".join(lines) + "\n"
+
+
+def _key(path: str, field: msgspec.structs.FieldInfo, hint: Any) -> Iterator[str]:
+    required = field.default is msgspec.NODEFAULT
+    text = description(hint) + _choices(hint) + (" (required)" if required else "")
+    for line in textwrap.wrap(text, 94):
+        yield f"  # {line}"
+    value = _REQUIRED[path] if required else _EXAMPLE.get(path, field.default)
+    yield f"  {field.name}: {yaml.safe_dump(value, default_flow_style=True, width=1000).split(chr(10))[0]}"
+
+
+def description(hint: Any) -> str:
+    """The meaning of a key, from its annotation."""
+    for extra in getattr(hint, "__metadata__", ()):
+        if isinstance(extra, msgspec.Meta) and extra.description:
+            return extra.description
+    return ""
+
+
+def _choices(hint: Any) -> str:
+    inner = hint.__origin__ if hasattr(hint, "__metadata__") else hint
+    if str(get_origin(inner)) == "typing.Literal":
+        return f" One of: {', '.join(map(str, get_args(inner)))}."
+    return ""
+
+
+def _table(rows: list[tuple[str, ...]]) -> str:
+    lines = ["| " + " | ".join(row) + " |" for row in rows]
+    lines.insert(1, "|" + " --- |" * len(rows[0]))
+    return "\n".join(lines) + "\n"

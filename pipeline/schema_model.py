@@ -1,0 +1,117 @@
+"""What an event type is, once its schema file is read: plain frozen data that can be pickled."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal
+
+Kind = Literal["int32", "int64", "double", "string", "boolean", "timestamp"]
+Scalar = int | float | str | bool | None
+
+WATERMARK: Final = "watermark"
+"""The built-in control type: counted, never stored as data; no schema file may take its name."""
+
+EVENT_TYPE_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,63}")
+"""Event type names are index names and path segments, hence only what both allow."""
+
+EXACT_IN_DOUBLE: Final = 2**53
+"""Up to here every integer is exactly a double (IEEE 754), so nothing is lost on the way."""
+
+LONGEST_TEXT: Final = 8191
+"""Characters of a text without `maxLength`: at 4 bytes each below Lucene's 32,766 bytes a term."""
+
+LONGEST_ID_BYTES: Final = 512
+"""OpenSearch refuses a whole bulk request over one longer `_id`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field of an event: `optional` may be left out (then `default`), `nullable` may be null.
+
+    `minimum` and `maximum` are inclusive and always set for numbers; `max_length` counts characters
+    and is always set for text. `column` is the name of its column among all event types' columns.
+    """
+
+    name: str
+    kind: Kind
+    nullable: bool = False
+    optional: bool = False
+    default: Scalar = None
+    minimum: int | float | None = None
+    maximum: int | float | None = None
+    max_length: int | None = None
+    enum: tuple[str, ...] = ()
+    pattern: str | None = None
+    doc: str = ""
+    aliases: tuple[str, ...] = ()
+    column: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class EventType:
+    """One event type. `id`, `event_time`, `version_time` and `place` name fields of it.
+
+    `id` becomes the document's id, `version_time` its version, `place` and `event_time` (UTC) the
+    partition. `mapping_override` is merged over the derived OpenSearch mapping.
+    """
+
+    name: str
+    version: int
+    doc: str
+    fields: tuple[Field, ...]
+    id: str
+    event_time: str
+    version_time: str
+    place: str
+    mapping_override: Mapping[str, Any] = field(default_factory=dict)
+
+    def field(self, name: str) -> Field:
+        """The field of that name; `KeyError` if there is none."""
+        for candidate in self.fields:
+            if candidate.name == name:
+                return candidate
+        raise KeyError(f"event type {self.name} has no field {name}")
+
+    def column_of(self, field: str | Field) -> str:
+        """The column (of `EventTypes.columns`) that holds this field's values."""
+        return self.field(field if isinstance(field, str) else field.name).column
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of the union of all event types' fields; nullable if any of them is."""
+
+    name: str
+    kind: Kind
+    nullable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class EventTypes:
+    """All event types, in the order of their names, and the union of their columns."""
+
+    types: tuple[EventType, ...]
+    columns: tuple[Column, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The event types' names, without the control type."""
+        return tuple(event_type.name for event_type in self.types)
+
+    def get(self, name: str) -> EventType | None:
+        """The event type of that name, or None."""
+        return next((each for each in self.types if each.name == name), None)
+
+    def __getitem__(self, name: str) -> EventType:
+        found = self.get(name)
+        if found is None:
+            raise KeyError(f"no event type {name!r}; there are {', '.join(self.names)}")
+        return found
+
+    def __iter__(self) -> Iterator[EventType]:
+        return iter(self.types)
+
+    def __len__(self) -> int:
+        return len(self.types)

@@ -1,0 +1,254 @@
+"""One `_bulk` request of OpenSearch: how documents become bytes and how its answer is read.
+
+Nothing here talks to a server. How answers are classed was measured on a real OpenSearch 2.19.1.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import TypeAlias
+
+import msgspec
+
+MAX_REQUEST_BYTES = 10_000_000
+"""Smaller Amazon OpenSearch instance types refuse request bodies over 10 MiB; we stay below."""
+
+BULK_PARAMETERS = {"filter_path": "errors,items.*.status,items.*.error.type,items.*.error.reason"}
+"""Asks for only what `read_answer` looks at. `status` is in every item, so no item goes missing."""
+
+_DETAIL_LIMIT = 300
+_NOT_THE_DOCUMENT = (401, 403, 408, 429)  # 403: index write block, or missing permission
+_QUOTED_VALUE = re.compile(
+    r"[ .]*(Preview of field's value:|The prefix of the first immense term).*", re.DOTALL
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One document. `body` is JSON in one line; of two with one `id` the higher `version` stays."""
+
+    index: str
+    id: str
+    version: int
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the server said to one request: the HTTP status and the body as received."""
+
+    status: int
+    body: bytes
+
+
+class Unreachable(Exception):
+    """No answer came: refused, timed out, reset, TLS failed. The message names it, without payload.
+
+    `reset` tells that the server broke off a connection: it does so to requests too large for it.
+    """
+
+    def __init__(self, detail: str, *, reset: bool = False) -> None:
+        super().__init__(detail)
+        self.reset = reset
+
+
+Send: TypeAlias = Callable[[bytes], Answer]
+"""Sends one `_bulk` body (with BULK_PARAMETERS) once, without retries; raises Unreachable."""
+
+
+class Done(Enum):
+    """The index holds this document (INDEXED), or already held or was given a newer one (STALE)."""
+
+    INDEXED = "indexed"
+    STALE = "stale"
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """The document is for the dead letters. `detail` is bounded and holds no value of the event."""
+
+    reason: str
+    detail: str
+
+
+Outcome: TypeAlias = Done | Rejected
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """Worth another try: of one item, or of the whole request (`halve`: in two parts)."""
+
+    detail: str
+    halve: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Halve:
+    """The request was refused for something inside it; a single document gets this verdict."""
+
+    verdict: Rejected
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Bounds of one request and of one document. Bytes are those of the uncompressed body."""
+
+    documents: int = 1_000
+    bytes: int = 5_000_000
+    id_bytes: int = 512
+
+    def __post_init__(self) -> None:
+        if not (self.documents >= 1 and 1_000 <= self.bytes < MAX_REQUEST_BYTES):
+            raise ValueError(f"at least 1 document and 1,000 to 9,999,999 bytes, not {self}")
+
+
+class _Target(msgspec.Struct, frozen=True):
+    index: str = msgspec.field(name="_index")
+    id: str = msgspec.field(name="_id")
+    version: int
+    version_type: str
+
+
+class _Action(msgspec.Struct, frozen=True):
+    index: _Target
+
+
+class _Error(msgspec.Struct):
+    type: str | None = None
+    reason: str | None = None
+
+
+class _Item(msgspec.Struct):
+    status: int
+    error: _Error | None = None
+
+
+class _Items(msgspec.Struct):
+    errors: bool
+    items: list[dict[str, _Item]]
+
+
+class _Failure(msgspec.Struct):
+    error: _Error | str | None = None
+
+
+_encode = msgspec.json.Encoder().encode
+_decode_items = msgspec.json.Decoder(_Items).decode
+_decode_failure = msgspec.json.Decoder(_Failure).decode
+
+
+def encode(document: Document) -> bytes:
+    """The two lines of one document: the action and the source.
+
+    `external_gte`: an older version never overwrites a newer one; the same version does, so that
+    a replay is harmless and of two arrivals with one version the later stays.
+    """
+    target = _Target(document.index, document.id, document.version, "external_gte")
+    return b"%b\n%b\n" % (_encode(_Action(target)), document.body)
+
+
+def unfit(document: Document, size: int, limits: Limits) -> Rejected | None:
+    """Why `document`, encoded in `size` bytes, may not be sent at all; None when it may."""
+    id_bytes = len(document.id.encode("utf-8", "surrogatepass"))
+    if id_bytes > limits.id_bytes:
+        return Rejected("document_id_too_long", f"{id_bytes} bytes, at most {limits.id_bytes}")
+    if size > limits.bytes:
+        return Rejected("document_too_large", f"{size} bytes, at most {limits.bytes}")
+    if b"\n" in document.body:  # would be read as further actions
+        return Rejected("index_rejected", "the document holds a line break")
+    return None
+
+
+def split(positions: Iterable[int], lines: Sequence[bytes], limits: Limits) -> list[list[int]]:
+    """Cuts `positions` in order into batches within `limits` (a larger document stands alone)."""
+    batches: list[list[int]] = []
+    size = 0
+    for position in positions:
+        length = len(lines[position])
+        if not batches or len(batches[-1]) == limits.documents or size + length > limits.bytes:
+            batches.append([])
+            size = 0
+        batches[-1].append(position)
+        size += length
+    return batches
+
+
+def newest(documents: Sequence[Document], positions: Iterable[int]) -> dict[int, list[int]]:
+    """For each (index, id) the position that must win, with the positions it supersedes.
+
+    The winner has the highest version and among equal ones arrived last. Only winners are sent:
+    so no retry of one document can land after, and replace, a later one of the same version.
+    """
+    groups: dict[tuple[str, str], list[int]] = {}
+    for position in positions:
+        document = documents[position]
+        groups.setdefault((document.index, document.id), []).append(position)
+    won: dict[int, list[int]] = {}
+    for group in groups.values():
+        winner = group[0]
+        if len(group) > 1:
+            winner = max(group, key=lambda position: (documents[position].version, position))
+            group.remove(winner)
+            won[winner] = group
+        else:
+            won[winner] = []
+    return won
+
+
+def read_answer(answer: Answer, count: int) -> list[Outcome | Again] | Again | Halve:
+    """The verdict on a request of `count` documents: one per item in order, or one on the whole.
+
+    A whole-request 401, 403 or 404 is an operator's mistake, not the documents': tried again.
+    """
+    if answer.status == 200:
+        return _read_items(answer.body, count)
+    detail = _describe(answer.status, _whole_error(answer.body))
+    if answer.status == 400:
+        return Halve(Rejected("index_rejected", detail))
+    if answer.status == 413:
+        return Halve(Rejected("document_too_large", detail))
+    return Again(detail)
+
+
+def _read_items(body: bytes, count: int) -> list[Outcome | Again] | Again:
+    try:
+        found = _decode_items(body)
+    except msgspec.DecodeError:
+        return Again("status 200 with an answer that is not one of _bulk")
+    if len(found.items) != count:
+        return Again(f"an answer for {len(found.items)} documents to a request of {count}")
+    if not found.errors:
+        return [Done.INDEXED] * count
+    return [_read_item(item) for pair in found.items for item in pair.values()]
+
+
+def _read_item(item: _Item) -> Outcome | Again:
+    status = item.status
+    if status in (200, 201):
+        return Done.INDEXED
+    if status == 409:
+        return Done.STALE
+    detail = _describe(status, item.error)
+    closed = item.error is not None and item.error.type == "index_closed_exception"
+    if status in _NOT_THE_DOCUMENT or status >= 500 or closed:  # closed comes as 400
+        return Again(detail)
+    return Rejected("index_missing" if status == 404 else "index_rejected", detail)
+
+
+def _whole_error(body: bytes) -> _Error | str | None:
+    try:
+        return _decode_failure(body).error
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+
+
+def _describe(status: int, error: _Error | str | None) -> str:
+    """Status, error type and reason, without the piece of the value that OpenSearch quotes."""
+    if isinstance(error, str):
+        error = _Error(reason=error)
+    parts = [error.type, error.reason] if error else []
+    text = ": ".join([str(status), *(part for part in parts if part)])
+    return _QUOTED_VALUE.sub("", text)[:_DETAIL_LIMIT]

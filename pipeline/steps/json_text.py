@@ -1,0 +1,204 @@
+"""Reads JSON text strictly and exactly: nothing rounded, dropped or guessed; slow, for refusals.
+
+The grammar is Python's `json` in strict mode, minus NaN and Infinity, with duplicate keys, integers
+beyond 64 bits, halves of surrogate pairs and control characters reported by their path.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from dataclasses import dataclass
+from typing import Any, Final, NoReturn
+
+MAX_DEPTH: Final = 32
+"""Deepest nesting of arrays and objects that is looked into (OpenSearch's own limit is 20)."""
+
+_TOKENS: Final = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*(?:"|$)|[\[{]|[\]}]', re.DOTALL)
+_CUT_SHORT: Final = re.compile(
+    r"\s*|-|t|tr|tru|f|fa|fal|fals|n|nu|nul|\.[0-9]*|\.?[0-9]*[eE][+-]?|\\(?:u[0-9a-fA-F]{0,3})?"
+)
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_SURROGATE: Final = re.compile(r"[\ud800-\udfff]")
+_FORMATS: Final = (
+    (b"\xf3\x89\x9a\xc2", "an aggregated record of the Kinesis Producer Library"),
+    (b"\x1f\x8b", "gzip"),
+    (b"\x28\xb5\x2f\xfd", "Zstandard"),
+    (b"\x04\x22\x4d\x18", "LZ4"),
+    (b"\xff\xfe", "UTF-16"),
+    (b"\xfe\xff", "UTF-16"),
+    (b"\xef\xbb\xbf", "a byte order mark"),
+    (b"{\x00", "UTF-16"),
+    (b"\x00{", "UTF-16"),
+)
+
+
+class Refused(Exception):
+    """The text was refused: the reason code and the detail for the dead letter."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(reason, detail)
+        self.reason = reason
+        self.detail = detail
+
+
+@dataclass(frozen=True, slots=True)
+class _Members:
+    pairs: list[tuple[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Literal:
+    """A number that Python would have changed or refused: its text, and the reason code."""
+
+    text: str
+    reason: str
+    allowed: str
+
+
+def refuse(reason: str, where: str, seen: object, allowed: str) -> NoReturn:
+    """Raises `Refused` with the one form that all details have."""
+    raise Refused(reason, f"{where}: saw {shown(seen)}; allowed: {allowed}")
+
+
+def shown(value: object) -> str:
+    """The value as ASCII JSON of at most 80 characters; control characters are escaped."""
+    if isinstance(value, bytes):
+        value = value[:80].decode("utf-8", "backslashreplace")
+    if isinstance(value, str):
+        return _bounded(json.dumps(value[:81]))
+    if isinstance(value, dict):
+        return f"an object of {len(value)} members"
+    if isinstance(value, list):
+        return f"an array of {len(value)} items"
+    return _bounded(json.dumps(value))
+
+
+def _bounded(text: str) -> str:
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A JSON text whose grammar is fine; `value` looks into it."""
+
+    tree: Any
+
+    def text_of(self, key: str) -> str:
+        """The text that the top-level member has, or "" if there's no such text."""
+        pairs = self.tree.pairs if isinstance(self.tree, _Members) else []
+        return next((value for name, value in pairs if name == key and type(value) is str), "")
+
+    def value(self) -> Any:
+        """The value of it all; `Refused` if a member is there twice, or isn't what it should be."""
+        return _plain(self.tree, "$")
+
+
+def read(raw: bytes) -> Document:
+    """The JSON text; `Refused` says why the bytes aren't one."""
+    text = _text(raw)
+    if not text.strip(" \t\r\n"):
+        refuse("empty_payload", "payload", "only white space", "one JSON object")
+    _check_depth(text)
+    try:
+        value, end = _DECODER.raw_decode(text, len(text) - len(text.lstrip(" \t\r\n")))
+    except json.JSONDecodeError as error:
+        _refuse_syntax(raw, text, error)
+    if rest := text[end:].strip(" \t\r\n"):
+        refuse("invalid_json", f"character {end}", rest[:80], "nothing after the JSON value")
+    return Document(value)
+
+
+def _text(raw: bytes) -> str:
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        if error.end == len(raw) and error.reason == "unexpected end of data":
+            raise Refused("truncated_json", "payload: ends within a UTF-8 character") from error
+        seen = raw[max(0, error.start - 20) : error.end + 10]
+        where = f"byte {error.start}{_hint(raw)}"
+        refuse("invalid_utf8", where, seen, "UTF-8")
+
+
+def _hint(raw: bytes) -> str:
+    name = next((name for start, name in _FORMATS if raw.startswith(start)), None)
+    return f" (begins like {name})" if name else ""
+
+
+def _check_depth(text: str) -> None:
+    depth = 0
+    for token in _TOKENS.finditer(text):
+        first = text[token.start()]
+        if first in "[{":
+            depth += 1
+        elif first in "]}":
+            depth -= 1
+        if depth > MAX_DEPTH:
+            raise Refused(
+                "nested_too_deep", f"character {token.start()}: allowed: {MAX_DEPTH} deep"
+            )
+
+
+def _refuse_syntax(raw: bytes, text: str, error: json.JSONDecodeError) -> NoReturn:
+    rest = text[error.pos :]
+    unterminated = error.msg.startswith("Unterminated string")
+    if unterminated or (_CUT_SHORT.fullmatch(rest) and not error.msg.startswith("Invalid control")):
+        raise Refused("truncated_json", f"payload: ends after {len(text)} characters: {error.msg}")
+    where = f"character {error.pos}{_hint(raw)}"
+    if error.msg.startswith("Invalid control"):
+        refuse("control_character", where, rest[:20], "no control characters in text")
+    refuse("invalid_json", where, rest[:80], f"JSON as in RFC 8259: {error.msg}")
+
+
+def _whole(text: str) -> int | _Literal:
+    if len(text) <= 20 and -(2**63) <= int(text) < 2**63:
+        return int(text)
+    return _Literal(text, "integer_overflow", "integers of 64 bits")
+
+
+def _fraction(text: str) -> float | _Literal:
+    number = float(text)
+    return number if math.isfinite(number) else _not_finite(text)
+
+
+def _not_finite(text: str) -> _Literal:
+    return _Literal(text, "not_finite", "finite numbers")
+
+
+_DECODER: Final = json.JSONDecoder(
+    object_pairs_hook=_Members,
+    parse_int=_whole,
+    parse_float=_fraction,
+    parse_constant=_not_finite,
+)
+
+
+def _plain(value: Any, path: str) -> Any:
+    if isinstance(value, _Members):
+        return _plain_object(value, path)
+    if isinstance(value, list):
+        return [_plain(item, f"{path}[{at}]") for at, item in enumerate(value)]
+    if isinstance(value, _Literal):
+        refuse(value.reason, path, value.text[:80], value.allowed)
+    if isinstance(value, str):
+        _check_text(value, path)
+    return value
+
+
+def _plain_object(members: _Members, path: str) -> dict[str, Any]:
+    result: dict[str, Any] = {}
+    for key, value in members.pairs:
+        below = f"{path}.{key if key.isidentifier() and len(key) <= 64 else shown(key)}"
+        _check_text(key, below)
+        if key in result:
+            raise Refused("duplicate_key", f"{below}: saw it again; allowed: each key once")
+        result[key] = _plain(value, below)
+    return result
+
+
+def _check_text(text: str, path: str) -> None:
+    if _SURROGATE.search(text):
+        refuse("invalid_utf8", path, text, "text without halves of surrogate pairs")
+    if _CONTROL.search(text):
+        refuse("control_character", path, text, "no control characters in text")

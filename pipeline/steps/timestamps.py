@@ -1,0 +1,124 @@
+"""ISO-8601 text <-> epoch milliseconds (UTC), exact both ways; one at a time and by the column."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+MILLISECOND: Final = timedelta(milliseconds=1)
+EARLIEST: Final = (datetime(2009, 1, 1, tzinfo=UTC) - EPOCH) // MILLISECOND
+"""No event is older: TLC's public records begin with 2009."""
+AHEAD: Final = timedelta(days=1) // MILLISECOND
+"""How far (ms) an event's time may be ahead of the clock."""
+
+CANONICAL_LENGTH: Final = len("2018-01-01T00:21:05.000Z")
+_TEXT: Final = re.compile(
+    r"([0-9]{4})-([0-9]{2})-([0-9]{2})T([0-9]{2}):([0-9]{2}):([0-9]{2})"
+    r"(?:\.([0-9]+))?(?:Z|([+-])([0-9]{2}):([0-9]{2}))"
+)
+_BLANKS: Final = " " * CANONICAL_LENGTH
+_FIRST_YEAR, _LAST_YEAR = 1970, 2199
+_END: Final = (datetime(_LAST_YEAR + 1, 1, 1, tzinfo=UTC) - EPOCH) // MILLISECOND
+# The canonical text by the column: the bytes allowed at each place, where its numbers of two digits
+# stand (two for the year, one for tenths and hundredths), and from what to what each may go.
+_LOWEST: Final = np.frombuffer(b"0000-00-00T00:00:00.000Z", np.uint8)[:, None]
+_HIGHEST: Final = np.frombuffer(b"9999-99-99T99:99:99.999Z", np.uint8)[:, None]
+_TENS: Final = [0, 2, 5, 8, 11, 14, 17, 20]
+_ONES: Final = [1, 3, 6, 9, 12, 15, 18, 21]
+_LEAST: Final = np.array([0, 0, 1, 1, 0, 0, 0, 0])[:, None]
+_MOST: Final = np.array([99, 99, 12, 31, 23, 59, 59, 99])[:, None]
+_MONTHS: Final = np.arange(f"{_FIRST_YEAR}-01", f"{_LAST_YEAR + 1}-01", dtype="M8[M]")
+_FIRST_DAYS: Final = _MONTHS.astype("M8[D]").astype(np.int64)
+_MONTH_DAYS: Final = (_MONTHS + 1).astype("M8[D]").astype(np.int64) - _FIRST_DAYS
+
+
+@dataclass(frozen=True, slots=True)
+class BadTimestamp:
+    """A text that isn't a timestamp: the reason code and what is allowed instead."""
+
+    reason: str
+    allowed: str
+
+
+_NOT_ISO: Final = BadTimestamp(
+    "invalid_timestamp", 'ISO-8601 with offset, such as "2018-01-01T00:21:05.000Z"'
+)
+_TOO_FINE: Final = BadTimestamp("timestamp_precision", "milliseconds at the finest")
+
+
+def parse(text: str) -> int | BadTimestamp:
+    """Epoch milliseconds of the text, or why there are none; trailing zeros are fine."""
+    match = _TEXT.fullmatch(text)
+    if match is None:
+        return _NOT_ISO
+    year, month, day, hour, minute, second, fraction, sign, ahead, minutes = match.groups()
+    try:
+        zone = timezone(_offset(sign, ahead, minutes)) if sign else UTC
+        moment = datetime(*map(int, (year, month, day, hour, minute, second)), tzinfo=zone)  # type: ignore[misc,arg-type]
+    except ValueError:
+        return _NOT_ISO
+    digits = (fraction or "").rstrip("0")
+    if len(digits) > 3:
+        return _TOO_FINE
+    return (moment - EPOCH) // MILLISECOND + int(digits.ljust(3, "0"))
+
+
+def _offset(sign: str, hours: str, minutes: str) -> timedelta:
+    if int(minutes) > 59:
+        raise ValueError(minutes)
+    offset = timedelta(hours=int(hours), minutes=int(minutes))
+    return -offset if sign == "-" else offset
+
+
+def text(millis: int) -> str:
+    """The canonical text, such as 2018-01-01T00:21:05.000Z."""
+    return (EPOCH + millis * MILLISECOND).isoformat(timespec="milliseconds")[:23] + "Z"
+
+
+def canonical(given: str) -> str:
+    """The same instant's canonical text; blanks if `given` is no instant of 1970 to 2199.
+
+    Texts of the canonical length are returned as they are: `parse_canonical` looks into them.
+    """
+    if len(given) == CANONICAL_LENGTH:
+        return given
+    if len(given) == CANONICAL_LENGTH - 4 and given[-1] == "Z":
+        return f"{given[:-1]}.000Z"
+    millis = parse(given)
+    if isinstance(millis, BadTimestamp) or not 0 <= millis < _END:
+        return _BLANKS
+    return text(millis)
+
+
+def parse_canonical(texts: Sequence[str]) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    """Epoch milliseconds (int64) of texts of the canonical length, and which of them are canonical.
+
+    Where the second is False the first is 0: not a timestamp, or not of the years 1970 to 2199.
+    """
+    joined = "".join(texts)
+    if not joined.isascii():
+        joined = "".join(each if each.isascii() else _BLANKS for each in texts)
+    return _parse_rows(np.frombuffer(joined.encode("ascii"), np.uint8))
+
+
+def _parse_rows(flat: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    rows = np.ascontiguousarray(flat.reshape(-1, CANONICAL_LENGTH).T)
+    good = ((rows >= _LOWEST) & (rows <= _HIGHEST)).all(axis=0)
+    digits = (rows - np.uint8(ord("0"))).astype(np.int32)
+    pairs = digits[_TENS] * 10 + digits[_ONES]
+    good &= ((pairs >= _LEAST) & (pairs <= _MOST)).all(axis=0)
+    century, of_century, month, day, hour, minute, second, centis = pairs
+    year = century * 100 + of_century
+    good &= (year >= _FIRST_YEAR) & (year <= _LAST_YEAR)
+    at_month = np.where(good, (year - _FIRST_YEAR) * 12 + month - 1, 0)
+    good &= day <= _MONTH_DAYS[at_month]
+    days = _FIRST_DAYS[at_month] + day - 1
+    of_day = ((hour * 60 + minute) * 60 + second) * 1000 + centis * 10 + digits[22]
+    return np.where(good, days * 86_400_000 + of_day, 0), good

@@ -1,0 +1,47 @@
+"""Submit the job to a Flink cluster from the command line."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from connectors import flink_rest
+from pipeline import load_config
+from pipeline.config import Config
+from pipeline.event_types import load
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """A running job."""
+
+    job_id: str
+    url: str
+    config: Config
+    cluster: flink_rest.Cluster
+
+
+def submit(path: Path, environment: Mapping[str, str], *, savepoint: str = "") -> Submitted:
+    """Check the configuration here, so that a mistake costs no JVM, then submit.
+
+    Raises:
+        UserError: what is wrong in the configuration, the schemas or the outside systems.
+    """
+    os.environ.update(environment)
+    config = load_config.load(path)
+    load(Path(config.decode.schemas))
+    rest_url = environment["FLINK_REST_URL"]
+    job_id = flink_rest.submit(
+        Path(environment["FLINK_HOME"]),
+        rest_url,
+        python=sys.executable,
+        arguments=["--config", str(path.resolve())],
+        environment=os.environ,
+        savepoint=savepoint,
+    )
+    prometheus = [url for url in environment.get("PROMETHEUS_URLS", "").split(",") if url]
+    cluster = flink_rest.Cluster(rest_url, prometheus)
+    return Submitted(job_id, f"{rest_url}/#/job/running/{job_id}", config, cluster)

@@ -1,0 +1,54 @@
+"""What would become of a sample event, told without a cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, TextIO
+
+import msgspec
+
+from pipeline.config import Config
+from pipeline.event_types import EventTypes
+from pipeline.steps.decode import Control, Decoder, Event
+from pipeline.steps.partition import Partition
+
+
+def samples(arguments: Sequence[str], standard_input: TextIO) -> Iterator[bytes]:
+    """Each argument is an event, a file of events (one a line), or `-` for standard input."""
+    for argument in arguments:
+        if argument == "-":
+            yield from (line.rstrip("\n").encode() for line in standard_input)
+        elif not argument.lstrip().startswith(("{", "[")) and Path(argument).is_file():
+            yield from Path(argument).read_bytes().splitlines()
+        else:
+            yield argument.encode("utf-8", "surrogateescape")
+
+
+def verdict(raw: bytes, *, config: Config, types: EventTypes, now_millis: int) -> dict[str, Any]:
+    """The lake object's folder, the index and id; or the reason and its detail."""
+    decoder = Decoder(
+        types,
+        max_record_bytes=config.decode.max_record_bytes,
+        unknown_fields=config.decode.unknown_fields,
+        now=lambda: now_millis,
+    )
+    found = decoder.decode(raw)
+    if isinstance(found, Event):
+        return _placed(found, config)
+    if isinstance(found, Control):
+        return {"verdict": "control", "watermark": found.watermark}
+    return {"verdict": "reject", "step": "decode", "reason": found.reason, "detail": found.detail}
+
+
+def _placed(event: Event, config: Config) -> dict[str, Any]:
+    partition: Partition = event.partition
+    placed: dict[str, Any] = {"verdict": "event", "event_type": event.event_type}
+    if config.lake:
+        placed["lake"] = f"{config.lake.path}/{event.event_type}/{partition.path()}/"
+    if config.index:
+        placed["index"] = config.index.prefix + event.event_type
+        placed["id"] = event.document_id
+        placed["version"] = event.document_version
+        placed["document"] = msgspec.json.decode(event.document or b"null")
+    return placed

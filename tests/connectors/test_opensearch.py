@@ -1,0 +1,230 @@
+"""The index step and the templates against a real OpenSearch that is well."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from random import Random
+from uuid import uuid4
+
+import pytest
+from opensearchpy import OpenSearch
+
+from connectors.index_templates import ensure_templates, mapping_differences
+from connectors.opensearch import IndexSettings, bulk_sender, client, index_name, read_index
+from pipeline.errors import UserError
+from pipeline.steps.bulk import Document, Done, Limits, Outcome, Rejected
+from pipeline.steps.index import Indexer, Retry
+
+MAPPING = {
+    "properties": {
+        "n": {"type": "integer"},
+        "at": {"type": "date"},
+        "word": {"type": "keyword", "index": False},
+        "place": {"properties": {"id": {"type": "short"}}},
+    }
+}
+
+
+@pytest.fixture(scope="module")
+def settings(opensearch_url: str) -> Iterator[IndexSettings]:
+    """Settings with a prefix of this run's own; what is made under it is deleted at the end."""
+    made = IndexSettings(url=opensearch_url, prefix=f"test-{uuid4().hex}-", replicas=0)
+    yield made
+    opensearch = client(made)
+    opensearch.indices.delete(index=made.prefix + "*")
+    opensearch.indices.delete_index_template(name=made.prefix + "*")
+
+
+@pytest.fixture(scope="module")
+def opensearch(settings: IndexSettings) -> OpenSearch:
+    return client(settings)
+
+
+@pytest.fixture
+def index(settings: IndexSettings, opensearch: OpenSearch) -> str:
+    """The name of a new index with MAPPING."""
+    event_type = uuid4().hex
+    ensure_templates(opensearch, {event_type: MAPPING}, settings)
+    return index_name(settings.prefix, event_type)
+
+
+def indexer(
+    settings: IndexSettings,
+    *,
+    limits: Limits | None = None,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Indexer:
+    return Indexer(
+        bulk_sender(settings),
+        limits=limits or Limits(),
+        retry=Retry(seconds=5.0, first_pause=0.05),
+        clock=time.monotonic,
+        sleep=sleep,
+        random=Random(1).random,
+    )
+
+
+def reason(outcome: Outcome) -> str:
+    return outcome.reason if isinstance(outcome, Rejected) else outcome.value
+
+
+def test_what_is_indexed_can_be_read_back(settings: IndexSettings, index: str) -> None:
+    opensearch = client(settings)
+    documents = [Document(index, str(n), 1_000 + n, b'{"n":%d}' % n) for n in range(6_000)]
+    step = indexer(settings)
+    assert set(step.index(documents)) == {Done.INDEXED}
+    assert step.counts.requests == 6
+    found = {key: (version, source) for key, version, source in read_index(opensearch, index)}
+    assert found == {str(n): (1_000 + n, {"n": n}) for n in range(6_000)}
+
+
+def test_compressed_requests_are_understood(settings: IndexSettings, index: str) -> None:
+    compressed = IndexSettings(url=settings.url, compress=True)
+    assert indexer(compressed).index([Document(index, "1", 1, b'{"n":1}')]) == [Done.INDEXED]
+
+
+def test_good_stale_and_refused_documents_in_one_request(
+    settings: IndexSettings, index: str
+) -> None:
+    step = indexer(settings)
+    step.index([Document(index, "1", 5, b'{"n":1}')])
+    outcomes = step.index(
+        [
+            Document(index, "1", 4, b'{"n":2}'),
+            Document(index, "2", 1, b'{"n":1.5}'),
+            Document(index, "3", 1, b'{"other":1}'),
+            Document(index, "4", 1, b'{"at":"SECRET"}'),
+            Document(index, "5", 1, b'{"place":{"id":7}}'),
+            Document(index, "6" * 513, 1, b"{}"),
+        ]
+    )
+    assert [reason(outcome) for outcome in outcomes] == [
+        "stale",
+        "index_rejected",
+        "index_rejected",
+        "index_rejected",
+        "indexed",
+        "document_id_too_long",
+    ]
+    assert not any("SECRET" in str(outcome) for outcome in outcomes)
+
+
+def test_an_equal_version_that_arrives_later_stays(
+    settings: IndexSettings, opensearch: OpenSearch, index: str
+) -> None:
+    step = indexer(settings)
+    step.index([Document(index, "1", 5, b'{"n":1}'), Document(index, "1", 5, b'{"n":2}')])
+    assert opensearch.get(index=index, id="1")["_source"] == {"n": 2}
+    step.index([Document(index, "1", 5, b'{"n":3}')])
+    assert opensearch.get(index=index, id="1")["_source"] == {"n": 3}
+
+
+def test_a_document_that_spoils_the_whole_request_is_found(
+    settings: IndexSettings, index: str
+) -> None:
+    step = indexer(settings, limits=Limits(id_bytes=10_000))
+    guilty = {7: "x" * 513, 400: "y" * 600}
+    documents = [Document(index, guilty.get(n, str(n)), 1, b'{"n":1}') for n in range(500)]
+    outcomes = step.index(documents)
+    assert {n for n, outcome in enumerate(outcomes) if outcome is not Done.INDEXED} == set(guilty)
+    assert {reason(outcomes[n]) for n in guilty} == {"index_rejected"}
+
+
+def test_a_body_larger_than_the_server_takes_is_halved(settings: IndexSettings, index: str) -> None:
+    send = bulk_sender(settings)
+    step = Indexer(
+        lambda body: send(body + bytes(100 << 20) if body.count(b"\n") > 4 else body),
+        limits=Limits(),
+        retry=Retry(seconds=30.0),
+        clock=time.monotonic,
+        sleep=lambda _: None,
+        random=Random(1).random,
+    )
+    documents = [Document(index, str(n), 1, b'{"n":1}') for n in range(4)]
+    assert step.index(documents) == [Done.INDEXED] * 4
+    assert step.counts.requests == 3
+
+
+@pytest.mark.parametrize(
+    ("block", "seen"), [("write", "403"), ("read_only_allow_delete", "429"), ("read_only", "403")]
+)
+def test_a_block_is_waited_for(
+    settings: IndexSettings, opensearch: OpenSearch, index: str, block: str, seen: str
+) -> None:
+    """read_only_allow_delete is what a full disk (flood stage) sets, by itself."""
+    setting = f"index.blocks.{block}"
+    opensearch.indices.put_settings(index=index, body={setting: True})
+    (item,) = bulk_items(settings, index)
+    assert str(item["index"]["status"]) == seen
+
+    def lift(_: float) -> None:
+        opensearch.indices.put_settings(index=index, body={setting: None})
+
+    step = indexer(settings, sleep=lift)
+    assert step.index([Document(index, "1", 1, b'{"n":1}')]) == [Done.INDEXED]
+    assert step.counts.retries == 1
+
+
+def bulk_items(settings: IndexSettings, index: str) -> list[dict[str, dict[str, int]]]:
+    body = [{"index": {"_id": "1"}}, {"n": 1}]
+    items: list[dict[str, dict[str, int]]] = client(settings).bulk(index=index, body=body)["items"]
+    return items
+
+
+def test_a_closed_index_is_waited_for(
+    settings: IndexSettings, opensearch: OpenSearch, index: str
+) -> None:
+    opensearch.indices.close(index=index)
+    step = indexer(settings, sleep=lambda _: opensearch.indices.open(index=index))
+    assert step.index([Document(index, "1", 1, b'{"n":1}')]) == [Done.INDEXED]
+
+
+def test_templates_twice_are_the_same(
+    settings: IndexSettings, opensearch: OpenSearch, index: str
+) -> None:
+    event_type = index.removeprefix(settings.prefix)
+    ensure_templates(opensearch, {event_type: MAPPING}, settings)
+    mapping = opensearch.indices.get_mapping(index=index)[index]["mappings"]
+    assert mapping == {**MAPPING, "dynamic": "strict"}
+    made = opensearch.indices.get_settings(index=index)[index]["settings"]["index"]
+    assert (made["refresh_interval"], made["number_of_replicas"]) == ("30s", "0")
+
+
+def test_an_index_deleted_under_the_job_comes_back_strict(
+    settings: IndexSettings, opensearch: OpenSearch, index: str
+) -> None:
+    opensearch.indices.delete(index=index)
+    outcomes = indexer(settings).index(
+        [Document(index, "1", 1, b'{"n":1}'), Document(index, "2", 1, b'{"other":1}')]
+    )
+    assert [reason(outcome) for outcome in outcomes] == ["indexed", "index_rejected"]
+
+
+def test_an_index_with_another_mapping_is_named_with_its_fields(
+    settings: IndexSettings, opensearch: OpenSearch, index: str
+) -> None:
+    other = {"properties": {**MAPPING["properties"], "n": {"type": "long"}, "new": {"type": "ip"}}}
+    with pytest.raises(UserError) as raised:
+        ensure_templates(opensearch, {index.removeprefix(settings.prefix): other}, settings)
+    message = str(raised.value)
+    assert index in message and "place" not in message
+    assert "n is {'type': 'integer'}, must be {'type': 'long'}" in message
+    assert "new is absent, must be {'type': 'ip'}" in message
+
+
+def test_a_mapping_that_the_server_refuses_is_the_users_error(
+    settings: IndexSettings, opensearch: OpenSearch
+) -> None:
+    with pytest.raises(UserError, match="400 .*Is index.url right"):
+        ensure_templates(opensearch, {"bad": {"properties": {"n": {"type": "odd"}}}}, settings)
+
+
+def test_a_server_that_is_away_is_the_users_error() -> None:
+    away = IndexSettings(url="http://127.0.0.1:1")
+    with pytest.raises(UserError, match="http://127.0.0.1:1: no connection"):
+        ensure_templates(client(away), {"trip": MAPPING}, away)
+
+
+def test_mappings_differ_in_dynamic_too() -> None:
+    assert mapping_differences({}, {"dynamic": "strict"}) == ["dynamic is true, must be strict"]
