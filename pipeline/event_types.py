@@ -31,7 +31,15 @@ def load(folder: Path) -> EventTypes:
             raise UserError(f'{path}: eventType: "{event_type.name}" is already taken by {first}')
         seen[event_type.name] = path
         found.append(event_type)
+    _refuse_orphans(folder, seen)
     return of(found)
+
+
+def _refuse_orphans(folder: Path, names: Iterable[str]) -> None:
+    for path in sorted(folder.glob("*.mapping.json")):
+        if path.name.removesuffix(".mapping.json") not in names:
+            allowed = ", ".join(f"{name}.mapping.json" for name in names)
+            raise UserError(f"{path}: belongs to no event type; allowed: {allowed}")
 
 
 def of(event_types: Iterable[EventType]) -> EventTypes:

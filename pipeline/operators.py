@@ -32,7 +32,8 @@ _KINDS = {
     "double": DataTypes.DOUBLE(),
     "string": DataTypes.STRING(),
     "boolean": DataTypes.BOOLEAN(),
-    "timestamp": DataTypes.TIMESTAMP_WITH_LOCAL_TIME_ZONE(3),
+    # PyFlink's vectorised functions take no TIMESTAMP_LTZ inside a row; SQL makes it of the millis.
+    "timestamp": DataTypes.BIGINT(),
 }
 # What decode says of a record beside the event's own fields.
 _VERDICT = {
@@ -100,7 +101,9 @@ class Decode(ScalarFunction):  # type: ignore[misc]
         self._count(raws, decoded)
         self._metrics.lag(_millis(arrival_time), wall_clock())
         verdict = {name: getattr(decoded, name) for name in _VERDICT}
-        return pd.DataFrame({**verdict, **decoded.columns}, copy=False)
+        names = [column.name for column in self._decoder.columns]
+        columns = {name: _plain(decoded.columns[name]) for name in names}
+        return pd.DataFrame({**verdict, **columns}, copy=False)
 
     def _count(self, raws: Sequence[bytes | None], decoded: Decoded) -> None:
         self._metrics.count("in", len(raws))
@@ -234,6 +237,15 @@ def index_function(settings: config.Index, types: EventTypes) -> Any:
     """`index_step(…)`: a row of reason and detail, both null when the document is in the index."""
     row = [DataTypes.FIELD(name, DataTypes.STRING()) for name in ("reason", "detail")]
     return udf(Index(settings, types), result_type=DataTypes.ROW(row), func_type="pandas")
+
+
+def _plain(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Timestamps as epoch milliseconds, a missing one as None; everything else as it is."""
+    if values.dtype.kind != "M":
+        return values
+    millis = values.astype("datetime64[ms]").view(np.int64)
+    missing = np.isnat(values)
+    return np.where(missing, None, millis.astype(object)) if missing.any() else millis
 
 
 def _millis(arrival_time: pd.Series) -> np.ndarray[Any, Any]:

@@ -10,6 +10,7 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from connectors import opensearch
+from connectors.index_templates import ensure_templates
 from pipeline.config import Config
 from pipeline.derive import mapping
 from pipeline.errors import UserError
@@ -32,7 +33,7 @@ def run(config: Config, types: EventTypes) -> None:
     if config.index:
         settings = index_settings(config.index)
         client = opensearch.client(settings)
-        opensearch.ensure_templates(client, {each.name: mapping(each) for each in types}, settings)
+        ensure_templates(client, {each.name: mapping(each) for each in types}, settings)
 
 
 def need_topics(bootstrap_servers: str, topics: list[str], key: str) -> None:

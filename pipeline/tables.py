@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from connectors.sql import identifier
 from pipeline.config import Config
 from pipeline.derive import flink_type
-from pipeline.event_types import EventType
+from pipeline.event_types import EventType, Field
 from pipeline.steps.decode import UNKNOWN_FIELDS
 
 POSITION = {
@@ -63,11 +63,16 @@ def lake_columns(event_type: EventType, *, keep_unknown: bool) -> dict[str, str]
 
 def lake_select(event_type: EventType, *, keep_unknown: bool) -> str:
     """The expressions that fill `lake_columns`, in the same order."""
-    columns = [event_type.column_of(field.name) for field in event_type.fields]
-    columns += [UNKNOWN_FIELDS.name] if keep_unknown else []
-    decoded = ", ".join(f"d.{identifier(column)}" for column in columns)
+    fields = [_decoded(field) for field in event_type.fields]
+    fields += [f"d.{identifier(UNKNOWN_FIELDS.name)}"] if keep_unknown else []
+    decoded = ", ".join(fields)
     keys = ", ".join(f"d.{identifier(key)}" for key in LAKE_KEYS)
     return f"{decoded}, {names(POSITION)}, d.schema_version, {keys}"
+
+
+def _decoded(field: Field) -> str:
+    column = f"d.{identifier(field.column)}"
+    return f"TO_TIMESTAMP_LTZ({column}, 3)" if field.kind == "timestamp" else column
 
 
 def rejects_select(config: Config) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
@@ -24,6 +25,8 @@ from pipeline.errors import UserError
 
 _COLUMNS: Final = ["step", "reason", "raw", "topic", "partition", "offset"]
 _TIMEOUT_SECONDS: Final = 30.0
+_WAIT_SECONDS: Final = 0.2
+"""Short, for `consume` waits this long unless it gets as many messages as it may."""
 _FETCH: Final = 1_000
 
 
@@ -92,11 +95,10 @@ def _committed(consumer: Consumer, topic: str) -> Iterator[Message]:
         raise UserError(f"cannot read the dead letters of the topic {topic}: {found.error}")
     open_partitions = set(found.partitions)
     consumer.assign([TopicPartition(topic, p, OFFSET_BEGINNING) for p in open_partitions])
+    deadline = time.monotonic() + _TIMEOUT_SECONDS
     while open_partitions:
-        messages = consumer.consume(_FETCH, timeout=_TIMEOUT_SECONDS)
-        if not messages:
-            raise UserError(f"the topic {topic} gave nothing for {_TIMEOUT_SECONDS:.0f} s")
-        for message in messages:
+        for message in consumer.consume(_FETCH, timeout=_WAIT_SECONDS):
+            deadline = time.monotonic() + _TIMEOUT_SECONDS
             error = message.error()
             if error is None:
                 yield message
@@ -104,6 +106,8 @@ def _committed(consumer: Consumer, topic: str) -> Iterator[Message]:
                 open_partitions.discard(message.partition())
             else:
                 raise KafkaException(error)
+        if time.monotonic() > deadline:
+            raise UserError(f"the topic {topic} gave nothing for {_TIMEOUT_SECONDS:.0f} s")
 
 
 def _of_message(message: Message) -> DeadLetter:

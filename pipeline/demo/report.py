@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -22,13 +21,14 @@ _MUST_BE_NONE: Final = frozenset(
 """Figures that are wrong unless they are 0."""
 
 
-def render(report: Mapping[str, Any]) -> None:
+def render(report: Mapping[str, Any], console: Console | None = None) -> None:
     """Prints the report: a table on a terminal, else one `name: value` a line."""
-    if sys.stdout.isatty():
-        Console().print(_table(report))
+    console = console or Console()
+    if console.is_terminal:
+        console.print(_table(report))
         return
     for name, value in lines(report):
-        print(f"{name}: {value}")
+        print(f"{name}: {value}", file=console.file)
 
 
 def write(report: Mapping[str, Any], path: Path) -> None:

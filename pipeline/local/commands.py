@@ -15,7 +15,7 @@ from rich.table import Table
 from pipeline.local import setup as installation
 from pipeline.local.stack import ServerStatus, Stack
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[2]  # the checkout: the project is installed editable
 
 app = typer.Typer(
     no_args_is_help=True, help="Local servers: Kafka, S3, OpenSearch and Flink as plain processes."
@@ -25,6 +25,11 @@ RunDir = Annotated[
     Path, typer.Option("--run-dir", help="Where data, logs and pid files of the servers are.")
 ]
 DEFAULT_RUN_DIR = ROOT / "build" / "run"
+
+
+def add_to(main: typer.Typer) -> None:
+    """Make these commands the main program's own, beside its others."""
+    main.registered_commands.extend(app.registered_commands)
 
 
 @app.command(epilog="Example: streaming-etl setup")

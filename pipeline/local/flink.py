@@ -38,9 +38,13 @@ def jvm_options(default_config: str) -> str:
 
 
 def log_to_console_only(properties: Path) -> None:
-    """Our log file takes what the console gets; a second copy in a rolling file helps nobody."""
+    """Our log file takes what the console gets; a second, rolling one would need a name of its own.
+
+    Without one log4j makes a file called `${sys:log.file}` in the current directory.
+    """
     lines = properties.read_text("utf-8").splitlines()
-    kept = [line for line in lines if not line.startswith("rootLogger.appenderRef.rolling")]
+    rolling = ("rootLogger.appenderRef.rolling", "appender.rolling")
+    kept = [line for line in lines if not line.startswith(rolling)]
     properties.write_text("\n".join([*kept, ""]), "utf-8")
 
 
@@ -73,6 +77,7 @@ def job_manager(cluster: Cluster) -> Server:
             *("--configDir", str(cluster.conf), "--executionMode", "cluster"),
             *own_settings(cluster, "jobmanager", "web.log.path"),
         ),
+        port=cluster.rest,
         url=cluster.rest_url,
         is_ready=lambda: fetch(f"{cluster.rest_url}/overview") is not None,
         prepare=lambda: prepare(cluster),
@@ -95,6 +100,7 @@ def task_manager(cluster: Cluster, number: int, *, port: int) -> Server:
             *own_settings(cluster, name, "taskmanager.log.path"),
             *("-D", f"taskmanager.rpc.port={port}"),
         ),
+        port=port,
         url=f"127.0.0.1:{port}",
         is_ready=lambda: port in registered_ports(cluster.rest_url),
         prepare=lambda: None,

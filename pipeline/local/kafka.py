@@ -11,7 +11,6 @@ from confluent_kafka.admin import AdminClient
 
 from pipeline.errors import UserError
 from pipeline.local.cache import Cache
-from pipeline.local.ports import is_free
 from pipeline.local.server import PROBE_SECONDS, Server, class_path, java
 
 CLUSTER_ID = (
@@ -57,8 +56,9 @@ def server(cache: Cache, *, folder: Path, broker: int, controller: int) -> Serve
     return Server(
         name="kafka",
         command=(*jvm, "-Xms256m", "-Xmx512m", "kafka.Kafka", properties),
+        port=broker,
         url=f"127.0.0.1:{broker}",
-        is_ready=lambda: not is_free(broker) and is_ready(f"127.0.0.1:{broker}"),
+        is_ready=lambda: is_ready(f"127.0.0.1:{broker}"),
         prepare=lambda: prepare(jvm, folder, broker, controller),
     )
 

@@ -22,6 +22,8 @@ PREFERRED_PORTS = {
     "flink": {"flink_rest": 8081, "flink_rpc": 6123, "metrics": 9249},
 }
 
+WITHIN = {"opensearch": opensearch.HTTP_PORTS}
+
 
 class Layout(msgspec.Struct, kw_only=True):
     """What a running stack is made of, as `stack.json` keeps it for later processes.

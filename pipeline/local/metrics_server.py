@@ -89,6 +89,7 @@ def server(*, port: int) -> Server:
     return Server(
         name="metrics",
         command=(sys.executable, "-m", __name__, str(port)),
+        port=port,
         url=url,
         is_ready=lambda: answers(url),
         prepare=lambda: None,

@@ -4,20 +4,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 from pipeline.local.cache import Cache
 from pipeline.local.server import Server, class_path, fetch, java
-
-CONFIGURATION = """\
-network.host: 127.0.0.1
-transport.port: {transport}
-discovery.type: single-node
-# A developer's disk is often fuller than 85 %, where a node refuses to place shards and 95 %, where
-# it blocks writes.
-cluster.routing.allocation.disk.threshold_enabled: false
-action.auto_create_index: true
-"""
 
 LOGGING = """\
 status = error
@@ -30,8 +21,29 @@ rootLogger.appenderRef.console.ref = console
 """
 
 
-def server(cache: Cache, *, folder: Path, http: int, transport: int) -> Server:
-    """A single node with its data, configuration and logs in `folder`."""
+# The runner refuses ports above 9299, overrides what the configuration says, and has no option.
+HTTP_PORTS = range(9200, 9300)
+
+# A developer's disk is often fuller than 85 %, from where a node refuses to place shards.
+COMMON_SETTINGS: Mapping[str, str | int] = {
+    "network.host": "127.0.0.1",
+    "discovery.type": "single-node",
+    "cluster.routing.allocation.disk.threshold_enabled": "false",
+}
+
+
+def server(
+    cache: Cache,
+    *,
+    folder: Path,
+    http: int,
+    transport: int,
+    settings: Mapping[str, str | int] | None = None,
+) -> Server:
+    """A single node with its data, configuration and logs in `folder`; `settings` adds to its own.
+
+    `http` must be one of HTTP_PORTS.
+    """
     url = f"http://127.0.0.1:{http}"
     runner = (
         "org.codelibs.opensearch.runner.OpenSearchRunner",
@@ -40,20 +52,23 @@ def server(cache: Cache, *, folder: Path, http: int, transport: int) -> Server:
         *("-numOfNode", "1", "-baseHttpPort", str(http - 1), "-clusterName", "streaming-etl"),
     )
     jvm = (java(), "-Xms512m", "-Xmx1g", "-XX:+UseSerialGC")
+    own = {"transport.port": transport}
     return Server(
         name="opensearch",
         command=(*jvm, "-cp", class_path(cache.jars("opensearch")), *runner),
+        port=http,
         url=url,
         is_ready=lambda: is_ready(url),
-        prepare=lambda: prepare(folder, transport),
+        prepare=lambda: prepare(folder, {**COMMON_SETTINGS, **own, **(settings or {})}),
     )
 
 
-def prepare(folder: Path, transport: int) -> None:
+def prepare(folder: Path, settings: Mapping[str, str | int]) -> None:
     """Write the node's configuration."""
     config = folder / "config"
     config.mkdir(parents=True, exist_ok=True)
-    (config / "opensearch.yml").write_text(CONFIGURATION.format(transport=transport), "utf-8")
+    lines = [f"{key}: {value}\n" for key, value in settings.items()]
+    (config / "opensearch.yml").write_text("".join(lines), "utf-8")
     (config / "log4j2.properties").write_text(LOGGING, "utf-8")
 
 

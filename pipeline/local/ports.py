@@ -39,19 +39,32 @@ class Holder:
     command: str
 
 
-def choose(preferred: Mapping[str, int], *, free: bool) -> dict[str, int]:
+def choose(
+    preferred: Mapping[str, int], *, free: bool, within: Mapping[str, range] | None = None
+) -> dict[str, int]:
     """A port for each name: the preferred one where it is free.
 
-    Where it is not: with `free` another free port, without it a UserError that names every taken
-    port and who holds it. The ports of one call differ from each other.
+    Where it is not: with `free` another free port (for names in `within` one of that range),
+    without it a UserError that names every taken port and who holds it. The ports of one call
+    differ from each other.
     """
     taken = {name: port for name, port in preferred.items() if not is_free(port)}
-    if not taken:
-        return dict(preferred)
-    if not free:
+    if taken and not free:
         raise UserError(taken_message(taken))
-    others = unused(len(taken), avoid=frozenset(preferred.values()))
-    return dict(preferred) | dict(zip(taken, others, strict=True))
+    chosen = dict(preferred)
+    for name in taken:
+        bounds = (within or {}).get(name)
+        avoid = frozenset(chosen.values())
+        chosen[name] = first_free(bounds, avoid) if bounds else unused(1, avoid=avoid)[0]
+    return chosen
+
+
+def first_free(bounds: range, avoid: frozenset[int]) -> int:
+    """The first free port of a range; UserError when all are taken."""
+    for port in bounds:
+        if port not in avoid and is_free(port):
+            return port
+    raise UserError(f"Every port from {bounds[0]} to {bounds[-1]} is taken: end what holds one")
 
 
 def is_free(port: int) -> bool:

@@ -93,7 +93,9 @@ def birth(pid: int) -> str | None:
     except OSError:
         return None
     state, *rest = stat.rpartition(")")[2].split()
-    if state in "ZX":
+    threads = int(rest[16])
+    # A JVM's first thread can be gone while others still hold its ports.
+    if state in "ZX" and threads <= 1:
         return None
     boot = Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
     return f"{boot}/{rest[18]}"
@@ -130,7 +132,14 @@ def stop(started: Started, *, patience: float) -> None:
     deadline = time.monotonic() + patience
     while family(started) and time.monotonic() < deadline:
         time.sleep(POLL_SECONDS)
-    is_alive(started)
+    reap(started, patience)
+
+
+def reap(started: Started, seconds: float) -> None:
+    """Take note of the end of a child of this very process, so that it leaves no zombie."""
+    child = _children.pop(started.pid, None)
+    if child is not None:
+        child.wait(seconds)
 
 
 def kill(started: Started) -> None:

@@ -25,6 +25,7 @@ def server(cache: Cache, *, folder: Path, port: int) -> Server:
     return Server(
         name="s3",
         command=versitygw(cache, data, port) if cache.versitygw.exists() else moto(port),
+        port=port,
         url=url,
         is_ready=lambda: answers(url),
         prepare=lambda: data.mkdir(parents=True, exist_ok=True),

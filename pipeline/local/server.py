@@ -20,12 +20,14 @@ class Server:
     """One server: how to start it and how to see that it is ready.
 
     `prepare` makes its folders and files, once before each start. `is_ready` asks the server
-    itself, waits no longer than a few seconds and raises nothing. `patience` is how many seconds
-    a start and a stop may take.
+    itself, waits no longer than a few seconds and raises nothing. `port` is the one it must hold
+    itself to count as ready: another server on that port may answer just as well. `patience` is how
+    many seconds a start may take.
     """
 
     name: str
     command: tuple[str, ...]
+    port: int
     url: str
     is_ready: Callable[[], bool]
     prepare: Callable[[], None]

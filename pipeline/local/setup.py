@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import UserError
-from pipeline.local import flink_home, prerequisites
+from pipeline.local import flink_home, lock, prerequisites
 from pipeline.local.cache import Cache
 
 Say = Callable[[str], None]
@@ -45,6 +45,15 @@ def setup(root: Path, *, say: Say) -> Cache:
     end of what it said.
     """
     cache = Cache(root.resolve())
+    if not cache.pom.is_file():
+        raise UserError(f"{cache.root} is not a checkout of this project: no connectors/pom.xml")
+    with lock.waiting(cache.directory / "lock"):
+        bring_up_to_date(cache, say)
+    return cache
+
+
+def bring_up_to_date(cache: Cache, say: Say) -> None:
+    """Check the prerequisites of what is stale, all at once, then build it."""
     stale = [part for part in parts(cache, say) if not is_current(cache, part)]
     needs = dict.fromkeys(need for part in stale for need in part.needs)
     prerequisites.require(prerequisites.PYTHON_3_11, prerequisites.JAVA, *needs)
@@ -53,7 +62,6 @@ def setup(root: Path, *, say: Say) -> Cache:
         part.build()
         write_stamp(cache, part)
     say("set-up: nothing to do" if not stale else f"set-up: done, in {cache.directory}")
-    return cache
 
 
 def parts(cache: Cache, say: Say) -> list[Part]:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
-from fcntl import LOCK_EX, LOCK_NB, flock
 from pathlib import Path
 
 from pipeline.errors import UserError
-from pipeline.local import layout, ports, process
+from pipeline.local import layout, lock, ports, process
 from pipeline.local.cache import Cache
 from pipeline.local.layout import SERVERS, Layout
 from pipeline.local.process import Started
@@ -187,7 +186,8 @@ class Stack:
     def new_layout(self) -> Layout:
         """Choose the ports of a stack that is about to start, and drop the logs of the one
         before."""
-        chosen = ports.choose(layout.preferred_ports(self.servers), free=self.free_ports)
+        preferred = layout.preferred_ports(self.servers)
+        chosen = ports.choose(preferred, free=self.free_ports, within=layout.WITHIN)
         numbers = range(1, self.task_managers + 1) if "flink" in self.servers else ()
         made = Layout(
             root=str(self.root),
@@ -250,19 +250,19 @@ class Stack:
         pending = list(servers)
         while pending:
             for server in list(pending):
-                self.check_alive(server, time.monotonic() - began)
-                if server.is_ready():
+                started = self.check_alive(server, time.monotonic() - began)
+                if is_ready(server, started):
                     say(
                         f"{server.name} is ready at {server.url} ({time.monotonic() - began:.0f} s)"
                     )
                     pending.remove(server)
             time.sleep(POLL_SECONDS if pending else 0)
 
-    def check_alive(self, server: Server, seconds: float) -> None:
-        """Raise when a starting server has ended or has had its time."""
+    def check_alive(self, server: Server, seconds: float) -> Started:
+        """The starting server's process; UserError when it has ended or has had its time."""
         started = process.read(self.pid_file(server.name))
         if started is not None and process.is_alive(started) and seconds < server.patience:
-            return
+            return started
         what = "did not get ready in time" if seconds >= server.patience else "ended while starting"
         log = self.run_dir / "logs" / f"{server.name}.log"
         raise UserError(f"{server.name} {what}. The end of {log}:\n{process.log_tail(log)}")
@@ -284,7 +284,7 @@ class Stack:
             name=server.name,
             pid=started.pid if started else 0,
             alive=alive,
-            ready=alive and server.is_ready(),
+            ready=alive and started is not None and is_ready(server, started),
             url=server.url,
             log=str(self.run_dir / "logs" / f"{server.name}.log"),
         )
@@ -293,14 +293,13 @@ class Stack:
         """Where one server's pid is kept."""
         return self.run_dir / "pids" / f"{name}.json"
 
-    @contextmanager
-    def locked(self) -> Iterator[None]:
+    def locked(self) -> AbstractContextManager[None]:
         """Keep two commands from starting and stopping the same stack at once."""
-        self.run_dir.mkdir(parents=True, exist_ok=True)
-        with (self.run_dir / "lock").open("wb") as lock:
-            try:
-                flock(lock, LOCK_EX | LOCK_NB)
-            except BlockingIOError:
-                message = f"Another command is starting or stopping the servers in {self.run_dir}"
-                raise UserError(message) from None
-            yield
+        busy = f"Another command is starting or stopping the servers in {self.run_dir}: wait for it"
+        return lock.exclusive(self.run_dir / "lock", busy=busy)
+
+
+def is_ready(server: Server, started: Started) -> bool:
+    """Whether the server listens on its port itself and answers."""
+    held = {listener.port for listener in ports.listeners_of({started.pid})}
+    return server.port in held and server.is_ready()

@@ -11,7 +11,7 @@ from typing import Any, Final, cast
 import numpy as np
 from msgspec import Struct
 
-from pipeline.schema_model import LONGEST_ID_BYTES, Column, EventType
+from pipeline.schema_model import LONGEST_ID_BYTES, Column, EventType, Field
 from pipeline.steps import columns, timestamps
 from pipeline.steps.columns import Array, objects
 from pipeline.steps.decoded import Decoded
@@ -43,17 +43,16 @@ class Group:
 def grouped(parsed: Sequence[Struct | None], shapes: dict[type[Struct], Shape]) -> list[Group]:
     """The events by type; rows without one (None) are in no group."""
     kinds = set(map(type, parsed))
-    if len(kinds) == 1:
-        rows: dict[type, list[int] | range] = {kinds.pop(): range(len(parsed))}
-    else:
-        lists: dict[type, list[int]] = defaultdict(list)
-        for row, kind in enumerate(map(type, parsed)):
-            lists[kind].append(row)
-        rows = dict(lists)
+    if len(kinds) == 1 and parsed[0] is not None:
+        events = cast("list[Struct]", list(parsed))
+        return [Group(shapes[kinds.pop()], np.arange(len(events)), events)]
+    rows: dict[type, list[int]] = defaultdict(list)
+    for row, kind in enumerate(map(type, parsed)):
+        rows[kind].append(row)
+    rows.pop(type(None), None)
     return [
-        Group(shapes[kind], np.array(at, np.int64), [parsed[row] for row in at])  # type: ignore[misc]
+        Group(shapes[kind], np.array(at), cast("list[Struct]", [parsed[row] for row in at]))
         for kind, at in rows.items()
-        if kind is not type(None)
     ]
 
 
@@ -66,7 +65,7 @@ def read_times(groups: Sequence[Group], now: int) -> list[int]:
     spans: list[tuple[Group, str, list[int]]] = []
     for group in groups:
         for each in group.shape.timestamps:
-            found = _canonical_texts(group.events, each.name)
+            found = _canonical_texts(group.events, each)
             missing = [at for at, text in enumerate(found) if text is None] if each.nullable else []
             for at in missing:
                 found[at] = _EPOCH_TEXT
@@ -98,15 +97,15 @@ def _set_times(
 _EPOCH_TEXT: Final = "1970-01-01T00:00:00.000Z"
 
 
-def _canonical_texts(events: Sequence[Struct], name: str) -> list[str | None]:
+def _canonical_texts(events: Sequence[Struct], each: Field) -> list[str | None]:
     length, made = timestamps.CANONICAL_LENGTH, timestamps.canonical
-    texts: list[str | None] = list(map(attrgetter(name), events))
-    if {len(text) for text in texts if text is not None} == {length}:
+    texts: list[str | None] = columns.values(events, each)
+    if not each.nullable and set(map(len, cast("list[str]", texts))) == {length}:
         return texts
     result = [text if text is None or len(text) == length else made(text) for text in texts]
     for event, given, text in zip(events, texts, result, strict=True):
         if text is not given:
-            setattr(event, name, text)
+            setattr(event, each.name, text)
     return result
 
 

@@ -17,8 +17,9 @@ MAX_DEPTH: Final = 32
 
 _TOKENS: Final = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*(?:"|$)|[\[{]|[\]}]', re.DOTALL)
 _CUT_SHORT: Final = re.compile(
-    r"\s*|-|t|tr|tru|f|fa|fal|fals|n|nu|nul|\.[0-9]*|\.?[0-9]*[eE][+-]?|\\(?:u[0-9a-fA-F]{0,3})?"
+    r"\s*|-|t|tr|tru|f|fa|fal|fals|n|nu|nul|\.[0-9]*|\.?[0-9]*[eE][+-]?|\\(?:u[0-9a-fA-F]{0,4})?"
 )
+_PLAIN_KEY: Final = re.compile(r"\w{1,64}", re.ASCII)
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _SURROGATE: Final = re.compile(r"[\ud800-\udfff]")
 _FORMATS: Final = (
@@ -99,7 +100,7 @@ def read(raw: bytes) -> Document:
     """The JSON text; `Refused` says why the bytes aren't one."""
     text = _text(raw)
     if not text.strip(" \t\r\n"):
-        refuse("empty_payload", "payload", "only white space", "one JSON object")
+        raise Refused("empty_payload", "payload: saw only white space; allowed: one JSON object")
     _check_depth(text)
     try:
         value, end = _DECODER.raw_decode(text, len(text) - len(text.lstrip(" \t\r\n")))
@@ -142,6 +143,8 @@ def _check_depth(text: str) -> None:
 
 def _refuse_syntax(raw: bytes, text: str, error: json.JSONDecodeError) -> NoReturn:
     rest = text[error.pos :]
+    if error.msg.startswith("Invalid \\u"):
+        rest = "\\" + rest
     unterminated = error.msg.startswith("Unterminated string")
     if unterminated or (_CUT_SHORT.fullmatch(rest) and not error.msg.startswith("Invalid control")):
         raise Refused("truncated_json", f"payload: ends after {len(text)} characters: {error.msg}")
@@ -189,7 +192,7 @@ def _plain(value: Any, path: str) -> Any:
 def _plain_object(members: _Members, path: str) -> dict[str, Any]:
     result: dict[str, Any] = {}
     for key, value in members.pairs:
-        below = f"{path}.{key if key.isidentifier() and len(key) <= 64 else shown(key)}"
+        below = f"{path}.{key if _PLAIN_KEY.fullmatch(key) else shown(key)}"
         _check_text(key, below)
         if key in result:
             raise Refused("duplicate_key", f"{below}: saw it again; allowed: each key once")

@@ -65,7 +65,8 @@ class Real:
 
 @pytest.fixture(scope="module")
 def real(opensearch_url: str) -> Iterator[Real]:
-    settings = IndexSettings(url=opensearch_url, prefix=f"contract-{uuid4().hex}-", replicas=0)
+    prefix = f"contract-{uuid4().hex}-"
+    settings = IndexSettings(url=opensearch_url, prefix=prefix, replicas=0, timeout_s=60.0)
     opensearch = client(settings)
     properties = {name: {"type": kind} for name, kind in FIELDS.items()}
     ensure_templates(opensearch, {"trip": {"properties": properties}}, settings)

@@ -29,7 +29,8 @@ MAPPING = {
 @pytest.fixture(scope="module")
 def settings(opensearch_url: str) -> Iterator[IndexSettings]:
     """Settings with a prefix of this run's own; what is made under it is deleted at the end."""
-    made = IndexSettings(url=opensearch_url, prefix=f"test-{uuid4().hex}-", replicas=0)
+    prefix = f"test-{uuid4().hex}-"
+    made = IndexSettings(url=opensearch_url, prefix=prefix, replicas=0, timeout_s=60.0)
     yield made
     opensearch = client(made)
     opensearch.indices.delete(index=made.prefix + "*")
@@ -80,7 +81,7 @@ def test_what_is_indexed_can_be_read_back(settings: IndexSettings, index: str) -
 
 
 def test_compressed_requests_are_understood(settings: IndexSettings, index: str) -> None:
-    compressed = IndexSettings(url=settings.url, compress=True)
+    compressed = IndexSettings(url=settings.url, compress=True, timeout_s=60.0)
     assert indexer(compressed).index([Document(index, "1", 1, b'{"n":1}')]) == [Done.INDEXED]
 
 

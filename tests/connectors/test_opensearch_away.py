@@ -30,7 +30,7 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
 
 @pytest.fixture(scope="module")
 def settings(node: Node) -> IndexSettings:
-    made = IndexSettings(url=node.url, replicas=0)
+    made = IndexSettings(url=node.url, replicas=0, timeout_s=60.0)
     mapping = {"properties": {"n": {"type": "integer"}}}
     ensure_templates(client(made), {"trip": mapping}, made)
     return made

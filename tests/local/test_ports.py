@@ -46,6 +46,15 @@ def test_taken_port_is_replaced_when_other_ports_are_allowed(taken: int) -> None
     assert ports.is_free(chosen["kafka"])
 
 
+def test_replacement_stays_within_the_range_that_a_server_can_use(taken: int) -> None:
+    (free,) = ports.unused(1)
+    within = {"opensearch": range(free, free + 1)}
+
+    assert ports.choose({"opensearch": taken}, free=True, within=within) == {"opensearch": free}
+    with pytest.raises(UserError, match=f"from {taken} to {taken} is taken"):
+        ports.first_free(range(taken, taken + 1), frozenset())
+
+
 def test_port_held_on_every_address_is_not_free() -> None:
     with socket.create_server(("", 0)) as server:
         assert not ports.is_free(server.getsockname()[1])

@@ -31,6 +31,12 @@ def _changed(of: str, /, **changes: object) -> dict[str, Any]:
     return schema
 
 
+def _as(event_type: str, schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema as that of another event type."""
+    next(each for each in schema["fields"] if each["name"] == "type")["enum"] = [event_type]
+    return {**schema, "eventType": event_type}
+
+
 def test_the_types_can_travel_into_a_worker() -> None:
     assert pickle.loads(pickle.dumps(TYPES)) == TYPES
 
@@ -46,7 +52,7 @@ def test_fields_of_one_kind_share_a_column() -> None:
 
 
 def test_fields_of_two_kinds_have_two_columns(tmp_path: Path) -> None:
-    other = {**_changed("vendor_id", type="string", minimum=0), "eventType": "tram_trip"}
+    other = _as("tram_trip", _changed("vendor_id", type="string"))
     vendor = next(each for each in other["fields"] if each["name"] == "vendor_id")
     del vendor["minimum"], vendor["maximum"]
     types = _load(tmp_path, trip=_TRIP, tram_trip=other)
@@ -56,7 +62,7 @@ def test_fields_of_two_kinds_have_two_columns(tmp_path: Path) -> None:
 
 
 def test_a_column_is_nullable_if_any_type_says_so(tmp_path: Path) -> None:
-    other = {**_changed("extra", type=["null", "double"]), "eventType": "atrip"}
+    other = _as("atrip", _changed("extra", type=["null", "double"]))
     types = _load(tmp_path, trip=_TRIP, atrip=other)
     assert Column("extra", "double", nullable=True) in types.columns
     assert not types["trip"].field("extra").nullable
@@ -161,6 +167,12 @@ def test_not_a_json_object(tmp_path: Path, content: str) -> None:
     (tmp_path / "trip.avsc").write_text(content)
     with pytest.raises(UserError, match=r"trip\.avsc"):
         load(tmp_path)
+
+
+def test_a_mapping_of_no_event_type(tmp_path: Path) -> None:
+    (tmp_path / "trips.mapping.json").write_text("{}")
+    with pytest.raises(UserError, match=r"trips\.mapping\.json.*allowed: trip\.mapping\.json"):
+        _load(tmp_path, trip=_TRIP)
 
 
 def test_properties_of_ones_own_are_fine(tmp_path: Path) -> None:

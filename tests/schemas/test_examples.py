@@ -65,6 +65,9 @@ def test_a_fourth_event_type_is_a_schema_and_its_examples(tmp_path: Path) -> Non
     assert ferry.partition.path() == "pickup_location=007/year=2018/month=03"
     assert ferry.document_id == "EF-1"
     assert decoder.decode(ferry.document) == ferry
+    batch = decoder.decode_batch([each.raw for each in examples(tmp_path)])
+    reported = batch.columns["reported"][batch.event_type == "ferry_trip"]
+    assert [str(each) for each in reported[:3]] == ["NaT", "2018-03-02T00:00:00.000", "NaT"]
 
 
 _TIME = {"type": "long", "logicalType": "timestamp-millis"}
@@ -79,7 +82,7 @@ _FERRY = {
     "versionTime": "landed",
     "place": "pier",
     "fields": [
-        {"name": "crossing", "type": "string", "doc": "Its number.", "maxLength": 32},
+        {"name": "crossing", "type": "string", "doc": "Its number."},
         {"name": "type", "type": "string", "doc": "Always ferry_trip."},
         {"name": "departed", "type": _TIME, "doc": "When."},
         {"name": "landed", "type": _TIME, "doc": "When."},
@@ -108,7 +111,10 @@ _FERRY_EXAMPLES = "\n".join(
         ("without one", {"reported": None}, "valid"),
         ("a bad report", {"reported": "soon"}, "invalid_timestamp"),
         ("no number", {"crossing": ""}, "out_of_range"),
-        ("a long number", {"crossing": "x" * 33}, "out_of_range"),
+        ("as long a number as there may be", {"crossing": "\u00e9" * 256}, "valid"),
+        ("a longer number", {"crossing": "x" * 513}, "out_of_range"),
+        ("a number of too many bytes", {"crossing": "\u00e9" * 257}, "out_of_range"),
+        ("a number of two lines", {"crossing": "EF\n1"}, "control_character"),
         ("a pier too far", {"pier": 100}, "out_of_range"),
         ("full of what", {"full": 1}, "wrong_type"),
         ("beyond 32 bits", {"trip_distance": 2**31}, "out_of_range"),

@@ -77,7 +77,7 @@ def _assert_same_values(decoder: Decoder, raw: bytes, verdict: Accepted) -> None
     assert isinstance(again, Event) and again.document == event.document
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(_BASES, st.data())
 def test_bytes_changed(raw: bytes, data: st.DataObject) -> None:
     changed = bytearray(raw)
@@ -96,7 +96,7 @@ def test_bytes_inserted_or_cut_out(raw: bytes, data: st.DataObject) -> None:
     _assert_agreed([raw[:start] + inserted + raw[end:]])
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(_BASES, st.lists(st.tuples(_KEYS, _ENCODED), min_size=1, max_size=3), st.booleans())
 def test_members_added_or_given_twice(
     raw: bytes, members: list[tuple[str, bytes]], first: bool
@@ -107,7 +107,7 @@ def test_members_added_or_given_twice(
     _assert_agreed([changed, raw], KEEPING, KEEPING_RULE)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(_BASES, st.dictionaries(_KEYS, _VALUES, min_size=1, max_size=2), st.booleans())
 def test_values_of_another_kind(raw: bytes, changes: dict[str, object], ascii_only: bool) -> None:
     event = {**json.loads(raw), **changes}

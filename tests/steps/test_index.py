@@ -160,6 +160,12 @@ def test_pauses_grow_with_full_jitter_up_to_the_longest() -> None:
     assert b.time.pauses == pytest.approx([0.1, 0.1, 0.02, 1.2])
 
 
+def test_a_success_makes_the_next_pause_short_again() -> None:
+    b = bench(REFUSED, REFUSED, None, REFUSED, limits=Limits(documents=1))
+    assert b.index(trip(1), trip(2)) == [Done.INDEXED] * 2
+    assert b.time.pauses == pytest.approx([0.2, 0.4, 0.2])
+
+
 def test_a_request_refused_as_a_whole_is_halved_down_to_the_guilty() -> None:
     b = bench(limits=Limits(id_bytes=10_000))
     guilty = {3: "x" * 513, 70: "y" * 600}

@@ -1,0 +1,33 @@
+"""The real servers, started once for all tests that need them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pipeline.local.setup import setup
+from pipeline.local.stack import Stack
+
+ROOT = Path(__file__).parent.parent
+os.environ.setdefault("FLINK_HOME", str(ROOT / ".cache" / "flink"))
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """Kafka, S3, OpenSearch and Flink with one TaskManager, on free ports."""
+    setup(ROOT, say=print)
+    running = Stack(ROOT, run_dir=tmp_path_factory.mktemp("stack"), free_ports=True)
+    running.up(print)
+    try:
+        yield running
+    finally:
+        running.down(print)
+
+
+@pytest.fixture(scope="session")
+def opensearch_url(stack: Stack) -> str:
+    """The address of the real OpenSearch."""
+    return stack.environment()["OPENSEARCH_URL"]

@@ -1,0 +1,40 @@
+"""OpenSearch goes away for good: the lake goes on, the events become dead letters."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+from pipeline.demo.generate import Recipe, generate
+from pipeline.demo.ledger import Ledger
+from pipeline.local.stack import Stack
+from tests.job.harness import Harness
+
+
+def test_an_opensearch_that_stays_away_does_not_stop_the_lake(
+    stack: Stack, tmp_path: Path
+) -> None:
+    harness = Harness(
+        stack=stack,
+        name="away",
+        folder=tmp_path,
+        overrides={"index": {"retry_seconds": 2, "breaker_seconds": 5, "timeout_seconds": 5}},
+    )
+    made = generate(Recipe(events=6_000, seed=7))
+    harness.start()
+    before = harness.produce(itertools.islice(made, 3_000))
+    harness.drain()
+    stack.stop_server("opensearch", print)
+    try:
+        ledger = Ledger.of([before, harness.produce(made)])
+        harness.drain()
+        harness.stop()
+    finally:
+        stack.start_server("opensearch", print)
+
+    verdict = harness.verdict(ledger)
+    assert verdict.problems() == []
+    figures = verdict.as_dict()
+    assert figures["lake_rows"] == figures["valid"]
+    assert isinstance(figures["dead_letters"], int)
+    assert figures["dead_letters"] > 2_900, "the later half must be dead letters of the index step"

@@ -1,0 +1,64 @@
+"""A crash is part of the run: TaskManagers and Python workers are killed, nothing is lost or doubled."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from pathlib import Path
+
+from connectors.flink_rest import wait_for
+from pipeline.demo.generate import Recipe, generate
+from pipeline.demo.ledger import Ledger
+from pipeline.local.stack import Stack
+from tests.job.harness import Harness
+
+RECIPE = Recipe(events=60_000, seed=41)
+RATE = 1_200.0
+
+
+def test_kill_9_of_task_managers_and_python_workers_loses_and_doubles_nothing(
+    stack: Stack, tmp_path: Path
+) -> None:
+    harness = Harness(stack=stack, name="recovery", folder=tmp_path)
+    ledgers: list[Ledger] = []
+    harness.start()
+    producer = threading.Thread(
+        target=lambda: ledgers.append(harness.produce(generate(RECIPE), rate=RATE))
+    )
+    producer.start()
+    for kill in (_kill_worker, _kill_task_manager, _kill_worker, _kill_task_manager):
+        harness.wait_checkpoints(1)
+        before = harness.submitted.cluster.restarts(harness.submitted.job_id)
+        kill(stack)
+        _wait_restarted(harness, before)
+        assert producer.is_alive(), "the kills must fall into the run; lower RATE"
+    producer.join()
+    harness.drain()
+    harness.stop()
+
+    verdict = harness.verdict(ledgers[0])
+    assert verdict.problems() == []
+    figures = verdict.as_dict()
+    assert figures["lake_rows"] == figures["valid"]
+    assert figures["archive_records"] == figures["produced"] == len(ledgers[0])
+
+
+def _wait_restarted(harness: Harness, before: int) -> None:
+    job = harness.submitted
+    wait_for(
+        lambda: job.cluster.restarts(job.job_id) > before, 60, "the kill did not restart the job"
+    )
+    harness.wait_running()
+
+
+def _kill_worker(stack: Stack) -> None:
+    workers = stack.python_worker_pids()
+    assert workers, "no Python worker runs"
+    os.kill(min(workers), signal.SIGKILL)
+
+
+def _kill_task_manager(stack: Stack) -> None:
+    number, pid = next(iter(stack.task_manager_pids().items()))
+    os.kill(pid, signal.SIGKILL)
+    stack.restart_task_manager(number, print)
