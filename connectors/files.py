@@ -10,12 +10,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from connectors.sql import create_table, identifier
+from pipeline.config import Lake
 
-# int64 timestamps: Flink writes the old INT96 unless told otherwise.
-_TIMESTAMPS = {
+_FORMAT = {
+    "format": "parquet",
+    # int64 timestamps: Flink writes the old INT96 unless told otherwise.
     "parquet.write.int64.timestamp": "true",
     "parquet.timestamp.time.unit": "millis",
     "parquet.utc-timezone": "true",
+    "parquet.compression": "ZSTD",
+    "parquet.enable.dictionary": "false",
 }
 
 
@@ -25,29 +29,29 @@ def parquet_table(
     *,
     path: str,
     partition_keys: Sequence[str],
-    compression: str = "ZSTD",
-    dictionary: bool = False,
-    page_bytes: int = 65_536,
-    file_bytes: int = 134_217_728,
-    one_writer_per_partition: bool = False,
-    success_file: bool = False,
+    options: Mapping[str, str] | None = None,
 ) -> str:
-    """A partitioned table of Parquet files below `path`, as `key=value/` folders.
-
-    `one_writer_per_partition` shuffles by the partition keys, so that one task writes one folder
-    and files are few and large.
-    """
+    """A partitioned table of Parquet files below `path`, as `key=value/` folders."""
     keys = ", ".join(identifier(key) for key in partition_keys)
+    made = {"connector": "filesystem", "path": path, **_FORMAT, **(options or {})}
+    return create_table(name, columns, made, partitioned_by=f"PARTITIONED BY ({keys}) ")
+
+
+def lake_table(
+    name: str, columns: Mapping[str, str], folder: str, partition_keys: Sequence[str], lake: Lake
+) -> str:
+    """The lake's table in `folder`: rows are shuffled by the partition keys.
+
+    So one task writes one partition, and files are few and large. Each open partition holds one
+    page a column in memory, which is what `page_bytes` bounds.
+    """
     options = {
-        "connector": "filesystem",
-        "path": path,
-        "format": "parquet",
-        **_TIMESTAMPS,
-        "parquet.compression": compression,
-        "parquet.enable.dictionary": str(dictionary).lower(),
-        "parquet.page.size": str(page_bytes),
-        "sink.rolling-policy.file-size": f"{file_bytes} b",
-        "sink.shuffle-by-partition.enable": str(one_writer_per_partition).lower(),
-        "sink.partition-commit.policy.kind": "success-file" if success_file else "",
+        "parquet.compression": lake.compression,
+        "parquet.enable.dictionary": str(lake.dictionary).lower(),
+        "parquet.page.size": str(lake.page_bytes),
+        "sink.rolling-policy.file-size": f"{lake.file_bytes} b",
+        "sink.shuffle-by-partition.enable": "true",
+        "sink.partition-commit.policy.kind": "success-file" if lake.success_file else "",
     }
-    return create_table(name, columns, options, partitioned_by=f"PARTITIONED BY ({keys}) ")
+    path = f"{lake.path}/{folder}"
+    return parquet_table(name, columns, path=path, partition_keys=partition_keys, options=options)

@@ -1,4 +1,4 @@
-"""Flink's REST interface and its Prometheus reporter, as far as submitting and watching need them."""
+"""Flink's REST interface and our metrics, as far as submitting and watching need them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ from typing import Any
 
 from pipeline.errors import UserError
 
-_SAMPLE = re.compile(r"^flink_taskmanager_job_task_operator_kinesisanalytics_step_(\w+?)\{([^}]*)\} (\S+)$")
+_SAMPLE = re.compile(
+    r"^flink_taskmanager_job_task_operator_kinesisanalytics_step_(\w+?)\{([^}]*)\} (\S+)$"
+)
 _TERMINAL = frozenset({"FAILED", "CANCELED", "FINISHED", "SUSPENDED"})
 
 
@@ -89,7 +91,9 @@ class Cluster:
             lambda: _completed(self.get(path)), timeout_seconds, "the savepoint did not complete"
         )
         if "location" not in done["operation"]:
-            raise JobFailed(f"savepoint: {done['operation']['failure-cause']['stack-trace'][:2000]}")
+            raise JobFailed(
+                f"savepoint: {done['operation']['failure-cause']['stack-trace'][:2000]}"
+            )
         return str(done["operation"]["location"])
 
     def step_metrics(self) -> dict[str, float]:
@@ -106,8 +110,13 @@ class Cluster:
 
 
 def submit(
-    flink_home: Path, rest_url: str, *, python: str, arguments: Sequence[str],
-    environment: Mapping[str, str], savepoint: str = "",
+    flink_home: Path,
+    rest_url: str,
+    *,
+    python: str,
+    arguments: Sequence[str],
+    environment: Mapping[str, str],
+    savepoint: str = "",
 ) -> str:
     """Run `flink run -d` with `pipeline/main.py`; returns the job's id.
 

@@ -18,9 +18,7 @@ import yaml
 from rich.console import Console
 
 from pipeline import load_config, reference, validate
-from pipeline.config import Config
 from pipeline.errors import UserError
-from pipeline.event_types import load
 from pipeline.local import commands
 
 ROOT = Path(__file__).parent.parent
@@ -35,7 +33,7 @@ app = typer.Typer(
 )
 config_app = typer.Typer(help="Look at the configuration.", no_args_is_help=True)
 app.add_typer(config_app, name="config")
-app.add_typer(commands.app)
+commands.add_to(app)
 
 ConfigOption = Annotated[Path, typer.Option("--config", "-c", help="The YAML file.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
@@ -61,6 +59,7 @@ def run(
     from pipeline.local.stack import Stack
     from pipeline.submit import submit
 
+    load_config.event_types(load_config.load(config))
     job = submit(config, Stack.load(run_dir).environment(), savepoint=savepoint)
     print(f"submitted as {job.job_id}; look at {job.url}")
 
@@ -72,8 +71,8 @@ def validate_command(
     as_json: JsonOption = False,
 ) -> None:
     """Say, without a cluster, what would become of sample events. Exit 1 if one is rejected."""
-    settings = _configuration(config)
-    types = load(_schemas(settings))
+    settings = load_config.load(config)
+    types = load_config.event_types(settings)
     verdicts = [
         validate.verdict(raw, config=settings, types=types, now_millis=time.time_ns() // 1_000_000)
         for raw in validate.samples(events, sys.stdin)
@@ -89,8 +88,8 @@ def plan(config: ConfigOption = LOCAL) -> None:
     os.environ.setdefault("FLINK_HOME", str(ROOT / ".cache" / "flink"))
     from pipeline.plan import explain
 
-    settings = _configuration(config)
-    print(explain(settings, load(_schemas(settings))))
+    settings = load_config.load(config)
+    print(explain(settings, load_config.event_types(settings)))
 
 
 @app.command(epilog="Example: streaming-etl demo --events 300000 --keep")
@@ -111,14 +110,14 @@ def demo(
 @config_app.command(epilog="Example: streaming-etl config show --config conf/local.yaml")
 def show(config: ConfigOption = LOCAL, as_json: JsonOption = False) -> None:
     """Print the whole configuration as the job sees it; secrets are masked."""
-    plain = load_config.masked(_configuration(config))
+    plain = load_config.masked(load_config.load(config))
     print(json.dumps(plain) if as_json else yaml.safe_dump(plain, sort_keys=False))
 
 
 @config_app.command(epilog="Example: streaming-etl config check --config conf/local.yaml")
 def check(config: ConfigOption = LOCAL) -> None:
     """Exit 0 when the configuration is whole, 2 with what to mend when it is not."""
-    load(_schemas(_configuration(config)))
+    load_config.event_types(load_config.load(config))
     print(f"{config}: fine")
 
 
@@ -126,13 +125,3 @@ def check(config: ConfigOption = LOCAL) -> None:
 def config_reference() -> None:
     """Print every key with its default and meaning: the text of conf/reference.yaml."""
     print(reference.config_reference(), end="")
-
-
-def _configuration(path: Path) -> Config:
-    return load_config.load(path)
-
-
-def _schemas(config: Config) -> Path:
-    path = Path(config.decode.schemas)
-    return path if path.is_absolute() or path.is_dir() else ROOT / path
-

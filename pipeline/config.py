@@ -28,7 +28,7 @@ Seconds = Annotated[float, Meta(gt=0)]
 Positive = Annotated[int, Meta(ge=1)]
 
 
-class Source(Section):
+class Source(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Where raw records come from."""
 
     kafka_bootstrap_servers: Annotated[str, _doc("Kafka brokers, host:port, comma separated.")]
@@ -49,7 +49,7 @@ class Source(Section):
     ] = 60.0
 
 
-class Decode(Section):
+class Decode(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What an event is, and how strict we are."""
 
     schemas: Annotated[str, _doc("Folder of the .avsc files, one per event type.")] = "schemas"
@@ -62,13 +62,13 @@ class Decode(Section):
     ] = "refuse"
 
 
-class Archive(Section):
+class Archive(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Every raw record, before anything touches it. Exactly once."""
 
     path: Annotated[ObjectPath, _doc("s3a://bucket/prefix (or file:// on one machine).")]
 
 
-class Lake(Section):
+class Lake(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Parquet by place and event time. Exactly once."""
 
     path: Annotated[ObjectPath, _doc("One folder per event type is made below it.")]
@@ -88,7 +88,7 @@ class Lake(Section):
     ] = False
 
 
-class Index(Section):
+class Index(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """OpenSearch, one index per event type. Effectively once: deterministic id and version."""
 
     url: Annotated[Url, _doc("https://host:port of the cluster; plain http for loopback only.")]
@@ -96,9 +96,9 @@ class Index(Section):
         Annotated[str, Meta(pattern=r"^([a-z][a-z0-9_-]{0,63})?$")],
         _doc("Put before the event type to make the index name."),
     ] = ""
-    auth: Annotated[
-        Literal["none", "basic", "sigv4"], _doc("How requests prove who we are.")
-    ] = "none"
+    auth: Annotated[Literal["none", "basic", "sigv4"], _doc("How requests prove who we are.")] = (
+        "none"
+    )
     username: Annotated[str, _doc("For basic.")] = ""
     password: Annotated[
         str, _doc("For basic; give ${env:NAME} or ${file:/path}, never the text itself.")
@@ -107,9 +107,13 @@ class Index(Section):
     service: Annotated[
         Literal["es", "aoss"], _doc("es: OpenSearch Service; aoss: Serverless. For sigv4.")
     ] = "es"
-    ca_file: Annotated[str, _doc("Certificates to trust besides the system's; TLS is verified.")] = ""
+    ca_file: Annotated[
+        str, _doc("Certificates to trust besides the system's; TLS is verified.")
+    ] = ""
     timeout_seconds: Annotated[Seconds, _doc("Of one bulk request.")] = 10.0
-    max_documents: Annotated[Annotated[int, Meta(ge=1, le=10_000)], _doc("Of one bulk request.")] = 1000
+    max_documents: Annotated[
+        Annotated[int, Meta(ge=1, le=10_000)], _doc("Of one bulk request.")
+    ] = 1000
     max_bytes: Annotated[
         Annotated[int, Meta(ge=10_000, le=10_000_000)], _doc("Of one bulk request.")
     ] = 5_000_000
@@ -127,7 +131,7 @@ class Index(Section):
     ] = "1s"
 
 
-class DeadLetters(Section):
+class DeadLetters(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Where rejects go, with their bytes, position and reason: a Kafka topic or an S3 path."""
 
     kafka_bootstrap_servers: Annotated[
@@ -137,11 +141,13 @@ class DeadLetters(Section):
     path: Annotated[str, _doc("Instead of kafka_topic: s3a://bucket/prefix. Exactly once.")] = ""
 
 
-class Job(Section):
+class Job(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How the job runs. On the managed service the platform owns parallelism and checkpoints."""
 
     name: Annotated[str, _doc("Of the Flink job.")] = "streaming-etl"
-    parallelism: Annotated[Positive | None, _doc("Of every step; null: the cluster's default.")] = None
+    parallelism: Annotated[Positive | None, _doc("Of every step; null: the cluster's default.")] = (
+        None
+    )
     max_parallelism: Annotated[
         Annotated[int, Meta(ge=1, le=32768)], _doc("Fixed for the life of the job's state.")
     ] = 128
@@ -151,9 +157,9 @@ class Job(Section):
     checkpoint_timeout_seconds: Annotated[
         Seconds, _doc("A checkpoint that takes longer is given up.")
     ] = 300.0
-    checkpoint_dir: Annotated[
-        str, _doc("s3a:// or file://; empty: the cluster's own setting.")
-    ] = ""
+    checkpoint_dir: Annotated[str, _doc("s3a:// or file://; empty: the cluster's own setting.")] = (
+        ""
+    )
     batch_records: Annotated[Positive, _doc("Largest Arrow batch given to Python.")] = 5000
     bundle_records: Annotated[Positive, _doc("Records between two hand-overs to Python.")] = 20_000
     bundle_milliseconds: Annotated[
@@ -161,7 +167,7 @@ class Job(Section):
     ] = 200
 
 
-class Config(Section):
+class Config(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The whole configuration; see conf/reference.yaml."""
 
     source: Source

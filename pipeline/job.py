@@ -1,9 +1,9 @@
 """THE PAGE: the whole flow, one statement per step.
 
-    records -> archive
-            -> decode -> lake, one table per event type
-                      -> index -> rejects
-                      -> rejects -> dead_letters
+records -> archive
+        -> decode -> lake, one table per event type
+                  -> index -> rejects
+                  -> rejects -> dead_letters
 """
 
 from __future__ import annotations
@@ -12,12 +12,23 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from connectors import files, kafka
-from pipeline.config import Archive, Config, DeadLetters, Index, Lake, Source
+from pipeline.config import Archive, Config, DeadLetters, Index, Source
 from pipeline.event_types import EventType, EventTypes
 from pipeline.operators import decode_function, index_function
 from pipeline.tables import (
-    ARRIVAL_DATE, ARRIVAL_HOUR, ARRIVAL_KEYS, DEAD_LETTER_HEADERS, LAKE_KEYS, POSITION,
-    RAW_RECORD, REJECT, lake_columns, lake_select, names, rejects_select, texts,
+    ARRIVAL_DATE,
+    ARRIVAL_HOUR,
+    ARRIVAL_KEYS,
+    DEAD_LETTER_HEADERS,
+    LAKE_KEYS,
+    POSITION,
+    RAW_RECORD,
+    REJECT,
+    lake_columns,
+    lake_select,
+    names,
+    rejects_select,
+    texts,
 )  # fmt: skip
 
 
@@ -53,7 +64,7 @@ def build(tables: Any, config: Config, types: EventTypes) -> Flow:
     if config.lake or config.index:
         decode(flow, config, types)
         for event_type in types if config.lake else ():
-            lake(flow, config, config.lake, event_type)
+            lake(flow, config, event_type)
         if config.index:
             index(flow, config.index, types)
         if config.dead_letters:
@@ -84,19 +95,15 @@ def decode(flow: Flow, config: Config, types: EventTypes) -> None:
     flow.view("decoded", f"SELECT {select} FROM records")
 
 
-def lake(flow: Flow, config: Config, settings: Lake, event_type: EventType) -> None:
+def lake(flow: Flow, config: Config, event_type: EventType) -> None:
     """The events of one type as Parquet by pickup place, year and month."""
-    keep = config.decode.unknown_fields == "keep"
-    create = files.parquet_table(
-        f"lake_{event_type.name}", lake_columns(event_type, keep_unknown=keep),
-        path=f"{settings.path}/{event_type.name}", partition_keys=LAKE_KEYS,
-        compression=settings.compression, dictionary=settings.dictionary,
-        page_bytes=settings.page_bytes, file_bytes=settings.file_bytes,
-        success_file=settings.success_file, one_writer_per_partition=True,
-    )  # fmt: skip
+    assert config.lake
+    keep, name = config.decode.unknown_fields == "keep", f"lake_{event_type.name}"
+    columns = lake_columns(event_type, keep_unknown=keep)
+    create = files.lake_table(name, columns, event_type.name, LAKE_KEYS, config.lake)
     where = f"d.kind = 'event' AND d.event_type = '{event_type.name}'"
     select = f"SELECT {lake_select(event_type, keep_unknown=keep)} FROM decoded WHERE {where}"
-    flow.insert(f"lake_{event_type.name}", create, select)
+    flow.insert(name, create, select)
 
 
 def index(flow: Flow, settings: Index, types: EventTypes) -> None:

@@ -16,8 +16,11 @@ import yaml
 
 from pipeline.config import SECRETS, Config, Section
 from pipeline.errors import UserError
+from pipeline.event_types import EventTypes
+from pipeline.event_types import load as load_types
 
 PROPERTY_GROUPS = Path("/etc/flink/application_properties.json")
+_SHIPPED = Path(__file__).parent.parent
 _REFERENCE = re.compile(r"\$\{(env|file):([^}:]+)(?::-([^}]*))?\}")
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
@@ -31,7 +34,9 @@ def load(path: Path) -> Config:
     try:
         found = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror}). Give --config FILE.") from error
+        raise UserError(
+            f"{path}: cannot be read ({error.strerror}). Give --config FILE."
+        ) from error
     except yaml.YAMLError as error:
         raise UserError(f"{path}: is not YAML: {error}") from error
     if not isinstance(found, dict):
@@ -62,9 +67,17 @@ def check(found: Mapping[str, Any], *, where: str) -> Config:
         config = msgspec.convert(resolved, Config)
     except msgspec.ValidationError as error:
         key = _path_of(error)
-        raise UserError(f"{where}: {error}{_seen(resolved, key)} See conf/reference.yaml.") from error
+        raise UserError(
+            f"{where}: {error}{_seen(resolved, key)} See conf/reference.yaml."
+        ) from error
     _refuse_contradictions(config, where)
     return config
+
+
+def event_types(config: Config) -> EventTypes:
+    """The event types of `decode.schemas`; a relative folder may also be the one we ship."""
+    folder = Path(config.decode.schemas)
+    return load_types(folder if folder.is_dir() else _SHIPPED / folder)
 
 
 def sections() -> dict[str, type[Section]]:
@@ -173,8 +186,10 @@ def _source(config: Config) -> list[str]:
         return ["source.kafka_topics is empty; name at least one topic."]
     dead = config.dead_letters.kafka_topic if config.dead_letters else ""
     if dead in topics:
-        return [f"dead_letters.kafka_topic is {dead}, which source.kafka_topics reads too; a reject"
-                " would go round for ever. Give the dead letters a topic of their own."]
+        return [
+            f"dead_letters.kafka_topic is {dead}, which source.kafka_topics reads too; a reject"
+            " would go round for ever. Give the dead letters a topic of their own."
+        ]
     return []  # fmt: skip
 
 
@@ -209,8 +224,10 @@ def _index(config: Config) -> list[str]:
     if index.auth == "basic" and not (index.username and index.password):
         return ["index.auth is basic, but username or password is empty; set both."]
     if index.auth != "basic" and (index.username or index.password):
-        return [f"index.auth is {index.auth}, but username or password is set; remove them or use"
-                " auth: basic."]
+        return [
+            f"index.auth is {index.auth}, but username or password is set; remove them or use"
+            " auth: basic."
+        ]
     if index.auth == "sigv4" and not index.region:
         return ["index.auth is sigv4, but region is empty; set index.region."]
     return _index_times(config)  # fmt: skip
@@ -219,7 +236,9 @@ def _index(config: Config) -> list[str]:
 def _index_times(config: Config) -> list[str]:
     index, job = config.index, config.job
     if index and index.retry_seconds >= job.checkpoint_timeout_seconds:
-        return [f"index.retry_seconds is {index.retry_seconds:g} and job.checkpoint_timeout_seconds"
-                f" is {job.checkpoint_timeout_seconds:g}; the first must be the smaller one, or no"
-                " checkpoint completes while OpenSearch is away."]
+        return [
+            f"index.retry_seconds is {index.retry_seconds:g} and job.checkpoint_timeout_seconds"
+            f" is {job.checkpoint_timeout_seconds:g}; the first must be the smaller one, or no"
+            " checkpoint completes while OpenSearch is away."
+        ]
     return []  # fmt: skip

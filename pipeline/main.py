@@ -14,7 +14,6 @@ from connectors import flink
 from pipeline import job, load_config, preflight
 from pipeline.config import Config
 from pipeline.errors import UserError
-from pipeline.event_types import load
 
 
 def main(arguments: list[str]) -> int:
@@ -29,7 +28,7 @@ def main(arguments: list[str]) -> int:
 
 def submit(config: Config) -> None:
     """Check what the job needs, build it, name its operators, hand it to Flink."""
-    types = load(Path(config.decode.schemas))
+    types = load_config.event_types(config)
     preflight.run(config, types)
     stream, tables = flink.environment(config.job)
     flow = job.build(tables, config, types)

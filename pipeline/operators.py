@@ -112,7 +112,9 @@ class Decode(ScalarFunction):  # type: ignore[misc]
         self._metrics.count("control", int((decoded.kind == "control").sum()))
         rejected = decoded.reason[decoded.kind == "reject"]
         self._metrics.count("rejected", len(rejected))
-        for reason, number in zip(*np.unique(rejected.astype(str), return_counts=True), strict=True):
+        for reason, number in zip(
+            *np.unique(rejected.astype(str), return_counts=True), strict=True
+        ):
             self._metrics.count(f"rejected_{reason}", number)
 
 
@@ -194,9 +196,8 @@ class Index(ScalarFunction):  # type: ignore[misc]
     ) -> pd.DataFrame:
         started = time.monotonic()
         columns = zip(event_type, document_id, document_version, document, strict=True)
-        outcomes = self._indexer.index(
-            [Document(self._names[kind], name, version, body) for kind, name, version, body in columns]
-        )
+        documents = [Document(self._names[kind], *rest) for kind, *rest in columns]
+        outcomes = self._indexer.index(documents)
         self._metrics.count("bulk_ms", round((time.monotonic() - started) * 1000))
         self._metrics.count("in", len(outcomes))
         self._count(self._indexer.counts)
@@ -243,11 +244,15 @@ def _plain(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     """Timestamps as epoch milliseconds, a missing one as None; everything else as it is."""
     if values.dtype.kind != "M":
         return values
-    millis = values.astype("datetime64[ms]").view(np.int64)
+    millis: np.ndarray[Any, Any] = values.astype("datetime64[ms]").view(np.int64)
     missing = np.isnat(values)
-    return np.where(missing, None, millis.astype(object)) if missing.any() else millis
+    if missing.any():
+        millis = millis.astype(object)
+        millis[missing] = None
+    return millis
 
 
 def _millis(arrival_time: pd.Series) -> np.ndarray[Any, Any]:
     utc = arrival_time.dt.tz_convert(None) if arrival_time.dt.tz else arrival_time
-    return utc.to_numpy().astype("datetime64[ms]").astype(np.int64)
+    millis: np.ndarray[Any, Any] = utc.to_numpy().astype("datetime64[ms]").astype(np.int64)
+    return millis

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, get_args, get_origin, get_type_hints
 
 import msgspec
@@ -71,7 +71,8 @@ def _key(path: str, field: msgspec.structs.FieldInfo, hint: Any) -> Iterator[str
     for line in textwrap.wrap(text, 94):
         yield f"  # {line}"
     value = _REQUIRED[path] if required else _EXAMPLE.get(path, field.default)
-    yield f"  {field.name}: {yaml.safe_dump(value, default_flow_style=True, width=1000).split(chr(10))[0]}"
+    text = yaml.safe_dump(value, default_flow_style=True, width=1000)
+    yield f"  {field.name}: {text.splitlines()[0]}"
 
 
 def description(hint: Any) -> str:
@@ -89,7 +90,7 @@ def _choices(hint: Any) -> str:
     return ""
 
 
-def _table(rows: list[tuple[str, ...]]) -> str:
+def _table(rows: Sequence[tuple[str, ...]]) -> str:
     lines = ["| " + " | ".join(row) + " |" for row in rows]
     lines.insert(1, "|" + " --- |" * len(rows[0]))
     return "\n".join(lines) + "\n"

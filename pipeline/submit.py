@@ -11,7 +11,6 @@ from pathlib import Path
 from connectors import flink_rest
 from pipeline import load_config
 from pipeline.config import Config
-from pipeline.event_types import load
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +31,7 @@ def submit(path: Path, environment: Mapping[str, str], *, savepoint: str = "") -
     """
     os.environ.update(environment)
     config = load_config.load(path)
-    load(Path(config.decode.schemas))
+    load_config.event_types(config)
     rest_url = environment["FLINK_REST_URL"]
     job_id = flink_rest.submit(
         Path(environment["FLINK_HOME"]),

@@ -16,7 +16,7 @@ POSITION = {
     "offset": "BIGINT",
     "arrival_time": "TIMESTAMP_LTZ(3)",
 }
-RAW_RECORD = {"raw": "BYTES", "key": "BYTES", "headers": "MAP<STRING, BYTES>", **POSITION}
+RAW_RECORD = {"raw": "BYTES", "key": "BYTES", "headers": "MAP<STRING NOT NULL, BYTES NOT NULL>", **POSITION}
 REJECT = {
     "step": "STRING",
     "reason": "STRING",

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 
 from connectors import opensearch
+from pipeline import load_config
 from pipeline.config import Config
 from pipeline.demo import read_dead_letters
 from pipeline.demo.findings import Verdict
@@ -17,7 +17,6 @@ from pipeline.demo.read_index import IndexedDocuments, from_opensearch
 from pipeline.demo.read_lake import read_lake
 from pipeline.demo.storage import S3Access, Store, open_store
 from pipeline.demo.verify import verify
-from pipeline.event_types import load
 from pipeline.index_settings import index_settings
 
 
@@ -25,11 +24,19 @@ def verdict(
     ledger: Ledger, config: Config, environment: Mapping[str, str], steps: Steps
 ) -> Verdict:
     """The verdict on all sinks that the configuration has."""
-    event_types = list(load(Path(config.decode.schemas)).names)
+    event_types = list(load_config.event_types(config).names)
     with steps.step("reading the archive back"):
-        archive = config.archive and read_archive(_store(config.archive.path, environment), ledger)
+        archive = (
+            read_archive(_store(config.archive.path, environment), ledger)
+            if config.archive
+            else None
+        )
     with steps.step("reading the lake back"):
-        lake = config.lake and read_lake(_store(config.lake.path, environment), ledger, event_types)
+        lake = (
+            read_lake(_store(config.lake.path, environment), ledger, event_types)
+            if config.lake
+            else None
+        )
     with steps.step("reading the dead letters back"):
         dead_letters = _dead_letters(ledger, config, environment)
     with steps.step("reading the index back"):

@@ -68,13 +68,15 @@ def tables(
 ) -> Iterator[list[tuple[Stored, pa.Table]]]:
     """The Parquet objects as tables, some hundred at a time; None means all columns."""
 
-    def read(stored: Stored) -> tuple[Stored, pa.Table]:
-        return stored, _parquet(store.read(stored.path), columns, stored.path)
-
     remaining = iter(objects)
     with ThreadPoolExecutor(_READERS) as pool:
         while batch := list(islice(remaining, _FILES_AT_A_TIME)):
-            yield list(pool.map(read, batch))
+            # Only fetching is done in threads: parsing in several costs more than it saves.
+            contents = pool.map(store.read, [stored.path for stored in batch])
+            yield [
+                (stored, _parquet(content, columns, stored.path))
+                for stored, content in zip(batch, contents, strict=True)
+            ]
 
 
 def _parquet(content: bytes, columns: list[str] | None, path: str) -> pa.Table:

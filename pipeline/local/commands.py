@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from pipeline.local import setup as installation
+from pipeline.local.layout import SERVERS
 from pipeline.local.stack import ServerStatus, Stack
 
 ROOT = Path(__file__).parents[2]  # the checkout: the project is installed editable
@@ -45,11 +46,20 @@ def up(
         bool, typer.Option("--free-ports", help="Take other ports where the usual ones are taken.")
     ] = False,
     task_managers: Annotated[int, typer.Option(min=1, max=4, help="Flink TaskManagers.")] = 1,
+    only: Annotated[
+        list[str] | None, typer.Option("--only", help=f"Of {', '.join(SERVERS)}; may be repeated.")
+    ] = None,
 ) -> None:
     """Set up if needed, start the servers, and wait until all of them answer."""
     say = speaker()
     installation.setup(ROOT, say=say)
-    stack = Stack(ROOT, run_dir=run_dir, free_ports=free_ports, task_managers=task_managers)
+    stack = Stack(
+        ROOT,
+        run_dir=run_dir,
+        free_ports=free_ports,
+        task_managers=task_managers,
+        servers=tuple(only or SERVERS),
+    )
     stack.up(say)
     show(stack.status())
 

@@ -11,9 +11,7 @@ from pipeline.local.stack import Stack
 from tests.job.harness import Harness
 
 
-def test_an_opensearch_that_stays_away_does_not_stop_the_lake(
-    stack: Stack, tmp_path: Path
-) -> None:
+def test_an_opensearch_that_stays_away_does_not_stop_the_lake(stack: Stack, tmp_path: Path) -> None:
     harness = Harness(
         stack=stack,
         name="away",

@@ -1,4 +1,4 @@
-"""A crash is part of the run: TaskManagers and Python workers are killed, nothing is lost or doubled."""
+"""TaskManagers and Python workers are killed in mid-run: nothing is lost, nothing is doubled."""
 
 from __future__ import annotations
 

@@ -1,0 +1,88 @@
+"""The command line, run as a user does."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+COMMAND = [str(Path(sys.executable).parent / "streaming-etl")]
+GOOD = (
+    '{"vendor_id":1,"pickup_datetime":"2018-01-01T00:21:05.000Z",'
+    '"dropoff_datetime":"2018-01-01T00:24:23.000Z","passenger_count":1,"trip_distance":0.5,'
+    '"ratecode_id":1,"store_and_fwd_flag":"N","pickup_location_id":41,"dropoff_location_id":24,'
+    '"payment_type":2,"fare_amount":4.5,"extra":0.5,"mta_tax":0.5,"tip_amount":0.0,'
+    '"tolls_amount":0.0,"improvement_surcharge":0.3,"total_amount":5.8,"trip_id":4071441,'
+    '"type":"trip"}'
+)
+
+
+def run(*arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*COMMAND, *arguments], capture_output=True, text=True, input=given, cwd=ROOT, check=False
+    )
+
+
+def test_validate_says_where_an_event_goes() -> None:
+    done = run("validate", "--json", GOOD)
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert told["lake"] == ("s3a://streaming-etl/lake/trip/pickup_location=041/year=2018/month=01/")
+    assert (told["index"], told["id"]) == ("trip", "4071441")
+    assert told["document"]["pickup_datetime"] == "2018-01-01T00:21:05.000Z"
+
+
+def test_validate_says_why_an_event_is_rejected(tmp_path: Path) -> None:
+    file = tmp_path / "events.ndjson"
+    bad = GOOD.replace('"vendor_id":1', '"vendor_id":"1"')
+    file.write_text(f"{GOOD}\n{bad}\n")
+    done = run("validate", "--json", str(file))
+    assert done.returncode == 1
+    told = json.loads(done.stdout.splitlines()[1])
+    assert told["reason"] == "wrong_type"
+    assert "vendor_id" in told["detail"]
+
+
+def test_validate_reads_standard_input() -> None:
+    done = run("validate", "-", given="not json\n")
+    assert done.returncode == 1
+    assert "invalid_json" in done.stdout
+
+
+def test_a_wrong_configuration_exits_with_2_before_anything_is_submitted(tmp_path: Path) -> None:
+    file = tmp_path / "wrong.yaml"
+    file.write_text("sauce:\n  kafka_topics: [x]\n")
+    for command in (["config", "check"], ["config", "show"], ["plan"], ["run"]):
+        done = run(*command, "--config", str(file))
+        assert done.returncode == 2, command
+        assert "section sauce is unknown; did you mean `source`?" in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+def test_config_show_masks_secrets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("INDEX_PASSWORD", "very-secret")
+    file = tmp_path / "secret.yaml"
+    file.write_text(
+        "source: {kafka_bootstrap_servers: b, kafka_topics: [t]}\n"
+        "archive: {path: 's3a://b/a'}\n"
+        "index: {url: 'https://h', auth: basic, username: u, password: '${env:INDEX_PASSWORD}'}\n"
+    )
+    done = run("config", "show", "--config", str(file))
+    assert done.returncode == 0, done.stderr
+    assert "very-secret" not in done.stdout
+    assert "password: '********'" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["setup", "up", "down", "status", "run", "validate", "plan", "demo", "config show",
+     "config check", "config reference"],
+)  # fmt: skip
+def test_every_command_has_help_with_an_example(command: str) -> None:
+    done = run(*command.split(), "--help")
+    assert done.returncode == 0
+    assert "Example: streaming-etl" in done.stdout
