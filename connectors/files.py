@@ -19,6 +19,7 @@ _FORMAT = {
     "parquet.timestamp.time.unit": "millis",
     "parquet.utc-timezone": "true",
     "parquet.compression": "ZSTD",
+    "parquet.compression.codec.zstd.level": "1",
     "parquet.enable.dictionary": "false",
 }
 

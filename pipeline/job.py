@@ -16,14 +16,14 @@ from pipeline.config import Archive, Config, DeadLetters, Index, Source
 from pipeline.event_types import EventType, EventTypes
 from pipeline.operators import decode_function, index_function
 from pipeline.tables import (
+    ARCHIVE,
     ARRIVAL_DATE,
-    ARRIVAL_HOUR,
     ARRIVAL_KEYS,
     DEAD_LETTER_HEADERS,
     LAKE_KEYS,
     POSITION,
-    RAW_RECORD,
     REJECT,
+    archive_select,
     lake_columns,
     lake_select,
     names,
@@ -79,12 +79,11 @@ def read(flow: Flow, settings: Source) -> None:
 
 def archive(flow: Flow, settings: Archive) -> None:
     """Keep every raw record, before anything touches it."""
-    columns = RAW_RECORD | texts(ARRIVAL_KEYS)
+    columns = ARCHIVE | texts(ARRIVAL_KEYS)
     create = files.parquet_table(
         "archive", columns, path=settings.path, partition_keys=ARRIVAL_KEYS
     )
-    select = f"SELECT {names(RAW_RECORD)}, {ARRIVAL_DATE}, {ARRIVAL_HOUR} FROM records"
-    flow.insert("archive", create, select)
+    flow.insert("archive", create, f"SELECT {archive_select()} FROM records")
 
 
 def decode(flow: Flow, config: Config, types: EventTypes) -> None:

@@ -16,7 +16,9 @@ POSITION = {
     "offset": "BIGINT",
     "arrival_time": "TIMESTAMP_LTZ(3)",
 }
-RAW_RECORD = {"raw": "BYTES", "key": "BYTES", "headers": "MAP<STRING NOT NULL, BYTES NOT NULL>", **POSITION}
+# Two lists and not a map: Flink writes a map's keys as optional, which Parquet readers refuse.
+HEADERS = {"header_names": "ARRAY<STRING>", "header_values": "ARRAY<BYTES>"}
+ARCHIVE = {"raw": "BYTES", "key": "BYTES", **HEADERS, **POSITION}
 REJECT = {
     "step": "STRING",
     "reason": "STRING",
@@ -45,6 +47,12 @@ def names(columns: Iterable[str]) -> str:
 def texts(columns: Iterable[str]) -> dict[str, str]:
     """The STRING columns of a partition."""
     return dict.fromkeys(columns, "STRING")
+
+
+def archive_select() -> str:
+    """The expressions that fill `ARCHIVE` and the arrival keys, in the same order."""
+    headers = "MAP_KEYS(headers), MAP_VALUES(headers)"
+    return f"`raw`, `key`, {headers}, {names(POSITION)}, {ARRIVAL_DATE}, {ARRIVAL_HOUR}"
 
 
 def lake_columns(event_type: EventType, *, keep_unknown: bool) -> dict[str, str]:

@@ -34,8 +34,12 @@ def server(cache: Cache, *, folder: Path, port: int) -> Server:
 
 
 def versitygw(cache: Cache, data: Path, port: int) -> tuple[str, ...]:
-    """Needs a file system with extended attributes: with --nometa no multipart upload completes."""
-    return (str(cache.versitygw), "--port", f"127.0.0.1:{port}", "--quiet", "posix", str(data))
+    """Needs a file system with extended attributes: with --nometa no multipart upload completes.
+
+    Without --keep-alive each of the three requests that make a small file opens a connection.
+    """
+    gateway = (str(cache.versitygw), "--port", f"127.0.0.1:{port}", "--quiet", "--keep-alive")
+    return (*gateway, "posix", "--io-buffer-size", "65536", str(data))
 
 
 def moto(port: int) -> tuple[str, ...]:
