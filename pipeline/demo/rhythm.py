@@ -26,7 +26,8 @@ _OF_DAY: Final = (
     + (48, 48, 50, 48, 43, 50, 60, 62, 57, 55, 52, 42)
 )
 _OF_WEEK: Final = (88, 95, 98, 102, 108, 110, 92)  # from Monday
-_ZONE_EXPONENT: Final = 0.9
+_BUSY_ZONES: Final = 18.0
+_QUIET_SHARE: Final = 0.0008
 
 
 def hours() -> NDArray[np.float64]:
@@ -49,8 +50,11 @@ def dropoffs(rng: np.random.Generator, events: int, block: int) -> Iterator[NDAr
 
 
 def zone_shares(rng: np.random.Generator) -> NDArray[np.float64]:
-    """The share of trips of zones 1 to 265: Zipf-like, with the ranks dealt at random."""
-    shares = 1.0 / np.arange(1, ZONES + 1) ** _ZONE_EXPONENT
+    """The share of trips of zones 1 to 265: some busy ones, a long quiet tail, dealt at random.
+
+    As in New York, where some fifty zones have most pickups and most zones nearly none.
+    """
+    shares = np.exp(-np.arange(ZONES) / _BUSY_ZONES) + _QUIET_SHARE
     dealt: NDArray[np.float64] = rng.permutation(shares / shares.sum())
     return dealt
 
