@@ -27,7 +27,6 @@ _FORMAT = {
 def parquet_table(
     name: str,
     columns: Mapping[str, str],
-    *,
     path: str,
     partition_keys: Sequence[str],
     options: Mapping[str, str] | None = None,
@@ -55,4 +54,4 @@ def lake_table(
         "sink.partition-commit.policy.kind": "success-file" if lake.success_file else "",
     }
     path = f"{lake.path}/{folder}"
-    return parquet_table(name, columns, path=path, partition_keys=partition_keys, options=options)
+    return parquet_table(name, columns, path, partition_keys, options)

@@ -17,13 +17,12 @@ from pipeline.event_types import EventType, EventTypes
 from pipeline.operators import decode_function, index_function
 from pipeline.tables import (
     ARCHIVE,
-    ARRIVAL_DATE,
     ARRIVAL_KEYS,
-    DEAD_LETTER_HEADERS,
     LAKE_KEYS,
     POSITION,
     REJECT,
     archive_select,
+    dead_letters_select,
     lake_columns,
     lake_select,
     names,
@@ -80,9 +79,7 @@ def read(flow: Flow, settings: Source) -> None:
 def archive(flow: Flow, settings: Archive) -> None:
     """Keep every raw record, before anything touches it."""
     columns = ARCHIVE | texts(ARRIVAL_KEYS)
-    create = files.parquet_table(
-        "archive", columns, path=settings.path, partition_keys=ARRIVAL_KEYS
-    )
+    create = files.parquet_table("archive", columns, settings.path, ARRIVAL_KEYS)
     flow.insert("archive", create, f"SELECT {archive_select()} FROM records")
 
 
@@ -119,11 +116,7 @@ def dead_letters(flow: Flow, config: Config, settings: DeadLetters) -> None:
     flow.view("rejects", rejects_select(config))
     if settings.path:
         columns, keys = REJECT | texts(["arrival_date"]), ["arrival_date"]
-        create = files.parquet_table(
-            "dead_letters", columns, path=settings.path, partition_keys=keys
-        )
-        flow.insert("dead_letters", create, f"SELECT {names(REJECT)}, {ARRIVAL_DATE} FROM rejects")
+        create = files.parquet_table("dead_letters", columns, settings.path, keys)
     else:
         create = kafka.dead_letters_table("dead_letters", settings, config.source)
-        select = f"SELECT `raw`, `key`, {DEAD_LETTER_HEADERS} FROM rejects"
-        flow.insert("dead_letters", create, select)
+    flow.insert("dead_letters", create, f"SELECT {dead_letters_select(settings)} FROM rejects")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from connectors.sql import identifier
-from pipeline.config import Config
+from pipeline.config import Config, DeadLetters
 from pipeline.derive import flink_type
 from pipeline.event_types import EventType, Field
 from pipeline.steps.decode import UNKNOWN_FIELDS
@@ -119,3 +119,10 @@ DEAD_LETTER_HEADERS = (
     )
     + "]"
 )
+
+
+def dead_letters_select(settings: DeadLetters) -> str:
+    """The expressions that fill the dead letters, flat for Parquet, headers for Kafka."""
+    if settings.path:
+        return f"{names(REJECT)}, {ARRIVAL_DATE}"
+    return f"`raw`, `key`, {DEAD_LETTER_HEADERS}"

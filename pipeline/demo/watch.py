@@ -12,6 +12,7 @@ from confluent_kafka.admin._listoffsets import OffsetSpec
 from pipeline.metrics import LAG_BUCKETS_MS
 
 Offsets = dict[tuple[str, int], int]
+_LATEST = OffsetSpec.latest()  # type: ignore[no-untyped-call]
 
 
 class SourceProgress:
@@ -29,7 +30,7 @@ class SourceProgress:
     def end(self) -> Offsets:
         """The offset after the last record, of each partition."""
         partitions = self._admin.list_topics(self._topic, timeout=30).topics[self._topic].partitions
-        asked = {TopicPartition(self._topic, number): OffsetSpec.latest() for number in partitions}
+        asked = {TopicPartition(self._topic, number): _LATEST for number in partitions}
         found = self._admin.list_offsets(asked, request_timeout=30)
         return {(tp.topic, tp.partition): future.result().offset for tp, future in found.items()}
 

@@ -89,6 +89,8 @@ def memory_settings(slots: int) -> dict[str, str | float]:
         "taskmanager.memory.task.off-heap.size": "0m",
         "taskmanager.memory.network.min": f"{NETWORK}m",
         "taskmanager.memory.network.max": f"{NETWORK}m",
+        # While the lake closes its files at a checkpoint, events wait here and not before decode.
+        "taskmanager.network.memory.floating-buffers-per-gate": 512,
         "taskmanager.memory.managed.size": f"{MANAGED}m",
         "taskmanager.memory.jvm-metaspace.size": f"{METASPACE}m",
         "taskmanager.memory.jvm-overhead.min": f"{OVERHEAD}m",

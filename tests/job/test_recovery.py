@@ -13,8 +13,8 @@ from pipeline.demo.ledger import Ledger
 from pipeline.local.stack import Stack
 from tests.job.harness import Harness
 
-RECIPE = Recipe(events=60_000, seed=41)
-RATE = 1_200.0
+RECIPE = Recipe(events=24_000, seed=41)
+RATE = 250.0
 
 
 def test_kill_9_of_task_managers_and_python_workers_loses_and_doubles_nothing(
