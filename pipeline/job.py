@@ -51,11 +51,8 @@ class Flow:
 
 
 def build(tables: Any, config: Config, types: EventTypes) -> Flow:
-    """The flow of the job.
-
-    Guarantees: archive, lake and dead letters on S3 exactly once; index effectively once; dead
-    letters on Kafka at least once.
-    """
+    """Guarantees: files on S3 exactly once; index effectively once; dead letters on Kafka at
+    least once."""
     flow = Flow(tables, tables.create_statement_set())
     read(flow, config.source)
     if config.archive:

@@ -7,7 +7,7 @@ the job runs, an OpenSearch that stays away is the index step's business and sto
 from __future__ import annotations
 
 from confluent_kafka import KafkaException
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import AdminClient, ConfigResource
 
 from connectors import opensearch
 from connectors.index_templates import ensure_templates
@@ -16,6 +16,8 @@ from pipeline.derive import mapping
 from pipeline.errors import UserError
 from pipeline.event_types import EventTypes
 from pipeline.index_settings import index_settings
+
+HEADERS_BYTES = 16_384
 
 
 def run(config: Config, types: EventTypes) -> None:
@@ -30,6 +32,7 @@ def run(config: Config, types: EventTypes) -> None:
     if dead and dead.kafka_topic:
         servers = dead.kafka_bootstrap_servers or config.source.kafka_bootstrap_servers
         need_topics(servers, [dead.kafka_topic], "dead_letters.kafka_topic")
+        need_room(config.source.kafka_bootstrap_servers, topics, servers, dead.kafka_topic)
     if config.index:
         settings = index_settings(config.index)
         client = opensearch.client(settings)
@@ -50,3 +53,26 @@ def need_topics(bootstrap_servers: str, topics: list[str], key: str) -> None:
         raise UserError(
             f"{key}: the topic {missing[0]} does not exist at {bootstrap_servers}; make it first."
         )
+
+
+def need_room(servers: str, topics: list[str], dead_servers: str, dead_letters: str) -> None:
+    """Refuse a dead-letter topic in which the largest record and its headers do not fit.
+
+    Kafka would refuse that dead letter, and the job would fail over it again and again.
+    """
+    largest = max(largest_message(servers, topic) for topic in topics)
+    room = largest_message(dead_servers, dead_letters)
+    if room < largest + HEADERS_BYTES:
+        raise UserError(
+            f"dead_letters.kafka_topic: {dead_letters} takes messages of {room:,} bytes, the source"
+            f" has up to {largest:,} and the headers need {HEADERS_BYTES:,} more; set its"
+            f" max.message.bytes to {largest + HEADERS_BYTES} or more."
+        )
+
+
+def largest_message(servers: str, topic: str) -> int:
+    """The topic's max.message.bytes."""
+    client = AdminClient({"bootstrap.servers": servers, "log_level": 0})
+    asked = ConfigResource(ConfigResource.Type.TOPIC, topic)
+    found = client.describe_configs([asked], request_timeout=10)[asked].result()
+    return int(found["max.message.bytes"].value)

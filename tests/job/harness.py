@@ -34,10 +34,18 @@ class Harness:
     name: str
     folder: Path
     overrides: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    topics: tuple[str, ...] = ("trips",)
+    partitions: int = 3
     job: Submitted | None = None
 
     def __post_init__(self) -> None:
-        create_topics(self.servers, source=self.topic, dead_letters=self.dead_letters, partitions=3)
+        for topic in self.topics:
+            create_topics(
+                self.servers,
+                source=f"{self.name}-{topic}",
+                dead_letters=self.dead_letters,
+                partitions=self.partitions,
+            )
         create_bucket(self.name, endpoint=self.stack.environment()["S3_ENDPOINT"])
         self.config_path.write_text(yaml.safe_dump(self.config()))
 
@@ -47,7 +55,7 @@ class Harness:
 
     @property
     def topic(self) -> str:
-        return f"{self.name}-trips"
+        return f"{self.name}-{self.topics[0]}"
 
     @property
     def dead_letters(self) -> str:
@@ -62,7 +70,7 @@ class Harness:
         sections: dict[str, dict[str, Any]] = {
             "source": {
                 "kafka_bootstrap_servers": self.servers,
-                "kafka_topics": [self.topic],
+                "kafka_topics": [f"{self.name}-{topic}" for topic in self.topics],
                 "kafka_group_id": self.name,
             },
             "decode": {"schemas": str(Path(__file__).parents[2] / "schemas")},
@@ -78,7 +86,8 @@ class Harness:
             },
         }
         for section, keys in self.overrides.items():
-            sections[section] = {**sections[section], **keys}
+            kept = {} if section == "dead_letters" else sections[section]
+            sections[section] = {**kept, **keys}
         return sections
 
     def produce(self, made: Iterable[Made], *, rate: float | None = None) -> Ledger:
@@ -101,11 +110,14 @@ class Harness:
     def drain(self) -> None:
         """Wait until completed checkpoints cover the whole topic, and two more."""
         job = self.submitted
-        source = SourceProgress(self.servers, topic=self.topic, group_id=self.name)
+        sources = [
+            SourceProgress(self.servers, topic=f"{self.name}-{topic}", group_id=self.name)
+            for topic in self.topics
+        ]
 
         def drained() -> bool:
             job.cluster.running(job.job_id)
-            return source.drained()
+            return all(source.drained() for source in sources)
 
         wait_for(drained, PATIENCE_SECONDS, "the source was not drained")
         wait_checkpoints(job, 2)

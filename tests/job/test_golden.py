@@ -1,0 +1,155 @@
+"""The schemas' examples through the whole job, two topics at once; every output equals its golden.
+
+When an output changes on purpose, look at the new one in build/golden/ and copy it over.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import itertools
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+from confluent_kafka import Producer
+
+from connectors import opensearch
+from pipeline.demo.storage import S3Access, open_store
+from pipeline.index_settings import index_settings
+from pipeline.local.stack import Stack
+from tests.job.harness import Harness
+
+ROOT = Path(__file__).parents[2]
+GOLDEN = ROOT / "tests" / "data" / "golden"
+TOPICS = ("trips", "more")
+
+
+@pytest.fixture(scope="module")
+def finished(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Harness:
+    harness = Harness(
+        stack=stack,
+        name="golden",
+        folder=tmp_path_factory.mktemp("golden"),
+        overrides={
+            "dead_letters": {"path": "s3a://golden/dead-letters"},
+            "lake": {"success_file": True},
+        },
+        topics=TOPICS,
+        partitions=1,
+    )
+    send(harness)
+    harness.start()
+    harness.drain()
+    harness.stop()
+    return harness
+
+
+def test_lake(finished: Harness) -> None:
+    assert_golden("lake", map(without_clock, rows(finished, "lake")))
+
+
+def test_dead_letters(finished: Harness) -> None:
+    assert_golden("dead_letters", map(without_clock, rows(finished, "dead-letters")))
+
+
+def test_archive_holds_the_very_bytes(finished: Harness) -> None:
+    found = {(row["topic"], row["offset"]): row for row in rows(finished, "archive")}
+    sent = dict(numbered(finished.name))
+    assert {position: row["raw"] for position, row in found.items()} == sent
+    headers = [(row["header_names"], row["header_values"]) for row in found.values()]
+    assert headers == [(["origin"], [b"\x00golden"])] * len(sent)
+    assert {row["key"] for row in found.values()} == {b"key"}
+
+
+def test_documents(finished: Harness) -> None:
+    index = finished.submitted.config.index
+    assert index is not None
+    client = opensearch.client(index_settings(index))
+    found = [
+        {"index": name, "id": identifier, "version": version, "document": document}
+        for name in ("fhv_trip", "green_trip", "trip")
+        for identifier, version, document in opensearch.read_index(client, f"golden-{name}")
+    ]
+    assert_golden("documents", found)
+
+
+def test_a_partition_says_that_it_was_committed(finished: Harness) -> None:
+    environment = finished.stack.environment()
+    lake = Path(environment_root(finished.stack)) / "golden" / "lake"
+    assert environment["S3_ENDPOINT"].startswith("http://127.0.0.1")
+    partitions = {path.parent for path in lake.rglob("part-*")}
+    assert partitions and all((path / "_SUCCESS").exists() for path in partitions)
+
+
+def environment_root(stack: Stack) -> Path:
+    return stack.run_dir / "s3" / "data"
+
+
+def examples() -> Iterator[bytes | None]:
+    for path in sorted((ROOT / "schemas").glob("*.examples.ndjson")):
+        for line in path.read_text().splitlines():
+            example = json.loads(line)
+            if "raw_base64" in example:
+                yield base64.b64decode(example["raw_base64"])
+            elif "raw" in example:
+                yield example["raw"].encode()
+            else:
+                yield json.dumps(example["event"], separators=(",", ":")).encode()
+    yield None
+
+
+def numbered(name: str) -> Iterator[tuple[tuple[str, int], bytes | None]]:
+    offsets = {topic: itertools.count() for topic in TOPICS}
+    for topic, raw in zip(itertools.cycle(TOPICS), examples(), strict=False):
+        yield (f"{name}-{topic}", next(offsets[topic])), raw
+
+
+def send(harness: Harness) -> None:
+    producer = Producer(
+        {
+            "bootstrap.servers": harness.servers,
+            "acks": "all",
+            "max.in.flight": 1,
+            "message.max.bytes": 1_048_588,
+        }
+    )
+    for (topic, _), raw in numbered(harness.name):
+        producer.produce(topic, value=raw, key=b"key", headers={"origin": b"\x00golden"})
+    assert producer.flush(60) == 0
+
+
+def rows(harness: Harness, folder: str) -> Iterator[dict[str, Any]]:
+    environment = harness.stack.environment()
+    access = S3Access(
+        endpoint=environment["S3_ENDPOINT"],
+        access_key=environment["AWS_ACCESS_KEY_ID"],
+        secret_key=environment["AWS_SECRET_ACCESS_KEY"],
+        region=environment["AWS_REGION"],
+    )
+    store = open_store(f"s3a://{harness.name}/{folder}", access)
+    for stored in store.listing():
+        place, _, _ = stored.path.rpartition("/")
+        for row in pq.ParquetFile(io.BytesIO(store.read(stored.path))).read().to_pylist():
+            yield {"place": place, **row}
+
+
+def without_clock(row: dict[str, Any]) -> dict[str, Any]:
+    place = row["place"].partition("arrival_date=")[0]
+    return {key: value for key, value in row.items() if key != "arrival_time"} | {"place": place}
+
+
+def assert_golden(name: str, found: Iterable[dict[str, Any]]) -> None:
+    text = "".join(sorted(json.dumps(row, sort_keys=True, default=as_text) + "\n" for row in found))
+    golden = GOLDEN / f"{name}.ndjson"
+    actual = ROOT / "build" / "golden" / golden.name
+    actual.parent.mkdir(parents=True, exist_ok=True)
+    actual.write_text(text)
+    assert golden.exists() and text == golden.read_text(), f"{actual} differs from {golden}"
+
+
+def as_text(value: Any) -> str:
+    return value.decode("latin-1") if isinstance(value, bytes) else value.isoformat()
