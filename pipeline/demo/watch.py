@@ -5,14 +5,12 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping
 
-from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
-from confluent_kafka.admin import AdminClient
-from confluent_kafka.admin._listoffsets import OffsetSpec
+from confluent_kafka import Consumer, TopicPartition
 
 from pipeline.metrics import LAG_BUCKETS_MS
 
-Offsets = dict[tuple[str, int], int]
-_LATEST = OffsetSpec.latest()  # type: ignore[no-untyped-call]
+Offsets = dict[int, int]
+_TIMEOUT_SECONDS = 30.0
 
 
 class SourceProgress:
@@ -23,23 +21,31 @@ class SourceProgress:
     """
 
     def __init__(self, servers: str, *, topic: str, group_id: str) -> None:
-        self._admin = AdminClient({"bootstrap.servers": servers})
+        # A consumer that never subscribes, and not the admin client: librdkafka 2.16 crashes in the
+        # latter's rd_kafka_cgrp_op when the group's coordinator is still loading.
+        self._group = Consumer(
+            {"bootstrap.servers": servers, "group.id": group_id, "enable.auto.commit": False}
+        )
         self._topic = topic
-        self._group_id = group_id
 
     def end(self) -> Offsets:
         """The offset after the last record, of each partition."""
-        partitions = self._admin.list_topics(self._topic, timeout=30).topics[self._topic].partitions
-        asked = {TopicPartition(self._topic, number): _LATEST for number in partitions}
-        found = self._admin.list_offsets(asked, request_timeout=30)
-        return {(tp.topic, tp.partition): future.result().offset for tp, future in found.items()}
+        return {
+            number: self._group.get_watermark_offsets(
+                TopicPartition(self._topic, number), timeout=_TIMEOUT_SECONDS
+            )[1]
+            for number in self._partitions()
+        }
 
     def committed(self) -> Offsets:
         """The offset that the last completed checkpoint covers, of each partition."""
-        asked = [ConsumerGroupTopicPartitions(self._group_id)]
-        found = self._admin.list_consumer_group_offsets(asked, request_timeout=30)
-        answer = found[self._group_id].result()
-        return {(tp.topic, tp.partition): max(0, tp.offset) for tp in answer.topic_partitions}
+        asked = [TopicPartition(self._topic, number) for number in self._partitions()]
+        found = self._group.committed(asked, timeout=_TIMEOUT_SECONDS)
+        return {each.partition: max(0, each.offset) for each in found}
+
+    def _partitions(self) -> list[int]:
+        topics = self._group.list_topics(self._topic, timeout=_TIMEOUT_SECONDS).topics
+        return sorted(topics[self._topic].partitions)
 
     def drained(self) -> bool:
         """Whether everything in the topic is covered by a completed checkpoint."""

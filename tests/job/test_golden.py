@@ -89,22 +89,24 @@ def environment_root(stack: Stack) -> Path:
     return stack.run_dir / "s3" / "data"
 
 
-def examples() -> Iterator[bytes | None]:
-    for path in sorted((ROOT / "schemas").glob("*.examples.ndjson")):
+def examples() -> Iterator[tuple[str, bytes | None]]:
+    """Each file's examples go to one topic, so that equal versions of one id arrive in order."""
+    paths = sorted((ROOT / "schemas").glob("*.examples.ndjson"))
+    for topic, path in zip(itertools.cycle(TOPICS), paths, strict=False):
         for line in path.read_text().splitlines():
             example = json.loads(line)
             if "raw_base64" in example:
-                yield base64.b64decode(example["raw_base64"])
+                yield topic, base64.b64decode(example["raw_base64"])
             elif "raw" in example:
-                yield example["raw"].encode()
+                yield topic, example["raw"].encode()
             else:
-                yield json.dumps(example["event"], separators=(",", ":")).encode()
-    yield None
+                yield topic, json.dumps(example["event"], separators=(",", ":")).encode()
+    yield TOPICS[0], None
 
 
 def numbered(name: str) -> Iterator[tuple[tuple[str, int], bytes | None]]:
     offsets = {topic: itertools.count() for topic in TOPICS}
-    for topic, raw in zip(itertools.cycle(TOPICS), examples(), strict=False):
+    for topic, raw in examples():
         yield (f"{name}-{topic}", next(offsets[topic])), raw
 
 
