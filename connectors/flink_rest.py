@@ -72,6 +72,12 @@ class Cluster:
         causes = [trace[0], *(line for line in trace if line.startswith("Caused by"))]
         return "\n".join(causes)[:2000]
 
+    def cancel(self, job_id: str) -> None:
+        """End the job without a savepoint; one that has ended already is left alone."""
+        if self.state(job_id) not in _TERMINAL:
+            request = urllib.request.Request(f"{self._url}/jobs/{job_id}", method="PATCH")
+            urllib.request.urlopen(request, timeout=30).close()
+
     def checkpoints(self, job_id: str) -> Checkpoints:
         """Completed and failed so far."""
         counts = self.get(f"/jobs/{job_id}/checkpoints")["counts"]

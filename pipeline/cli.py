@@ -17,6 +17,7 @@ import typer
 import yaml
 from rich.console import Console
 
+from connectors.flink_rest import JobFailed
 from pipeline import load_config, reference, validate
 from pipeline.errors import UserError
 from pipeline.local import commands
@@ -41,12 +42,12 @@ LOCAL = ROOT / "conf" / "local.yaml"
 
 
 def main() -> None:
-    """The console script: turns a `UserError` into its message and exit code 2."""
+    """The console script: a mistake to mend is told and exits with 2, a failed job with 1."""
     try:
         app()
-    except UserError as error:
+    except (UserError, JobFailed, TimeoutError) as error:
         print(f"streaming-etl: {error}", file=sys.stderr)
-        sys.exit(2)
+        sys.exit(2 if isinstance(error, UserError) else 1)
 
 
 @app.command(epilog="Example: streaming-etl run --config conf/local.yaml")

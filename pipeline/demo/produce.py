@@ -126,6 +126,8 @@ def _producer_options(servers: str) -> dict[str, str | int | bool]:
         # librdkafka's default of 1,000,000 would refuse the over-large records of the demo.
         "message.max.bytes": 1_048_588,
         "queue.buffering.max.messages": 200_000,
+        # Errors only: a coordinator that is still loading is waited for, not worth a line.
+        "log_level": 3,
         "delivery.timeout.ms": 60_000,
     }
 

@@ -5,12 +5,19 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping
 
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from pipeline.metrics import LAG_BUCKETS_MS
 
 Offsets = dict[int, int]
 _TIMEOUT_SECONDS = 30.0
+_NO_COORDINATOR_YET = frozenset(
+    {
+        KafkaError.NOT_COORDINATOR,
+        KafkaError.COORDINATOR_NOT_AVAILABLE,
+        KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+    }
+)
 
 
 class SourceProgress:
@@ -38,9 +45,17 @@ class SourceProgress:
         }
 
     def committed(self) -> Offsets:
-        """The offset that the last completed checkpoint covers, of each partition."""
+        """The offset that the last completed checkpoint covers, of each partition.
+
+        Empty while the brokers are still finding the group a coordinator.
+        """
         asked = [TopicPartition(self._topic, number) for number in self._partitions()]
-        found = self._group.committed(asked, timeout=_TIMEOUT_SECONDS)
+        try:
+            found = self._group.committed(asked, timeout=_TIMEOUT_SECONDS)
+        except KafkaException as error:
+            if error.args[0].code() in _NO_COORDINATOR_YET:
+                return {}
+            raise
         return {each.partition: max(0, each.offset) for each in found}
 
     def _partitions(self) -> list[int]:

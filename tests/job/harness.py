@@ -49,6 +49,14 @@ class Harness:
         create_bucket(self.name, endpoint=self.stack.environment()["S3_ENDPOINT"])
         self.config_path.write_text(yaml.safe_dump(self.config()))
 
+    def __enter__(self) -> Harness:
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        """Free the slots for the next test, whatever happened."""
+        if self.job:
+            self.job.cluster.cancel(self.job.job_id)
+
     @property
     def servers(self) -> str:
         return self.stack.environment()["KAFKA_BOOTSTRAP_SERVERS"]

@@ -29,8 +29,8 @@ TOPICS = ("trips", "more")
 
 
 @pytest.fixture(scope="module")
-def finished(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Harness:
-    harness = Harness(
+def finished(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Harness]:
+    with Harness(
         stack=stack,
         name="golden",
         folder=tmp_path_factory.mktemp("golden"),
@@ -40,12 +40,12 @@ def finished(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Harness:
         },
         topics=TOPICS,
         partitions=1,
-    )
-    send(harness)
-    harness.start()
-    harness.drain()
-    harness.stop()
-    return harness
+    ) as harness:
+        send(harness)
+        harness.start()
+        harness.drain()
+        harness.stop()
+        yield harness
 
 
 def test_lake(finished: Harness) -> None:

@@ -12,23 +12,19 @@ from tests.job.harness import Harness
 
 
 def test_an_opensearch_that_stays_away_does_not_stop_the_lake(stack: Stack, tmp_path: Path) -> None:
-    harness = Harness(
-        stack=stack,
-        name="away",
-        folder=tmp_path,
-        overrides={"index": {"retry_seconds": 2, "breaker_seconds": 5, "timeout_seconds": 5}},
-    )
+    overrides = {"index": {"retry_seconds": 2, "breaker_seconds": 5, "timeout_seconds": 5}}
     made = generate(Recipe(events=6_000, seed=7))
-    harness.start()
-    before = harness.produce(itertools.islice(made, 3_000))
-    harness.drain()
-    stack.stop_server("opensearch", print)
-    try:
-        ledger = Ledger.of([before, harness.produce(made)])
+    with Harness(stack=stack, name="away", folder=tmp_path, overrides=overrides) as harness:
+        harness.start()
+        before = harness.produce(itertools.islice(made, 3_000))
         harness.drain()
-        harness.stop()
-    finally:
-        stack.start_server("opensearch", print)
+        stack.stop_server("opensearch", print)
+        try:
+            ledger = Ledger.of([before, harness.produce(made)])
+            harness.drain()
+            harness.stop()
+        finally:
+            stack.start_server("opensearch", print)
 
     verdict = harness.verdict(ledger)
     assert verdict.problems() == []

@@ -20,22 +20,22 @@ RATE = 250.0
 def test_kill_9_of_task_managers_and_python_workers_loses_and_doubles_nothing(
     stack: Stack, tmp_path: Path
 ) -> None:
-    harness = Harness(stack=stack, name="recovery", folder=tmp_path)
     ledgers: list[Ledger] = []
-    harness.start()
-    producer = threading.Thread(
-        target=lambda: ledgers.append(harness.produce(generate(RECIPE), rate=RATE))
-    )
-    producer.start()
-    for kill in (_kill_worker, _kill_task_manager, _kill_worker, _kill_task_manager):
-        harness.wait_checkpoints(1)
-        before = harness.submitted.cluster.restarts(harness.submitted.job_id)
-        kill(stack)
-        _wait_restarted(harness, before)
-        assert producer.is_alive(), "the kills must fall into the run; lower RATE"
-    producer.join()
-    harness.drain()
-    harness.stop()
+    with Harness(stack=stack, name="recovery", folder=tmp_path) as harness:
+        harness.start()
+        producer = threading.Thread(
+            target=lambda: ledgers.append(harness.produce(generate(RECIPE), rate=RATE))
+        )
+        producer.start()
+        for kill in (_kill_worker, _kill_task_manager, _kill_worker, _kill_task_manager):
+            harness.wait_checkpoints(1)
+            before = harness.submitted.cluster.restarts(harness.submitted.job_id)
+            kill(stack)
+            _wait_restarted(harness, before)
+            assert producer.is_alive(), "the kills must fall into the run; lower RATE"
+        producer.join()
+        harness.drain()
+        harness.stop()
 
     verdict = harness.verdict(ledgers[0])
     assert verdict.problems() == []
