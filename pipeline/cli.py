@@ -95,7 +95,7 @@ def plan(config: ConfigOption = LOCAL) -> None:
 
 @app.command(epilog="Example: streaming-etl demo --events 300000 --keep")
 def demo(
-    events: Annotated[int, typer.Option(help="How many events to make.", min=1000)] = 220_000,
+    events: Annotated[int, typer.Option(help="How many events to make.", min=1000)] = 205_000,
     seed: Annotated[int, typer.Option(help="Of the generator.")] = 2018,
     keep: Annotated[bool, typer.Option("--keep", help="Leave the servers up.")] = False,
 ) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,7 +88,7 @@ class Demo:
         return job
 
     def _work_off(self, job: Submitted, records: int) -> int:
-        """Wait until the backlog is decoded; records a second since all tasks ran."""
+        """Wait until the backlog is decoded and indexed; records a second since all tasks ran."""
         started = time.monotonic()
         self._wait_decoded(job, records, "working off the backlog")
         return round(records / (time.monotonic() - started))
@@ -100,7 +100,7 @@ class Demo:
                 job.cluster.running(job.job_id)
                 found = job.cluster.step_metrics()
                 progress(int(found.get("decode.in", 0)))
-                return found if found.get("decode.in", 0) >= records else None
+                return found if _done(found, records, index=job.config.index is not None) else None
 
             found: dict[str, float] = wait_for(decoded, _PATIENCE_SECONDS, f"{what}: not done")
         return found
@@ -123,6 +123,12 @@ class Demo:
             job.cluster.stop_with_savepoint(
                 job.job_id, f"s3a://{BUCKET}/savepoints", timeout_seconds=_PATIENCE_SECONDS
             )
+
+
+def _done(found: Mapping[str, float], records: int, *, index: bool) -> bool:
+    """Whether so many records are decoded, and the events among them acknowledged by the index."""
+    decoded = found.get("decode.in", 0) >= records
+    return decoded and (not index or found.get("index.in", 0) >= found["decode.events"])
 
 
 def wait_checkpoints(job: Submitted, more: int) -> None:
