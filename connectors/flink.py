@@ -18,10 +18,10 @@ from pyflink.table import EnvironmentSettings, StatementSet, StreamTableEnvironm
 from pipeline.config import Job
 
 
-def environment(job: Job, *, python: str = "") -> tuple[StreamExecutionEnvironment, Any]:
+def environment(job: Job) -> tuple[StreamExecutionEnvironment, Any]:
     """The stream and table environments, set as the configuration says; UTC throughout."""
     configuration = Configuration()
-    for key, value in settings(job, python=python).items():
+    for key, value in settings(job).items():
         configuration.set_string(key, value)
     stream = StreamExecutionEnvironment.get_execution_environment(configuration)
     tables = StreamTableEnvironment.create(
@@ -34,7 +34,7 @@ def environment(job: Job, *, python: str = "") -> tuple[StreamExecutionEnvironme
     return stream, tables
 
 
-def settings(job: Job, *, python: str = "") -> dict[str, str]:
+def settings(job: Job) -> dict[str, str]:
     """Flink's own keys for our configuration; what is None stays the cluster's business."""
     batches = {
         "python.fn-execution.arrow.batch.size": str(job.batch_records),
@@ -46,8 +46,6 @@ def settings(job: Job, *, python: str = "") -> dict[str, str]:
         "execution.checkpointing.interval": _millis(job.checkpoint_seconds),
         "execution.checkpointing.timeout": _millis(job.checkpoint_timeout_seconds),
         "execution.checkpointing.dir": job.checkpoint_dir or None,
-        "python.executable": python or None,
-        "python.client.executable": python or None,
     }
     return {
         "pipeline.name": job.name,
@@ -82,28 +80,21 @@ def _name_upstream(transformation: Any, sink: str, named: dict[int, str]) -> Non
     inputs = list(transformation.getInputs())
     for each in inputs:
         _name_upstream(each, sink, named)
-    upstream = named[inputs[0].getId()] if inputs else ""
-    name = _unique(
-        step_name(
-            str(transformation.getName()),
-            str(transformation.getDescription()),
-            sink=sink,
-            upstream=upstream,
-        ),
-        named,
-    )
+    flinks_name, description = str(transformation.getName()), str(transformation.getDescription())
+    step = step_name(flinks_name, description, sink=sink, is_source=not inputs)
+    name = _unique(step, named)
     named[transformation.getId()] = name
     transformation.setName(name)
     if str(transformation.getClass().getSimpleName()) not in _VIRTUAL:
         transformation.setUid(name)
 
 
-def step_name(name: str, description: str, *, sink: str, upstream: str) -> str:
+def step_name(name: str, description: str, *, sink: str, is_source: bool) -> str:
     """The name of the operator that Flink calls `name`, found on the way up from `sink`.
 
-    >>> step_name("PythonCalc[3]", "PythonCalc(decode_step(raw) AS d)", sink="", upstream="records")
+    >>> step_name("PythonCalc[3]", "PythonCalc(decode_step(raw) AS d)", sink="", is_source=False)
     'decode'
-    >>> step_name("Calc[4]", "Calc(…)", sink="lake_trip", upstream="decode")
+    >>> step_name("Calc[4]", "Calc(…)", sink="lake_trip", is_source=False)
     'lake_trip-columns'
     """
     kind = re.sub(r"\[\d+\]", "", name)
@@ -111,7 +102,7 @@ def step_name(name: str, description: str, *, sink: str, upstream: str) -> str:
         return "index" if "index_step(" in description else "decode"
     if kind in {sink, "StreamingFileWriter"}:
         return sink
-    if not upstream:
+    if is_source:
         return kind
     if kind == "Calc":
         return f"{sink}-columns"

@@ -8,7 +8,7 @@ Dead letters: at least once; after a crash a reader may see a copy with the same
 from __future__ import annotations
 
 from connectors.sql import create_table
-from pipeline.config import DeadLetters, Source
+from pipeline.config import Source
 
 # Largest message of the dead-letter topic: a broker's own 1 MiB plus our headers must fit.
 DEAD_LETTER_BYTES = 2 * 1024 * 1024
@@ -48,24 +48,23 @@ def records_table(name: str, source: Source) -> str:
     )
 
 
-def dead_letters_table(name: str, dead_letters: DeadLetters, source: Source) -> str:
+def dead_letters_table(servers: str, topic: str) -> str:
     """Value and key are the original bytes; what is known about them travels in the headers.
 
     This is the convention of Kafka Connect's dead letter queues: nothing is wrapped or encoded, so
     a redrive copies the value.
     """
-    servers = dead_letters.kafka_bootstrap_servers or source.kafka_bootstrap_servers
     columns = {
         "raw": "BYTES",
         "key": "BYTES",
         "headers": "MAP<STRING NOT NULL, BYTES> METADATA",
     }
     return create_table(
-        name,
+        "dead_letters",
         columns,
         {
             "connector": "kafka",
-            "topic": dead_letters.kafka_topic,
+            "topic": topic,
             "properties.bootstrap.servers": servers,
             "properties.max.request.size": str(DEAD_LETTER_BYTES),
             "sink.delivery-guarantee": "at-least-once",

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-import time
 from pathlib import Path
 from typing import Annotated
 
@@ -74,10 +73,8 @@ def validate_command(
     """Say, without a cluster, what would become of sample events. Exit 1 if one is rejected."""
     settings = load_config.load(config)
     types = load_config.event_types(settings)
-    verdicts = [
-        validate.verdict(raw, config=settings, types=types, now_millis=time.time_ns() // 1_000_000)
-        for raw in validate.samples(events, sys.stdin)
-    ]
+    raws = validate.samples(events, sys.stdin)
+    verdicts = list(validate.verdicts(raws, settings, types))
     for each in verdicts:
         print(json.dumps(each) if as_json else yaml.safe_dump(each, sort_keys=False))
     raise typer.Exit(any(each["verdict"] == "reject" for each in verdicts))

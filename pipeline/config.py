@@ -178,5 +178,11 @@ class Config(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     dead_letters: DeadLetters | None = None
     job: Job = Job()
 
+    @property
+    def dead_letter_servers(self) -> str:
+        """The brokers of the dead-letter topic: its own, or the source's."""
+        own = self.dead_letters.kafka_bootstrap_servers if self.dead_letters else ""
+        return own or self.source.kafka_bootstrap_servers
+
 
 SECRETS = frozenset({"password"})

@@ -115,5 +115,5 @@ def dead_letters(flow: Flow, config: Config, settings: DeadLetters) -> None:
         columns, keys = REJECT | texts(["arrival_date"]), ["arrival_date"]
         create = files.parquet_table("dead_letters", columns, settings.path, keys)
     else:
-        create = kafka.dead_letters_table("dead_letters", settings, config.source)
+        create = kafka.dead_letters_table(config.dead_letter_servers, settings.kafka_topic)
     flow.insert("dead_letters", create, f"SELECT {dead_letters_select(settings)} FROM rejects")

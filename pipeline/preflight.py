@@ -30,7 +30,7 @@ def run(config: Config, types: EventTypes) -> None:
     need_topics(config.source.kafka_bootstrap_servers, topics, "source.kafka_topics")
     dead = config.dead_letters
     if dead and dead.kafka_topic:
-        servers = dead.kafka_bootstrap_servers or config.source.kafka_bootstrap_servers
+        servers = config.dead_letter_servers
         need_topics(servers, [dead.kafka_topic], "dead_letters.kafka_topic")
         need_room(config.source.kafka_bootstrap_servers, topics, servers, dead.kafka_topic)
     if config.index:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
 import msgspec
 
+from connectors import opensearch
 from pipeline.config import Config
 from pipeline.event_types import EventTypes
 from pipeline.steps.decode import Control, Decoder, Event
@@ -25,14 +26,18 @@ def samples(arguments: Sequence[str], standard_input: TextIO) -> Iterator[bytes]
             yield argument.encode("utf-8", "surrogateescape")
 
 
-def verdict(raw: bytes, *, config: Config, types: EventTypes, now_millis: int) -> dict[str, Any]:
-    """The lake object's folder, the index and id; or the reason and its detail."""
+def verdicts(raws: Iterable[bytes], config: Config, types: EventTypes) -> Iterator[dict[str, Any]]:
+    """What becomes of each, in order."""
     decoder = Decoder(
         types,
         max_record_bytes=config.decode.max_record_bytes,
         unknown_fields=config.decode.unknown_fields,
-        now=lambda: now_millis,
     )
+    return (_verdict(decoder, raw, config) for raw in raws)
+
+
+def _verdict(decoder: Decoder, raw: bytes, config: Config) -> dict[str, Any]:
+    """The lake object's folder, the index and id; or the reason and its detail."""
     found = decoder.decode(raw)
     if isinstance(found, Event):
         return _placed(found, config)
@@ -47,7 +52,7 @@ def _placed(event: Event, config: Config) -> dict[str, Any]:
     if config.lake:
         placed["lake"] = f"{config.lake.path}/{event.event_type}/{partition.path()}/"
     if config.index:
-        placed["index"] = config.index.prefix + event.event_type
+        placed["index"] = opensearch.index_name(config.index.prefix, event.event_type)
         placed["id"] = event.document_id
         placed["version"] = event.document_version
         placed["document"] = msgspec.json.decode(event.document or b"null")

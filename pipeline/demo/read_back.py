@@ -61,8 +61,7 @@ def _dead_letters(
     if settings.path:
         found = read_dead_letters.from_parquet(_store(settings.path, environment))
     else:
-        servers = settings.kafka_bootstrap_servers or config.source.kafka_bootstrap_servers
-        found = read_dead_letters.from_kafka(servers, settings.kafka_topic)
+        found = read_dead_letters.from_kafka(config.dead_letter_servers, settings.kafka_topic)
     return read_dead_letters.collect(found, ledger)
 
 
@@ -71,7 +70,9 @@ def _index(config: Config, event_types: list[str]) -> list[IndexedDocuments] | N
         return None
     client = opensearch.client(index_settings(config.index))
     prefix = config.index.prefix
-    return [from_opensearch(client, prefix + name, name) for name in event_types]
+    return [
+        from_opensearch(client, opensearch.index_name(prefix, name), name) for name in event_types
+    ]
 
 
 def _store(path: str, environment: Mapping[str, str]) -> Store:
