@@ -21,8 +21,8 @@ $(STAMP): conf/requirements.lock pyproject.toml
 setup: $(STAMP) ## install everything into the checkout: .venv and .cache
 	@$(BIN)/streaming-etl setup
 
-demo: setup ## run the main job on real servers and print its report (KEEP=1 leaves them up)
-	@$(BIN)/streaming-etl demo $(if $(KEEP),--keep) $(if $(EVENTS),--events $(EVENTS))
+demo: setup ## run the main job on real servers, print its report (SOURCE=kinesis|both, KEEP=1)
+	@$(BIN)/streaming-etl demo $(if $(SOURCE),--source $(SOURCE)) $(if $(KEEP),--keep) $(if $(EVENTS),--events $(EVENTS))
 
 test: lint setup ## every test, on real servers
 	@$(BIN)/pytest

@@ -11,10 +11,13 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from py4j.protocol import Py4JJavaError
 from pyflink.common import Configuration
 from pyflink.datastream import StreamExecutionEnvironment
 from pyflink.table import EnvironmentSettings, StatementSet, StreamTableEnvironment
+from pyflink.util.exceptions import JavaException
 
+from connectors.kinesis_sink import replace_placeholder
 from pipeline.config import Job
 
 
@@ -46,6 +49,7 @@ def settings(job: Job) -> dict[str, str]:
         "execution.checkpointing.interval": _millis(job.checkpoint_seconds),
         "execution.checkpointing.timeout": _millis(job.checkpoint_timeout_seconds),
         "execution.checkpointing.dir": job.checkpoint_dir or None,
+        **_restarts(job),
     }
     return {
         "pipeline.name": job.name,
@@ -58,20 +62,58 @@ def settings(job: Job) -> dict[str, str]:
     }
 
 
+def checkpoint_seconds(stream: StreamExecutionEnvironment) -> float | None:
+    """How often this job takes a checkpoint, be it our setting or the cluster's; None: never."""
+    checkpoints = stream.get_checkpoint_config()
+    enabled = stream._j_stream_execution_environment.getCheckpointConfig().isCheckpointingEnabled()
+    return checkpoints.get_checkpoint_interval() / 1000 if enabled else None
+
+
+def _restarts(job: Job) -> dict[str, Any]:
+    """After so many failures in ten minutes the job has failed, and its last error is shown."""
+    if job.max_failures is None:
+        return {}
+    prefix = "restart-strategy.failure-rate"
+    return {
+        "restart-strategy.type": "failure-rate",
+        f"{prefix}.max-failures-per-interval": job.max_failures,
+        f"{prefix}.failure-rate-interval": "10 min",
+        f"{prefix}.delay": "2 s",
+    }
+
+
 def name_steps(
-    stream: StreamExecutionEnvironment, statements: StatementSet, sinks: Sequence[str]
+    stream: StreamExecutionEnvironment,
+    statements: StatementSet,
+    sinks: Sequence[str],
+    kinesis_sinks: Mapping[str, Any],
 ) -> list[str]:
     """Compile the statements into the stream and give each operator its step's name and uid.
 
-    `sinks` are the sinks' names in the order of their statements. Returns all names, each one once.
-    Two runs of one configuration give the same names, which makes a savepoint restorable.
+    `sinks` are the sinks' names in the order of their statements; `kinesis_sinks` are Flink's sinks
+    to put in the place of placeholder tables. Returns all names, each one once. Two runs of one
+    configuration give the same names, which makes a savepoint restorable.
     """
     statements.attach_as_datastream()
     roots = list(stream._j_stream_execution_environment.getTransformations())
     named: dict[int, str] = {}
     for root, sink in zip(roots, sinks, strict=True):
-        _name_upstream(root, sink, named)
+        made = kinesis_sinks.get(sink)
+        end = replace_placeholder(stream, root, sink, made) if made else root
+        _name_upstream(end, sink, named)
     return list(named.values())
+
+
+# What PyFlink raises for a query that the planner refuses.
+SQL_ERRORS = (JavaException, Py4JJavaError)
+
+
+def sql_problem(error: Exception) -> str:
+    """The one line of a planner's stack trace that says what is wrong with the query."""
+    lines = [line.strip() for line in str(error).splitlines()]
+    causes = [line for line in lines if line.startswith(("Caused by:", "org.apache.flink", ":"))]
+    said = causes[-1] if causes else lines[0]
+    return re.sub(r"^(Caused by: |: )?([a-z]+\.)+[A-Z]\w*: ", "", said)
 
 
 def _name_upstream(transformation: Any, sink: str, named: dict[int, str]) -> None:
@@ -99,7 +141,7 @@ def step_name(name: str, description: str, *, sink: str, is_source: bool) -> str
     """
     kind = re.sub(r"\[\d+\]", "", name)
     if kind == "PythonCalc":
-        return "index" if "index_step(" in description else "decode"
+        return _python_step(description)
     if kind in {sink, "StreamingFileWriter"}:
         return sink
     if is_source:
@@ -107,6 +149,14 @@ def step_name(name: str, description: str, *, sink: str, is_source: bool) -> str
     if kind == "Calc":
         return f"{sink}-columns"
     return f"{sink}-{kind.lower()}"
+
+
+def _python_step(description: str) -> str:
+    """The function that an operator calls, from a description that has it as `index_step(` or
+    `seal_archive(`."""
+    found = re.search(r"(?:(index|decode)_step|(seal_\w+))\(", description)
+    assert found, description
+    return found[1] or found[2]
 
 
 def _unique(name: str, named: Mapping[int, str]) -> str:

@@ -22,6 +22,10 @@ _SAMPLE = re.compile(
 _TERMINAL = frozenset({"FAILED", "CANCELED", "FINISHED", "SUSPENDED"})
 
 
+# The last line of a Python traceback, `pipeline.steps.x.SomeError: what is wrong`.
+_PYTHON_ERROR = re.compile(r"([a-z_]+\.)*[A-Z]\w*(Error|Exceeded): ")
+
+
 class JobFailed(Exception):
     """The job ended by itself; the message is Flink's root cause."""
 
@@ -64,13 +68,14 @@ class Cluster:
         )
 
     def root_cause(self, job_id: str) -> str:
-        """The newest exception's first lines."""
+        """What our Python code raised, where it did, and the newest exception's first lines."""
         entries = self.get(f"/jobs/{job_id}/exceptions")["exceptionHistory"]["entries"]
         if not entries:
             return "no exception was recorded"
         trace = entries[0]["stacktrace"].splitlines()
+        ours = [line for line in trace if _PYTHON_ERROR.match(line)]
         causes = [trace[0], *(line for line in trace if line.startswith("Caused by"))]
-        return "\n".join(causes)[:2000]
+        return "\n".join([*ours[:1], *causes])[:2000]
 
     def cancel(self, job_id: str) -> None:
         """End the job without a savepoint; one that has ended already is left alone."""

@@ -1,26 +1,39 @@
-"""Kafka as a source of raw records and as the topic of dead letters.
+"""Kafka: a source of raw records, and topics for archive, dead letters and replicas.
 
 Source: exactly once into Flink's state; offsets are committed to the group at each completed
 checkpoint, for people to look at; a restart uses the checkpoint, not the group.
-Dead letters: at least once; after a crash a reader may see a copy with the same position headers.
+Sinks: at least once (after a crash a reader may see a copy with the same position headers), or
+exactly once by transactions: a reader with `isolation.level=read_committed` sees a record once its
+checkpoint has completed, and once only.
 """
 
 from __future__ import annotations
 
-from connectors.sql import create_table
-from pipeline.config import Source
+from collections.abc import Mapping
 
-# Largest message of the dead-letter topic: a broker's own 1 MiB plus our headers must fit.
-DEAD_LETTER_BYTES = 2 * 1024 * 1024
+from connectors.kafka_security import flink_properties
+from connectors.sql import create_table
+from pipeline.config import Kafka, Source
+
+# What a message's position headers may take, beside its value and key.
+HEADERS_BYTES = 16_384
+# The client's own limit, above any topic's; the topic's max.message.bytes decides.
+_REQUEST_BYTES = 16 * 1024 * 1024
 
 _STARTUP_MODES = {
     "earliest": "earliest-offset",
     "latest": "latest-offset",
     "committed": "group-offsets",
 }
+_RAW_KEY_AND_VALUE = {
+    "key.format": "raw",
+    "key.fields": "key",
+    "value.format": "raw",
+    "value.fields-include": "EXCEPT_KEY",
+}
 
 
-def records_table(name: str, source: Source) -> str:
+def records_table(name: str, source: Source, cluster: Kafka) -> str:
     """The table of raw records: bytes, key, headers, position and the broker's arrival time."""
     columns = {
         "raw": "BYTES",
@@ -31,28 +44,29 @@ def records_table(name: str, source: Source) -> str:
         "offset": "BIGINT NOT NULL METADATA VIRTUAL",
         "arrival_time": "TIMESTAMP_LTZ(3) NOT NULL METADATA FROM 'timestamp' VIRTUAL",
     }
+    discovery = f"{source.kafka_discover_partitions_seconds:g} s"
     return create_table(
         name,
         columns,
         {
             "connector": "kafka",
             "topic": ";".join(source.kafka_topics),
-            "properties.bootstrap.servers": source.kafka_bootstrap_servers,
             "properties.group.id": source.kafka_group_id,
-            "properties.isolation.level": source.isolation_level,
+            "properties.isolation.level": source.kafka_isolation_level,
             "properties.auto.offset.reset": "earliest",
-            "scan.startup.mode": _STARTUP_MODES[source.start],
-            "scan.topic-partition-discovery.interval": f"{source.discover_partitions_seconds:g} s",
+            "scan.startup.mode": _STARTUP_MODES[source.kafka_start],
+            "scan.topic-partition-discovery.interval": discovery,
             **_RAW_KEY_AND_VALUE,
+            **flink_properties(cluster),
         },
     )
 
 
-def dead_letters_table(servers: str, topic: str) -> str:
-    """Value and key are the original bytes; what is known about them travels in the headers.
+def topic_table(name: str, topic: str, cluster: Kafka, guarantee: Mapping[str, str]) -> str:
+    """A topic to write to: value and key are bytes as they are, the position is in the headers.
 
     This is the convention of Kafka Connect's dead letter queues: nothing is wrapped or encoded, so
-    a redrive copies the value.
+    a redrive copies the value. `guarantee` is `AT_LEAST_ONCE` or made by `exactly_once`.
     """
     columns = {
         "raw": "BYTES",
@@ -60,22 +74,30 @@ def dead_letters_table(servers: str, topic: str) -> str:
         "headers": "MAP<STRING NOT NULL, BYTES> METADATA",
     }
     return create_table(
-        "dead_letters",
+        name,
         columns,
         {
             "connector": "kafka",
             "topic": topic,
-            "properties.bootstrap.servers": servers,
-            "properties.max.request.size": str(DEAD_LETTER_BYTES),
-            "sink.delivery-guarantee": "at-least-once",
+            "properties.max.request.size": str(_REQUEST_BYTES),
+            **guarantee,
             **_RAW_KEY_AND_VALUE,
+            **flink_properties(cluster),
         },
     )
 
 
-_RAW_KEY_AND_VALUE = {
-    "key.format": "raw",
-    "key.fields": "key",
-    "value.format": "raw",
-    "value.fields-include": "EXCEPT_KEY",
-}
+AT_LEAST_ONCE: Mapping[str, str] = {"sink.delivery-guarantee": "at-least-once"}
+
+
+def exactly_once(prefix: str, timeout_seconds: int) -> dict[str, str]:
+    """By transactions, one from checkpoint to checkpoint on each task.
+
+    Kafka aborts a transaction that is older than the timeout, and Flink's sink then drops what was
+    in it and goes on (reliability.md, finding 1): so the timeout must outlive any outage.
+    """
+    return {
+        "sink.delivery-guarantee": "exactly-once",
+        "sink.transactional-id-prefix": prefix,
+        "properties.transaction.timeout.ms": str(timeout_seconds * 1000),
+    }

@@ -27,3 +27,8 @@ def create_table(
         f"CREATE TEMPORARY TABLE {identifier(name)} (\n  {fields}\n) "
         f"{partitioned_by}WITH (\n  {settings}\n)"
     )
+
+
+def discard_table(name: str) -> str:
+    """A table that forgets what is written to it."""
+    return create_table(name, {"document_id": "STRING"}, {"connector": "blackhole"})

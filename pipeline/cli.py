@@ -90,9 +90,12 @@ def plan(config: ConfigOption = LOCAL) -> None:
     print(explain(settings, load_config.event_types(settings)))
 
 
-@app.command(epilog="Example: streaming-etl demo --events 300000 --keep")
+@app.command(epilog="Example: streaming-etl demo --source both --events 300000 --keep")
 def demo(
-    events: Annotated[int, typer.Option(help="How many events to make.", min=1000)] = 205_000,
+    source: Annotated[str, typer.Option(help="kafka, kinesis, or both at once.")] = "kafka",
+    events: Annotated[
+        int | None, typer.Option(help="How many events to make; the source has its own.", min=1000)
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of the generator.")] = 2018,
     keep: Annotated[bool, typer.Option("--keep", help="Leave the servers up.")] = False,
 ) -> None:
@@ -102,7 +105,10 @@ def demo(
     """
     from pipeline.demo.run import demo as run_demo
 
-    raise typer.Exit(run_demo(ROOT, events=events, seed=seed, keep=keep, console=Console()))
+    console = Console()
+    raise typer.Exit(
+        run_demo(ROOT, source=source, events=events, seed=seed, keep=keep, console=console)
+    )
 
 
 @config_app.command(epilog="Example: streaming-etl config show --config conf/local.yaml")

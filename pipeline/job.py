@@ -3,117 +3,110 @@
 records -> archive
         -> decode -> lake, one table per event type
                   -> index -> rejects
+                  -> replicate, each replica its own subset -> rejects
                   -> rejects -> dead_letters
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any
-
-from connectors import files, kafka
-from pipeline.config import Archive, Config, DeadLetters, Index, Source
+from connectors import files, kafka, kinesis, sql
+from pipeline import sinks, tables
+from pipeline.config import Archive, Config, DeadLetters, Index, Lake, Replica
 from pipeline.event_types import EventType, EventTypes
+from pipeline.flow import Flow
 from pipeline.operators import decode_function, index_function
-from pipeline.tables import (
-    ARCHIVE,
-    ARRIVAL_KEYS,
-    LAKE_KEYS,
-    POSITION,
-    REJECT,
-    archive_select,
-    dead_letters_select,
-    lake_columns,
-    lake_select,
-    names,
-    rejects_select,
-    texts,
-)  # fmt: skip
+from pipeline.tables import LAKE_KEYS, names, position
 
 
-@dataclass(frozen=True, slots=True)
-class Flow:
-    """The statements of one job; `sinks` are their names, in order. Nothing runs until executed."""
-
-    tables: Any
-    statements: Any
-    sinks: list[str] = field(default_factory=list)
-
-    def view(self, name: str, select: str) -> None:
-        """Give a SELECT a name."""
-        self.tables.create_temporary_view(name, self.tables.sql_query(select))
-
-    def insert(self, name: str, create: str, select: str) -> None:
-        """Make a sink's table and fill it."""
-        self.tables.execute_sql(create)
-        self.statements.add_insert_sql(f"INSERT INTO {name} {select}")
-        self.sinks.append(name)
-
-
-def build(tables: Any, config: Config, types: EventTypes) -> Flow:
-    """Guarantees: files on S3 exactly once; index effectively once; dead letters on Kafka at
-    least once."""
-    flow = Flow(tables, tables.create_statement_set())
-    read(flow, config.source)
+def build(flow: Flow, config: Config, types: EventTypes) -> Flow:
+    """Guarantees: S3 and Kafka by transactions exactly once; index effectively once; dead letters
+    on Kafka, and Kinesis, at least once."""
+    records = read(flow, config)
     if config.archive:
-        archive(flow, config.archive)
-    if config.lake or config.index:
-        decode(flow, config, types)
-        for event_type in types if config.lake else ():
-            lake(flow, config, event_type)
-        if config.index:
-            index(flow, config.index, types)
-        if config.dead_letters:
-            dead_letters(flow, config, config.dead_letters)
+        archive(flow, config, config.archive, records)
+    decode(flow, config, types, records)
+    if config.lake:
+        for event_type in types:
+            lake(flow, config, config.lake, event_type)
+    if config.index:
+        index(flow, config, config.index, types)
+    for name, replica in config.replicate.items():
+        replicate(flow, config, replica, name, types)
+    if config.job.discard:
+        flow.insert("discard", sql.discard_table("discard"), "SELECT d.document_id FROM decoded")
+    if config.dead_letters:
+        dead_letters(flow, config, config.dead_letters)
     return flow
 
 
-def read(flow: Flow, settings: Source) -> None:
-    """Raw records with their position and arrival time."""
-    flow.tables.execute_sql(kafka.records_table("records", settings))
+def read(flow: Flow, config: Config) -> str:
+    """Raw records of every topic and stream, with their position and arrival time; their view."""
+    source, selects = config.source, []
+    if source.kafka_topics:
+        cluster = config.cluster(source.kafka_cluster)
+        flow.table(kafka.records_table("records_kafka", source, cluster))
+        selects.append(tables.records_select(source, "records_kafka", tables.KAFKA_GIVES))
+    for stream in (kinesis.stream_of(each, config.kinesis) for each in source.kinesis_streams):
+        name, gives = f"records_{stream.name}", tables.kinesis_gives(stream.name)
+        flow.table(kinesis.records_table(name, stream, source, config.kinesis))
+        selects.append(tables.records_select(source, name, gives))
+    if not source.kinesis_streams:
+        return "records_kafka"  # a view would be a copy of every record
+    flow.view("records", " UNION ALL ".join(selects))
+    return "records"
 
 
-def archive(flow: Flow, settings: Archive) -> None:
+def archive(flow: Flow, config: Config, settings: Archive, records: str) -> None:
     """Keep every raw record, before anything touches it."""
-    columns = ARCHIVE | texts(ARRIVAL_KEYS)
-    create = files.parquet_table("archive", columns, settings.path, ARRIVAL_KEYS)
-    flow.insert("archive", create, f"SELECT {archive_select()} FROM records")
+    columns = tables.archive_columns(config.source)
+    flow.view("raw_records", f"SELECT {tables.archive_select(config.source)} FROM {records}")
+    sealed = sinks.seal(flow, "archive", "raw_records", columns, settings)
+    create, select, _ = sinks.archive(config, settings)
+    flow.insert("archive", create, f"SELECT {select} FROM {sealed}")
 
 
-def decode(flow: Flow, config: Config, types: EventTypes) -> None:
+def decode(flow: Flow, config: Config, types: EventTypes, records: str) -> None:
     """Bytes to event or reject; the position goes round Python, not through it."""
-    function = decode_function(config.decode, types, documents=config.index is not None)
-    flow.tables.create_temporary_function("decode_step", function)
-    select = f"`raw`, `key`, {names(POSITION)}, decode_step(`raw`, arrival_time) AS d"
-    flow.view("decoded", f"SELECT {select} FROM records")
+    documents = bool(config.index or config.replicate)
+    flow.function("decode_step", decode_function(config.decode, types, documents=documents))
+    select = f"`raw`, `key`, {names(position(config.source))}"
+    flow.view("decoded", f"SELECT {select}, decode_step(`raw`, arrival_time) AS d FROM {records}")
 
 
-def lake(flow: Flow, config: Config, event_type: EventType) -> None:
+def lake(flow: Flow, config: Config, settings: Lake, event_type: EventType) -> None:
     """The events of one type as Parquet by pickup place, year and month."""
-    assert config.lake
     keep, name = config.decode.unknown_fields == "keep", f"lake_{event_type.name}"
-    columns = lake_columns(event_type, keep_unknown=keep)
-    create = files.lake_table(name, columns, event_type.name, LAKE_KEYS, config.lake)
+    columns = tables.lake_columns(event_type, config.source, keep_unknown=keep)
+    create = files.lake_table(name, columns, event_type.name, LAKE_KEYS, settings)
     where = f"d.kind = 'event' AND d.event_type = '{event_type.name}'"
-    select = f"SELECT {lake_select(event_type, keep_unknown=keep)} FROM decoded WHERE {where}"
-    flow.insert(name, create, select)
+    select = tables.lake_select(event_type, config.source, keep_unknown=keep)
+    flow.insert(name, create, f"SELECT {select} FROM decoded WHERE {where}")
 
 
-def index(flow: Flow, settings: Index, types: EventTypes) -> None:
+def index(flow: Flow, config: Config, settings: Index, types: EventTypes) -> None:
     """Events to OpenSearch; what it refuses comes back as a reject."""
-    flow.tables.create_temporary_function("index_step", index_function(settings, types))
+    flow.function("index_step", index_function(settings, types))
     document = "d.event_type, d.document_id, d.document_version, d.document"
-    select = f"`raw`, `key`, {names(POSITION)}, d.event_type AS event_type, d.schema_version"
-    call = f"index_step({document}, arrival_time) AS i"
-    flow.view("indexed", f"SELECT {select}, {call} FROM decoded WHERE d.kind = 'event'")
+    kept = f"`raw`, `key`, {names(position(config.source))}, d.event_type AS event_type"
+    select = f"{kept}, d.schema_version, index_step({document}, arrival_time) AS i"
+    flow.view("indexed", f"SELECT {select} FROM decoded WHERE d.kind = 'event'")
+
+
+def replicate(flow: Flow, config: Config, settings: Replica, name: str, types: EventTypes) -> None:
+    """A subset of the events, by type and condition, to a topic or stream of its own."""
+    chosen = sinks.chosen(config, settings, types)
+    flow.check(chosen, f"replicate.{name}.filter", settings.filter)
+    create, select, stream = sinks.replica(name, config, settings)
+    fits = f"FROM ({chosen}) WHERE __bytes <= {settings.max_bytes}"
+    flow.insert(f"replicate_{name}", create, f"SELECT {select} {fits}", stream)
+    too_large = f"{sinks.too_large(name, config.source)} FROM ({chosen})"
+    flow.view(f"too_large_{name}", f"{too_large} WHERE __bytes > {settings.max_bytes}")
 
 
 def dead_letters(flow: Flow, config: Config, settings: DeadLetters) -> None:
     """Every reject of every step, with its bytes, position and reason."""
-    flow.view("rejects", rejects_select(config))
-    if settings.path:
-        columns, keys = REJECT | texts(["arrival_date"]), ["arrival_date"]
-        create = files.parquet_table("dead_letters", columns, settings.path, keys)
-    else:
-        create = kafka.dead_letters_table(config.dead_letter_servers, settings.kafka_topic)
-    flow.insert("dead_letters", create, f"SELECT {dead_letters_select(settings)} FROM rejects")
+    flow.view("rejects", tables.rejects_select(config))
+    columns = tables.reject_columns(config.source)
+    letters = sinks.seal(flow, "dead_letters", "rejects", columns, settings)
+    create, select, _ = sinks.dead_letters(config, settings)
+    flow.insert("dead_letters", create, f"SELECT {select} FROM {letters}")

@@ -9,20 +9,22 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
-from urllib.parse import urlsplit
 
 import msgspec
 import yaml
 
+from pipeline import original_properties
 from pipeline.config import SECRETS, Config, Section
+from pipeline.contradictions import contradictions
 from pipeline.errors import UserError
 from pipeline.event_types import EventTypes
 from pipeline.event_types import load as load_types
 
+# Sections that hold any number of entries, each under a name of the user's.
+ENTRIES = frozenset({"clusters", "replicate"})
 PROPERTY_GROUPS = Path("/etc/flink/application_properties.json")
 _SHIPPED = Path(__file__).parent.parent
 _REFERENCE = re.compile(r"\$\{(env|file):([^}:]+)(?::-([^}]*))?\}")
-_LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
 def load(path: Path) -> Config:
@@ -47,15 +49,27 @@ def load(path: Path) -> Config:
 def load_property_groups(path: Path = PROPERTY_GROUPS) -> Config:
     """Read what Managed Service for Apache Flink puts beside the application.
 
-    A group is a section and its values are text: `kafka_topics` is split at commas. Groups of the
-    platform's own (`kinesis.analytics.…`) are not ours and are passed over.
+    A group is a section and its values are text: `kafka_topics` is split at commas. A group
+    `replicate.mirror` is the entry `mirror` of the section `replicate`. Groups of the platform's
+    own (`kinesis.analytics.…`) are not ours and are passed over. The group of the original
+    application is translated, see `pipeline.original_properties`.
     """
-    groups = json.loads(path.read_text(encoding="utf-8"))
-    found = {
-        group["PropertyGroupId"]: _typed(group["PropertyGroupId"], group["PropertyMap"])
-        for group in groups
-        if not group["PropertyGroupId"].startswith("kinesis.analytics.")
-    }
+    found: dict[str, Any] = {}
+    original: dict[str, str] = {}
+    for group in json.loads(path.read_text(encoding="utf-8")):
+        name, values = group["PropertyGroupId"], group["PropertyMap"]
+        if name.startswith("kinesis.analytics."):
+            continue
+        if name == original_properties.GROUP:
+            original = values
+            continue
+        section, _, entry = name.partition(".")
+        if entry and section in ENTRIES:
+            found.setdefault(section, {})[entry] = _typed(section, values)
+        else:
+            found[name] = _typed(name, values)
+    if original:
+        found = original_properties.translate(original, found, str(path))
     return check(found, where=str(path))
 
 
@@ -66,9 +80,9 @@ def check(found: Mapping[str, Any], *, where: str) -> Config:
     try:
         config = msgspec.convert(resolved, Config)
     except msgspec.ValidationError as error:
-        key = _path_of(error)
+        text = _with_entry(str(error), resolved)
         raise UserError(
-            f"{where}: {error}{_seen(resolved, key)} See conf/reference.yaml."
+            f"{where}: {text}{_seen(resolved, text)} See conf/reference.yaml."
         ) from error
     _refuse_contradictions(config, where)
     return config
@@ -81,7 +95,7 @@ def event_types(config: Config) -> EventTypes:
 
 
 def sections() -> dict[str, type[Section]]:
-    """The model's sections by name, in the model's order."""
+    """The model's sections by name, in the model's order; of `ENTRIES` the section of one entry."""
     hints = get_type_hints(Config)
     return {name: _section_of(hint) for name, hint in hints.items()}
 
@@ -89,9 +103,10 @@ def sections() -> dict[str, type[Section]]:
 def masked(config: Config) -> dict[str, Any]:
     """The configuration as plain data with every secret replaced by stars."""
     plain: dict[str, Any] = msgspec.to_builtins(config)
-    for section in plain.values():
-        for key in SECRETS & set(section or {}):
-            section[key] = "********" if section[key] else ""
+    for name, section in plain.items():
+        for keys in (section or {}).values() if name in ENTRIES else [section or {}]:
+            for key in SECRETS & set(keys):
+                keys[key] = "********" if keys[key] else ""
     return plain
 
 
@@ -104,9 +119,12 @@ def _refuse_unknown(found: Mapping[str, Any], where: str) -> None:
     known = sections()
     for name, section in found.items():
         _refuse_key(name, known, f"{where}: section")
-        if isinstance(section, Mapping):
-            for key in section:
-                _refuse_key(key, known[name].__struct_fields__, f"{where}: key {name}.")
+        entries = {name: section}
+        if name in ENTRIES and isinstance(section, Mapping):
+            entries = {f"{name}.{entry}": keys for entry, keys in section.items()}
+        for path, keys in entries.items():
+            for key in keys if isinstance(keys, Mapping) else ():
+                _refuse_key(key, known[name].__struct_fields__, f"{where}: key {path}.")
 
 
 def _refuse_key(key: str, known: Any, what: str) -> None:
@@ -141,14 +159,31 @@ def _referenced(match: re.Match[str], where: str) -> str:
         raise UserError(f"{where}: the file {name} cannot be read ({error.strerror}).") from error
 
 
-def _path_of(error: msgspec.ValidationError) -> list[str]:
-    match = re.search(r"`\$\.([^`]+)`", str(error))
-    return match.group(1).split(".") if match else []
+def _with_entry(text: str, resolved: Mapping[str, Any]) -> str:
+    """msgspec's message, with the entry's name where it says only `[...]`."""
+    for section in ENTRIES:
+        if f"`$.{section}[...]" in text:
+            kind = sections()[section]
+            entry = next(name for name, keys in resolved[section].items() if _is_bad(keys, kind))
+            return text.replace("[...]", f".{entry}", 1)
+    return text
 
 
-def _seen(resolved: Any, path: list[str]) -> str:
+def _is_bad(keys: Any, kind: type[Section]) -> bool:
+    try:
+        msgspec.convert(keys, kind)
+    except msgspec.ValidationError:
+        return True
+    return False
+
+
+def _seen(resolved: Any, text: str) -> str:
+    match = re.search(r"`\$\.([^`\[]+)[^`]*`", text)
+    path = match[1].split(".") if match else []
     for key in path:
         resolved = resolved.get(key) if isinstance(resolved, dict) else None
+    if "at `key`" in text and isinstance(resolved, dict):
+        return f"; the names are {', '.join(map(str, resolved))}."
     if not path or path[-1] in SECRETS or isinstance(resolved, dict):
         return "."
     return f"; the value is {resolved!r:.80}."
@@ -172,73 +207,5 @@ def _from_text(text: str, hint: Any) -> Any:
 
 
 def _refuse_contradictions(config: Config, where: str) -> None:
-    for problem in _contradictions(config):
+    for problem in contradictions(config):
         raise UserError(f"{where}: {problem}")
-
-
-def _contradictions(config: Config) -> list[str]:
-    return [*_sinks(config), *_dead_letters(config), *_index(config), *_source(config)]
-
-
-def _source(config: Config) -> list[str]:
-    topics = config.source.kafka_topics
-    if not topics:
-        return ["source.kafka_topics is empty; name at least one topic."]
-    dead = config.dead_letters.kafka_topic if config.dead_letters else ""
-    if dead in topics:
-        return [
-            f"dead_letters.kafka_topic is {dead}, which source.kafka_topics reads too; a reject"
-            " would go round for ever. Give the dead letters a topic of their own."
-        ]
-    return []  # fmt: skip
-
-
-def _sinks(config: Config) -> list[str]:
-    if config.archive or config.lake or config.index:
-        return []
-    return ["there is no sink; give at least one of the sections archive, lake, index."]
-
-
-def _dead_letters(config: Config) -> list[str]:
-    dead = config.dead_letters
-    if dead is None:
-        if config.archive:
-            return []
-        return ["without dead_letters and without archive a bad event would be lost; give one."]
-    if dead.kafka_topic and dead.path:
-        return [f"dead_letters has kafka_topic {dead.kafka_topic} and path {dead.path}; give one."]
-    if not dead.kafka_topic and not dead.path:
-        return ["dead_letters needs kafka_topic or path."]
-    if dead.path and not re.match(r"^(s3a|file)://[^\s'*?]+$", dead.path):
-        return [f"dead_letters.path is {dead.path}; allowed: s3a://bucket/prefix or file:///path."]
-    return []
-
-
-def _index(config: Config) -> list[str]:
-    index = config.index
-    if index is None:
-        return []
-    url = urlsplit(index.url)
-    if url.scheme == "http" and url.hostname not in _LOOPBACK:
-        return [f"index.url is {index.url}; http is for 127.0.0.1 only, use https."]
-    if index.auth == "basic" and not (index.username and index.password):
-        return ["index.auth is basic, but username or password is empty; set both."]
-    if index.auth != "basic" and (index.username or index.password):
-        return [
-            f"index.auth is {index.auth}, but username or password is set; remove them or use"
-            " auth: basic."
-        ]
-    if index.auth == "sigv4" and not index.region:
-        return ["index.auth is sigv4, but region is empty; set index.region."]
-    return _index_times(config)  # fmt: skip
-
-
-def _index_times(config: Config) -> list[str]:
-    index, job = config.index, config.job
-    if index and index.retry_seconds >= job.checkpoint_timeout_seconds:
-        return [
-            f"index.retry_seconds is {index.retry_seconds:g} and job.checkpoint_timeout_seconds"
-            f" is {job.checkpoint_timeout_seconds:g}; the first must be the smaller one, or no"
-            " checkpoint completes while OpenSearch is away."
-        ]
-    return []  # fmt: skip

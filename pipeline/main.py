@@ -14,6 +14,7 @@ from connectors import flink
 from pipeline import job, load_config, preflight
 from pipeline.config import Config
 from pipeline.errors import UserError
+from pipeline.flow import Flow
 
 
 def main(arguments: list[str]) -> int:
@@ -29,10 +30,10 @@ def main(arguments: list[str]) -> int:
 def submit(config: Config) -> None:
     """Check what the job needs, build it, name its operators, hand it to Flink."""
     types = load_config.event_types(config)
-    preflight.run(config, types)
     stream, tables = flink.environment(config.job)
-    flow = job.build(tables, config, types)
-    flink.name_steps(stream, flow.statements, flow.sinks)
+    flow = job.build(Flow.of(tables), config, types)
+    preflight.run(config, types, flink.checkpoint_seconds(stream))
+    flow.attach(stream, config)
     stream.execute_async(config.job.name)
 
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 import copy
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -25,6 +26,8 @@ from pipeline.index_settings import index_settings
 from pipeline.steps.bulk import Document, Limits, Outcome, Rejected
 from pipeline.steps.decode import Decoded, Decoder, wall_clock
 from pipeline.steps.index import Counts, Indexer, Retry
+from pipeline.steps.reject_limit import RejectLimit
+from pipeline.steps.seal import byte_lengths, seal
 
 _KINDS = {
     "int32": DataTypes.INT(),
@@ -48,6 +51,14 @@ _VERDICT = {
     "document": DataTypes.BYTES(),
     "reason": DataTypes.STRING(),
     "detail": DataTypes.STRING(),
+}
+# Lengths in bytes, 0 for null: Flink's SQL has no length of BYTES to compare with a target's limit.
+_SIZES = {"document_bytes": DataTypes.INT(), "raw_bytes": DataTypes.INT()}
+_SEALED = {
+    "large": DataTypes.BOOLEAN(),
+    "head": DataTypes.BYTES(),
+    "bytes": DataTypes.INT(),
+    "sha256": DataTypes.STRING(),
 }
 
 
@@ -76,7 +87,11 @@ class StepMetrics:
 
 
 class Decode(ScalarFunction):  # type: ignore[misc]
-    """Raw bytes to event, control or reject. Never raises for what is in a record."""
+    """Raw bytes to event, control or reject. Never raises for what is in a record.
+
+    Where a limit is set, too many rejects raise `RejectLimitExceeded`: the job stops before the
+    batch that went over it is handed on.
+    """
 
     def __init__(self, settings: config.Decode, types: EventTypes, *, documents: bool) -> None:
         self._settings = settings
@@ -91,6 +106,7 @@ class Decode(ScalarFunction):  # type: ignore[misc]
             unknown_fields=self._settings.unknown_fields,
             documents=self._documents,
         )
+        self._limit = _reject_limit(self._settings)
 
     def is_deterministic(self) -> bool:
         return False
@@ -98,24 +114,39 @@ class Decode(ScalarFunction):  # type: ignore[misc]
     def eval(self, raw: pd.Series, arrival_time: pd.Series) -> pd.DataFrame:
         raws = raw.to_numpy()
         decoded = decode_guarded(self._decoder.decode_batch, raws)
-        self._count(raws, decoded)
+        sizes = {
+            "document_bytes": byte_lengths(decoded.document),
+            "raw_bytes": byte_lengths(raws),
+        }
+        rejected = Counter(decoded.reason[decoded.kind == "reject"].tolist())
+        self._count(decoded, int(sizes["raw_bytes"].sum()), rejected)
         self._metrics.lag(_millis(arrival_time), wall_clock())
+        if self._limit:
+            self._limit.add(len(raws), rejected)
         verdict = {name: getattr(decoded, name) for name in _VERDICT}
         names = [column.name for column in self._decoder.columns]
         columns = {name: _plain(decoded.columns[name]) for name in names}
-        return pd.DataFrame({**verdict, **columns}, copy=False)
+        return pd.DataFrame({**verdict, **sizes, **columns}, copy=False)
 
-    def _count(self, raws: Sequence[bytes | None], decoded: Decoded) -> None:
-        self._metrics.count("in", len(raws))
-        self._metrics.count("bytes", sum(len(raw) for raw in raws if raw is not None))
+    def _count(self, decoded: Decoded, raw_bytes: int, rejected: Mapping[str, int]) -> None:
+        self._metrics.count("in", len(decoded))
+        self._metrics.count("bytes", raw_bytes)
         self._metrics.count("events", int((decoded.kind == "event").sum()))
         self._metrics.count("control", int((decoded.kind == "control").sum()))
-        rejected = decoded.reason[decoded.kind == "reject"]
-        self._metrics.count("rejected", len(rejected))
-        for reason, number in zip(
-            *np.unique(rejected.astype(str), return_counts=True), strict=True
-        ):
+        self._metrics.count("rejected", sum(rejected.values()))
+        for reason, number in rejected.items():
             self._metrics.count(f"rejected_{reason}", number)
+
+
+def _reject_limit(settings: config.Decode) -> RejectLimit | None:
+    if settings.reject_limit_ratio is None:
+        return None
+    return RejectLimit(
+        settings.reject_limit_ratio,
+        seconds=settings.reject_limit_seconds,
+        records=settings.reject_limit_records,
+        clock=time.monotonic,
+    )
 
 
 def decode_guarded(
@@ -222,22 +253,64 @@ def _rejections(outcomes: Sequence[Outcome]) -> pd.DataFrame:
     return pd.DataFrame(columns, dtype=object)
 
 
+class Seal(ScalarFunction):  # type: ignore[misc]
+    """The claim check of records too large for their target; see `pipeline.steps.seal`."""
+
+    def __init__(self, settings: config.Archive | config.DeadLetters) -> None:
+        self._settings = settings
+
+    def open(self, function_context: FunctionContext) -> None:
+        self._metrics = StepMetrics("seal", function_context.get_metric_group())
+
+    def is_deterministic(self) -> bool:
+        return False
+
+    def eval(self, raw: pd.Series, key: pd.Series, *headers: pd.Series) -> pd.DataFrame:
+        settings = self._settings
+        beside = byte_lengths(key)
+        for values in headers:
+            beside += np.array([_total(each) for each in values], np.int32)
+        sealed = seal(
+            raw.to_numpy(),
+            max_bytes=settings.max_bytes,
+            head_bytes=settings.head_bytes,
+            beside=beside,
+        )
+        self._metrics.count("in", len(sealed))
+        self._metrics.count("large", int(sealed.large.sum()))
+        return pd.DataFrame({name: getattr(sealed, name) for name in _SEALED}, copy=False)
+
+
 def decode_function(settings: config.Decode, types: EventTypes, *, documents: bool) -> Any:
-    """`decode_step(raw, arrival_time)`: a row of the verdict and every event type's columns."""
+    """`decode_step(raw, arrival_time)`: a row of the verdict and every event type's columns.
+
+    `documents=True` fills `document` and `document_bytes`, which the index and replicas need.
+    """
     columns = Decoder(types, unknown_fields=settings.unknown_fields).columns
-    row = {**_VERDICT, **{column.name: _KINDS[column.kind] for column in columns}}
-    fields = [DataTypes.FIELD(name, kind) for name, kind in row.items()]
-    return udf(
-        Decode(settings, types, documents=documents),
-        result_type=DataTypes.ROW(fields),
-        func_type="pandas",
-    )
+    kinds = {column.name: _KINDS[column.kind] for column in columns}
+    function = Decode(settings, types, documents=documents)
+    return _vectorised(function, {**_VERDICT, **_SIZES, **kinds})
 
 
 def index_function(settings: config.Index, types: EventTypes) -> Any:
     """`index_step(…)`: a row of reason and detail, both null when the document is in the index."""
-    row = [DataTypes.FIELD(name, DataTypes.STRING()) for name in ("reason", "detail")]
-    return udf(Index(settings, types), result_type=DataTypes.ROW(row), func_type="pandas")
+    return _vectorised(
+        Index(settings, types), dict.fromkeys(("reason", "detail"), DataTypes.STRING())
+    )
+
+
+def seal_function(settings: config.Archive | config.DeadLetters) -> Any:
+    """`seal_<sink>(raw, key[, header values])`: a row of large, head, bytes (of raw), sha256."""
+    return _vectorised(Seal(settings), _SEALED)
+
+
+def _total(values: Sequence[bytes | None] | None) -> int:
+    return 0 if values is None else sum(len(value) for value in values if value is not None)
+
+
+def _vectorised(function: ScalarFunction, row: Mapping[str, Any]) -> Any:
+    fields = [DataTypes.FIELD(name, kind) for name, kind in row.items()]
+    return udf(function, result_type=DataTypes.ROW(fields), func_type="pandas")
 
 
 def _plain(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

@@ -6,17 +6,17 @@ from connectors import flink
 from pipeline import job
 from pipeline.config import Config
 from pipeline.event_types import EventTypes
+from pipeline.flow import Flow
 
 
 def explain(config: Config, types: EventTypes) -> str:
     """The page's own picture, then the optimized plan."""
     _, tables = flink.environment(config.job)
-    text = str(job.build(tables, config, types).statements.explain())
+    text = str(job.build(Flow.of(tables), config, types).statements.explain())
     return f"{job.__doc__}\n{text[text.index('== Optimized Execution Plan') :]}"
 
 
 def step_names(config: Config, types: EventTypes) -> list[str]:
     """The operators' names and uids, sources first."""
     stream, tables = flink.environment(config.job)
-    flow = job.build(tables, config, types)
-    return flink.name_steps(stream, flow.statements, flow.sinks)
+    return job.build(Flow.of(tables), config, types).attach(stream, config)

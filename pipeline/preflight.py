@@ -1,4 +1,4 @@
-"""What must be so before the job starts: the index templates are made, the topics are there.
+"""What must be so before the job starts: the topics, streams and index templates are there.
 
 An outside system that is away at the start is the operator's to know, so it is refused here; once
 the job runs, an OpenSearch that stays away is the index step's business and stops nothing.
@@ -6,73 +6,123 @@ the job runs, an OpenSearch that stays away is the index step's business and sto
 
 from __future__ import annotations
 
-from confluent_kafka import KafkaException
-from confluent_kafka.admin import AdminClient, ConfigResource
+from collections.abc import Iterator
 
-from connectors import opensearch
+from connectors import kafka_admin, kinesis, kinesis_admin, opensearch
 from connectors.index_templates import ensure_templates
-from pipeline.config import Config
+from connectors.kafka import HEADERS_BYTES
+from connectors.kafka_admin import Brokers
+from pipeline.config import Archive, Config, DeadLetters, Replica
+from pipeline.contradictions import targets, transaction_too_short, transactional
 from pipeline.derive import mapping
 from pipeline.errors import UserError
 from pipeline.event_types import EventTypes
 from pipeline.index_settings import index_settings
 
-HEADERS_BYTES = 16_384
 
-
-def run(config: Config, types: EventTypes) -> None:
+def run(config: Config, types: EventTypes, checkpoint_seconds: float | None) -> None:
     """Check the outside systems of this configuration and make what is ours to make.
+
+    `checkpoint_seconds` is what the job will really do, the cluster's own setting included.
 
     Raises:
         UserError: which system, what it said, what to do.
     """
-    topics = list(config.source.kafka_topics)
-    need_topics(config.source.kafka_bootstrap_servers, topics, "source.kafka_topics")
-    dead = config.dead_letters
-    if dead and dead.kafka_topic:
-        servers = config.dead_letter_servers
-        need_topics(servers, [dead.kafka_topic], "dead_letters.kafka_topic")
-        need_room(config.source.kafka_bootstrap_servers, topics, servers, dead.kafka_topic)
+    for problem in problems(config, types, checkpoint_seconds):
+        raise UserError(problem)
     if config.index:
         settings = index_settings(config.index)
         client = opensearch.client(settings)
         ensure_templates(client, {each.name: mapping(each) for each in types}, settings)
 
 
-def need_topics(bootstrap_servers: str, topics: list[str], key: str) -> None:
-    """Refuse a topic that the brokers do not have."""
-    client = AdminClient({"bootstrap.servers": bootstrap_servers, "log_level": 0})
-    try:
-        known = client.list_topics(timeout=10).topics
-    except KafkaException as error:
-        raise UserError(
-            f"no Kafka broker answers at {bootstrap_servers} ({error.args[0].str()}); is it up?"
-        ) from error
-    missing = [topic for topic in topics if topic not in known]
-    if missing:
-        raise UserError(
-            f"{key}: the topic {missing[0]} does not exist at {bootstrap_servers}; make it first."
+def problems(config: Config, types: EventTypes, checkpoint_seconds: float | None) -> Iterator[str]:
+    """What stands in the way of the start, the first thing first."""
+    yield from _event_types(config, types)
+    yield from _streams(config)
+    clusters = {
+        name: kafka_admin.connect(config.cluster(name)) for name in sorted(_used_clusters(config))
+    }
+    source = config.source
+    for topic in source.kafka_topics:
+        yield from clusters[source.kafka_cluster].missing(topic, "source.kafka_topics")
+    largest = _largest_record(config, clusters)
+    for key, target in targets(config).items():
+        if target.kafka_topic:
+            brokers = clusters[target.kafka_cluster]
+            yield from brokers.missing(target.kafka_topic, f"{key}.kafka_topic")
+            yield from _room(key, target, brokers, largest)
+    yield from _transactions(config, clusters, checkpoint_seconds)
+
+
+def _event_types(config: Config, types: EventTypes) -> Iterator[str]:
+    for name, replica in config.replicate.items():
+        for unknown in sorted(set(replica.event_types) - set(types.names)):
+            yield (
+                f"replicate.{name}.event_types has {unknown}; decode.schemas has"
+                f" {', '.join(types.names)}."
+            )
+
+
+def _used_clusters(config: Config) -> set[str]:
+    used = {config.source.kafka_cluster} if config.source.kafka_topics else set()
+    return used | {each.kafka_cluster for each in targets(config).values() if each.kafka_topic}
+
+
+def _largest_record(config: Config, clusters: dict[str, Brokers]) -> int:
+    """The largest raw record that a source may hold, in bytes."""
+    source = config.source
+    sizes = [clusters[source.kafka_cluster].max_message_bytes(each) for each in source.kafka_topics]
+    sizes += [kinesis.RECORD_BYTES] if source.kinesis_streams else []
+    return max(sizes)
+
+
+def _room(
+    key: str, target: Archive | DeadLetters | Replica, brokers: Brokers, largest: int
+) -> Iterator[str]:
+    """A message that does not fit would be refused by Kafka, and the job fail over it for ever."""
+    is_sealed = not isinstance(target, Replica) and target.large_path
+    needed = target.max_bytes if isinstance(target, Replica) or is_sealed else largest
+    needed += HEADERS_BYTES
+    room = brokers.max_message_bytes(target.kafka_topic)
+    if room < needed:
+        remedy = "" if isinstance(target, Replica) else f", or give {key}.large_path"
+        yield (
+            f"{key}.kafka_topic: {target.kafka_topic} takes messages of {room:,} bytes, the largest"
+            f" one here, headers included, may have {needed:,}; set its max.message.bytes to"
+            f" {needed} or more, or lower {key}.max_bytes{remedy}."
         )
 
 
-def need_room(servers: str, topics: list[str], dead_servers: str, dead_letters: str) -> None:
-    """Refuse a dead-letter topic in which the largest record and its headers do not fit.
-
-    Kafka would refuse that dead letter, and the job would fail over it again and again.
-    """
-    largest = max(largest_message(servers, topic) for topic in topics)
-    room = largest_message(dead_servers, dead_letters)
-    if room < largest + HEADERS_BYTES:
-        raise UserError(
-            f"dead_letters.kafka_topic: {dead_letters} takes messages of {room:,} bytes, the source"
-            f" has up to {largest:,} and the headers need {HEADERS_BYTES:,} more; set its"
-            f" max.message.bytes to {largest + HEADERS_BYTES} or more."
+def _transactions(
+    config: Config, clusters: dict[str, Brokers], checkpoint_seconds: float | None
+) -> Iterator[str]:
+    timeout = config.job.transaction_timeout_seconds
+    keys = transactional(config)
+    if keys and checkpoint_seconds is None:
+        yield (
+            f"{keys[0]} writes by transactions, which a checkpoint commits, but checkpoints are"
+            " off; set job.checkpoint_seconds."
         )
+    elif keys and checkpoint_seconds is not None:
+        yield from transaction_too_short(timeout, checkpoint_seconds)
+    for key in keys:
+        allowed = clusters[targets(config)[key].kafka_cluster].max_transaction_millis()
+        if timeout * 1000 > allowed:
+            yield (
+                f"job.transaction_timeout_seconds is {timeout} ({timeout * 1000} ms), and the"
+                f" brokers of {key} allow {allowed} ms (transaction.max.timeout.ms); lower the one"
+                " or raise the other."
+            )
 
 
-def largest_message(servers: str, topic: str) -> int:
-    """The topic's max.message.bytes."""
-    client = AdminClient({"bootstrap.servers": servers, "log_level": 0})
-    asked = ConfigResource(ConfigResource.Type.TOPIC, topic)
-    found = client.describe_configs([asked], request_timeout=10)[asked].result()
-    return int(found["max.message.bytes"].value)
+def _streams(config: Config) -> Iterator[str]:
+    streams = {f"source.kinesis_streams: {each}": each for each in config.source.kinesis_streams}
+    streams |= {
+        f"{key}.kinesis_stream: {each.kinesis_stream}": each.kinesis_stream
+        for key, each in targets(config).items()
+        if each.kinesis_stream
+    }
+    for key, name in streams.items():
+        stream = kinesis.stream_of(name, config.kinesis)
+        yield from kinesis_admin.problem(key, stream, config.kinesis.endpoint)

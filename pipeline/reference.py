@@ -12,17 +12,26 @@ import yaml
 from pipeline.config import Section
 from pipeline.load_config import sections
 from pipeline.metrics import LAG_BUCKETS_MS, METRICS
+from pipeline.original_properties import PROPERTIES
 from pipeline.steps.reasons import REASONS
 
 _REQUIRED = {
-    "source.kafka_bootstrap_servers": "127.0.0.1:9092",
-    "source.kafka_topics": ["trips"],
-    "archive.path": "s3a://streaming-etl/archive",
+    "kafka.bootstrap_servers": "127.0.0.1:9092",
+    "clusters.other.bootstrap_servers": "127.0.0.1:9192",
     "lake.path": "s3a://streaming-etl/lake",
     "index.url": "http://127.0.0.1:9200",
 }
-# One of the two must be given; the reference shows the topic.
-_EXAMPLE = {"dead_letters.kafka_topic": "trips.dead-letters"}
+# Of several keys one must be given; the reference shows these.
+_EXAMPLE = {
+    "source.kafka_topics": ["trips"],
+    "archive.path": "s3a://streaming-etl/archive",
+    "dead_letters.kafka_topic": "trips.dead-letters",
+    "dead_letters.large_path": "s3a://streaming-etl/large",
+    "replicate.airport.kafka_topic": "trips.airport",
+    "replicate.airport.filter": "pickup_location_id IN (1, 132, 138)",
+}
+# Entries are named by the user; the reference shows one of each.
+_ENTRIES = {"clusters": "other", "replicate": "airport"}
 _HEAD = """\
 # Every key, its default and its meaning. Written by `streaming-etl config reference`; a test keeps
 # it equal to the model in pipeline/config.py. A key without a default is marked (required).
@@ -34,6 +43,16 @@ _HEAD = """\
 def config_reference() -> str:
     """The text of conf/reference.yaml."""
     return _HEAD + "".join(_section(name, section) for name, section in sections().items())
+
+
+def _entry_note(name: str) -> list[str]:
+    """What is said of a section that holds entries."""
+    if name not in _ENTRIES:
+        return []
+    return [
+        "# Any number of entries, each under a name of its own; as a property group",
+        f"# {name}.{_ENTRIES[name]}.",
+    ]
 
 
 def reasons_table() -> str:
@@ -57,12 +76,29 @@ def metrics_table() -> str:
     return _table(rows)
 
 
+def original_table() -> str:
+    """The table of the original's properties in docs/from-the-original.md."""
+    rows = [("property", "now", "note")]
+    rows += [(f"`{name}`", f"`{each.key}`", each.note) for name, each in PROPERTIES.items()]
+    return _table(rows)
+
+
 def _section(name: str, section: type[Section]) -> str:
-    lines = [f"\n# {(section.__doc__ or '').splitlines()[0]}", f"{name}:"]
+    entry = _ENTRIES.get(name)
+    head = [f"\n# {(section.__doc__ or '').splitlines()[0]}", *_entry_note(name), f"{name}:"]
+    path, indent = (f"{name}.{entry}", "  ") if entry else (name, "")
     hints = get_type_hints(section, include_extras=True)
-    for field in msgspec.structs.fields(section):
-        lines += _key(f"{name}.{field.name}", field, hints[field.name])
-    return "\n".join(lines) + "\n"
+    keys = [
+        f"{indent}{line}"
+        for field in sorted(msgspec.structs.fields(section), key=_place)
+        for line in _key(f"{path}.{field.name}", field, hints[field.name])
+    ]
+    return "\n".join([*head, *([f"  {entry}:"] if entry else []), *keys]) + "\n"
+
+
+def _place(field: msgspec.structs.FieldInfo) -> bool:
+    """A section's own path goes before the keys that it inherits."""
+    return field.name != "path"
 
 
 def _key(path: str, field: msgspec.structs.FieldInfo, hint: Any) -> Iterator[str]:

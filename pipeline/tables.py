@@ -2,33 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
-from connectors.sql import identifier
-from pipeline.config import Config, DeadLetters
+from connectors.sql import identifier, literal
+from pipeline.config import Config, Source
 from pipeline.derive import flink_type
 from pipeline.event_types import EventType, Field
 from pipeline.steps.decode import UNKNOWN_FIELDS
 
-POSITION = {
-    "topic": "STRING",
-    "partition": "INT",
-    "offset": "BIGINT",
-    "arrival_time": "TIMESTAMP_LTZ(3)",
-}
+KAFKA_POSITION = {"topic": "STRING", "partition": "INT", "offset": "BIGINT"}
+KINESIS_POSITION = {"stream": "STRING", "shard": "STRING", "sequence_number": "STRING"}
+ARRIVAL_TIME = {"arrival_time": "TIMESTAMP_LTZ(3)"}
 # Two lists and not a map: Flink writes a map's keys as optional, which Parquet readers refuse.
 HEADERS = {"header_names": "ARRAY<STRING>", "header_values": "ARRAY<BYTES>"}
-ARCHIVE = {"raw": "BYTES", "key": "BYTES", **HEADERS, **POSITION}
-REJECT = {
-    "step": "STRING",
-    "reason": "STRING",
-    "detail": "STRING",
-    "raw": "BYTES",
-    "key": "BYTES",
-    **POSITION,
-    "event_type": "STRING",
-    "schema_version": "INT",
-}
 ARRIVAL_KEYS = ("arrival_date", "arrival_hour")
 LAKE_KEYS = ("pickup_location", "year", "month")
 
@@ -49,80 +35,124 @@ def texts(columns: Iterable[str]) -> dict[str, str]:
     return dict.fromkeys(columns, "STRING")
 
 
-def archive_select() -> str:
-    """The expressions that fill `ARCHIVE` and the arrival keys, in the same order."""
-    headers = "MAP_KEYS(headers), MAP_VALUES(headers)"
-    return f"`raw`, `key`, {headers}, {names(POSITION)}, {ARRIVAL_DATE}, {ARRIVAL_HOUR}"
+def position(source: Source) -> dict[str, str]:
+    """Where a record came from: the columns of each back end that the source reads."""
+    kafka = KAFKA_POSITION if source.kafka_topics else {}
+    kinesis = KINESIS_POSITION if source.kinesis_streams else {}
+    return {**kafka, **kinesis, **ARRIVAL_TIME}
 
 
-def lake_columns(event_type: EventType, *, keep_unknown: bool) -> dict[str, str]:
+def position_text(source: Source) -> str:
+    """The position as one text: topic/partition/offset or stream/shard/sequence number."""
+    parts = [name for name in position(source) if name not in ARRIVAL_TIME]
+    casts = ", ".join(f"CAST({identifier(name)} AS STRING)" for name in parts)
+    return f"CONCAT_WS('/', {casts})"
+
+
+def record_columns(source: Source) -> dict[str, str]:
+    """The view `records`: what any back end gives, the others' columns being null."""
+    headers = {"headers": "MAP<STRING NOT NULL, BYTES NOT NULL>"}  # as the Kafka connector has it
+    return {"raw": "BYTES", "key": "BYTES", **headers, **position(source)}
+
+
+def records_select(source: Source, table: str, given: Mapping[str, str]) -> str:
+    """One back end's table as rows of `records`; `given` are the expressions it has."""
+    found = ", ".join(
+        f"{given.get(name, f'CAST(NULL AS {kind})')} AS {identifier(name)}"
+        for name, kind in record_columns(source).items()
+    )
+    return f"SELECT {found} FROM {identifier(table)}"
+
+
+KAFKA_GIVES = {
+    name: identifier(name) for name in ("raw", "key", "headers", *KAFKA_POSITION, *ARRIVAL_TIME)
+}
+
+
+def kinesis_gives(stream: str) -> dict[str, str]:
+    """What a Kinesis stream's table has; the partition key isn't told by the connector."""
+    own = {name: identifier(name) for name in ("raw", "shard", "sequence_number", "arrival_time")}
+    return own | {"stream": literal(stream)}
+
+
+def archive_columns(source: Source) -> dict[str, str]:
+    """A raw record as it came, with its position."""
+    return {"raw": "BYTES", "key": "BYTES", **HEADERS, **position(source)}
+
+
+def archive_select(source: Source) -> str:
+    """The expressions that fill `archive_columns`, in the same order."""
+    headers = "MAP_KEYS(headers) AS header_names, MAP_VALUES(headers) AS header_values"
+    return f"`raw`, `key`, {headers}, {names(position(source))}"
+
+
+def lake_columns(event_type: EventType, source: Source, *, keep_unknown: bool) -> dict[str, str]:
     """The event's fields in the schema's order, then where the event came from."""
     fields = {field.name: flink_type(field) for field in event_type.fields}
     kept = {UNKNOWN_FIELDS.name: flink_type(UNKNOWN_FIELDS)} if keep_unknown else {}
-    source = {f"source_{name}": kind for name, kind in POSITION.items() if name != "arrival_time"}
-    return (
-        fields
-        | kept
-        | source
-        | {"arrival_time": POSITION["arrival_time"], "schema_version": "INT"}
-        | texts(LAKE_KEYS)
-    )
+    origin = {
+        name if name in ARRIVAL_TIME else f"source_{name}": kind
+        for name, kind in position(source).items()
+    }
+    return fields | kept | origin | {"schema_version": "INT"} | texts(LAKE_KEYS)
 
 
-def lake_select(event_type: EventType, *, keep_unknown: bool) -> str:
+def lake_select(event_type: EventType, source: Source, *, keep_unknown: bool) -> str:
     """The expressions that fill `lake_columns`, in the same order."""
-    fields = [_decoded(field) for field in event_type.fields]
+    fields = [decoded(field) for field in event_type.fields]
     fields += [f"d.{identifier(UNKNOWN_FIELDS.name)}"] if keep_unknown else []
-    decoded = ", ".join(fields)
     keys = ", ".join(f"d.{identifier(key)}" for key in LAKE_KEYS)
-    return f"{decoded}, {names(POSITION)}, d.schema_version, {keys}"
+    return f"{', '.join(fields)}, {names(position(source))}, d.schema_version, {keys}"
 
 
-def _decoded(field: Field) -> str:
+def decoded(field: Field) -> str:
+    """A field of the row that decode returns, as SQL's own type."""
     column = f"d.{identifier(field.column)}"
     return f"TO_TIMESTAMP_LTZ({column}, 3)" if field.kind == "timestamp" else column
 
 
+def reject_columns(source: Source) -> dict[str, str]:
+    """Why and where a record was rejected, and its bytes."""
+    return {
+        "raw": "BYTES",
+        "key": "BYTES",
+        **texts(("step", "reason", "detail")),
+        **position(source),
+        "event_type": "STRING",
+        "schema_version": "INT",
+    }
+
+
 def rejects_select(config: Config) -> str:
-    """Every step's rejects as rows of `REJECT`."""
-    by_decode = (
-        f"SELECT 'decode' AS step, d.reason AS reason, d.detail AS detail, `raw`, `key`,"
-        f" {names(POSITION)}, d.event_type AS event_type, d.schema_version AS schema_version"
+    """Every step's rejects as rows of `reject_columns`."""
+    origin = names(position(config.source))
+    parts = [
+        "SELECT `raw`, `key`, 'decode' AS step, d.reason AS reason, d.detail AS detail,"
+        f" {origin},"
+        " d.event_type AS event_type, d.schema_version AS schema_version"
         " FROM decoded WHERE d.kind = 'reject'"
-    )
-    by_index = (
-        f"SELECT 'index' AS step, i.reason AS reason, i.detail AS detail, `raw`, `key`,"
-        f" {names(POSITION)}, event_type, schema_version FROM indexed WHERE i.reason IS NOT NULL"
-    )
-    return f"{by_decode} UNION ALL {by_index}" if config.index else by_decode
+    ]
+    if config.index:
+        parts.append(
+            "SELECT `raw`, `key`, 'index' AS step, i.reason AS reason, i.detail AS detail,"
+            f" {origin},"
+            " event_type, schema_version FROM indexed WHERE i.reason IS NOT NULL"
+        )
+    parts += [f"SELECT * FROM too_large_{name}" for name in config.replicate]
+    return " UNION ALL ".join(parts)
 
 
-def _header(name: str, expression: str) -> str:
-    return f"'{name}', ENCODE({expression}, 'UTF-8')"
+def header_map(expressions: Mapping[str, str]) -> str:
+    """Kafka headers of texts."""
+    pairs = (f"{literal(name)}, ENCODE({text}, 'UTF-8')" for name, text in expressions.items())
+    return f"MAP[{', '.join(pairs)}]"
 
 
-DEAD_LETTER_HEADERS = (
-    "MAP["
-    + ", ".join(
-        _header(name, expression)
-        for name, expression in {
-            "step": "step",
-            "reason": "reason",
-            "detail": "detail",
-            "topic": "topic",
-            "partition": "CAST(`partition` AS STRING)",
-            "offset": "CAST(`offset` AS STRING)",
-            "arrival_time": ARRIVAL_TEXT,
-            "event_type": "event_type",
-            "schema_version": "CAST(schema_version AS STRING)",
-        }.items()
-    )
-    + "]"
-)
-
-
-def dead_letters_select(settings: DeadLetters) -> str:
-    """The expressions that fill the dead letters, flat for Parquet, headers for Kafka."""
-    if settings.path:
-        return f"{names(REJECT)}, {ARRIVAL_DATE}"
-    return f"`raw`, `key`, {DEAD_LETTER_HEADERS}"
+def position_headers(source: Source, prefix: str = "") -> dict[str, str]:
+    """The position as the texts of headers."""
+    return {
+        f"{prefix}{name}": ARRIVAL_TEXT
+        if name in ARRIVAL_TIME
+        else f"CAST({identifier(name)} AS STRING)"
+        for name in position(source)
+    }

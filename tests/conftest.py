@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.local.layout import ALL_SERVERS
 from pipeline.local.setup import setup
 from pipeline.local.stack import Stack
 
@@ -17,9 +18,10 @@ os.environ.setdefault("FLINK_HOME", str(ROOT / ".cache" / "flink"))
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """Kafka, S3, OpenSearch and Flink with one TaskManager, on free ports."""
+    """Kafka, S3, OpenSearch, Kinesis and Flink with one TaskManager, on free ports."""
     setup(ROOT, say=print)
-    running = Stack(ROOT, run_dir=tmp_path_factory.mktemp("stack"), free_ports=True)
+    folder = tmp_path_factory.mktemp("stack")
+    running = Stack(ROOT, run_dir=folder, free_ports=True, servers=ALL_SERVERS)
     running.up(print)
     try:
         yield running

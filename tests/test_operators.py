@@ -4,16 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline import metrics
+from pipeline import config, metrics
 from pipeline.event_types import load
-from pipeline.operators import StepMetrics, _millis, _plain, decode_guarded
+from pipeline.operators import (
+    Decode,
+    Seal,
+    StepMetrics,
+    _millis,
+    _plain,
+    decode_function,
+    decode_guarded,
+    seal_function,
+)
+from pipeline.steps.columns import objects
 from pipeline.steps.decode import Decoded, Decoder
 from pipeline.steps.reasons import REASONS
+from pipeline.steps.reject_limit import RejectLimitExceeded
+from tests.steps.corpus import TYPES, VALID, WATERMARK
 
 ROOT = Path(__file__).parent.parent
 DECODER = Decoder(load(ROOT / "schemas"), documents=True)
@@ -52,6 +65,22 @@ class Group:
         return Counter(self.counts, name)
 
 
+class Context:
+    """Flink's function context, as far as we use it."""
+
+    def __init__(self) -> None:
+        self.group = Group()
+
+    def get_metric_group(self) -> Group:
+        return self.group
+
+    @property
+    def counted(self) -> dict[str, int]:
+        """The counters that moved, without the lag."""
+        moved = {name: count for name, count in self.group.counts.items() if count}
+        return {name: count for name, count in moved.items() if not name.startswith("lag_")}
+
+
 class Counter:
     def __init__(self, counts: dict[str, int], name: str) -> None:
         self.counts, self.name = counts, name
@@ -61,7 +90,7 @@ class Counter:
         self.counts[self.name] += by
 
 
-@pytest.mark.parametrize("step", ["decode", "index"])
+@pytest.mark.parametrize("step", ["decode", "index", "seal"])
 def test_every_reason_has_its_counter(step: str) -> None:
     known = metrics.names(step)
     for reason in REASONS.values():
@@ -86,3 +115,85 @@ def test_timestamps_become_millis() -> None:
     assert _plain(times[:1]).tolist() == [1514764800001]
     arrival = pd.Series(pd.to_datetime(["2018-01-01T00:00:00.001Z"], utc=True))
     assert _millis(arrival).tolist() == [1514764800001]
+
+
+ARRIVAL = "2018-01-01T00:00:00Z"
+MIXED = [VALID["trip"], None, WATERMARK, b"[]", b"[]"]
+
+
+def decoded_by(decode: Decode, raws: Sequence[bytes | None]) -> pd.DataFrame:
+    arrived = pd.Series(pd.to_datetime([ARRIVAL] * len(raws), utc=True))
+    return decode.eval(pd.Series(objects(raws)), arrived)
+
+
+def opened(settings: config.Decode, *, documents: bool = True) -> tuple[Decode, Context]:
+    decode, context = Decode(settings, TYPES, documents=documents), Context()
+    decode.open(context)
+    return decode, context
+
+
+def row_of(function: Any) -> dict[str, str]:
+    return {field.name: str(field.data_type) for field in function._result_type.fields}
+
+
+@pytest.mark.parametrize("documents", [True, False])
+def test_decode_tells_the_sizes(documents: bool) -> None:
+    decode, context = opened(config.Decode(), documents=documents)
+    found = decoded_by(decode, MIXED)
+    assert found.raw_bytes.tolist() == [len(raw or b"") for raw in MIXED]
+    document = found.document[0]
+    assert (document is not None) == documents
+    assert found.document_bytes.tolist() == [len(document or b""), 0, 0, 0, 0]
+    assert (found.raw_bytes.dtype, found.document_bytes.dtype) == (np.int32, np.int32)
+    assert context.counted == {
+        "in": 5,
+        "bytes": sum(len(raw or b"") for raw in MIXED),
+        "events": 1,
+        "control": 1,
+        "rejected": 3,
+        "rejected_empty_payload": 1,
+        "rejected_not_an_object": 2,
+    }
+
+
+def test_the_row_is_declared_as_it_is_returned() -> None:
+    decode, _ = opened(config.Decode())
+    row = row_of(decode_function(config.Decode(), TYPES, documents=True))
+    assert list(row) == list(decoded_by(decode, MIXED).columns)
+    assert (row["document_bytes"], row["raw_bytes"]) == ("INT", "INT")
+
+
+def test_too_many_rejects_stop_the_job_after_they_were_counted() -> None:
+    settings = config.Decode(reject_limit_ratio=0.5, reject_limit_records=6)
+    decode, context = opened(settings)
+    assert len(decoded_by(decode, MIXED)) == 5
+    with pytest.raises(RejectLimitExceeded, match="6 of 10 .* not_an_object 4, empty_payload 2"):
+        decoded_by(decode, MIXED)
+    assert context.counted["rejected"] == 6
+
+
+def test_without_a_limit_everything_may_be_a_reject() -> None:
+    decode, _ = opened(config.Decode())
+    assert set(decoded_by(decode, [b"["] * 2000).kind) == {"reject"}
+
+
+def test_seal_tells_large_from_small() -> None:
+    settings = config.DeadLetters(max_bytes=1000, head_bytes=3)
+    function, context = Seal(settings), Context()
+    function.open(context)
+    found = function.eval(
+        pd.Series(objects([b"x" * 1001, b"x" * 1000, None, b"x", b"x"])),
+        pd.Series(objects([b"k" * 9, None, None, b"k" * 1000, None])),
+        pd.Series([None, [], [None], None, [b"h" * 500, None, b"h" * 500]], dtype=object),
+    )
+    assert row_of(seal_function(settings)) == {
+        "large": "BOOLEAN",
+        "head": "VARBINARY",
+        "bytes": "INT",
+        "sha256": "VARCHAR",
+    }
+    assert list(found.columns) == ["large", "head", "bytes", "sha256"]
+    assert found.large.tolist() == [True, False, False, True, True]
+    assert found["head"].tolist() == [b"xxx", None, None, b"x", b"x"]
+    assert found["bytes"].tolist() == [1001, 1000, 0, 1, 1]
+    assert context.counted == {"in": 5, "large": 3}

@@ -2,41 +2,110 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 from confluent_kafka.admin import AdminClient, NewTopic
 
+from pipeline import load_config, preflight
 from pipeline.errors import UserError
+from pipeline.event_types import EventTypes, load
+from pipeline.local.kinesis import create_stream
 from pipeline.local.stack import Stack
-from pipeline.preflight import need_room, need_topics
+
+TYPES: EventTypes = load(Path(__file__).parents[1] / "schemas")
+LARGE = {"max.message.bytes": "2097152"}
 
 
 @pytest.fixture(scope="module")
-def servers(stack: Stack) -> str:
+def kafka(stack: Stack) -> dict[str, Any]:
     address = stack.environment()["KAFKA_BOOTSTRAP_SERVERS"]
+    topics = [NewTopic("pre-a", 1, 1), NewTopic("pre-small", 1, 1), NewTopic("pre-b", 1, 1)]
+    topics.append(NewTopic("pre-large", 1, 1, config=LARGE))
     admin = AdminClient({"bootstrap.servers": address})
-    large = {"max.message.bytes": "2097152"}
-    made = [
-        NewTopic("pre-a", 1, 1),
-        NewTopic("pre-small", 1, 1),
-        NewTopic("pre-l", 1, 1, config=large),
-    ]
-    for future in admin.create_topics(made).values():
+    for future in admin.create_topics(topics).values():
         future.result()
-    return address
+    return {"bootstrap_servers": address}
 
 
-def test_a_topic_that_is_not_there_is_named(servers: str) -> None:
-    need_topics(servers, ["pre-a"], "source.kafka_topics")
-    with pytest.raises(UserError, match=r"source.kafka_topics: the topic nowhere does not exist"):
-        need_topics(servers, ["pre-a", "nowhere"], "source.kafka_topics")
+def problems(kafka: dict[str, Any], checkpoint: float | None = 10, **changed: Any) -> list[str]:
+    """What the start would say of a job that reads pre-a and has these sections."""
+    sections = {
+        "kafka": kafka,
+        "source": {"kafka_topics": ["pre-a"]},
+        "archive": {"path": "s3a://b/a"},
+    }
+    config = load_config.check({**sections, **changed}, where="test")
+    return list(preflight.problems(config, TYPES, checkpoint))
 
 
-def test_a_dead_letter_topic_that_is_too_small_is_refused(servers: str) -> None:
-    need_room(servers, ["pre-a"], servers, "pre-l")
-    with pytest.raises(UserError, match=r"pre-small takes messages of 1,048,588 bytes"):
-        need_room(servers, ["pre-a"], servers, "pre-small")
+def test_a_topic_that_is_not_there_is_named(kafka: dict[str, Any]) -> None:
+    assert problems(kafka) == []
+    found = problems(kafka, source={"kafka_topics": ["pre-a", "nowhere"]})
+    assert "source.kafka_topics: the topic nowhere does not exist" in found[0]
+
+
+def test_a_dead_letter_topic_that_is_too_small_is_refused(kafka: dict[str, Any]) -> None:
+    assert problems(kafka, dead_letters={"kafka_topic": "pre-large"}) == []
+    found = problems(kafka, dead_letters={"kafka_topic": "pre-small"})
+    assert "pre-small takes messages of 1,048,588 bytes" in found[0]
+    sealed = {"kafka_topic": "pre-small", "large_path": "s3a://b/large"}
+    assert problems(kafka, dead_letters=sealed) == []
+
+
+def test_a_transaction_longer_than_the_brokers_allow_is_refused(kafka: dict[str, Any]) -> None:
+    replicate = {"b": {"kafka_topic": "pre-b"}}
+    assert problems(kafka, replicate=replicate) == []
+    found = problems(kafka, replicate=replicate, job={"transaction_timeout_seconds": 901})
+    assert "901000 ms" in found[0] and "allow 900000 ms" in found[0]
+    at_least_once = {"b": {"kafka_topic": "pre-b", "guarantee": "at_least_once"}}
+    assert problems(kafka, replicate=at_least_once, job={"transaction_timeout_seconds": 901}) == []
+
+
+def test_transactions_are_held_against_the_clusters_own_checkpoints(kafka: dict[str, Any]) -> None:
+    replicate = {"b": {"kafka_topic": "pre-b"}}
+    assert "checkpoint is taken every 301 s" in problems(kafka, 301, replicate=replicate)[0]
+    assert "checkpoints are off" in problems(kafka, None, replicate=replicate)[0]
+
+
+def test_an_event_type_without_schema_is_named(kafka: dict[str, Any]) -> None:
+    replicate = {"b": {"kafka_topic": "pre-b", "event_types": ["scooter"]}}
+    assert "event_types has scooter" in problems(kafka, replicate=replicate)[0]
+
+
+def test_streams_must_be_there_and_be_ours(
+    kafka: dict[str, Any], stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environment = stack.environment()
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, environment[name])
+    endpoint = environment["KINESIS_ENDPOINT"]
+    kinesis = {"endpoint": endpoint, "region": environment["AWS_REGION"]}
+    arn = create_stream("pre-stream", endpoint=endpoint)
+    for given in ("pre-stream", arn):
+        assert problems(kafka, kinesis=kinesis, source={"kinesis_streams": [given]}) == []
+    found = problems(kafka, kinesis=kinesis, source={"kinesis_streams": ["nowhere"]})
+    assert "nowhere: there is no such stream" in found[0]
+    others = arn.replace("000000000000", "123456789012")
+    found = problems(kafka, kinesis=kinesis, source={"kinesis_streams": [others]})
+    assert "another account's stream" in found[0]
 
 
 def test_brokers_that_are_away_are_named() -> None:
     with pytest.raises(UserError, match=r"no Kafka broker answers at 127.0.0.1:1"):
-        need_topics("127.0.0.1:1", ["x"], "source.kafka_topics")
+        problems({"bootstrap_servers": "127.0.0.1:1"})
+
+
+def test_scram_over_tls(stack: Stack, kafka: dict[str, Any]) -> None:
+    environment = stack.environment()
+    secure = {
+        "bootstrap_servers": environment["KAFKA_TLS_BOOTSTRAP_SERVERS"],
+        "security": "scram",
+        "ca_file": environment["KAFKA_CA_FILE"],
+        "username": environment["KAFKA_USERNAME"],
+        "password": environment["KAFKA_PASSWORD"],
+    }
+    assert problems(secure) == []
+    with pytest.raises(UserError, match="over scram .* are security, username and password right"):
+        problems({**secure, "password": "wrong"})

@@ -20,7 +20,7 @@ Flags = NDArray[np.bool_]
 class _Versions:
     """Every version of every id of one event type, by id and then by version, ascending.
 
-    Where two events have one version the later one (the greater offset) stands for it.
+    Where two events have one version the one that arrived later stands for it.
     """
 
     ids: Ints
@@ -32,7 +32,7 @@ class _Versions:
     def of(ledger: Ledger, event_type: str, rejected: Flags) -> _Versions:
         mine = ledger.valid & (ledger.codes("event_type", [event_type]) == 0)
         ids, versions = ledger.numbers("trip_id")[mine], ledger.numbers("version_ms")[mine]
-        order = np.lexsort((ledger.positions[mine], versions, ids))
+        order = np.lexsort((ledger.arrival[mine], versions, ids))
         ids, versions = ids[order], versions[order]
         last = np.append((np.diff(ids) != 0) | (np.diff(versions) != 0), True)[: len(ids)]
         return _Versions(

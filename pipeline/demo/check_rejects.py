@@ -14,6 +14,8 @@ from pipeline.demo.read_dead_letters import DeadLetters
 
 DECODE: Final = "decode"
 INDEX: Final = "index"
+REPLICATE: Final = "replicate"
+_STEPS: Final = (DECODE, INDEX, REPLICATE)
 
 
 def check_dead_letters(
@@ -21,24 +23,24 @@ def check_dead_letters(
 ) -> Checked:
     """Every defective record must be a dead letter, with its reason and its exact bytes.
 
-    A valid event may only be one because the index refused it.  A second copy of a dead letter is
-    an error only where exactly-once was asked for.
+    A valid event may only be one because the index or a replica refused it.  A second copy of a
+    dead letter is an error only where exactly-once was asked for.
     """
     if letters is None:
-        return Checked(dict.fromkeys(("dead_letters", "dead_letters_index")))
+        return Checked(dict.fromkeys(("dead_letters", "dead_letters_index", "dead_letters_large")))
     lines = ledger.lines(letters.positions)
     known = lines >= 0
-    of_index = _are(letters.steps, INDEX)
+    of_event = _of_event(letters.steps)
     defective = ~ledger.valid & ~ledger.control
-    rightful = known & np.where(of_index, ledger.valid[lines], defective[lines])
-    times = occurrences(ledger, lines[rightful & ~of_index])
+    rightful = known & np.where(of_event, ledger.valid[lines], defective[lines])
+    times = occurrences(ledger, lines[rightful & ~of_event])
     found = letters.positions
     findings = [
         missing(ledger, "dead_letters_missing", defective & (times == 0)),
         doubled(
             ledger,
             "dead_letters_duplicates",
-            occurrences(ledger, lines[rightful]),
+            _copies(ledger, letters.steps, np.where(rightful, lines, -1)),
             is_error=exactly_once,
         ),
         at_positions(
@@ -51,17 +53,32 @@ def check_dead_letters(
             found[rightful & _differ(ledger, letters, lines)],
         ),
     ]
-    figures = {"dead_letters": len(found), "dead_letters_index": int((rightful & of_index).sum())}
+    figures = {
+        "dead_letters": len(found),
+        "dead_letters_index": int((rightful & _are(letters.steps, INDEX)).sum()),
+        "dead_letters_large": letters.large,
+    }
     return Checked({**figures}, findings)
 
 
-def index_rejects(ledger: Ledger, letters: DeadLetters | None) -> NDArray[np.bool_]:
-    """Which lines are dead letters of the index step: those events needn't be in the index."""
+def rejected_by(step: str, ledger: Ledger, letters: DeadLetters | None) -> NDArray[np.bool_]:
+    """Which lines are dead letters of that step: those events needn't be where it brings them."""
     accounted = np.zeros(len(ledger), dtype=np.bool_)
     if letters is not None:
         lines = ledger.lines(letters.positions)
-        accounted[lines[(lines >= 0) & _are(letters.steps, INDEX)]] = True
+        accounted[lines[(lines >= 0) & _are(letters.steps, step)]] = True
     return accounted
+
+
+def _of_event(steps: list[str]) -> NDArray[np.bool_]:
+    return _are(steps, INDEX) | _are(steps, REPLICATE)
+
+
+def _copies(ledger: Ledger, steps: list[str], lines: NDArray[np.int64]) -> NDArray[np.int64]:
+    """How often each line occurs, one letter of each step counting as one occurrence together."""
+    of_each = [occurrences(ledger, lines[_are(steps, step)]) for step in _STEPS]
+    surplus: NDArray[np.int64] = np.sum([np.maximum(times - 1, 0) for times in of_each], axis=0)
+    return surplus + 1
 
 
 def _differ(ledger: Ledger, letters: DeadLetters, lines: NDArray[np.int64]) -> NDArray[np.bool_]:
@@ -70,7 +87,7 @@ def _differ(ledger: Ledger, letters: DeadLetters, lines: NDArray[np.int64]) -> N
     code = {reason: number for number, reason in enumerate(reasons)}
     given = np.array([code[reason] for reason in letters.reasons], dtype=np.int64)
     misjudged = given != ledger.codes("expect", reasons)[lines]
-    decided = ~_are(letters.steps, INDEX)
+    decided = ~_of_event(letters.steps)
     differ: NDArray[np.bool_] = altered | (decided & (misjudged | ~_are(letters.steps, DECODE)))
     return differ
 

@@ -103,6 +103,11 @@ def _too_large(row: Row, draw: random.Random) -> bytes:
     return wire.encode({**row, "padding": "x" * draw.randint(1_000_001, 1_040_000)})
 
 
+def _aggregated(row: Row, draw: random.Random) -> bytes:
+    # The checksum at the end is wrong, so that nothing on the way takes it apart.
+    return b"\xf3\x89\x9a\xc2" + wire.encode(row) + draw.randbytes(16)
+
+
 def _bad_utf8(row: Row, draw: random.Random) -> bytes:
     bad = draw.choice((b"\xff", b"\xc3\x28", b"\xed\xa0\x80", b"\xf8\x88\x80\x80\x80"))
     return (
@@ -216,6 +221,7 @@ def _control(row: Row, draw: random.Random) -> bytes:
 DEFECTS: Final[dict[str, tuple[tuple[str, ...], Damage]]] = {
     "empty_payload": (_EVERY, _empty),
     TOO_LARGE: (_EVERY, _too_large),
+    "kpl_aggregated": (_EVERY, _aggregated),
     "invalid_utf8": (_EVERY, _bad_utf8),
     "truncated_json": (_EVERY, _truncated),
     "invalid_json": (_EVERY, _not_json),

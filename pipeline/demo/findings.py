@@ -9,7 +9,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.demo.ledger import Ledger, Positions
+from pipeline.demo.ledger import Ledger
+from pipeline.demo.positions import Positions
 
 _NAMED: Final = 5
 

@@ -1,11 +1,11 @@
-"""The ledger: what was made, for every position that Kafka acknowledged.
+"""The ledger: what was made, for every position that Kafka or Kinesis acknowledged.
 
-About 60 bytes a record in memory, less in its file; the verifier compares every sink with it.
+About 60 bytes a record in memory (more for Kinesis, whose sequence numbers are long), less in its
+file; the verifier compares every sink with it.
 """
 
 from __future__ import annotations
 
-from array import array
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,79 +17,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from pipeline.demo import content
-from pipeline.demo.made import CONTROL, EVENT, Made
+from pipeline.demo import positions
+from pipeline.demo.made import CONTROL, EVENT
+from pipeline.demo.positions import Positions
 
-Positions = NDArray[np.int64]
-
-_OFFSET_BITS: Final = 38
-_PARTITION_BITS: Final = 16
-_NUMBERS: Final = {
-    "partition": "i",
-    "offset": "q",
-    "trip_id": "q",
-    "version_ms": "q",
-    "pickup_location_id": "i",
-    "pickup_ms": "q",
-    "digest": "Q",
-    "content": "Q",
-}
-_TEXTS: Final = ("topic", "expect", "event_type")
-
-
-class Writer:
-    """Collects the ledger: `sent` gives a record its line, `acknowledged` its position."""
-
-    def __init__(self, topic: str) -> None:
-        self._topic = topic
-        self._columns = {name: array(code) for name, code in _NUMBERS.items()}
-        self._names: dict[str, dict[str, int]] = {"expect": {}, "event_type": {}}
-        self._codes = {name: array("h") for name in self._names}
-        self.acknowledged_records = 0
-
-    def __len__(self) -> int:
-        return len(self._columns["offset"])
-
-    def sent(self, made: Made) -> int:
-        """Notes a record that is on its way; the answer is the line to acknowledge."""
-        columns = self._columns
-        columns["partition"].append(-1)
-        columns["offset"].append(-1)
-        columns["trip_id"].append(made.trip_id)
-        columns["version_ms"].append(made.version_ms)
-        columns["pickup_location_id"].append(made.pickup_location_id)
-        columns["pickup_ms"].append(made.pickup_ms)
-        columns["digest"].append(content.digest(made.raw))
-        columns["content"].append(made.content)
-        self._code("expect", made.expect)
-        self._code("event_type", made.event_type)
-        return len(columns["offset"]) - 1
-
-    def acknowledged(self, line: int, partition: int, offset: int) -> None:
-        """Notes where the record of that line now lies for good."""
-        self._columns["partition"][line] = partition
-        self._columns["offset"][line] = offset
-        self.acknowledged_records += 1
-
-    def ledger(self) -> Ledger:
-        """The ledger of the acknowledged records."""
-        arrays = {name: np.array(values) for name, values in self._columns.items()}
-        table = pa.table(
-            {
-                "topic": pa.array([self._topic] * len(self)).dictionary_encode(),
-                **{name: self._dictionary(name) for name in self._names},
-                **arrays,
-            }
-        )
-        return Ledger(table.filter(pa.array(arrays["offset"] >= 0)))
-
-    def _code(self, name: str, text: str) -> None:
-        names = self._names[name]
-        self._codes[name].append(names.setdefault(text, len(names)))
-
-    def _dictionary(self, name: str) -> pa.DictionaryArray:
-        codes = pa.array(np.array(self._codes[name], dtype=np.int16))
-        return pa.DictionaryArray.from_arrays(codes, pa.array(list(self._names[name]), pa.string()))
+_TEXTS: Final = ("topic", "stream", "shard", "expect", "event_type")
 
 
 @dataclass(frozen=True)
@@ -105,7 +37,7 @@ class Ledger:
 
     @staticmethod
     def of(parts: list[Ledger]) -> Ledger:
-        """One ledger of several, say of two topics."""
+        """One ledger of several, say of a topic and a stream."""
         return Ledger(pa.concat_tables([part.table for part in parts]).unify_dictionaries())
 
     def save(self, path: Path) -> None:
@@ -123,14 +55,13 @@ class Ledger:
     @cached_property
     def topics(self) -> list[str]:
         """The topics, ascending; a topic's place in the list is its code in a position."""
-        return sorted(pc.unique(self.table.column("topic").cast(pa.string())).to_pylist())
+        topics = pc.unique(self.table.column("topic").cast(pa.string())).to_pylist()
+        return sorted(topic for topic in topics if topic is not None)
 
     @cached_property
     def positions(self) -> Positions:
         """Each line's position as one number; see `position_numbers`."""
-        return self.position_numbers(
-            self.table.column("topic"), self.numbers("partition"), self.numbers("offset")
-        )
+        return self.position_numbers(self.table)
 
     def lines(self, positions: Positions) -> Positions:
         """The line of each position; -1 for one that was never acknowledged."""
@@ -140,23 +71,38 @@ class Ledger:
         found = np.minimum(np.searchsorted(ascending, positions), len(order) - 1)
         return np.where(ascending[found] == positions, order[found], -1)
 
-    def position_numbers(
-        self, topic: pa.ChunkedArray, partition: NDArray[Any], offset: NDArray[Any]
-    ) -> Positions:
-        """Topic, partition and offset as one number each; -1 for an unknown topic."""
-        codes = pc.index_in(topic.cast(pa.string()), pa.array(self.topics, pa.string()))
-        code = np.asarray(pc.fill_null(codes, -1)).astype(np.int64)
-        number = (code << _PARTITION_BITS) | np.asarray(partition).astype(np.int64)
-        return np.where(code < 0, -1, (number << _OFFSET_BITS) | np.asarray(offset))
+    def position_numbers(self, table: pa.Table, prefix: str = "") -> Positions:
+        """Each row's position as one number; -1 for an unknown topic.
+
+        The table has the columns of `pipeline.demo.positions`, each after `prefix`; those of a
+        back end that it knows nothing of may be missing.
+        """
+        return positions.numbers(table, self.topics, prefix)
 
     def describe(self, position: int) -> str:
-        """A position for people: topic/partition@offset."""
-        if position < 0:
+        """A position for people: topic/partition@offset or stream/shard@sequence number."""
+        if position == positions.UNKNOWN:
             return "a position of no known topic"
-        offset = position & ((1 << _OFFSET_BITS) - 1)
-        partition = position >> _OFFSET_BITS & ((1 << _PARTITION_BITS) - 1)
-        topic = self.topics[position >> (_OFFSET_BITS + _PARTITION_BITS)]
-        return f"{topic}/{partition}@{offset}"
+        if position < 0:
+            return self._on_kinesis(position)
+        code, partition, offset = positions.unpacked(position)
+        return f"{self.topics[code]}/{partition}@{offset}"
+
+    def _on_kinesis(self, position: int) -> str:
+        line = int(self.lines(np.array([position]))[0])
+        if line < 0:
+            return "a position of no record sent to Kinesis"
+        names = ("stream", "shard", "sequence_number")
+        stream, shard, sequence = (self.table.column(name)[line].as_py() for name in names)
+        return f"{stream}/{shard}@{sequence}"
+
+    @cached_property
+    def arrival(self) -> NDArray[np.int64]:
+        """Numbers that ascend with the arrival inside each partition and each shard."""
+        sequence = pc.utf8_lpad(self.table.column("sequence_number"), 64, padding="0")
+        rank = np.empty(len(self), dtype=np.int64)
+        rank[np.asarray(pc.sort_indices(sequence))] = np.arange(len(self))
+        return np.where(self.positions < 0, rank, self.positions)
 
     def expects(self, what: str) -> NDArray[np.bool_]:
         """Which lines have that in `expect`."""

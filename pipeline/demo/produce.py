@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Final
 
@@ -11,8 +11,9 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
-from pipeline.demo.ledger import Ledger, Writer
+from pipeline.demo.ledger import Ledger
 from pipeline.demo.made import Made
+from pipeline.demo.writer import Writer
 from pipeline.errors import UserError
 
 Progress = Callable[[int], None]
@@ -24,10 +25,20 @@ _FLUSH_SECONDS: Final = 60.0
 
 
 def create_topics(
-    servers: str, *, source: str, dead_letters: str | None, partitions: int, replicas: int = 1
+    servers: str,
+    *,
+    source: str,
+    dead_letters: str | None,
+    partitions: int,
+    replicas: int = 1,
+    others: Sequence[str] = (),
 ) -> None:
-    """Makes the topics that aren't there yet: the source stamps the time of arrival itself."""
+    """Makes the topics that aren't there yet: the source stamps the time of arrival itself.
+
+    `others` are targets, such as of replicas, with the broker's own settings.
+    """
     topics = [NewTopic(source, partitions, replicas, config=_SOURCE)]
+    topics += [NewTopic(name, partitions, replicas) for name in others]
     if dead_letters:
         topics.append(NewTopic(dead_letters, partitions, replicas, config=_DEAD_LETTERS))
     admin = AdminClient({"bootstrap.servers": servers})

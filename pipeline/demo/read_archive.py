@@ -3,56 +3,73 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from pipeline.demo import content
-from pipeline.demo.ledger import Ledger, Positions
+from pipeline.demo import carried, content, positions
+from pipeline.demo.carried import Carried, OpenFolder
+from pipeline.demo.ledger import Ledger
+from pipeline.demo.positions import Positions
 from pipeline.demo.storage import Store, tables
 
-_COLUMNS: Final = ["raw", "topic", "partition", "offset", "arrival_time"]
+_COLUMNS: Final = ["raw", *positions.COLUMNS, "arrival_time"]
+_PAGE: Final = 5_000
 _PATH: Final = re.compile(r"arrival_date=(\d{4}-\d{2}-\d{2})/arrival_hour=(\d{2})/[^/]+")
 _HOUR_MS: Final = 3_600_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArchiveRecords:
-    """Every archived record; `misplaced` says which lie under another hour than they arrived in."""
+    """Every archived record; `misplaced` says which lie under another hour than they arrived in.
+
+    `files` is None where the archive isn't made of files.
+    """
 
     positions: Positions
     digests: content.Hashes
     misplaced: NDArray[np.bool_]
-    files: int
+    files: int | None
 
 
 def read_archive(store: Store, ledger: Ledger) -> ArchiveRecords:
-    """Reads all of it, some hundred objects at a time."""
+    """Reads all of a Parquet archive, some hundred objects at a time."""
     listing = store.listing()
     parts = [_empty()]
     for batch in tables(store, listing, _COLUMNS):
         parts += [_records(stored.path, table, ledger) for stored, table in batch]
-    positions, digests, misplaced = (np.concatenate(column) for column in zip(*parts, strict=True))
+    places, digests, misplaced = (np.concatenate(column) for column in zip(*parts, strict=True))
     return ArchiveRecords(
-        positions=positions, digests=digests, misplaced=misplaced, files=len(listing)
+        positions=places, digests=digests, misplaced=misplaced, files=len(listing)
     )
+
+
+def read_carried(
+    found: Iterable[Carried], ledger: Ledger, open_folder: OpenFolder
+) -> ArchiveRecords:
+    """The archive of a Kafka topic or Kinesis stream; memory holds some thousand at a time."""
+    remaining = iter(found)
+    parts = [_empty()]
+    while page := list(islice(remaining, _PAGE)):
+        places = ledger.position_numbers(positions.table_of(one.position for one in page))
+        digests = np.array(carried.digests(page, open_folder), dtype=np.uint64)
+        parts.append((places, digests, np.zeros(len(page), np.bool_)))
+    places, digests, misplaced = (np.concatenate(column) for column in zip(*parts, strict=True))
+    return ArchiveRecords(positions=places, digests=digests, misplaced=misplaced, files=None)
 
 
 Part = tuple[Positions, content.Hashes, NDArray[np.bool_]]
 
 
 def _records(path: str, table: pa.Table, ledger: Ledger) -> Part:
-    positions = ledger.position_numbers(
-        table.column("topic"),
-        np.asarray(table.column("partition")),
-        np.asarray(table.column("offset")),
-    )
     hours = content.millis(table.column("arrival_time")) // _HOUR_MS
     digests = content.digests(table.column("raw").to_pylist())
-    return positions, digests, hours != _hour(path)
+    return ledger.position_numbers(table), digests, hours != _hour(path)
 
 
 def _hour(path: str) -> int:

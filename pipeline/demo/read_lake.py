@@ -11,15 +11,17 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from pipeline.demo import content
-from pipeline.demo.ledger import Ledger, Positions
+from pipeline.demo import content, positions
+from pipeline.demo.ledger import Ledger
+from pipeline.demo.positions import Positions
 from pipeline.demo.storage import Store, Stored, tables
 
 _PATH: Final = re.compile(
     r"(?P<type>[^/]+)/pickup_location=(?P<place>\d{3})/year=(?P<year>\d{4})/month=(?P<month>\d{2})/[^/]+"
 )
+_PREFIX: Final = "source_"
 _ADDED: Final = (
-    *("source_topic", "source_partition", "source_offset"),
+    *(_PREFIX + name for name in positions.COLUMNS),
     *("arrival_time", "schema_version"),
 )
 
@@ -49,9 +51,9 @@ def read_lake(store: Store, ledger: Ledger, event_types: list[str]) -> LakeRows:
             number = _of_path(stored.path, event_types)
             by_type[stored.path.split("/", 1)[0]].append((number, table))
         parts += [_rows(found, ledger) for found in by_type.values()]
-    positions, contents, partition = (np.concatenate(column) for column in zip(*parts, strict=True))
+    places, contents, partition = (np.concatenate(column) for column in zip(*parts, strict=True))
     return LakeRows(
-        positions=positions,
+        positions=places,
         contents=contents,
         partition=partition,
         files=len(listing),
@@ -77,14 +79,10 @@ Part = tuple[Positions, content.Hashes, NDArray[np.int64]]
 def _rows(found: list[tuple[int, pa.Table]], ledger: Ledger) -> Part:
     # A column that older files lack is null there, and a null counts as absent.
     table = pa.concat_tables([table for _, table in found], promote=True).combine_chunks()
-    positions = ledger.position_numbers(
-        table.column("source_topic"),
-        np.asarray(table.column("source_partition")),
-        np.asarray(table.column("source_offset")),
-    )
+    places = ledger.position_numbers(table, _PREFIX)
     numbers = np.array([number for number, _ in found], dtype=np.int64)
     lengths = [part.num_rows for _, part in found]
-    return positions, content.of_table(table, _ADDED), np.repeat(numbers, lengths)
+    return places, content.of_table(table, _ADDED), np.repeat(numbers, lengths)
 
 
 def _of_path(path: str, event_types: list[str]) -> int:

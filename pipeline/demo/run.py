@@ -6,7 +6,6 @@ is worked off, and the rest at a steady pace while the job runs, which shows the
 
 from __future__ import annotations
 
-import itertools
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -18,23 +17,20 @@ from rich.console import Console
 
 from connectors.flink_rest import wait_for
 from pipeline.demo import read_back
-from pipeline.demo.generate import Recipe, generate
+from pipeline.demo.findings import Verdict
+from pipeline.demo.generate import Recipe
 from pipeline.demo.ledger import Ledger
-from pipeline.demo.produce import create_topics, produce
 from pipeline.demo.progress import Steps
 from pipeline.demo.report import render, write
-from pipeline.demo.watch import SourceProgress, lag_of
+from pipeline.demo.variants import Senders, Variant, prepare, to_airports, variant
+from pipeline.demo.watch import ArchivedRecords, lag_of
 from pipeline.local.s3 import create_bucket
 from pipeline.local.setup import setup
 from pipeline.local.stack import Stack
 from pipeline.submit import Submitted, submit
 
-TOPIC: Final = "trips"
-DEAD_LETTERS: Final = "trips.dead-letters"
 BUCKET: Final = "streaming-etl"
-_PARTITIONS: Final = 4
 _LIVE_SECONDS: Final = 15
-_LIVE_RATE: Final = 2_000.0
 _PATIENCE_SECONDS: Final = 300.0
 
 
@@ -45,27 +41,32 @@ class Demo:
     root: Path
     stack: Stack
     steps: Steps
+    variant: Variant
     recipe: Recipe
 
     def run(self) -> dict[str, Any]:
         """The report, its findings under `problems`."""
         started = time.monotonic()
-        servers = self.stack.environment()["KAFKA_BOOTSTRAP_SERVERS"]
-        create_topics(servers, source=TOPIC, dead_letters=DEAD_LETTERS, partitions=_PARTITIONS)
-        create_bucket(BUCKET, endpoint=self.stack.environment()["S3_ENDPOINT"])
-        made = generate(self.recipe)
-        live = int(min(self.recipe.events / 4, _LIVE_SECONDS * _LIVE_RATE))
-        backlog = self._produce("producing", itertools.islice(made, self.recipe.events - live))
+        environment = self.stack.environment()
+        prepare(self.variant, environment)
+        create_bucket(BUCKET, endpoint=environment["S3_ENDPOINT"])
+        senders = Senders(self.variant, self.recipe, environment)
+        live = int(min(self.recipe.events / 4, _LIVE_SECONDS * self.variant.live_rate))
+        with self.steps.step("producing", unit="records") as progress:
+            backlog = senders.send(self.recipe.events - live, progress=progress)
         job = self._submit()
         speed = self._work_off(job, len(backlog))
         before = job.cluster.step_metrics()
-        ledger = Ledger.of([backlog, self._produce("producing live", made, rate=_LIVE_RATE)])
+        with self.steps.step("producing live", unit="records") as progress:
+            rest = senders.send(rate=self.variant.live_rate, progress=progress)
+        ledger = Ledger.of([backlog, rest])
         ledger.save(self.root / "build" / "demo-ledger.parquet")
         lag = self._drain(job, before, len(ledger))
         checkpoints = job.cluster.checkpoints(job.job_id)
         self._stop(job)
-        verdict = read_back.verdict(ledger, job.config, self.stack.environment(), self.steps)
+        verdict = self._verdict(job, ledger)
         return {
+            "sources": " and ".join(self.variant.sources),
             **verdict.as_dict(),
             "events_per_second": speed,
             "lag_ms": lag,
@@ -75,14 +76,14 @@ class Demo:
             "problems": verdict.problems(),
         }
 
-    def _produce(self, what: str, made: Iterator[Any], rate: float | None = None) -> Ledger:
-        servers = self.stack.environment()["KAFKA_BOOTSTRAP_SERVERS"]
-        with self.steps.step(what, unit="records") as progress:
-            return produce(made, servers=servers, topic=TOPIC, rate=rate, progress=progress)
+    def _verdict(self, job: Submitted, ledger: Ledger) -> Verdict:
+        replicas = dict.fromkeys(job.config.replicate, to_airports)
+        environment = self.stack.environment()
+        return read_back.verdict(ledger, job.config, environment, self.steps, replicas=replicas)
 
     def _submit(self) -> Submitted:
         with self.steps.step("submitting the job"):
-            job = submit(self.root / "conf" / "local.yaml", self.stack.environment())
+            job = submit(self.root / "conf" / self.variant.config, self.stack.environment())
             cluster = job.cluster
             wait_for(lambda: cluster.running(job.job_id), _PATIENCE_SECONDS, "the job did not run")
         return job
@@ -108,13 +109,8 @@ class Demo:
     def _drain(self, job: Submitted, before: dict[str, float], records: int) -> dict[str, int]:
         """Wait until checkpoints cover everything and two more completed; the lag meanwhile."""
         after = self._wait_decoded(job, records, "following live")
-        source = SourceProgress(
-            self.stack.environment()["KAFKA_BOOTSTRAP_SERVERS"],
-            topic=TOPIC,
-            group_id=job.config.source.kafka_group_id,
-        )
         with self.steps.step("waiting for checkpoints to cover everything"):
-            wait_for(source.drained, _PATIENCE_SECONDS, "the source was not drained")
+            wait_archived(job, self.stack.environment(), records, _PATIENCE_SECONDS)
             wait_checkpoints(job, 2)
         return lag_of(before, after, "index" if job.config.index else "decode")
 
@@ -131,6 +127,20 @@ def _done(found: Mapping[str, float], records: int, *, index: bool) -> bool:
     return decoded and (not index or found.get("index.in", 0) >= found["decode.events"])
 
 
+def wait_archived(
+    job: Submitted, environment: Mapping[str, str], records: int, patience_seconds: float
+) -> None:
+    """Wait until the Parquet archive holds so many records: completed checkpoints cover them."""
+    assert job.config.archive is not None and job.config.archive.path, "there is no such archive"
+    archived = ArchivedRecords(read_back.store_at(job.config.archive.path, environment))
+
+    def covered() -> bool:
+        job.cluster.running(job.job_id)
+        return archived.count() >= records
+
+    wait_for(covered, patience_seconds, f"the archive did not hold {records} records")
+
+
 def wait_checkpoints(job: Submitted, more: int) -> None:
     """Wait until so many more checkpoints have completed."""
     wanted = job.cluster.checkpoints(job.job_id).completed + more
@@ -141,14 +151,21 @@ def wait_checkpoints(job: Submitted, more: int) -> None:
     )
 
 
-def demo(root: Path, *, events: int, seed: int, keep: bool, console: Console) -> int:
-    """Run it all; 0 when nothing is missing, doubled or misplaced, else 1."""
+def demo(
+    root: Path, *, source: str, events: int | None, seed: int, keep: bool, console: Console
+) -> int:
+    """Run it all; 0 when nothing is missing, doubled or misplaced, else 1.
+
+    `source` is kafka, kinesis or both; without `events` the source decides how many.
+    """
     steps = Steps(console)
-    setup(root, say=steps.say)
-    stack = Stack(root, run_dir=root / "build" / "demo", free_ports=True)
+    chosen = variant(source)
+    setup(root, say=steps.say, servers=chosen.servers)
+    run_dir = root / "build" / "demo"
+    stack = Stack(root, run_dir=run_dir, free_ports=True, servers=chosen.servers)
     with _running(stack, steps, keep=keep):
-        recipe = Recipe(events=events, seed=seed)
-        report = Demo(root=root, stack=stack, steps=steps, recipe=recipe).run()
+        recipe = Recipe(events=events or chosen.events, seed=seed)
+        report = Demo(root=root, stack=stack, steps=steps, variant=chosen, recipe=recipe).run()
         path = root / "build" / "demo-report.json"
         write(report, path)
         render(report)

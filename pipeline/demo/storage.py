@@ -52,6 +52,9 @@ class Store(Protocol):
     def read(self, path: str) -> bytes:
         """All bytes of one object."""
 
+    def rows(self, path: str) -> int:
+        """How many rows a Parquet object has; only its footer is fetched."""
+
 
 def open_store(uri: str, access: S3Access | None = None) -> Store:
     """The store at `s3a://bucket/prefix`, `s3://bucket/prefix`, `file:///folder` or a bare path."""
@@ -86,6 +89,13 @@ def _parquet(content: bytes, columns: list[str] | None, path: str) -> pa.Table:
         raise UserError(f"{path} isn't a readable Parquet file: {error}") from error
 
 
+def _footer_rows(file: Any, path: str) -> int:
+    try:
+        return int(pq.read_metadata(file).num_rows)
+    except pa.ArrowInvalid as error:
+        raise UserError(f"{path} isn't a readable Parquet file: {error}") from error
+
+
 def _is_data(path: str) -> bool:
     return not any(part.startswith(("_", ".")) for part in path.split("/"))
 
@@ -101,6 +111,9 @@ class _Folder:
 
     def read(self, path: str) -> bytes:
         return (self._root / path).read_bytes()
+
+    def rows(self, path: str) -> int:
+        return _footer_rows(self._root / path, path)
 
 
 class _S3:
@@ -126,6 +139,10 @@ class _S3:
         with self._files.open_input_stream(f"{self._bucket}/{self._prefix}{path}") as stream:
             content: bytes = stream.read()
         return content
+
+    def rows(self, path: str) -> int:
+        with self._files.open_input_file(f"{self._bucket}/{self._prefix}{path}") as file:
+            return _footer_rows(file, path)
 
 
 def _client(access: S3Access) -> Any:

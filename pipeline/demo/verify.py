@@ -5,9 +5,16 @@ The expectation is the ledger; the sinks are read by `read_*` without any code o
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
 from pipeline.demo.check_files import check_archive, check_lake
 from pipeline.demo.check_index import check_index
-from pipeline.demo.check_rejects import check_dead_letters, index_rejects
+from pipeline.demo.check_rejects import INDEX, REPLICATE, check_dead_letters, rejected_by
+from pipeline.demo.check_replica import check_replica
 from pipeline.demo.findings import Checked, Figure, Finding, Verdict
 from pipeline.demo.ledger import Ledger
 from pipeline.demo.made import CONTROL, EVENT
@@ -15,7 +22,17 @@ from pipeline.demo.read_archive import ArchiveRecords
 from pipeline.demo.read_dead_letters import DeadLetters
 from pipeline.demo.read_index import IndexedDocuments
 from pipeline.demo.read_lake import LakeRows
+from pipeline.demo.read_replica import ReplicaRecords
 from pipeline.errors import UserError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplicaFound:
+    """A replica as read, which lines of the ledger belong in it, and what it promised."""
+
+    records: ReplicaRecords
+    chosen: NDArray[np.bool_]
+    exactly_once: bool
 
 
 def verify(
@@ -26,6 +43,8 @@ def verify(
     lake: LakeRows | None = None,
     dead_letters: DeadLetters | None = None,
     index: list[IndexedDocuments] | None = None,
+    replicas: Mapping[str, ReplicaFound] | None = None,
+    exactly_once_archive: bool = True,
     exactly_once_dead_letters: bool = False,
 ) -> Verdict:
     """Compares every sink with the ledger; a sink left out is None and isn't checked.
@@ -36,10 +55,11 @@ def verify(
         raise UserError("the ledger is empty: nothing was produced, so nothing can be verified")
     checks = [
         _produced(ledger),
-        check_archive(ledger, archive),
+        check_archive(ledger, archive, exactly_once=exactly_once_archive),
         check_lake(ledger, lake, event_types),
         check_dead_letters(ledger, dead_letters, exactly_once=exactly_once_dead_letters),
-        check_index(ledger, index, index_rejects(ledger, dead_letters)),
+        check_index(ledger, index, rejected_by(INDEX, ledger, dead_letters)),
+        *_replicas(ledger, replicas or {}, rejected_by(REPLICATE, ledger, dead_letters)),
     ]
     figures: dict[str, Figure] = dict.fromkeys(_FINDINGS)
     findings: list[Finding] = []
@@ -57,6 +77,22 @@ _FINDINGS = (
     *("dead_letters_unexpected", "dead_letters_wrong", "index_missing", "index_unexpected"),
     "index_stale_wrong",
 )
+
+
+def _replicas(
+    ledger: Ledger, replicas: Mapping[str, ReplicaFound], rejected: NDArray[np.bool_]
+) -> list[Checked]:
+    return [
+        check_replica(
+            ledger,
+            name,
+            found.records,
+            chosen=found.chosen,
+            rejected=rejected,
+            exactly_once=found.exactly_once,
+        )
+        for name, found in replicas.items()
+    ]
 
 
 def _produced(ledger: Ledger) -> Checked:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
+from pipeline.demo.storage import Store
 from pipeline.metrics import LAG_BUCKETS_MS
 
 Offsets = dict[int, int]
@@ -66,6 +67,25 @@ class SourceProgress:
         """Whether everything in the topic is covered by a completed checkpoint."""
         committed = self.committed()
         return all(committed.get(key, 0) >= offset for key, offset in self.end().items())
+
+
+class ArchivedRecords:
+    """How many records lie in completed checkpoints, whatever source they came from.
+
+    A file of the archive (or of another Parquet sink) becomes visible when the checkpoint that
+    covers it completes, so its rows are read and their effects are recorded.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._rows: dict[str, int] = {}
+
+    def count(self) -> int:
+        """The rows of all files that there are now; each file's footer is read once."""
+        for stored in self._store.listing():
+            if stored.path not in self._rows:
+                self._rows[stored.path] = self._store.rows(stored.path)
+        return sum(self._rows.values())
 
 
 def lag_of(before: Mapping[str, float], after: Mapping[str, float], step: str) -> dict[str, int]:

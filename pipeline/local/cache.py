@@ -39,6 +39,11 @@ class Cache:
         return self.directory / "bin" / "versitygw"
 
     @property
+    def kinesis(self) -> Path:
+        """The Kinesis server's npm package; absent where Node is and nobody asked for it."""
+        return self.directory / "kinesis"
+
+    @property
     def stamps(self) -> Path:
         """One file per finished part, holding the hash of what it was made from."""
         return self.directory / "stamps"

@@ -13,13 +13,14 @@ from rich.console import Console
 from rich.table import Table
 
 from pipeline.local import setup as installation
-from pipeline.local.layout import SERVERS
+from pipeline.local.layout import ALL_SERVERS, SERVERS
 from pipeline.local.stack import ServerStatus, Stack
 
 ROOT = Path(__file__).parents[2]  # the checkout: the project is installed editable
 
 app = typer.Typer(
-    no_args_is_help=True, help="Local servers: Kafka, S3, OpenSearch and Flink as plain processes."
+    no_args_is_help=True,
+    help="Local servers as plain processes: Kafka, S3, OpenSearch, Flink; and Kinesis.",
 )
 
 RunDir = Annotated[
@@ -39,7 +40,7 @@ def setup() -> None:
     installation.setup(ROOT, say=speaker())
 
 
-@app.command(epilog="Example: streaming-etl up --free-ports --task-managers 2")
+@app.command(epilog="Example: streaming-etl up --with kinesis --free-ports --task-managers 2")
 def up(
     run_dir: RunDir = DEFAULT_RUN_DIR,
     free_ports: Annotated[
@@ -47,18 +48,27 @@ def up(
     ] = False,
     task_managers: Annotated[int, typer.Option(min=1, max=4, help="Flink TaskManagers.")] = 1,
     only: Annotated[
-        list[str] | None, typer.Option("--only", help=f"Of {', '.join(SERVERS)}; may be repeated.")
+        list[str] | None,
+        typer.Option("--only", help=f"Of {', '.join(ALL_SERVERS)}; may be repeated."),
+    ] = None,
+    also: Annotated[
+        list[str] | None,
+        typer.Option("--with", help="One more than usual: kinesis (needs Node); may be repeated."),
     ] = None,
 ) -> None:
-    """Set up if needed, start the servers, and wait until all of them answer."""
+    """Set up if needed, start the servers, and wait until all of them answer.
+
+    Kafka (plain on 9092, SASL_SSL on 9094), S3, OpenSearch and Flink; Kinesis on request.
+    """
     say = speaker()
-    installation.setup(ROOT, say=say)
+    servers = tuple(dict.fromkeys([*(only or SERVERS), *(also or [])]))
+    installation.setup(ROOT, say=say, servers=servers)
     stack = Stack(
         ROOT,
         run_dir=run_dir,
         free_ports=free_ports,
         task_managers=task_managers,
-        servers=tuple(only or SERVERS),
+        servers=servers,
     )
     stack.up(say)
     show(stack.status())

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from pipeline.local import flink_settings as sizes
-from pipeline.local import metrics_server
+from pipeline.local import kinesis, metrics_server, s3
 from pipeline.local.flink_settings import Cluster, settings
 from pipeline.local.server import Server, fetch, java
 
@@ -49,8 +49,8 @@ def log_to_console_only(properties: Path) -> None:
 
 
 def environment(cluster: Cluster) -> dict[str, str]:
-    """What Flink's start scripts would export; the virtual environment's python comes first on
-    PATH."""
+    """What Flink's start scripts would export, and what its Kinesis clients read; the virtual
+    environment's python comes first on PATH."""
     home = cluster.cache.flink_home
     python_folder = str(Path(sys.executable).parent)
     return {
@@ -62,6 +62,8 @@ def environment(cluster: Cluster) -> dict[str, str]:
         "FLINK_OPT_DIR": str(home / "opt"),
         "FLINK_PLUGINS_DIR": str(home / "plugins"),
         "PATH": os.pathsep.join([python_folder, os.environ.get("PATH", os.defpath)]),
+        **s3.CREDENTIALS,
+        **kinesis.JSON_ONLY,
     }
 
 

@@ -4,12 +4,14 @@ only."""
 from __future__ import annotations
 
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from pipeline.errors import UserError
+from pipeline.local import kafka_tls
 from pipeline.local.cache import Cache
 from pipeline.local.server import PROBE_SECONDS, Server, class_path, java
 
@@ -21,8 +23,11 @@ CONFIGURATION = """\
 process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:{controller}
-listeners=PLAINTEXT://127.0.0.1:{broker},CONTROLLER://127.0.0.1:{controller}
-advertised.listeners=PLAINTEXT://127.0.0.1:{broker}
+listeners=PLAINTEXT://127.0.0.1:{broker},SASL_SSL://127.0.0.1:{tls},\
+CONTROLLER://127.0.0.1:{controller}
+advertised.listeners=PLAINTEXT://127.0.0.1:{broker},SASL_SSL://127.0.0.1:{tls}
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,SASL_SSL:SASL_SSL,CONTROLLER:PLAINTEXT
+inter.broker.listener.name=PLAINTEXT
 controller.listener.names=CONTROLLER
 log.dirs={data}
 auto.create.topics.enable=false
@@ -34,6 +39,8 @@ transaction.state.log.replication.factor=1
 transaction.state.log.min.isr=1
 share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
+# A transaction whose producer died holds its readers back: end it soon after its time is over.
+transaction.abort.timed.out.transaction.cleanup.interval.ms=1000
 # The defaults (50 partitions each) cost a second at the start and hundreds of open files.
 offsets.topic.num.partitions=4
 transaction.state.log.num.partitions=4
@@ -49,8 +56,8 @@ appender.console.layout.pattern = [%d] %p %m (%c{1})%n
 """
 
 
-def server(cache: Cache, *, folder: Path, broker: int, controller: int) -> Server:
-    """A Kafka broker with its data and configuration in `folder`."""
+def server(cache: Cache, *, folder: Path, broker: int, tls: int, controller: int) -> Server:
+    """A Kafka broker with its data and configuration in `folder`; `tls` is its encrypted port."""
     jvm = java_command(cache, folder)
     properties = str(folder / "server.properties")
     return Server(
@@ -59,7 +66,9 @@ def server(cache: Cache, *, folder: Path, broker: int, controller: int) -> Serve
         port=broker,
         url=f"127.0.0.1:{broker}",
         is_ready=lambda: is_ready(f"127.0.0.1:{broker}"),
-        prepare=lambda: prepare(jvm, folder, broker, controller),
+        prepare=lambda: prepare(
+            jvm, folder, {"broker": broker, "tls": tls, "controller": controller}
+        ),
     )
 
 
@@ -69,23 +78,26 @@ def java_command(cache: Cache, folder: Path) -> tuple[str, ...]:
     return (java(), "-cp", class_path(cache.jars("kafka")), "-XX:+UseSerialGC", logging)
 
 
-def prepare(jvm: tuple[str, ...], folder: Path, broker: int, controller: int) -> None:
-    """Write the configuration and, the first time, format the data folder."""
+def prepare(jvm: tuple[str, ...], folder: Path, ports: dict[str, int]) -> None:
+    """Write the configuration; the first time make a certificate and format the data folder."""
     data = folder / "data"
     data.mkdir(parents=True, exist_ok=True)
     properties = folder / "server.properties"
-    properties.write_text(
-        CONFIGURATION.format(broker=broker, controller=controller, data=data), "utf-8"
-    )
+    general = CONFIGURATION.format(**ports, data=data)
+    properties.write_text(general + kafka_tls.configuration(folder), "utf-8")
     (folder / "log4j2.properties").write_text(LOGGING, "utf-8")
-    if not (data / "meta.properties").exists():
-        format_data(jvm, properties)
+    with ThreadPoolExecutor(1) as beside:  # keytool takes a second, and so does the formatting
+        certificate = beside.submit(kafka_tls.make_certificate, folder)
+        if not (data / "meta.properties").exists():
+            format_data(jvm, properties)
+        certificate.result()
 
 
 def format_data(jvm: tuple[str, ...], properties: Path) -> None:
-    """What KRaft demands before the first start."""
+    """What KRaft demands before the first start, and the one moment to add the first user."""
+    tool = ("kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c", str(properties))
     done = subprocess.run(
-        [*jvm, "kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c", str(properties)],
+        [*jvm, *tool, "--add-scram", kafka_tls.user()],
         capture_output=True,
         text=True,
         check=False,

@@ -7,19 +7,21 @@ from pathlib import Path
 import msgspec
 
 from pipeline.errors import UserError
-from pipeline.local import flink, kafka, metrics_server, opensearch, process, s3
+from pipeline.local import flink, kafka, kafka_tls, kinesis, metrics_server, opensearch, process, s3
 from pipeline.local.cache import Cache
 from pipeline.local.flink_settings import Cluster
 from pipeline.local.server import Server
 
 SERVERS = ("kafka", "s3", "opensearch", "flink")
+ALL_SERVERS = (*SERVERS, "kinesis")
 
 # The ports that each choice needs. `metrics` belongs to Flink: its processes push there.
 PREFERRED_PORTS = {
-    "kafka": {"kafka": 9092, "kafka_controller": 9093},
+    "kafka": {"kafka": 9092, "kafka_tls": 9094, "kafka_controller": 9093},
     "s3": {"s3": 8087},
     "opensearch": {"opensearch": 9200, "opensearch_transport": 9300},
     "flink": {"flink_rest": 8081, "flink_rpc": 6123, "metrics": 9249},
+    "kinesis": {"kinesis": 4568},
 }
 
 WITHIN = {"opensearch": opensearch.HTTP_PORTS}
@@ -38,19 +40,21 @@ class Layout(msgspec.Struct, kw_only=True):
     ports: dict[str, int]
     task_managers: dict[int, int]
 
-    def url(self, port: str) -> str:
-        """The address of one of the HTTP servers; the preferred one where the stack has none."""
-        preferred = {
-            name: value for each in PREFERRED_PORTS.values() for name, value in each.items()
-        }
-        return f"http://127.0.0.1:{self.ports.get(port, preferred[port])}"
+    def port(self, name: str) -> int:
+        """A port by its name; the preferred one where the stack has none (or is of a time when
+        there was none)."""
+        return self.ports.get(name) or preferred_ports(ALL_SERVERS)[name]
+
+    def url(self, name: str) -> str:
+        """The address of one of the HTTP servers."""
+        return f"http://127.0.0.1:{self.port(name)}"
 
 
 def preferred_ports(servers: tuple[str, ...]) -> dict[str, int]:
     """The ports that these servers would like to have."""
     unknown = [name for name in servers if name not in PREFERRED_PORTS]
     if unknown or not servers:
-        raise UserError(f"Unknown server {', '.join(unknown)}; there are {', '.join(SERVERS)}")
+        raise UserError(f"Unknown server {', '.join(unknown)}; there are {', '.join(ALL_SERVERS)}")
     return {name: port for each in servers for name, port in PREFERRED_PORTS[each].items()}
 
 
@@ -90,6 +94,7 @@ def servers_of(layout: Layout, run_dir: Path) -> dict[str, Server]:
         "opensearch": opensearch_server,
         "flink": flink_servers,
         "s3": s3_server,
+        "kinesis": kinesis_server,
         "kafka": kafka_server,
     }
     made = [
@@ -108,6 +113,7 @@ def kafka_server(layout: Layout, run_dir: Path) -> list[Server]:
             Cache(Path(layout.root)),
             folder=run_dir / "kafka",
             broker=layout.ports["kafka"],
+            tls=layout.port("kafka_tls"),
             controller=layout.ports["kafka_controller"],
         )
     ]
@@ -116,6 +122,12 @@ def kafka_server(layout: Layout, run_dir: Path) -> list[Server]:
 def s3_server(layout: Layout, run_dir: Path) -> list[Server]:
     """The object store."""
     return [s3.server(Cache(Path(layout.root)), folder=run_dir / "s3", port=layout.ports["s3"])]
+
+
+def kinesis_server(layout: Layout, run_dir: Path) -> list[Server]:
+    """The streams."""
+    port = layout.ports["kinesis"]
+    return [kinesis.server(Cache(Path(layout.root)), folder=run_dir / "kinesis", port=port)]
 
 
 def opensearch_server(layout: Layout, run_dir: Path) -> list[Server]:
@@ -146,13 +158,11 @@ def environment_of(layout: Layout, run_dir: Path) -> dict[str, str]:
     found: dict[str, str] = {}
     if "kafka" in layout.servers:
         found["KAFKA_BOOTSTRAP_SERVERS"] = f"127.0.0.1:{layout.ports['kafka']}"
+        found |= kafka_tls.environment(run_dir / "kafka", layout.port("kafka_tls"))
     if "s3" in layout.servers:
-        found |= {
-            "S3_ENDPOINT": layout.url("s3"),
-            "AWS_ACCESS_KEY_ID": s3.ACCESS_KEY,
-            "AWS_SECRET_ACCESS_KEY": s3.SECRET_KEY,
-            "AWS_REGION": s3.REGION,
-        }
+        found |= {"S3_ENDPOINT": layout.url("s3"), **s3.CREDENTIALS}
+    if "kinesis" in layout.servers:
+        found |= {"KINESIS_ENDPOINT": layout.url("kinesis"), **s3.CREDENTIALS}
     if "opensearch" in layout.servers:
         found["OPENSEARCH_URL"] = layout.url("opensearch")
     if "flink" in layout.servers:

@@ -70,9 +70,16 @@ def s3_problem() -> str | None:
     return "neither Go (to build the S3 server versitygw) nor moto (a slower stand-in) was found"
 
 
+def node_problem() -> str | None:
+    """The Kinesis server runs on Node, and npm fetches it."""
+    missing = [program for program in ("node", "npm") if shutil.which(program) is None]
+    return f"not found on PATH: {', '.join(missing)} (the Kinesis server)" if missing else None
+
+
 PYTHON_3_11 = Prerequisite(
     python_problem, "make the virtual environment with python3.11 (apt install python3.11-venv)"
 )
 JAVA = Prerequisite(java_problem, "apt install openjdk-17-jdk-headless, or set PATH to a JDK")
 MAVEN = Prerequisite(maven_problem, "apt install maven")
 S3 = Prerequisite(s3_problem, "apt install golang-go, or pip install 'moto[server]'")
+NODE = Prerequisite(node_problem, "apt install nodejs npm, or leave Kinesis out")

@@ -16,6 +16,11 @@ from pipeline.local.server import Server, answers
 ACCESS_KEY = "local"
 SECRET_KEY = "local-secret"
 REGION = "us-east-1"
+CREDENTIALS = {
+    "AWS_ACCESS_KEY_ID": ACCESS_KEY,
+    "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
+    "AWS_REGION": REGION,
+}
 
 
 def server(cache: Cache, *, folder: Path, port: int) -> Server:

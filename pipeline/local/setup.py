@@ -2,12 +2,14 @@
 nothing.
 
 Each part carries a stamp, the hash of what it was made from. A part whose stamp and files are in
-place is skipped without running Maven or Go, so that set-up works offline from the second run on.
+place is skipped without running Maven, Go or npm, so that set-up works offline from the second run
+on.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -17,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import UserError
-from pipeline.local import flink_home, lock, prerequisites
+from pipeline.local import flink_home, kinesis, lock, prerequisites
 from pipeline.local.cache import Cache
 
 Say = Callable[[str], None]
@@ -38,8 +40,11 @@ class Part:
     needs: tuple[prerequisites.Prerequisite, ...] = ()
 
 
-def setup(root: Path, *, say: Say) -> Cache:
+def setup(root: Path, *, say: Say, servers: tuple[str, ...] | None = None) -> Cache:
     """Bring the cache up to date and return it; idempotent.
+
+    `servers` are those about to start: the Kinesis server is fetched when it is one of them.
+    Without them it is fetched where Node is there to run it.
 
     Raises UserError naming everything that the machine lacks, or the command that failed with the
     end of what it said.
@@ -48,13 +53,13 @@ def setup(root: Path, *, say: Say) -> Cache:
     if not cache.pom.is_file():
         raise UserError(f"{cache.root} is not a checkout of this project: no connectors/pom.xml")
     with lock.waiting(cache.directory / "lock"):
-        bring_up_to_date(cache, say)
+        bring_up_to_date(cache, say, servers)
     return cache
 
 
-def bring_up_to_date(cache: Cache, say: Say) -> None:
+def bring_up_to_date(cache: Cache, say: Say, servers: tuple[str, ...] | None) -> None:
     """Check the prerequisites of what is stale, all at once, then build it."""
-    stale = [part for part in parts(cache, say) if not is_current(cache, part)]
+    stale = [part for part in parts(cache, say, servers) if not is_current(cache, part)]
     needs = dict.fromkeys(need for part in stale for need in part.needs)
     prerequisites.require(prerequisites.PYTHON_3_11, prerequisites.JAVA, *needs)
     for part in stale:
@@ -64,7 +69,7 @@ def bring_up_to_date(cache: Cache, say: Say) -> None:
     say("set-up: nothing to do" if not stale else f"set-up: done, in {cache.directory}")
 
 
-def parts(cache: Cache, say: Say) -> list[Part]:
+def parts(cache: Cache, say: Say, servers: tuple[str, ...] | None) -> list[Part]:
     """Everything the cache holds, in the order of building."""
     pom = cache.pom.read_text("utf-8")
     maven = (prerequisites.MAVEN,)
@@ -72,7 +77,7 @@ def parts(cache: Cache, say: Say) -> list[Part]:
         "connectors", "building the connectors' jar with Maven", pom, cache.connectors_jar,
         lambda: package_connectors(cache), maven,
     )  # fmt: skip
-    servers = [
+    jars = [
         Part(
             name, f"fetching {name}'s jars with Maven", pom, cache.jars(name),
             lambda name=name: copy_jars(cache, name), maven,  # type: ignore[misc]
@@ -83,7 +88,8 @@ def parts(cache: Cache, say: Say) -> list[Part]:
         "flink", "assembling the Flink distribution", pom + flink_home.inputs(), cache.flink_home,
         lambda: flink_home.assemble(cache),
     )  # fmt: skip
-    return [connectors, *servers, flink, *s3_parts(cache, pom, say)]
+    own = [*s3_parts(cache, pom, say), *kinesis_parts(cache, pom, say, servers)]
+    return [connectors, *jars, flink, *own]
 
 
 def s3_parts(cache: Cache, pom: str, say: Say) -> list[Part]:
@@ -95,6 +101,24 @@ def s3_parts(cache: Cache, pom: str, say: Say) -> list[Part]:
     )  # fmt: skip
     if not is_current(cache, part) and not shutil.which("go") and not prerequisites.s3_problem():
         say("Go was not found: moto takes versitygw's place as the S3 server (slower, in memory)")
+        return []
+    return [part]
+
+
+def kinesis_parts(cache: Cache, pom: str, say: Say, servers: tuple[str, ...] | None) -> list[Part]:
+    """The Kinesis server, where it is wanted or where Node is there to run it."""
+    version = pom_property(pom, "kinesis.local.version")
+    integrity = pom_property(pom, "kinesis.local.integrity")
+    part = Part(
+        "kinesis", f"fetching the Kinesis server {kinesis.PACKAGE} {version} with npm",
+        f"{version} {integrity} {kinesis.RECORD_HASH_KEPT}", cache.kinesis,
+        lambda: install_kinesis(cache.kinesis, version, integrity), (prerequisites.NODE,),
+    )  # fmt: skip
+    if servers is not None:
+        return [part] if "kinesis" in servers else []
+    problem = prerequisites.node_problem()
+    if problem and not is_current(cache, part):
+        say(f"without the Kinesis server: {problem}; {prerequisites.NODE.remedy}")
         return []
     return [part]
 
@@ -148,6 +172,20 @@ def install_versitygw(cache: Cache, version: str) -> None:
     binaries = cache.versitygw.parent
     binaries.mkdir(parents=True, exist_ok=True)
     run(["go", "install", f"{VERSITYGW_MODULE}@{version}"], GOBIN=str(binaries))
+
+
+def install_kinesis(folder: Path, version: str, integrity: str) -> None:
+    """Fetch the Kinesis server with npm, which compares it with the hash in a lock file."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    wanted = {"private": True, "dependencies": {kinesis.PACKAGE: version}}
+    package = {"version": version, "integrity": integrity}
+    packages = {"": wanted, f"node_modules/{kinesis.PACKAGE}": package}
+    lock_file = {"lockfileVersion": 3, "requires": True, "packages": packages}
+    (folder / "package.json").write_text(json.dumps(wanted), "utf-8")
+    (folder / "package-lock.json").write_text(json.dumps(lock_file), "utf-8")
+    run(["npm", "ci", "--prefix", str(folder), "--ignore-scripts", "--no-audit", "--no-fund"])
+    kinesis.keep_hashes(kinesis.package_folder(folder) / "main.js")
 
 
 def run(command: list[str], **environment: str) -> None:

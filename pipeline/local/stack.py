@@ -78,12 +78,17 @@ class Stack:
         """Start what does not run yet and wait until all of it answers.
 
         Raises UserError when a port is taken, a server dies or stays silent (with the end of its
-        log); what this call had started is then stopped again.
+        log), or when what is up was started without one of the servers; what this call had started
+        is then stopped again.
         """
         with self.locked():
             wanted = self.known_layout()
             if wanted is None or not any(each.alive for each in self.status()):
                 wanted = self.new_layout()
+            absent = [name for name in self.servers if name not in wanted.servers]
+            if absent:
+                names = ", ".join(absent)
+                raise UserError(f"What is up has no {names}: streaming-etl down, then up again")
             missing = self.not_running(layout.servers_of(wanted, self.run_dir))
             if not missing:
                 say(f"already up (in {self.run_dir})")

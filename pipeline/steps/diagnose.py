@@ -35,6 +35,8 @@ _PYTHON_TYPES: Final[Mapping[str, tuple[type, ...]]] = {
     "timestamp": (str,),
 }
 
+_KPL_MAGIC: Final = b"\xf3\x89\x9a\xc2"
+
 
 @dataclass(frozen=True, slots=True)
 class Fault:
@@ -96,6 +98,12 @@ def _bytes(raw: bytes | None, rule: Rule) -> bytes:
     if not raw:
         seen = "no value (a Kafka tombstone)" if raw is None else "no bytes"
         raise Refused("empty_payload", f"payload: saw {seen}; allowed: one JSON object")
+    # Asked before the size: no limit, however high, would make an event of it.
+    if raw.startswith(_KPL_MAGIC):
+        seen = (
+            f"{len(raw)} bytes (begins like an aggregated record of the Kinesis Producer Library)"
+        )
+        raise Refused("kpl_aggregated", f"payload: saw {seen}; allowed: one JSON object")
     if len(raw) > rule.max_record_bytes:
         allowed = f"allowed: {rule.max_record_bytes} (max_record_bytes)"
         raise Refused("record_too_large", f"payload: saw {len(raw)} bytes; {allowed}")

@@ -23,7 +23,6 @@ _PLAIN_KEY: Final = re.compile(r"\w{1,64}", re.ASCII)
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _SURROGATE: Final = re.compile(r"[\ud800-\udfff]")
 _FORMATS: Final = (
-    (b"\xf3\x89\x9a\xc2", "an aggregated record of the Kinesis Producer Library"),
     (b"\x1f\x8b", "gzip"),
     (b"\x28\xb5\x2f\xfd", "Zstandard"),
     (b"\x04\x22\x4d\x18", "LZ4"),

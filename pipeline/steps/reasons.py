@@ -25,6 +25,9 @@ _TABLE: Final = (
     Reason("empty_payload", "decode", "No bytes (a Kafka tombstone) or only white space.", _SENDER),
     Reason("record_too_large", "decode", "More bytes than `max_record_bytes`.",
            "Raise the limit and redrive, or mend the sender."),
+    Reason("kpl_aggregated", "decode",
+           "A KPL-aggregated Kinesis record that could not be taken apart.",
+           "Send it without aggregation, or mend the sender's KPL."),
     Reason("invalid_utf8", "decode",
            "The bytes aren't UTF-8, or an escape stands for half a surrogate pair.", _SENDER),
     Reason("truncated_json", "decode", "The JSON text ends too early.", _SENDER),
@@ -63,6 +66,9 @@ _TABLE: Final = (
     Reason("document_id_too_long", "index", "An id of more than 512 bytes.", _SENDER),
     Reason("document_too_large", "index", "A document larger than a bulk request may be.",
            "Raise the limit on both sides and redrive, or mend the sender."),
+    Reason("replica_too_large", "replicate", "The event is larger than the replica's target takes.",
+           "Raise the limit on both sides and redrive, or leave such events out by the replica's"
+           " filter."),
 )  # fmt: skip
 
 REASONS: Final[Mapping[str, Reason]] = MappingProxyType({each.code: each for each in _TABLE})

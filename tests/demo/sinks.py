@@ -14,12 +14,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.demo import content
-from pipeline.demo.ledger import Ledger, Writer
+from pipeline.demo.ledger import Ledger
 from pipeline.demo.made import CONTROL, EVENT, Made
+from pipeline.demo.positions import Position, table_of
 from pipeline.demo.read_dead_letters import DeadLetter
 from pipeline.demo.read_index import Document
+from pipeline.demo.writer import StreamWriter, Writer
 
 TOPIC = "trips"
+STREAM = "trip-stream"
 TYPES = ["trip", "green_trip", "fhv_trip"]
 PARTITIONS = 4
 ARRIVAL = datetime(2018, 3, 1, 5, 30, tzinfo=UTC)
@@ -31,8 +34,14 @@ class Record:
     """A made record and the position it was given."""
 
     made: Made
-    partition: int
-    offset: int
+    position: Position
+
+    @property
+    def place(self) -> int:
+        """The number of the partition, or of the shard."""
+        if self.position.partition is not None:
+            return self.position.partition
+        return int((self.position.shard or "").rpartition("-")[2])
 
 
 @dataclass(slots=True)
@@ -57,9 +66,16 @@ class Sinks:
 
 
 def build(made: Iterable[Made], root: Path, *, events_a_file: int = 200) -> Sinks:
-    """Gives each record a position and writes all sinks."""
-    records, ledger = _positions(made)
+    """Gives each record a position in a Kafka topic and writes all sinks."""
+    records, ledger = on_kafka(made)
     return write(records, ledger, root, events_a_file=events_a_file)
+
+
+def build_of_both(made: list[Made], root: Path) -> Sinks:
+    """As `build`; every second record stands in a Kinesis stream."""
+    kafka, topic = on_kafka(made[::2])
+    kinesis, stream = on_kinesis(made[1::2])
+    return write([*kafka, *kinesis], Ledger.of([topic, stream]), root)
 
 
 def write(records: list[Record], ledger: Ledger, root: Path, *, events_a_file: int = 200) -> Sinks:
@@ -68,9 +84,7 @@ def write(records: list[Record], ledger: Ledger, root: Path, *, events_a_file: i
     _write_lake(sinks, events_a_file)
     _write_archive(sinks)
     sinks.letters = [
-        DeadLetter(
-            "decode", r.made.expect, TOPIC, r.partition, r.offset, content.digest(r.made.raw)
-        )
+        DeadLetter("decode", r.made.expect, r.position, content.digest(r.made.raw))
         for r in records
         if r.made.expect not in (EVENT, CONTROL)
     ]
@@ -78,14 +92,27 @@ def write(records: list[Record], ledger: Ledger, root: Path, *, events_a_file: i
     return sinks
 
 
-def _positions(made: Iterable[Made]) -> tuple[list[Record], Ledger]:
+def on_kafka(made: Iterable[Made]) -> tuple[list[Record], Ledger]:
+    """The records in the partitions of a topic, and their ledger."""
     writer, records, ends = Writer(TOPIC), [], [0] * PARTITIONS
     for one in made:
         partition = content.digest(one.key) % PARTITIONS
         line = writer.sent(one)
         writer.acknowledged(line, partition, ends[partition])
-        records.append(Record(one, partition, ends[partition]))
+        records.append(Record(one, Position(TOPIC, partition, ends[partition])))
         ends[partition] += 1
+    return records, writer.ledger()
+
+
+def on_kinesis(made: Iterable[Made]) -> tuple[list[Record], Ledger]:
+    """The records in the shards of a stream, and their ledger."""
+    writer, records = StreamWriter(STREAM), []
+    for number, one in enumerate(made):
+        shard = f"shardId-{content.digest(one.key) % PARTITIONS:012d}"
+        sequence_number = str(10**55 + number)
+        writer.acknowledged(writer.sent(one), shard, sequence_number)
+        position = Position(stream=STREAM, shard=shard, sequence_number=sequence_number)
+        records.append(Record(one, position))
     return records, writer.ledger()
 
 
@@ -114,9 +141,7 @@ def _lake_table(records: list[Record]) -> pa.Table:
     for name in rows[0]:
         values = pa.array([row[name] for row in rows])
         columns[name] = values.cast(TIME) if name.endswith("_datetime") else values
-    columns["source_topic"] = pa.array([TOPIC] * len(rows))
-    columns["source_partition"] = pa.array([r.partition for r in records], pa.int32())
-    columns["source_offset"] = pa.array([r.offset for r in records], pa.int64())
+    columns |= {f"source_{name}": column for name, column in position_columns(records).items()}
     columns["arrival_time"] = pa.array([ARRIVAL] * len(rows), TIME)
     columns["schema_version"] = pa.array([1] * len(rows), pa.int32())
     return pa.table(columns)
@@ -126,7 +151,7 @@ def _write_archive(sinks: Sinks) -> None:
     path = sinks.archive / "arrival_date=2018-03-01/arrival_hour=05"
     path.mkdir(parents=True, exist_ok=True)
     for partition in range(PARTITIONS):
-        records = [record for record in sinks.records if record.partition == partition]
+        records = [record for record in sinks.records if record.place == partition]
         pq.write_table(archive_table(records), path / f"part-{partition}.parquet")
 
 
@@ -136,12 +161,17 @@ def archive_table(records: list[Record]) -> pa.Table:
         {
             "raw": pa.array([record.made.raw for record in records], pa.binary()),
             "key": pa.array([record.made.key for record in records], pa.binary()),
-            "topic": pa.array([TOPIC] * len(records)),
-            "partition": pa.array([record.partition for record in records], pa.int32()),
-            "offset": pa.array([record.offset for record in records], pa.int64()),
+            **position_columns(records),
             "arrival_time": pa.array([ARRIVAL] * len(records), TIME),
         }
     )
+
+
+def position_columns(records: list[Record]) -> dict[str, pa.ChunkedArray]:
+    """The position's columns, as a job has them: those of the back ends that it reads."""
+    table = table_of(record.position for record in records)
+    columns = dict(zip(table.column_names, table.columns, strict=True))
+    return {name: column for name, column in columns.items() if column.null_count < len(records)}
 
 
 def document(made: Made) -> Document:

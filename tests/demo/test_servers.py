@@ -19,10 +19,12 @@ from confluent_kafka.admin._config import ConfigResource
 from opensearchpy import OpenSearch
 from opensearchpy.helpers import bulk
 
+from pipeline.config import Kafka
 from pipeline.demo import content, read_dead_letters, read_index
 from pipeline.demo.generate import Recipe, generate
 from pipeline.demo.ledger import Ledger
 from pipeline.demo.made import EVENT, Made
+from pipeline.demo.positions import Position
 from pipeline.demo.produce import create_topics, produce
 from pipeline.demo.read_archive import read_archive
 from pipeline.demo.read_dead_letters import DeadLetter
@@ -86,7 +88,7 @@ def ledger(servers: Servers) -> Ledger:
 def sinks(ledger: Ledger, tmp_path_factory: pytest.TempPathFactory) -> Sinks:
     places = zip(ledger.numbers("partition"), ledger.numbers("offset"), strict=True)
     records = [
-        Record(one, int(partition), int(offset))
+        Record(one, Position(TOPIC, int(partition), int(offset)))
         for one, (partition, offset) in zip(MADE, places, strict=True)
     ]
     return local.write(records, ledger, tmp_path_factory.mktemp("sinks"))
@@ -157,14 +159,14 @@ def test_only_committed_dead_letters_count(servers: Servers, sinks: Sinks) -> No
             producer.produce(DEAD, record.made.raw, record.made.key, headers=headers(record))
         producer.flush(30)
         producer.commit_transaction() if commit else producer.abort_transaction()
-    found = list(read_dead_letters.from_kafka(servers.kafka, DEAD))
+    found = list(read_dead_letters.from_kafka(cluster(servers), DEAD, open_store))
     assert len(found) == len(sinks.letters)
     assert set(found) == set(sinks.letters)
 
 
 def test_an_absent_dead_letter_topic_is_named(servers: Servers) -> None:
     with pytest.raises(UserError, match="the topic nowhere"):
-        list(read_dead_letters.from_kafka(servers.kafka, "nowhere"))
+        list(read_dead_letters.from_kafka(cluster(servers), "nowhere", open_store))
 
 
 def test_files_read_back_from_s3_are_found_right(
@@ -202,8 +204,12 @@ def test_an_index_that_is_not_there_has_no_documents(opensearch: OpenSearch) -> 
 
 
 def defective(sinks: Sinks) -> list[Record]:
-    places = {(letter.partition, letter.offset) for letter in sinks.letters}
-    return [r for r in sinks.records if (r.partition, r.offset) in places]
+    places = {letter.position for letter in sinks.letters}
+    return [record for record in sinks.records if record.position in places]
+
+
+def cluster(servers: Servers) -> Kafka:
+    return Kafka(bootstrap_servers=servers.kafka)
 
 
 def headers(record: Record) -> dict[str, str | bytes | None]:
@@ -211,8 +217,8 @@ def headers(record: Record) -> dict[str, str | bytes | None]:
         "step": "decode",
         "reason": record.made.expect,
         "topic": TOPIC,
-        "partition": str(record.partition),
-        "offset": str(record.offset),
+        "partition": str(record.position.partition),
+        "offset": str(record.position.offset),
     }
 
 

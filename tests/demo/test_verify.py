@@ -13,7 +13,7 @@ import pytest
 from pipeline.demo import content, read_dead_letters, read_index
 from pipeline.demo.findings import Verdict
 from pipeline.demo.generate import Recipe, generate
-from pipeline.demo.ledger import Ledger, Writer
+from pipeline.demo.ledger import Ledger
 from pipeline.demo.made import EVENT
 from pipeline.demo.read_archive import read_archive
 from pipeline.demo.read_dead_letters import DeadLetter
@@ -21,6 +21,7 @@ from pipeline.demo.read_index import Document
 from pipeline.demo.read_lake import read_lake
 from pipeline.demo.storage import open_store
 from pipeline.demo.verify import verify
+from pipeline.demo.writer import Writer
 from pipeline.errors import UserError
 from tests.demo import sinks as local
 from tests.demo.sinks import TOPIC, TYPES, Sinks
@@ -178,16 +179,15 @@ def test_altered_bytes_in_the_archive_are_found(sinks: Sinks) -> None:
 def test_a_tombstone_archived_as_no_bytes_is_damaged(sinks: Sinks) -> None:
     record = next(r for r in sinks.records if r.made.expect == "empty_payload" and not r.made.raw)
     other = None if record.made.raw is not None else b""
-    path = sorted(sinks.archive.rglob("*.parquet"))[record.partition]
-    rewrite(
-        path, "raw", lambda values: values[: record.offset] + [other] + values[record.offset + 1 :]
-    )
+    path = sorted(sinks.archive.rglob("*.parquet"))[record.place]
+    offset = record.position.offset or 0
+    rewrite(path, "raw", lambda values: values[:offset] + [other] + values[offset + 1 :])
     assert wrong(examine(sinks)) == {"archive_damaged": 1}
 
 
 def test_an_archived_record_that_is_lost_doubled_or_misplaced_is_found(sinks: Sinks) -> None:
     path = sorted(sinks.archive.rglob("*.parquet"))[0]
-    records = [record for record in sinks.records if record.partition == 0]
+    records = [record for record in sinks.records if record.place == 0]
     pq.write_table(local.archive_table([records[1], *records[1:]]), path)
     verdict = examine(sinks)
     assert wrong(verdict) == {"archive_missing": 1, "archive_duplicates": 1}
@@ -234,7 +234,7 @@ def test_a_lost_dead_letter_is_named(sinks: Sinks) -> None:
     lost = sinks.letters.pop(7)
     verdict = examine(sinks)
     assert wrong(verdict) == {"dead_letters_missing": 1}
-    assert f"{TOPIC}/{lost.partition}@{lost.offset}" in verdict.problems()[0]
+    assert f"{TOPIC}/{lost.position.partition}@{lost.position.offset}" in verdict.problems()[0]
 
 
 @pytest.mark.parametrize("change", [{"reason": "internal_error"}, {"digest": 1}, {"step": "lake"}])
@@ -276,11 +276,7 @@ def test_a_refused_newest_version_leaves_the_older_one(sinks: Sinks) -> None:
         made = record.made
         if str(made.trip_id) == new.id and made.version_ms == new.version:
             digest = content.digest(made.raw)
-            sinks.letters.append(
-                DeadLetter(
-                    "index", "index_rejected", TOPIC, record.partition, record.offset, digest
-                )
-            )
+            sinks.letters.append(DeadLetter("index", "index_rejected", record.position, digest))
     assert examine(sinks).problems() == []
 
 
@@ -321,13 +317,11 @@ def _letter_of(sinks: Sinks, event_type: str, *, step: str, reason: str) -> Dead
         same = [r for r in sinks.records if r.made.trip_id == record.made.trip_id]
         if record.made.event_type == event_type and len(same) == 1:
             digest = content.digest(record.made.raw)
-            return DeadLetter(step, reason, TOPIC, record.partition, record.offset, digest)
+            return DeadLetter(step, reason, record.position, digest)
     raise AssertionError("most events have one version")
 
 
 def _made_at(sinks: Sinks, letter: DeadLetter) -> int:
     return next(
-        record.made.trip_id
-        for record in sinks.records
-        if (record.partition, record.offset) == (letter.partition, letter.offset)
+        record.made.trip_id for record in sinks.records if record.position == letter.position
     )

@@ -8,17 +8,23 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from confluent_kafka import IsolationLevel, TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec
 from rich.console import Console
 
 from connectors.flink_rest import wait_for
 from pipeline.demo import read_back
 from pipeline.demo.findings import Verdict
+from pipeline.demo.kinesis_stream import produce_kinesis
 from pipeline.demo.ledger import Ledger
 from pipeline.demo.made import Made
 from pipeline.demo.produce import create_topics, produce
 from pipeline.demo.progress import Steps
+from pipeline.demo.read_back import Chosen
 from pipeline.demo.run import wait_checkpoints
-from pipeline.demo.watch import SourceProgress
+from pipeline.demo.storage import Store
+from pipeline.demo.watch import ArchivedRecords, SourceProgress
+from pipeline.local import kinesis
 from pipeline.local.s3 import create_bucket
 from pipeline.local.stack import Stack
 from pipeline.submit import Submitted, submit
@@ -35,8 +41,10 @@ class Harness:
     folder: Path
     overrides: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     topics: tuple[str, ...] = ("trips",)
+    streams: tuple[str, ...] = ()
     partitions: int = 3
     job: Submitted | None = None
+    produced: int = 0
 
     def __post_init__(self) -> None:
         for topic in self.topics:
@@ -46,6 +54,8 @@ class Harness:
                 dead_letters=self.dead_letters,
                 partitions=self.partitions,
             )
+        for stream in self.streams:
+            kinesis.create_stream(f"{self.name}-{stream}", endpoint=self.endpoint, shards=2)
         create_bucket(self.name, endpoint=self.stack.environment()["S3_ENDPOINT"])
         self.config_path.write_text(yaml.safe_dump(self.config()))
 
@@ -62,6 +72,14 @@ class Harness:
         return self.stack.environment()["KAFKA_BOOTSTRAP_SERVERS"]
 
     @property
+    def endpoint(self) -> str:
+        return self.stack.environment()["KINESIS_ENDPOINT"]
+
+    @property
+    def stream(self) -> str:
+        return f"{self.name}-{self.streams[0]}"
+
+    @property
     def topic(self) -> str:
         return f"{self.name}-{self.topics[0]}"
 
@@ -76,10 +94,17 @@ class Harness:
     def config(self) -> dict[str, Any]:
         """The local configuration under our own names; a section in `overrides` is merged over."""
         sections: dict[str, dict[str, Any]] = {
+            "kafka": {"bootstrap_servers": self.servers},
+            "kinesis": {
+                "endpoint": self.endpoint,
+                "region": self.stack.environment()["AWS_REGION"],
+            },
             "source": {
-                "kafka_bootstrap_servers": self.servers,
                 "kafka_topics": [f"{self.name}-{topic}" for topic in self.topics],
                 "kafka_group_id": self.name,
+                "kinesis_streams": [f"{self.name}-{stream}" for stream in self.streams],
+                "kinesis_poll_milliseconds": 200,
+                "kinesis_discover_shards_seconds": 1,
             },
             "decode": {"schemas": str(Path(__file__).parents[2] / "schemas")},
             "archive": {"path": f"s3a://{self.name}/archive"},
@@ -94,17 +119,23 @@ class Harness:
             },
         }
         for section, keys in self.overrides.items():
-            kept = {} if section == "dead_letters" else sections[section]
+            kept = {} if section == "dead_letters" else sections.get(section, {})
             sections[section] = {**kept, **keys}
         return sections
 
     def produce(self, made: Iterable[Made], *, rate: float | None = None) -> Ledger:
-        """Send to the source topic."""
-        return produce(made, servers=self.servers, topic=self.topic, rate=rate)
+        """Send to the first topic, or to the first stream where there is no topic."""
+        if self.topics:
+            ledger = produce(made, servers=self.servers, topic=self.topic, rate=rate)
+        else:
+            client = kinesis.client(self.endpoint)
+            ledger = produce_kinesis(made, client=client, stream=self.stream, rate=rate)
+        self.produced += len(ledger)
+        return ledger
 
-    def start(self) -> Submitted:
+    def start(self, *, savepoint: str = "") -> Submitted:
         """Submit and wait until every task runs."""
-        self.job = submit(self.config_path, self.stack.environment())
+        self.job = submit(self.config_path, self.stack.environment(), savepoint=savepoint)
         self.wait_running()
         return self.job
 
@@ -116,19 +147,26 @@ class Harness:
         wait_checkpoints(self.submitted, more)
 
     def drain(self) -> None:
-        """Wait until completed checkpoints cover the whole topic, and two more."""
+        """Wait until completed checkpoints cover all that was produced, and two more."""
         job = self.submitted
         sources = [
             SourceProgress(self.servers, topic=f"{self.name}-{topic}", group_id=self.name)
             for topic in self.topics
         ]
+        archived = ArchivedRecords(self.store("archive"))
 
         def drained() -> bool:
             job.cluster.running(job.job_id)
-            return all(source.drained() for source in sources)
+            streamed = not self.streams or archived.count() >= self.produced
+            return streamed and all(source.drained() for source in sources)
 
         wait_for(drained, PATIENCE_SECONDS, "the source was not drained")
         wait_checkpoints(job, 2)
+
+    def store(self, folder: str) -> Store:
+        """A folder of our bucket."""
+        path = f"s3a://{self.name}/{folder}"
+        return read_back.store_at(path, self.stack.environment())
 
     def stop(self) -> str:
         """Stop with a savepoint; says where it is."""
@@ -137,12 +175,29 @@ class Harness:
             job.job_id, f"s3a://{self.name}/savepoints", timeout_seconds=PATIENCE_SECONDS
         )
 
-    def verdict(self, ledger: Ledger) -> Verdict:
-        """Every sink read back and compared."""
+    def verdict(self, ledger: Ledger, **replicas: Chosen) -> Verdict:
+        """Every sink read back and compared; of replicas with a filter, what passes it."""
         steps = Steps(Console(quiet=True))
-        return read_back.verdict(ledger, self.submitted.config, self.stack.environment(), steps)
+        config, environment = self.submitted.config, self.stack.environment()
+        return read_back.verdict(ledger, config, environment, steps, replicas=replicas)
 
     @property
     def submitted(self) -> Submitted:
         assert self.job is not None, "start() comes first"
         return self.job
+
+
+def open_transactions(servers: str, topic: str) -> dict[int, tuple[int, int]]:
+    """The partitions with an open transaction: last stable offset, and the end of the log."""
+    admin = AdminClient({"bootstrap.servers": servers})
+    numbers = admin.list_topics(topic).topics[topic].partitions
+    latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
+    asked = {TopicPartition(topic, number): latest for number in numbers}
+    stable, end = (
+        {
+            each.partition: future.result().offset
+            for each, future in admin.list_offsets(asked, isolation_level=isolation).items()
+        }
+        for isolation in (IsolationLevel.READ_COMMITTED, IsolationLevel.READ_UNCOMMITTED)
+    )
+    return {n: (stable[n], end[n]) for n in end if stable[n] != end[n]}

@@ -18,7 +18,6 @@ import pytest
 from confluent_kafka import Producer
 
 from connectors import opensearch
-from pipeline.demo.storage import S3Access, open_store
 from pipeline.index_settings import index_settings
 from pipeline.local.stack import Stack
 from tests.job.harness import Harness
@@ -125,14 +124,7 @@ def send(harness: Harness) -> None:
 
 
 def rows(harness: Harness, folder: str) -> Iterator[dict[str, Any]]:
-    environment = harness.stack.environment()
-    access = S3Access(
-        endpoint=environment["S3_ENDPOINT"],
-        access_key=environment["AWS_ACCESS_KEY_ID"],
-        secret_key=environment["AWS_SECRET_ACCESS_KEY"],
-        region=environment["AWS_REGION"],
-    )
-    store = open_store(f"s3a://{harness.name}/{folder}", access)
+    store = harness.store(folder)
     for stored in store.listing():
         place, _, _ = stored.path.rpartition("/")
         for row in pq.ParquetFile(io.BytesIO(store.read(stored.path))).read().to_pylist():

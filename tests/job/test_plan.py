@@ -10,11 +10,14 @@ import pytest
 
 from pipeline import load_config, plan
 from pipeline.config import Config
+from pipeline.errors import UserError
 from pipeline.event_types import EventTypes, load
 
 ROOT = Path(__file__).parents[2]
 SECTIONS: dict[str, dict[str, Any]] = {
-    "source": {"kafka_bootstrap_servers": "127.0.0.1:1", "kafka_topics": ["a", "b"]},
+    "kafka": {"bootstrap_servers": "127.0.0.1:1"},
+    "kinesis": {"region": "eu-west-1"},
+    "source": {"kafka_topics": ["a", "b"]},
     "archive": {"path": "s3a://bucket/archive"},
     "lake": {"path": "s3a://bucket/lake"},
     "index": {"url": "http://127.0.0.1:1"},
@@ -52,13 +55,13 @@ def test_only_events_are_given_to_the_index(types: EventTypes) -> None:
 def test_every_sink_can_be_left_out(types: EventTypes, without: str) -> None:
     names = plan.step_names(config(without), types)
     assert not [name for name in names if name.split("-")[0].startswith(without)]
-    assert "records" in names
+    assert "records_kafka" in names
 
 
 def test_operator_names_are_our_step_names(types: EventTypes) -> None:
     names = plan.step_names(config(), types)
     assert len(names) == len(set(names))
-    expected = {"records", "archive", "decode", "index", "dead_letters"}
+    expected = {"records_kafka", "archive", "decode", "index", "dead_letters"}
     assert expected | {f"lake_{name}" for name in types.names} <= set(names)
 
 
@@ -79,3 +82,57 @@ def test_dead_letters_on_s3_and_unknown_fields_kept(types: EventTypes) -> None:
     text = plan.explain(changed, types)
     assert "d.unknown_fields AS unknown_fields" in text
     assert text.count("decode_step(") == 1
+
+
+MIXED = {"kafka_topics": ["a"], "kinesis_streams": ["s-one", "two"]}
+
+
+def test_mixed_sources_are_each_scanned_once(types: EventTypes) -> None:
+    text = plan.explain(config(source=MIXED), types)
+    scans = re.findall(r"TableSourceScan\(table=\[\[\w+, \w+, (records_[\w-]+)", text)
+    assert sorted(scans) == ["records_kafka", "records_s-one", "records_two"]
+    assert text.count("decode_step(") == text.count("index_step(") == 1
+
+
+def test_a_stream_beside_the_topics_renames_no_operator_with_state(types: EventTypes) -> None:
+    before, after = (set(plan.step_names(each, types)) for each in (config(), config(source=MIXED)))
+    stateful = {name for name in before if not name.endswith("columns")}
+    assert stateful <= after
+
+
+def test_replicas_add_no_decode_and_each_has_its_own_sink(types: EventTypes) -> None:
+    replicas = {
+        "airport": {"kafka_topic": "airport", "filter": "pickup_location_id = 132"},
+        "mirror": {"kinesis_stream": "mirror", "value": "raw", "event_types": ["trip"]},
+    }
+    changed = config(replicate=replicas)
+    text = plan.explain(changed, types)
+    assert text.count("decode_step(") == 1
+    assert "(d.pickup_location_id = 132)" in text
+    names = plan.step_names(changed, types)
+    assert {"replicate_airport", "replicate_mirror"} <= set(names)
+
+
+def test_large_records_are_weighed_once(types: EventTypes) -> None:
+    changed = config(
+        archive={"kinesis_stream": "archive", "large_path": "s3a://bucket/large-archive"},
+        dead_letters={"kafka_topic": "dead", "large_path": "s3a://bucket/large"},
+        source=MIXED,
+    )
+    text = plan.explain(changed, types)
+    assert text.count("seal_archive(") == text.count("seal_dead_letters(") == 1
+
+
+@pytest.mark.parametrize(
+    ("condition", "said"),
+    [
+        ("no_such_field = 1", "Column 'no_such_field' not found"),
+        ("pickup_location_id +", "Encountered"),
+        ("pickup_location_id", "must be a condition"),
+    ],
+)
+def test_a_wrong_filter_is_told_with_its_key(types: EventTypes, condition: str, said: str) -> None:
+    replicas = {"airport": {"kafka_topic": "airport", "filter": condition}}
+    with pytest.raises(UserError, match=r"replicate.airport.filter is") as caught:
+        plan.explain(config(replicate=replicas), types)
+    assert said in str(caught.value)

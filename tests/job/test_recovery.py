@@ -1,4 +1,7 @@
-"""TaskManagers and Python workers are killed in mid-run: nothing is lost, nothing is doubled."""
+"""TaskManagers and Python workers are killed in mid-run: nothing is lost, nothing is doubled.
+
+The job also copies Kafka to Kafka by transactions, and the kills fall into open ones.
+"""
 
 from __future__ import annotations
 
@@ -10,18 +13,28 @@ from pathlib import Path
 from connectors.flink_rest import wait_for
 from pipeline.demo.generate import Recipe, generate
 from pipeline.demo.ledger import Ledger
+from pipeline.demo.produce import create_topics
 from pipeline.local.stack import Stack
-from tests.job.harness import Harness
+from tests.job.harness import Harness, open_transactions
 
 RECIPE = Recipe(events=24_000, seed=41)
 RATE = 150.0
+REPLICA = "recovery-replica"
 
 
 def test_kill_9_of_task_managers_and_python_workers_loses_and_doubles_nothing(
     stack: Stack, tmp_path: Path
 ) -> None:
     ledgers: list[Ledger] = []
-    with Harness(stack=stack, name="recovery", folder=tmp_path) as harness:
+    replicate = {"all": {"kafka_topic": REPLICA}}
+    overrides = {"replicate": replicate}
+    create_topics(
+        stack.environment()["KAFKA_BOOTSTRAP_SERVERS"],
+        source=REPLICA,
+        dead_letters=None,
+        partitions=3,
+    )
+    with Harness(stack=stack, name="recovery", folder=tmp_path, overrides=overrides) as harness:
         harness.start()
         producer = threading.Thread(
             target=lambda: ledgers.append(harness.produce(generate(RECIPE), rate=RATE))
@@ -42,6 +55,8 @@ def test_kill_9_of_task_managers_and_python_workers_loses_and_doubles_nothing(
     figures = verdict.as_dict()
     assert figures["lake_rows"] == figures["valid"]
     assert figures["archive_records"] == figures["produced"] == len(ledgers[0])
+    assert figures["replica_all_records"] == figures["valid"]
+    assert open_transactions(harness.servers, REPLICA) == {}
 
 
 def _wait_recovered(harness: Harness, before: int) -> None:

@@ -180,7 +180,22 @@ def test_nested(depth: int, start: bytes, end: bytes) -> None:
 def test_other_formats_are_named(start: bytes) -> None:
     outcome = DECODER.decode(start + VALID["trip"])
     assert isinstance(outcome, Reject) and "begins like" in outcome.detail
-    assert outcome.reason in ("invalid_utf8", "invalid_json")
+    assert outcome.reason in ("kpl_aggregated", "invalid_utf8", "invalid_json")
+
+
+@pytest.mark.parametrize("length", [4, 5, 1_000_000, 1_000_001])
+def test_a_kpl_aggregate_is_named_whatever_its_size(length: int) -> None:
+    raw = b"\xf3\x89\x9a\xc2".ljust(length, b"\x0a")
+    _assert_agreed([VALID["trip"], raw])
+    found = DECODER.decode_batch([VALID["trip"], raw])
+    assert found.reason.tolist() == [None, "kpl_aggregated"]
+    assert f"saw {length} bytes" in found.detail[1]
+
+
+def test_less_than_the_magic_of_a_kpl_aggregate_is_none() -> None:
+    _assert_agreed([b"\xf3\x89\x9a", b"\xf3\x89\x9a\xc3{}", b" \xf3\x89\x9a\xc2"])
+    reasons = DECODER.decode_batch([b"\xf3\x89\x9a", b" \xf3\x89\x9a\xc2"]).reason.tolist()
+    assert "kpl_aggregated" not in reasons
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-8-sig"])

@@ -1,0 +1,50 @@
+"""A Kafka and a Kinesis server for the tests of topics and streams."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from pipeline.config import Kafka
+from pipeline.demo.kinesis_stream import produce_kinesis
+from pipeline.demo.positions import Position
+from pipeline.local import kinesis
+from pipeline.local.stack import Stack
+from tests.demo.edges import (
+    MADE,
+    ROOT,
+    STREAM,
+    Edges,
+    Sent,
+)
+from tests.demo.sinks import Record
+
+
+@contextmanager
+def running(folder: Path) -> Iterator[dict[str, str]]:
+    stack = Stack(ROOT, run_dir=folder, free_ports=True, servers=("kafka", "kinesis"))
+    stack.up(print)
+    try:
+        yield stack.environment()
+    finally:
+        stack.down(print, wipe=True)
+
+
+@pytest.fixture(scope="package")
+def edges(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Edges]:
+    with running(tmp_path_factory.mktemp("run")) as found:
+        endpoint = found["KINESIS_ENDPOINT"]
+        brokers = Kafka(bootstrap_servers=found["KAFKA_BOOTSTRAP_SERVERS"])
+        yield Edges(brokers, endpoint, kinesis.client(endpoint))
+
+
+@pytest.fixture(scope="package")
+def sent(edges: Edges) -> Sent:
+    kinesis.create_stream(STREAM, endpoint=edges.endpoint, shards=3)
+    ledger = produce_kinesis(MADE, client=edges.client, stream=STREAM)
+    rows = ledger.table.select(["stream", "shard", "sequence_number"]).to_pylist()
+    found = [Record(one, Position(**row)) for one, row in zip(MADE, rows, strict=True)]
+    return Sent(found, ledger)

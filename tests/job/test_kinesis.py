@@ -1,0 +1,83 @@
+"""Kinesis under resharding: shards split and merge while the job runs, and while it does not."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+from pipeline.demo.generate import Recipe, generate
+from pipeline.demo.ledger import Ledger
+from pipeline.demo.made import Made
+from pipeline.local import kinesis
+from pipeline.local.stack import Stack
+from tests.job.harness import Harness
+
+PART = 1_500
+RATE = 150.0
+
+
+def test_resharding_loses_and_doubles_nothing(stack: Stack, tmp_path: Path) -> None:
+    made = generate(Recipe(events=4 * PART, seed=23))
+    with harness(stack, tmp_path) as running:
+        ledgers = [running.produce(part(made))]
+        running.start()
+        ledgers.append(produce_while_resharding(running, part(made)))
+        running.drain()
+        savepoint = running.stop()
+        ledgers.append(running.produce(part(made)))
+        split(running)
+        ledgers.append(running.produce(made))
+        running.start(savepoint=savepoint)
+        running.drain()
+        running.stop()
+
+    shards = kinesis.list_shards(running.stream, endpoint=running.endpoint)
+    assert len(shards) == 2 + 2 + 1 + 2, "split, merge, and a split across the savepoint"
+    verdict = running.verdict(Ledger.of(ledgers))
+    assert verdict.problems() == []
+    figures = verdict.as_dict()
+    assert figures["archive_records"] == figures["produced"] == running.produced
+    assert figures["lake_rows"] == figures["valid"]
+
+
+def harness(stack: Stack, folder: Path) -> Harness:
+    """A job of one stream alone, its dead letters on another."""
+    endpoint = stack.environment()["KINESIS_ENDPOINT"]
+    kinesis.create_stream("reshard-dead-letters", endpoint=endpoint)
+    dead_letters = {
+        "kinesis_stream": "reshard-dead-letters",
+        "large_path": "s3a://reshard/large",
+    }
+    return Harness(
+        stack=stack,
+        name="reshard",
+        folder=folder,
+        topics=(),
+        streams=("trips",),
+        overrides={"dead_letters": dead_letters},
+    )
+
+
+def part(made: Iterator[Made]) -> Iterator[Made]:
+    return itertools.islice(made, PART)
+
+
+def produce_while_resharding(running: Harness, made: Iterator[Made]) -> Ledger:
+    found: list[Ledger] = []
+    producer = threading.Thread(target=lambda: found.append(running.produce(made, rate=RATE)))
+    producer.start()
+    split(running)
+    running.wait_checkpoints(1)
+    first, second, *_ = kinesis.open_shards(running.stream, endpoint=running.endpoint)
+    kinesis.merge_shards(running.stream, first, second, endpoint=running.endpoint)
+    running.wait_checkpoints(1)
+    assert producer.is_alive(), "the resharding must fall into the run; lower RATE"
+    producer.join()
+    return found[0]
+
+
+def split(running: Harness) -> None:
+    first = kinesis.open_shards(running.stream, endpoint=running.endpoint)[0]
+    kinesis.split_shard(running.stream, first, endpoint=running.endpoint)
