@@ -106,7 +106,8 @@ def archive(config: Config, settings: Archive) -> Sink:
         guarantee = kafka.exactly_once(prefix, config.job.transaction_timeout_seconds)
         cluster = config.cluster(settings.kafka_cluster)
         create = kafka.topic_table("archive", settings.kafka_topic, cluster, guarantee)
-        own = header_map(position_headers(config.source, "source.") | _seal_headers(settings))
+        sealed = _seal_headers(settings, "source.")
+        own = header_map(position_headers(config.source, "source.") | sealed)
         return Sink(create, f"`raw`, `key`, {_with_headers(own)}")
     return _envelope("archive", columns, config, settings)
 
@@ -130,8 +131,9 @@ def dead_letters(config: Config, settings: DeadLetters) -> Sink:
     return _envelope("dead_letters", columns, config, settings)
 
 
-def _seal_headers(settings: Archive | DeadLetters) -> dict[str, str]:
-    return {name: f"CAST({name} AS STRING)" for name in SEALED if settings.large_path}
+def _seal_headers(settings: Archive | DeadLetters, prefix: str = "") -> dict[str, str]:
+    sealed = SEALED if settings.large_path else ()
+    return {f"{prefix}{name}": f"CAST({name} AS STRING)" for name in sealed}
 
 
 def _envelope(

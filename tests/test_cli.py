@@ -67,7 +67,8 @@ def test_config_show_masks_secrets(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("INDEX_PASSWORD", "very-secret")
     file = tmp_path / "secret.yaml"
     file.write_text(
-        "source: {kafka_bootstrap_servers: b, kafka_topics: [t]}\n"
+        "kafka: {bootstrap_servers: '127.0.0.1:1'}\n"
+        "source: {kafka_topics: [t]}\n"
         "archive: {path: 's3a://b/a'}\n"
         "index: {url: 'https://h', auth: basic, username: u, password: '${env:INDEX_PASSWORD}'}\n"
     )

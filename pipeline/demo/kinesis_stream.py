@@ -25,7 +25,7 @@ _BATCH_BYTES: Final = 4_500_000
 _KEY_CHARACTERS: Final = 256
 _ENTRY_BYTES: Final = 64
 _BATCHES_A_SECOND: Final = 2
-"""With a rate: how often a batch goes out. The local server takes long over each, large or small."""
+"""With a rate: how often a batch goes out; the local server takes long over each, however small."""
 _PATIENCE_SECONDS: Final = 60.0
 _PAUSE_SECONDS: Final = 0.1
 _READ_RECORDS: Final = 10_000

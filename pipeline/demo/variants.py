@@ -144,6 +144,7 @@ class _Sum:
         self._lock = Lock()
 
     def update(self, number: int, done: int) -> None:
+        """Notes how far one of them is."""
         with self._lock:
             self._done[number] = done
             self._progress(sum(self._done))

@@ -15,20 +15,21 @@ from pipeline.local.stack import Stack
 from tests.job.harness import Harness
 
 PART = 1_500
-RATE = 150.0
+RATE = 100.0
+MOST = 30_000
 
 
 def test_resharding_loses_and_doubles_nothing(stack: Stack, tmp_path: Path) -> None:
-    made = generate(Recipe(events=4 * PART, seed=23))
+    made = generate(Recipe(events=MOST, seed=23))
     with harness(stack, tmp_path) as running:
         ledgers = [running.produce(part(made))]
         running.start()
-        ledgers.append(produce_while_resharding(running, part(made)))
+        ledgers.append(produce_while_resharding(running, made))
         running.drain()
         savepoint = running.stop()
         ledgers.append(running.produce(part(made)))
         split(running)
-        ledgers.append(running.produce(made))
+        ledgers.append(running.produce(part(made)))
         running.start(savepoint=savepoint)
         running.drain()
         running.stop()
@@ -65,16 +66,22 @@ def part(made: Iterator[Made]) -> Iterator[Made]:
 
 
 def produce_while_resharding(running: Harness, made: Iterator[Made]) -> Ledger:
+    """Records keep coming until the shards have been split and merged."""
     found: list[Ledger] = []
-    producer = threading.Thread(target=lambda: found.append(running.produce(made, rate=RATE)))
+    done = threading.Event()
+    until_done = itertools.takewhile(lambda _: not done.is_set(), made)
+    producer = threading.Thread(target=lambda: found.append(running.produce(until_done, rate=RATE)))
     producer.start()
-    split(running)
-    running.wait_checkpoints(1)
-    first, second, *_ = kinesis.open_shards(running.stream, endpoint=running.endpoint)
-    kinesis.merge_shards(running.stream, first, second, endpoint=running.endpoint)
-    running.wait_checkpoints(1)
-    assert producer.is_alive(), "the resharding must fall into the run; lower RATE"
-    producer.join()
+    try:
+        running.wait_checkpoints(1)
+        split(running)
+        running.wait_checkpoints(1)
+        first, second, *_ = kinesis.open_shards(running.stream, endpoint=running.endpoint)
+        kinesis.merge_shards(running.stream, first, second, endpoint=running.endpoint)
+        running.wait_checkpoints(1)
+    finally:
+        done.set()
+        producer.join()
     return found[0]
 
 
