@@ -12,7 +12,6 @@ import yaml
 from pipeline.config import Section
 from pipeline.load_config import sections
 from pipeline.metrics import LAG_BUCKETS_MS, METRICS
-from pipeline.original_properties import PROPERTIES
 from pipeline.steps.reasons import REASONS
 
 _REQUIRED = {
@@ -73,13 +72,6 @@ def metrics_table() -> str:
         row = (name, each.kind, each.unit, each.meaning, each.action)
         if row != rows[-1]:
             rows.append(row)
-    return _table(rows)
-
-
-def original_table() -> str:
-    """The table of the original's properties in docs/from-the-original.md."""
-    rows = [("property", "now", "note")]
-    rows += [(f"`{name}`", f"`{each.key}`", each.note) for name, each in PROPERTIES.items()]
     return _table(rows)
 
 

@@ -17,7 +17,6 @@ DOCS = Path(__file__).parent.parent / "docs"
     [
         ("dead-letters.md", reference.reasons_table()),
         ("metrics.md", reference.metrics_table()),
-        ("from-the-original.md", reference.original_table()),
     ],
 )
 def test_the_table_is_in_the_page(page: str, table: str) -> None:
