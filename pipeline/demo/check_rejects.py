@@ -15,7 +15,6 @@ from pipeline.demo.read_dead_letters import DeadLetters
 DECODE: Final = "decode"
 INDEX: Final = "index"
 REPLICATE: Final = "replicate"
-_STEPS: Final = (DECODE, INDEX, REPLICATE)
 
 
 def check_dead_letters(
@@ -40,7 +39,7 @@ def check_dead_letters(
         doubled(
             ledger,
             "dead_letters_duplicates",
-            _copies(ledger, letters.steps, np.where(rightful, lines, -1)),
+            _copies(ledger, letters, np.where(rightful, lines, -1)),
             is_error=exactly_once,
         ),
         at_positions(
@@ -61,12 +60,18 @@ def check_dead_letters(
     return Checked({**figures}, findings)
 
 
-def rejected_by(step: str, ledger: Ledger, letters: DeadLetters | None) -> NDArray[np.bool_]:
-    """Which lines are dead letters of that step: those events needn't be where it brings them."""
+def rejected_by(
+    step: str, ledger: Ledger, letters: DeadLetters | None, *, replica: str = ""
+) -> NDArray[np.bool_]:
+    """Which lines are dead letters of that step: those events needn't be where it brings them.
+
+    Of the step `replicate`, `replica` says of which replica.
+    """
     accounted = np.zeros(len(ledger), dtype=np.bool_)
     if letters is not None:
         lines = ledger.lines(letters.positions)
-        accounted[lines[(lines >= 0) & _are(letters.steps, step)]] = True
+        mine = _are(letters.steps, step) & _are(letters.replicas, replica)
+        accounted[lines[(lines >= 0) & mine]] = True
     return accounted
 
 
@@ -74,10 +79,12 @@ def _of_event(steps: list[str]) -> NDArray[np.bool_]:
     return _are(steps, INDEX) | _are(steps, REPLICATE)
 
 
-def _copies(ledger: Ledger, steps: list[str], lines: NDArray[np.int64]) -> NDArray[np.int64]:
-    """How often each line occurs, one letter of each step counting as one occurrence together."""
-    of_each = [occurrences(ledger, lines[_are(steps, step)]) for step in _STEPS]
-    surplus: NDArray[np.int64] = np.sum([np.maximum(times - 1, 0) for times in of_each], axis=0)
+def _copies(ledger: Ledger, letters: DeadLetters, lines: NDArray[np.int64]) -> NDArray[np.int64]:
+    """How often each line occurs; one letter of each step, and replica, counts as one together."""
+    surplus = np.zeros(len(ledger), dtype=np.int64)
+    for step, replica in set(zip(letters.steps, letters.replicas, strict=True)):
+        mine = _are(letters.steps, step) & _are(letters.replicas, replica)
+        surplus += np.maximum(occurrences(ledger, lines[mine]) - 1, 0)
     return surplus + 1
 
 

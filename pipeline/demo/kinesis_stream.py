@@ -49,11 +49,7 @@ def connect(stream: Stream, endpoint: str, environment: Mapping[str, str]) -> An
         endpoint_url=endpoint or None,
         aws_access_key_id=environment.get("AWS_ACCESS_KEY_ID"),
         aws_secret_access_key=environment.get("AWS_SECRET_ACCESS_KEY"),
-        config=Settings(
-            connect_timeout=5,
-            read_timeout=60,
-            retries={"mode": "standard", "total_max_attempts": 8},
-        ),
+        config=_SETTINGS,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -16,8 +17,9 @@ from pipeline.demo.ledger import Ledger
 from pipeline.demo.positions import Position, Positions
 from pipeline.demo.storage import Store, tables
 
-_COLUMNS: Final = ["step", "reason", "raw", *positions.COLUMNS]
+_COLUMNS: Final = ["step", "reason", "detail", "raw", *positions.COLUMNS]
 _PAGE: Final = 1_000
+_REPLICA: Final = re.compile(r"replica ([a-z][a-z0-9_]*): ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,7 @@ class DeadLetter:
     """One dead letter: the position it came from, why it is here, and its bytes' digest.
 
     `is_large` says that the target holds only its head; the digest is of the whole all the same.
+    `replica` names the one that refused the event, where one did.
     """
 
     step: str
@@ -32,6 +35,7 @@ class DeadLetter:
     position: Position
     digest: int
     is_large: bool = False
+    replica: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +46,7 @@ class DeadLetters:
     digests: content.Hashes
     steps: list[str]
     reasons: list[str]
+    replicas: list[str]
     large: int
 
 
@@ -53,6 +58,7 @@ def collect(letters: Iterable[DeadLetter], ledger: Ledger) -> DeadLetters:
         digests=np.array([one.digest for one in found], dtype=np.uint64),
         steps=[one.step for one in found],
         reasons=[one.reason for one in found],
+        replicas=[one.replica for one in found],
         large=sum(one.is_large for one in found),
     )
 
@@ -63,7 +69,13 @@ def from_parquet(store: Store) -> Iterator[DeadLetter]:
         for _, table in batch:
             for row in table.to_pylist():
                 position = Position(*map(row.get, positions.COLUMNS))
-                yield DeadLetter(row["step"], row["reason"], position, content.digest(row["raw"]))
+                yield DeadLetter(
+                    row["step"],
+                    row["reason"],
+                    position,
+                    content.digest(row["raw"]),
+                    replica=_replica(row.get("detail")),
+                )
 
 
 def from_kafka(cluster: Kafka, topic: str, open_folder: OpenFolder) -> Iterator[DeadLetter]:
@@ -81,4 +93,11 @@ def _letters(found: Iterable[Carried], open_folder: OpenFolder) -> Iterator[Dead
     while page := list(islice(remaining, _PAGE)):
         for one, digest in zip(page, carried.digests(page, open_folder), strict=True):
             step, reason = (one.about.get(name, "") for name in ("step", "reason"))
-            yield DeadLetter(step, reason, one.position, digest, one.is_large)
+            replica = _replica(one.about.get("detail"))
+            yield DeadLetter(step, reason, one.position, digest, one.is_large, replica)
+
+
+def _replica(detail: str | None) -> str:
+    """The replica that a detail names: `replica airport: 1234567 bytes`."""
+    match = _REPLICA.match(detail or "")
+    return match[1] if match else ""

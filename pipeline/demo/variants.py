@@ -66,7 +66,7 @@ VARIANTS: Final[Mapping[str, Variant]] = {
         sources=("kafka", "kinesis"),
         servers=(*SERVERS, "kinesis"),
         config="local-both.yaml",
-        events=80_000,
+        events=60_000,
         live_rate=600.0,
     ),
 }

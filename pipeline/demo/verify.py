@@ -59,7 +59,7 @@ def verify(
         check_lake(ledger, lake, event_types),
         check_dead_letters(ledger, dead_letters, exactly_once=exactly_once_dead_letters),
         check_index(ledger, index, rejected_by(INDEX, ledger, dead_letters)),
-        *_replicas(ledger, replicas or {}, rejected_by(REPLICATE, ledger, dead_letters)),
+        *_replicas(ledger, replicas or {}, dead_letters),
     ]
     figures: dict[str, Figure] = dict.fromkeys(_FINDINGS)
     findings: list[Finding] = []
@@ -80,7 +80,7 @@ _FINDINGS = (
 
 
 def _replicas(
-    ledger: Ledger, replicas: Mapping[str, ReplicaFound], rejected: NDArray[np.bool_]
+    ledger: Ledger, replicas: Mapping[str, ReplicaFound], letters: DeadLetters | None
 ) -> list[Checked]:
     return [
         check_replica(
@@ -88,7 +88,7 @@ def _replicas(
             name,
             found.records,
             chosen=found.chosen,
-            rejected=rejected,
+            rejected=rejected_by(REPLICATE, ledger, letters, replica=name),
             exactly_once=found.exactly_once,
         )
         for name, found in replicas.items()

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import msgspec
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from pipeline.demo.check_replica import by_content, check_replica
@@ -13,8 +16,9 @@ from pipeline.demo.findings import Checked
 from pipeline.demo.generate import Recipe, generate
 from pipeline.demo.made import EVENT
 from pipeline.demo.positions import Position
-from pipeline.demo.read_dead_letters import DeadLetter, collect
+from pipeline.demo.read_dead_letters import DeadLetter, collect, from_parquet
 from pipeline.demo.read_replica import Replicated, read_replica
+from pipeline.demo.storage import open_store
 from pipeline.demo.verify import ReplicaFound, verify
 from tests.demo import sinks as local
 from tests.demo.sinks import TYPES, Record
@@ -136,31 +140,55 @@ def test_figures_and_problems_stand_in_the_verdict() -> None:
     assert not verify(LEDGER, event_types=TYPES, replicas=strict).ok
 
 
-def test_an_event_too_large_for_the_replica_may_be_missing_from_it() -> None:
-    letter = DeadLetter(
-        "replicate",
-        "replica_too_large",
-        DUE[0].position,
-        int(LEDGER.numbers("digest")[RECORDS.index(DUE[0])]),
-    )
+def refused(replica: str) -> DeadLetter:
+    """The dead letter of the first event due, which that replica refused."""
+    digest = int(LEDGER.numbers("digest")[RECORDS.index(DUE[0])])
+    position = DUE[0].position
+    return DeadLetter("replicate", "replica_too_large", position, digest, replica=replica)
+
+
+def without_first(letters: list[DeadLetter], *names: str) -> list[str]:
+    """The problems of replicas that all lack the first event due."""
     defects = [
         DeadLetter("decode", r.made.expect, r.position, int(LEDGER.numbers("digest")[line]))
         for line, r in enumerate(RECORDS)
         if r.made.expect not in (EVENT, "control")
     ]
+    found = read_replica(faultless(True)[1:], LEDGER)
+    replica = ReplicaFound(records=found, chosen=CHOSEN, exactly_once=True)
     verdict = verify(
         LEDGER,
         event_types=TYPES,
-        dead_letters=collect([letter, *defects], LEDGER),
-        replicas={
-            "some": ReplicaFound(
-                records=read_replica(faultless(True)[1:], LEDGER),
-                chosen=CHOSEN,
-                exactly_once=True,
-            )
-        },
+        dead_letters=collect([*letters, *defects], LEDGER),
+        replicas=dict.fromkeys(names, replica),
+        exactly_once_dead_letters=True,
     )
-    assert verdict.problems() == []
+    return [problem.partition(":")[0] for problem in verdict.problems()]
+
+
+def test_an_event_too_large_for_the_replica_may_be_missing_from_it() -> None:
+    assert without_first([refused("some")], "some") == []
+
+
+def test_what_one_replica_refused_must_not_be_missing_from_another() -> None:
+    assert without_first([refused("some")], "some", "other") == ["replica_other_missing 1"]
+
+
+def test_two_replicas_may_refuse_one_event_but_one_only_once() -> None:
+    both = [refused("some"), refused("other")]
+    assert without_first(both, "some", "other") == []
+    twice = without_first([*both, both[0]], "some", "other")
+    assert twice == ["dead_letters_duplicates 1"]
+
+
+@pytest.mark.parametrize(
+    ("detail", "replica"), [("replica airport: 9 bytes", "airport"), ("", ""), ("trip_id: 1", "")]
+)
+def test_a_dead_letter_names_its_replica(tmp_path: Path, detail: str, replica: str) -> None:
+    row = {"step": "replicate", "reason": "replica_too_large", "detail": detail, "raw": b"{}"}
+    pq.write_table(pa.Table.from_pylist([row]), tmp_path / "part-0.parquet")
+    (found,) = from_parquet(open_store(str(tmp_path)))
+    assert found.replica == replica
 
 
 def test_equal_contents_are_dealt_out() -> None:
