@@ -134,6 +134,11 @@ def _sinks(config: Config) -> Iterator[str]:
             "there is neither dead_letters nor archive, so a bad event would be lost; give a"
             " section (or property group) dead_letters with path, kafka_topic or kinesis_stream."
         )
+    if config.replicate and not config.dead_letters:
+        yield (
+            "there is replicate without dead_letters, so an event too large for a replica would be"
+            " lost to it; give a section (or property group) dead_letters."
+        )
 
 
 def _sealed(config: Config) -> Iterator[str]:

@@ -207,6 +207,8 @@ def test_without_archive_a_bad_event_needs_dead_letters() -> None:
     check("dead_letters")
     with pytest.raises(UserError, match="a bad event would be lost"):
         check("dead_letters", "archive")
+    with pytest.raises(UserError, match="replicate without dead_letters"):
+        check("dead_letters", replicate={"a": {"kafka_topic": "a"}})
 
 
 def test_references_to_environment_and_files(

@@ -1,18 +1,31 @@
-"""OpenSearch goes away for good: the lake goes on, the events become dead letters."""
+"""OpenSearch goes away for good: the lake goes on, the events become dead letters.
+
+The archive of this job is a Kinesis stream, with a folder for the records too large for it.
+"""
 
 from __future__ import annotations
 
 import itertools
 from pathlib import Path
+from typing import Any
 
 from pipeline.demo.generate import Recipe, generate
 from pipeline.demo.ledger import Ledger
+from pipeline.local import kinesis
 from pipeline.local.stack import Stack
 from tests.job.harness import Harness
 
 
 def test_an_opensearch_that_stays_away_does_not_stop_the_lake(stack: Stack, tmp_path: Path) -> None:
-    overrides = {"index": {"retry_seconds": 2, "breaker_seconds": 5, "timeout_seconds": 5}}
+    kinesis.create_stream("away-archive", endpoint=stack.environment()["KINESIS_ENDPOINT"])
+    overrides: dict[str, dict[str, Any]] = {
+        "index": {"retry_seconds": 2, "breaker_seconds": 5, "timeout_seconds": 5},
+        "archive": {
+            "path": "",
+            "kinesis_stream": "away-archive",
+            "large_path": "s3a://away/large-archive",
+        },
+    }
     made = generate(Recipe(events=6_000, seed=7))
     with Harness(stack=stack, name="away", folder=tmp_path, overrides=overrides) as harness:
         harness.start()
@@ -30,5 +43,6 @@ def test_an_opensearch_that_stays_away_does_not_stop_the_lake(stack: Stack, tmp_
     assert verdict.problems() == []
     figures = verdict.as_dict()
     assert figures["lake_rows"] == figures["valid"]
+    assert figures["archive_records"] == figures["produced"]
     assert isinstance(figures["dead_letters"], int)
     assert figures["dead_letters"] > 2_900, "the later half must be dead letters of the index step"

@@ -33,7 +33,10 @@ def test_replicas_as_a_source_give_the_same_lake(stack: Stack, tmp_path: Path) -
         job.stop()
     verdict = job.verdict(ledger, stream=lambda sent: sent.codes("event_type", ["trip"]) < 0)
     assert verdict.problems() == []
-    assert verdict.as_dict()["archive_records"] == len(ledger)
+    figures = verdict.as_dict()
+    assert figures["archive_records"] == len(ledger)
+    small = figures["replica_small_records"]
+    assert isinstance(small, int) and 0 < small < ledger.valid.sum(), "the rest: dead letters"
     assert open_transactions(job.servers, "round-archive") == {}
     assert open_transactions(job.servers, "round-copy") == {}
 
@@ -58,6 +61,7 @@ def first(stack: Stack, folder: Path) -> Harness:
         environment["KAFKA_BOOTSTRAP_SERVERS"],
         source="round-copy",
         dead_letters="round-archive",
+        others=("round-small",),
         partitions=2,
     )
     kinesis.create_stream("round-copy", endpoint=environment["KINESIS_ENDPOINT"], shards=2)
@@ -71,6 +75,7 @@ def first(stack: Stack, folder: Path) -> Harness:
     replicate = {
         "copy": {"kafka_topic": "round-copy", "event_types": ["trip"]},
         "stream": {"kinesis_stream": "round-copy", "filter": "type <> 'trip'"},
+        "small": {"kafka_topic": "round-small", "guarantee": "at_least_once", "max_bytes": 400},
     }
     archive = {"path": "", "kafka_topic": "round-archive"}
     overrides: dict[str, Any] = {"kafka": secure, "replicate": replicate, "archive": archive}
