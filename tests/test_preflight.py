@@ -35,6 +35,7 @@ def problems(kafka: dict[str, Any], checkpoint: float | None = 10, **changed: An
         "kafka": kafka,
         "source": {"kafka_topics": ["pre-a"]},
         "archive": {"path": "s3a://b/a"},
+        "dead_letters": {"path": "s3a://b/d"},
     }
     config = load_config.check({**sections, **changed}, where="test")
     return list(preflight.problems(config, TYPES, checkpoint))
