@@ -136,3 +136,9 @@ def test_a_wrong_filter_is_told_with_its_key(types: EventTypes, condition: str, 
     with pytest.raises(UserError, match=r"replicate.airport.filter is") as caught:
         plan.explain(config(replicate=replicas), types)
     assert said in str(caught.value)
+
+
+def test_events_to_nowhere(types: EventTypes) -> None:
+    changed = config("archive", "lake", "index", job={"discard": True})
+    names = plan.step_names(changed, types)
+    assert "discard" in names and "decode" in names
