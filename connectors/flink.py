@@ -147,7 +147,8 @@ def step_name(name: str, description: str, *, sink: str, is_source: bool) -> str
     if is_source:
         return kind
     if kind == "Calc":
-        return f"{sink}-columns"
+        refused = re.search(r"'replica (\w+): '", description)
+        return f"replicate_{refused[1]}-too_large" if refused else f"{sink}-columns"
     return f"{sink}-{kind.lower()}"
 
 

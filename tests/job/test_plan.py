@@ -111,6 +111,7 @@ def test_replicas_add_no_decode_and_each_has_its_own_sink(types: EventTypes) -> 
     assert "(d.pickup_location_id = 132)" in text
     names = plan.step_names(changed, types)
     assert {"replicate_airport", "replicate_mirror"} <= set(names)
+    assert {"replicate_airport-too_large", "replicate_mirror-too_large"} <= set(names)
 
 
 def test_large_records_are_weighed_once(types: EventTypes) -> None:
