@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from pipeline.demo.findings import Checked, Finding, at_positions
 from pipeline.demo.ledger import Ledger
-from pipeline.demo.positions import Positions
 from pipeline.demo.read_archive import ArchiveRecords
 from pipeline.demo.read_lake import LakeRows, partition_number
+from pipeline.readers.positions import Positions
 
 
 def check_archive(

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.demo import content
 from pipeline.demo.findings import Checked, Finding, at_ids, together
 from pipeline.demo.ledger import Ledger
 from pipeline.demo.read_index import IndexedDocuments
+from pipeline.readers import content
 
 Ints = NDArray[np.int64]
 Flags = NDArray[np.bool_]

@@ -6,11 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.demo.check_files import doubled, missing, occurrences
-from pipeline.demo.content import Hashes
 from pipeline.demo.findings import Checked, Finding, at_positions
 from pipeline.demo.ledger import Ledger
-from pipeline.demo.positions import UNKNOWN, Positions
 from pipeline.demo.read_replica import ReplicaRecords
+from pipeline.readers.content import Hashes
+from pipeline.readers.positions import UNKNOWN, Positions
 
 Flags = NDArray[np.bool_]
 FIGURES = ("records", "missing", "duplicates", "unexpected", "wrong")

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.demo.ledger import Ledger
-from pipeline.demo.positions import Positions
+from pipeline.readers.positions import Positions
 
 _NAMED: Final = 5
 

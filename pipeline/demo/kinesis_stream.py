@@ -1,23 +1,20 @@
-"""Kinesis as the demo needs it: sends the made records, and reads a stream from end to end."""
+"""Sends the made records to Kinesis and keeps the ledger of what was acknowledged where."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Final, NamedTuple
+from collections.abc import Iterable, Iterator
+from typing import Any, Final
 
-import boto3
 import msgspec
-from botocore.config import Config as Settings
 from botocore.exceptions import BotoCoreError, ClientError
 
-from connectors.kinesis import Stream
-from pipeline.demo import content
 from pipeline.demo.ledger import Ledger
 from pipeline.demo.made import Made
 from pipeline.demo.produce import Progress
 from pipeline.demo.writer import StreamWriter
 from pipeline.errors import UserError
+from pipeline.readers import content
 
 # What one PutRecords request may hold, some way below the 5 MiB.
 _BATCH_RECORDS: Final = 500
@@ -28,29 +25,6 @@ _BATCHES_A_SECOND: Final = 2
 """With a rate: how often a batch goes out; the local server takes long over each, however small."""
 _PATIENCE_SECONDS: Final = 60.0
 _PAUSE_SECONDS: Final = 0.1
-_READ_RECORDS: Final = 10_000
-_SETTINGS: Final = Settings(
-    connect_timeout=5, read_timeout=60, retries={"mode": "standard", "total_max_attempts": 8}
-)
-
-
-class Record(NamedTuple):
-    """One record of a stream."""
-
-    key: str
-    data: bytes
-
-
-def connect(stream: Stream, endpoint: str, environment: Mapping[str, str]) -> Any:
-    """A boto3 client; credentials come from the environment, else from AWS's default chain."""
-    return boto3.client(
-        "kinesis",
-        region_name=stream.region,
-        endpoint_url=endpoint or None,
-        aws_access_key_id=environment.get("AWS_ACCESS_KEY_ID"),
-        aws_secret_access_key=environment.get("AWS_SECRET_ACCESS_KEY"),
-        config=_SETTINGS,
-    )
 
 
 def produce_kinesis(
@@ -77,30 +51,6 @@ def produce_kinesis(
         if rate:
             time.sleep(max(0.0, started + len(writer) / rate - time.monotonic()))
     return writer.ledger()
-
-
-def records(client: Any, stream: str) -> Iterator[Record]:
-    """Every record of every shard, closed ones too, from the oldest to the present end."""
-    try:
-        pages = client.get_paginator("list_shards").paginate(StreamName=stream)
-        for shard in [shard["ShardId"] for page in pages for shard in page["Shards"]]:
-            yield from _of_shard(client, stream, shard)
-    except (BotoCoreError, ClientError) as error:
-        raise UserError(f"cannot read the stream {stream}: {error}") from error
-
-
-def _of_shard(client: Any, stream: str, shard: str) -> Iterator[Record]:
-    iterator = client.get_shard_iterator(
-        StreamName=stream, ShardId=shard, ShardIteratorType="TRIM_HORIZON"
-    )["ShardIterator"]
-    while iterator:
-        answer = client.get_records(ShardIterator=iterator, Limit=_READ_RECORDS)
-        for found in answer["Records"]:
-            yield Record(found["PartitionKey"], found["Data"])
-        # Kinesis may give nothing before the end; the local server says 0 before the end.
-        if not answer["Records"] and not answer["MillisBehindLatest"]:
-            return
-        iterator = answer.get("NextShardIterator")
 
 
 def _batches(made: Iterable[Made], rate: float | None) -> Iterator[list[Made]]:

@@ -17,9 +17,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from pipeline.demo import positions
 from pipeline.demo.made import CONTROL, EVENT
-from pipeline.demo.positions import Positions
+from pipeline.readers import positions
+from pipeline.readers.positions import Positions
 
 _TEXTS: Final = ("topic", "stream", "shard", "expect", "event_type")
 
@@ -74,7 +74,7 @@ class Ledger:
     def position_numbers(self, table: pa.Table, prefix: str = "") -> Positions:
         """Each row's position as one number; -1 for an unknown topic.
 
-        The table has the columns of `pipeline.demo.positions`, each after `prefix`; those of a
+        The table has the columns of `pipeline.readers.positions`, each after `prefix`; those of a
         back end that it knows nothing of may be missing.
         """
         return positions.numbers(table, self.topics, prefix)

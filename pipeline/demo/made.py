@@ -15,7 +15,7 @@ class Made(msgspec.Struct, frozen=True, gc=False):
 
     `expect` is "event", "control" or the reason code it must be rejected with.  The fields after
     it are meaningful for events only (0 and "" otherwise).  `content` is the checksum of all
-    values (`pipeline.demo.content`); times are epoch milliseconds, UTC.
+    values (`pipeline.readers.content`); times are epoch milliseconds, UTC.
     """
 
     raw: bytes | None

@@ -12,11 +12,11 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from pipeline.demo import carried, content, positions
-from pipeline.demo.carried import Carried, OpenFolder
 from pipeline.demo.ledger import Ledger
-from pipeline.demo.positions import Positions
-from pipeline.demo.storage import Store, tables
+from pipeline.readers import carried, content, positions
+from pipeline.readers.carried import Carried, OpenFolder
+from pipeline.readers.positions import Positions
+from pipeline.readers.storage import Store, tables
 
 _COLUMNS: Final = ["raw", *positions.COLUMNS, "arrival_time"]
 _PAGE: Final = 5_000

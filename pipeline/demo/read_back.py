@@ -13,23 +13,17 @@ from connectors import opensearch
 from connectors.kinesis import stream_of
 from pipeline import load_config
 from pipeline.config import Archive, Config, DeadLetters, Replica
-from pipeline.demo import (
-    carried,
-    kafka_topic,
-    kinesis_stream,
-    read_archive,
-    read_dead_letters,
-    read_replica,
-)
+from pipeline.demo import read_archive, read_dead_letters, read_replica
 from pipeline.demo.findings import Verdict
 from pipeline.demo.ledger import Ledger
-from pipeline.demo.progress import Steps
 from pipeline.demo.read_index import IndexedDocuments, from_opensearch
 from pipeline.demo.read_lake import read_lake
-from pipeline.demo.storage import S3Access, Store, open_store
 from pipeline.demo.verify import ReplicaFound, verify
 from pipeline.errors import UserError
 from pipeline.index_settings import index_settings
+from pipeline.progress import Steps
+from pipeline.readers import carried, kafka_topic, kinesis_stream
+from pipeline.readers.storage import Store, store_at
 
 Chosen = Callable[[Ledger], NDArray[np.bool_]]
 """Which lines of a ledger belong in a replica."""
@@ -135,19 +129,6 @@ class _Edges:
     def store(self, path: str) -> Store:
         """What lies below that path."""
         return store_at(path, self.environment)
-
-
-def store_at(path: str, environment: Mapping[str, str]) -> Store:
-    """What lies below that path, on the S3 server of a stack's environment."""
-    return open_store(
-        path,
-        S3Access(
-            endpoint=environment.get("S3_ENDPOINT"),
-            access_key=environment.get("AWS_ACCESS_KEY_ID"),
-            secret_key=environment.get("AWS_SECRET_ACCESS_KEY"),
-            region=environment.get("AWS_REGION"),
-        ),
-    )
 
 
 def _index(config: Config, event_types: list[str]) -> list[IndexedDocuments] | None:

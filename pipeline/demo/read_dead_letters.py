@@ -11,11 +11,11 @@ from typing import Any, Final
 import numpy as np
 
 from pipeline.config import Kafka
-from pipeline.demo import carried, content, kafka_topic, kinesis_stream, positions
-from pipeline.demo.carried import Carried, OpenFolder
 from pipeline.demo.ledger import Ledger
-from pipeline.demo.positions import Position, Positions
-from pipeline.demo.storage import Store, tables
+from pipeline.readers import carried, content, kafka_topic, kinesis_stream, positions
+from pipeline.readers.carried import Carried, OpenFolder
+from pipeline.readers.positions import Position, Positions
+from pipeline.readers.storage import Store, tables
 
 _COLUMNS: Final = ["step", "reason", "detail", "raw", *positions.COLUMNS]
 _PAGE: Final = 1_000

@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.demo import content
+from pipeline.readers import content
 
 _PAGE: Final = 5_000
 _KEEP: Final = "2m"

@@ -11,10 +11,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from pipeline.demo import content, positions
 from pipeline.demo.ledger import Ledger
-from pipeline.demo.positions import Positions
-from pipeline.demo.storage import Store, Stored, tables
+from pipeline.readers import content, positions
+from pipeline.readers.positions import Positions
+from pipeline.readers.storage import Store, Stored, tables
 
 _PATH: Final = re.compile(
     r"(?P<type>[^/]+)/pickup_location=(?P<place>\d{3})/year=(?P<year>\d{4})/month=(?P<month>\d{2})/[^/]+"

@@ -11,9 +11,9 @@ import msgspec
 import numpy as np
 
 from pipeline.config import Kafka
-from pipeline.demo import carried, content, kafka_topic, kinesis_stream, positions
 from pipeline.demo.ledger import Ledger
-from pipeline.demo.positions import Position, Positions
+from pipeline.readers import carried, content, kafka_topic, kinesis_stream, positions
+from pipeline.readers.positions import Position, Positions
 
 _PAGE: Final = 5_000
 _NO_ID: Final = -1

@@ -20,13 +20,14 @@ from pipeline.demo import read_back
 from pipeline.demo.findings import Verdict
 from pipeline.demo.generate import Recipe
 from pipeline.demo.ledger import Ledger
-from pipeline.demo.progress import Steps
 from pipeline.demo.report import render, write
 from pipeline.demo.variants import Senders, Variant, prepare, to_airports, variant
 from pipeline.demo.watch import ArchivedRecords, lag_of
 from pipeline.local.s3 import create_bucket
 from pipeline.local.setup import setup
 from pipeline.local.stack import Stack
+from pipeline.progress import Steps
+from pipeline.readers.storage import store_at
 from pipeline.submit import Submitted, submit
 
 BUCKET: Final = "streaming-etl"
@@ -132,7 +133,7 @@ def wait_archived(
 ) -> None:
     """Wait until the Parquet archive holds so many records: completed checkpoints cover them."""
     assert job.config.archive is not None and job.config.archive.path, "there is no such archive"
-    archived = ArchivedRecords(read_back.store_at(job.config.archive.path, environment))
+    archived = ArchivedRecords(store_at(job.config.archive.path, environment))
 
     def covered() -> bool:
         job.cluster.running(job.job_id)

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
-from pipeline.demo.storage import Store
 from pipeline.metrics import LAG_BUCKETS_MS
+from pipeline.readers.storage import Store
 
 Offsets = dict[int, int]
 _TIMEOUT_SECONDS = 30.0

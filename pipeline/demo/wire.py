@@ -8,9 +8,9 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from pipeline.demo import content
 from pipeline.demo.made import CONTROL, EVENT, Made
 from pipeline.demo.trips import Columns
+from pipeline.readers import content
 
 _encoder = msgspec.json.Encoder()
 

@@ -9,9 +9,9 @@ from typing import Final
 import numpy as np
 import pyarrow as pa
 
-from pipeline.demo import content, positions
 from pipeline.demo.ledger import Ledger
 from pipeline.demo.made import Made
+from pipeline.readers import content, positions
 
 _NUMBERS: Final = {
     "trip_id": "q",

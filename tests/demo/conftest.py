@@ -10,9 +10,9 @@ import pytest
 
 from pipeline.config import Kafka
 from pipeline.demo.kinesis_stream import produce_kinesis
-from pipeline.demo.positions import Position
 from pipeline.local import kinesis
 from pipeline.local.stack import Stack
+from pipeline.readers.positions import Position
 from tests.demo.edges import (
     MADE,
     ROOT,

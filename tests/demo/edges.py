@@ -15,14 +15,15 @@ import pyarrow.parquet as pq
 from confluent_kafka import Producer
 
 from pipeline.config import Kafka
-from pipeline.demo import carried, kafka_topic, kinesis_stream, read_dead_letters
+from pipeline.demo import read_dead_letters
 from pipeline.demo.generate import Recipe, generate
 from pipeline.demo.kinesis_stream import produce_kinesis
 from pipeline.demo.ledger import Ledger
 from pipeline.demo.made import CONTROL, EVENT, Made
 from pipeline.demo.produce import create_topics
-from pipeline.demo.storage import open_store
 from pipeline.local import kinesis
+from pipeline.readers import carried, kafka_topic, kinesis_stream
+from pipeline.readers.storage import open_store
 from tests.demo import sinks as local
 from tests.demo.sinks import Record
 

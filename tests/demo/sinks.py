@@ -13,13 +13,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.demo import content
 from pipeline.demo.ledger import Ledger
 from pipeline.demo.made import CONTROL, EVENT, Made
-from pipeline.demo.positions import Position, table_of
 from pipeline.demo.read_dead_letters import DeadLetter
 from pipeline.demo.read_index import Document
 from pipeline.demo.writer import StreamWriter, Writer
+from pipeline.readers import content
+from pipeline.readers.positions import Position, table_of
 
 TOPIC = "trips"
 STREAM = "trip-stream"

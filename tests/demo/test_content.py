@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from pipeline.demo import content
+from pipeline.readers import content
 
 ROW: dict[str, Any] = {
     "trip_id": 4_071_441,

@@ -12,10 +12,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.demo import content, defects
+from pipeline.demo import defects
 from pipeline.demo.generate import Recipe, generate
 from pipeline.demo.made import CONTROL, EVENT, Made
 from pipeline.event_types import load
+from pipeline.readers import content
 from pipeline.steps.decode import Control, Decoder, Reject
 from pipeline.steps.reasons import REASONS
 

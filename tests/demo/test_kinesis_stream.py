@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
-from pipeline.demo.kinesis_stream import produce_kinesis, records
+from pipeline.demo.kinesis_stream import produce_kinesis
 from pipeline.demo.made import CONTROL, EVENT, Made
-from pipeline.demo.positions import Position
 from pipeline.errors import UserError
 from pipeline.local import kinesis
+from pipeline.readers.kinesis_stream import records
+from pipeline.readers.positions import Position
 from tests.demo.edges import (
     LIMIT,
     MADE,

@@ -8,15 +8,16 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from pipeline.demo import content, read_dead_letters, read_index
+from pipeline.demo import read_dead_letters, read_index
 from pipeline.demo.findings import Verdict
 from pipeline.demo.generate import Recipe, generate
 from pipeline.demo.ledger import Ledger
-from pipeline.demo.positions import UNKNOWN, Position, table_of
 from pipeline.demo.read_archive import read_archive
 from pipeline.demo.read_lake import read_lake
-from pipeline.demo.storage import open_store
 from pipeline.demo.verify import verify
+from pipeline.readers import content
+from pipeline.readers.positions import UNKNOWN, Position, table_of
+from pipeline.readers.storage import open_store
 from tests.demo import sinks as local
 from tests.demo.sinks import STREAM, TOPIC, TYPES, Sinks
 

@@ -15,11 +15,11 @@ from pipeline.demo.check_replica import by_content, check_replica
 from pipeline.demo.findings import Checked
 from pipeline.demo.generate import Recipe, generate
 from pipeline.demo.made import EVENT
-from pipeline.demo.positions import Position
 from pipeline.demo.read_dead_letters import DeadLetter, collect, from_parquet
 from pipeline.demo.read_replica import Replicated, read_replica
-from pipeline.demo.storage import open_store
 from pipeline.demo.verify import ReplicaFound, verify
+from pipeline.readers.positions import Position
+from pipeline.readers.storage import open_store
 from tests.demo import sinks as local
 from tests.demo.sinks import TYPES, Record
 

@@ -20,20 +20,21 @@ from opensearchpy import OpenSearch
 from opensearchpy.helpers import bulk
 
 from pipeline.config import Kafka
-from pipeline.demo import content, read_dead_letters, read_index
+from pipeline.demo import read_dead_letters, read_index
 from pipeline.demo.generate import Recipe, generate
 from pipeline.demo.ledger import Ledger
 from pipeline.demo.made import EVENT, Made
-from pipeline.demo.positions import Position
 from pipeline.demo.produce import create_topics, produce
 from pipeline.demo.read_archive import read_archive
 from pipeline.demo.read_dead_letters import DeadLetter
 from pipeline.demo.read_lake import read_lake
-from pipeline.demo.storage import S3Access, open_store
 from pipeline.demo.verify import verify
 from pipeline.errors import UserError
 from pipeline.local.s3 import create_bucket
 from pipeline.local.stack import Stack
+from pipeline.readers import content
+from pipeline.readers.positions import Position
+from pipeline.readers.storage import S3Access, open_store
 from tests.demo import sinks as local
 from tests.demo.sinks import PARTITIONS, TOPIC, TYPES, Record, Sinks
 

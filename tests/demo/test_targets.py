@@ -11,9 +11,9 @@ from pipeline.demo import read_dead_letters, read_replica
 from pipeline.demo.kinesis_stream import produce_kinesis
 from pipeline.demo.made import EVENT, Made
 from pipeline.demo.read_archive import read_carried
-from pipeline.demo.storage import open_store
 from pipeline.demo.verify import ReplicaFound, verify
 from pipeline.demo.watch import ArchivedRecords
+from pipeline.readers.storage import open_store
 from tests.demo import sinks as local
 from tests.demo.edges import (
     MADE,

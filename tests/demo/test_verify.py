@@ -10,7 +10,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.demo import content, read_dead_letters, read_index
+from pipeline.demo import read_dead_letters, read_index
 from pipeline.demo.findings import Verdict
 from pipeline.demo.generate import Recipe, generate
 from pipeline.demo.ledger import Ledger
@@ -19,10 +19,11 @@ from pipeline.demo.read_archive import read_archive
 from pipeline.demo.read_dead_letters import DeadLetter
 from pipeline.demo.read_index import Document
 from pipeline.demo.read_lake import read_lake
-from pipeline.demo.storage import open_store
 from pipeline.demo.verify import verify
 from pipeline.demo.writer import Writer
 from pipeline.errors import UserError
+from pipeline.readers import content
+from pipeline.readers.storage import open_store
 from tests.demo import sinks as local
 from tests.demo.sinks import TOPIC, TYPES, Sinks
 

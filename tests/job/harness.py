@@ -19,14 +19,14 @@ from pipeline.demo.kinesis_stream import produce_kinesis
 from pipeline.demo.ledger import Ledger
 from pipeline.demo.made import Made
 from pipeline.demo.produce import create_topics, produce
-from pipeline.demo.progress import Steps
 from pipeline.demo.read_back import Chosen
 from pipeline.demo.run import wait_checkpoints
-from pipeline.demo.storage import Store
 from pipeline.demo.watch import ArchivedRecords, SourceProgress
 from pipeline.local import kinesis
 from pipeline.local.s3 import create_bucket
 from pipeline.local.stack import Stack
+from pipeline.progress import Steps
+from pipeline.readers.storage import Store, store_at
 from pipeline.submit import Submitted, submit
 
 PATIENCE_SECONDS = 240.0
@@ -166,7 +166,7 @@ class Harness:
     def store(self, folder: str) -> Store:
         """A folder of our bucket."""
         path = f"s3a://{self.name}/{folder}"
-        return read_back.store_at(path, self.stack.environment())
+        return store_at(path, self.stack.environment())
 
     def stop(self) -> str:
         """Stop with a savepoint; says where it is."""

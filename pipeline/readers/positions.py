@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from pipeline.demo import content
+from pipeline.readers import content
 
 Positions = NDArray[np.int64]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
@@ -29,6 +29,7 @@ class S3Access:
     endpoint: str | None = None
     access_key: str | None = None
     secret_key: str | None = None
+    session_token: str | None = None
     region: str | None = None
 
     def __repr__(self) -> str:
@@ -64,6 +65,20 @@ def open_store(uri: str, access: S3Access | None = None) -> Store:
     if parts.scheme in ("", "file") and parts.path:
         return _Folder(Path(parts.path))
     raise UserError(f"cannot read {uri!r}: use s3a://bucket/prefix or file:///folder")
+
+
+def store_at(path: str, environment: Mapping[str, str]) -> Store:
+    """What lies below that path; of the environment, `S3_ENDPOINT` is a local server's address."""
+    return open_store(
+        path,
+        S3Access(
+            endpoint=environment.get("S3_ENDPOINT"),
+            access_key=environment.get("AWS_ACCESS_KEY_ID"),
+            secret_key=environment.get("AWS_SECRET_ACCESS_KEY"),
+            session_token=environment.get("AWS_SESSION_TOKEN"),
+            region=environment.get("AWS_REGION"),
+        ),
+    )
 
 
 def tables(
@@ -151,6 +166,7 @@ def _client(access: S3Access) -> Any:
         endpoint_url=access.endpoint,
         aws_access_key_id=access.access_key,
         aws_secret_access_key=access.secret_key,
+        aws_session_token=access.session_token,
         region_name=_region(access),
         config=Config(s3={"addressing_style": "path"}),
     )
@@ -161,6 +177,7 @@ def _files(access: S3Access) -> Any:
     return fs.S3FileSystem(
         access_key=access.access_key,
         secret_key=access.secret_key,
+        session_token=access.session_token,
         region=_region(access),
         scheme=endpoint.scheme if endpoint else "https",
         endpoint_override=endpoint.netloc if endpoint else None,

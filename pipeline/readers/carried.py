@@ -15,10 +15,10 @@ from typing import Any, Final, NamedTuple
 import msgspec
 from confluent_kafka import Message
 
-from pipeline.demo import content, kafka_topic, positions
-from pipeline.demo.kinesis_stream import Record
-from pipeline.demo.positions import Position
-from pipeline.demo.storage import Store, tables
+from pipeline.readers import content, kafka_topic, positions
+from pipeline.readers.kinesis_stream import Record
+from pipeline.readers.positions import Position
+from pipeline.readers.storage import Store, tables
 
 _BROKEN: Final = 0
 """The digest of a pointer that leads nowhere or astray: 0, which no record with bytes has."""
