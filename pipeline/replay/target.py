@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 from pipeline.readers.positions import Position
+from pipeline.replay.block import Headers
 
 Acknowledged = Callable[[Position], None]
 
@@ -15,7 +16,7 @@ class Outgoing(NamedTuple):
 
     raw: bytes | None
     key: bytes | None = None
-    headers: tuple[tuple[str, bytes | None], ...] = ()
+    headers: Headers = ()
 
 
 class Target(Protocol):
