@@ -38,7 +38,7 @@ def records_table(name: str, source: Source, cluster: Kafka) -> str:
     columns = {
         "raw": "BYTES",
         "key": "BYTES",
-        "headers": "MAP<STRING NOT NULL, BYTES NOT NULL> METADATA VIRTUAL",
+        "headers": "MAP<STRING, BYTES> NOT NULL METADATA VIRTUAL",
         "topic": "STRING NOT NULL METADATA VIRTUAL",
         "partition": "INT NOT NULL METADATA VIRTUAL",
         "offset": "BIGINT NOT NULL METADATA VIRTUAL",

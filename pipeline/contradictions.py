@@ -97,6 +97,11 @@ def _is_plain(url: str) -> bool:
 
 def _source(config: Config) -> Iterator[str]:
     source = config.source
+    if source.archived_from and (source.kinesis_streams or not source.kafka_topics):
+        yield (
+            f"source.archived_from is {', '.join(source.archived_from)}: such records come by Kafka"
+            " topics only; give kafka_topics and no kinesis_streams, or remove archived_from."
+        )
     if not source.kafka_topics and not source.kinesis_streams:
         yield "source names nothing to read; give kafka_topics or kinesis_streams."
     streams = [stream_of(each, config.kinesis).name for each in source.kinesis_streams]

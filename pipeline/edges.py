@@ -97,6 +97,10 @@ class Source(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     kafka_discover_partitions_seconds: Annotated[
         Seconds, doc("How often new partitions of the topics are looked for.")
     ] = 60.0
+    archived_from: Annotated[
+        tuple[Literal["kafka", "kinesis"], ...],
+        doc("The topics hold archived records of such sources; their headers say their positions."),
+    ] = ()
     kinesis_streams: Annotated[
         tuple[Stream, ...], doc("Streams to read, by name or ARN (of our own account).")
     ] = ()

@@ -45,12 +45,12 @@ def read(flow: Flow, config: Config) -> str:
     if source.kafka_topics:
         cluster = config.cluster(source.kafka_cluster)
         flow.table(kafka.records_table("records_kafka", source, cluster))
-        selects.append(tables.records_select(source, "records_kafka", tables.KAFKA_GIVES))
+        selects.append(tables.records_select(source, "records_kafka", tables.kafka_gives(source)))
     for stream in (kinesis.stream_of(each, config.kinesis) for each in source.kinesis_streams):
         name, gives = f"records_{stream.name}", tables.kinesis_gives(stream.name)
         flow.table(kinesis.records_table(name, stream, source, config.kinesis))
         selects.append(tables.records_select(source, name, gives))
-    if not source.kinesis_streams:
+    if not source.kinesis_streams and not source.archived_from:
         return "records_kafka"  # a view would be a copy of every record
     flow.view("records", " UNION ALL ".join(selects))
     return "records"
@@ -69,8 +69,8 @@ def decode(flow: Flow, config: Config, types: EventTypes, records: str) -> None:
     """Bytes to event or reject; the position goes round Python, not through it."""
     documents = bool(config.index or config.replicate)
     flow.function("decode_step", decode_function(config.decode, types, documents=documents))
-    select = f"`raw`, `key`, {names(position(config.source))}"
-    flow.view("decoded", f"SELECT {select}, decode_step(`raw`, arrival_time) AS d FROM {records}")
+    kept = tables.decoded_columns(config.source)
+    flow.view("decoded", f"SELECT {kept}, decode_step(`raw`, arrival_time) AS d FROM {records}")
 
 
 def lake(flow: Flow, config: Config, settings: Lake, event_type: EventType) -> None:
@@ -79,6 +79,7 @@ def lake(flow: Flow, config: Config, settings: Lake, event_type: EventType) -> N
     columns = tables.lake_columns(event_type, config.source, keep_unknown=keep)
     create = files.lake_table(name, columns, event_type.name, LAKE_KEYS, settings)
     where = f"d.kind = 'event' AND d.event_type = '{event_type.name}'"
+    where += f" AND {tables.is_new(config.source)}"
     select = tables.lake_select(event_type, config.source, keep_unknown=keep)
     flow.insert(name, create, f"SELECT {select} FROM decoded WHERE {where}")
 
@@ -94,7 +95,7 @@ def index(flow: Flow, config: Config, settings: Index, types: EventTypes) -> Non
 
 def replicate(flow: Flow, config: Config, settings: Replica, name: str, types: EventTypes) -> None:
     """A subset of the events, by type and condition, to a topic or stream of its own."""
-    chosen = sinks.chosen(config, settings, types)
+    chosen = sinks.chosen(name, config, settings, types)
     flow.check(chosen, f"replicate.{name}.filter", settings.filter)
     create, select, stream = sinks.replica(name, config, settings)
     fits = f"FROM ({chosen}) WHERE __bytes <= {settings.max_bytes}"

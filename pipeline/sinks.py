@@ -19,6 +19,7 @@ from pipeline.tables import (
     archive_columns,
     decoded,
     header_map,
+    is_for,
     names,
     position,
     position_headers,
@@ -89,10 +90,6 @@ def _sealed(columns: Mapping[str, str], settings: Archive | DeadLetters) -> str:
     return ", ".join(f"{cut.get(name, f'`{name}`')} AS `{name}`" for name in kept)
 
 
-# As the source has them, so that nothing has to be cast.
-_EXACT = {name: kind.replace(">", " NOT NULL>") for name, kind in HEADERS.items()}
-
-
 def archive(config: Config, settings: Archive) -> Sink:
     """Raw records as they came. Exactly once on S3 and Kafka, at least once on Kinesis."""
     columns = archive_columns(config.source)
@@ -140,8 +137,7 @@ def _envelope(
     name: str, columns: Mapping[str, str], config: Config, settings: Archive | DeadLetters
 ) -> Sink:
     stream = kinesis.stream_of(settings.kinesis_stream, config.kinesis)
-    kept = {name: _EXACT.get(name, kind) for name, kind in columns.items()}
-    all_columns = {**kept, **SEALED, "position": "STRING"}
+    all_columns = {**columns, **SEALED, "position": "STRING"}
     create = kinesis.envelope_table(name, all_columns, "position", stream, config.kinesis)
     return Sink(create, f"{names({**columns, **SEALED})}, {position_text(config.source)}")
 
@@ -161,7 +157,7 @@ def replica(name: str, config: Config, settings: Replica) -> Sink:
     return Sink(create, "__value, ENCODE(__document_id, 'UTF-8'), __headers")
 
 
-def chosen(config: Config, settings: Replica, types: EventTypes) -> str:
+def chosen(name: str, config: Config, settings: Replica, types: EventTypes) -> str:
     """A query of a replica's events: their fields, for its filter, and what is written of them.
 
     It is written out in each statement that uses it: of a view the planner computes every column.
@@ -172,14 +168,15 @@ def chosen(config: Config, settings: Replica, types: EventTypes) -> str:
         ("`raw`", "raw_bytes") if settings.value == "raw" else ("d.document", "document_bytes")
     )
     own = {"value": value, "bytes": f"d.{size}", "document_id": "d.document_id"}
-    own |= {name: f"`{name}`" for name in ("raw", "key", *position(config.source))}
+    own |= {each: f"`{each}`" for each in ("raw", "key", *position(config.source))}
     own |= {"event_type": "d.event_type", "schema_version": "d.schema_version"}
     headers = {**position_headers(config.source), "event_type": "d.event_type"}
     own |= {"headers": header_map(headers)}
-    found = {**fields, **{f"__{name}": expression for name, expression in own.items()}}
+    found = {**fields, **{f"__{each}": expression for each, expression in own.items()}}
     listed = ", ".join(f"{expression} AS {identifier(name)}" for name, expression in found.items())
     wanted = ", ".join(literal(each.name) for each in chosen)
-    where = f"d.kind = 'event' AND d.event_type IN ({wanted})"
+    due = is_for(name, config.source)
+    where = f"d.kind = 'event' AND d.event_type IN ({wanted}) AND {due}"
     condition = settings.filter or "TRUE"
     return f"SELECT * FROM (SELECT {listed} FROM decoded WHERE {where}) WHERE (\n{condition}\n)"
 

@@ -22,7 +22,8 @@ LAKE_KEYS = ("pickup_location", "year", "month")
 _SANE = "EXTRACT(YEAR FROM arrival_time) BETWEEN 2009 AND 2099"
 ARRIVAL_DATE = f"CASE WHEN {_SANE} THEN DATE_FORMAT(arrival_time, 'yyyy-MM-dd') ELSE 'unknown' END"
 ARRIVAL_HOUR = f"CASE WHEN {_SANE} THEN DATE_FORMAT(arrival_time, 'HH') ELSE 'unknown' END"
-ARRIVAL_TEXT = "DATE_FORMAT(arrival_time, 'yyyy-MM-dd''T''HH:mm:ss.SSS''Z''')"
+ARRIVAL_PATTERN = "'yyyy-MM-dd''T''HH:mm:ss.SSS''Z'''"
+ARRIVAL_TEXT = f"DATE_FORMAT(arrival_time, {ARRIVAL_PATTERN})"
 
 
 def names(columns: Iterable[str]) -> str:
@@ -37,8 +38,10 @@ def texts(columns: Iterable[str]) -> dict[str, str]:
 
 def position(source: Source) -> dict[str, str]:
     """Where a record came from: the columns of each back end that the source reads."""
-    kafka = KAFKA_POSITION if source.kafka_topics else {}
-    kinesis = KINESIS_POSITION if source.kinesis_streams else {}
+    own = ["kafka"] * bool(source.kafka_topics) + ["kinesis"] * bool(source.kinesis_streams)
+    read = source.archived_from or own
+    kafka = KAFKA_POSITION if "kafka" in read else {}
+    kinesis = KINESIS_POSITION if "kinesis" in read else {}
     return {**kafka, **kinesis, **ARRIVAL_TIME}
 
 
@@ -51,7 +54,7 @@ def position_text(source: Source) -> str:
 
 def record_columns(source: Source) -> dict[str, str]:
     """The view `records`: what any back end gives, the others' columns being null."""
-    headers = {"headers": "MAP<STRING NOT NULL, BYTES NOT NULL>"}  # as the Kafka connector has it
+    headers = {"headers": "MAP<STRING, BYTES>"}  # as the Kafka connector has it: no cast
     return {"raw": "BYTES", "key": "BYTES", **headers, **position(source)}
 
 
@@ -64,15 +67,56 @@ def records_select(source: Source, table: str, given: Mapping[str, str]) -> str:
     return f"SELECT {found} FROM {identifier(table)}"
 
 
-KAFKA_GIVES = {
-    name: identifier(name) for name in ("raw", "key", "headers", *KAFKA_POSITION, *ARRIVAL_TIME)
-}
+def kafka_gives(source: Source) -> dict[str, str]:
+    """What the topics' table has; archived records have their first position in their headers."""
+    own = (*KAFKA_POSITION, *ARRIVAL_TIME)
+    given = {name: identifier(name) for name in ("raw", "key", "headers", *own)}
+    if not source.archived_from:
+        return given
+    archived = {name: header(f"source.{name}") for name in position(source)}
+    archived |= {
+        name: f"TRY_CAST({archived[name]} AS {kind})"
+        for name, kind in KAFKA_POSITION.items()
+        if name in archived and kind != "STRING"
+    }
+    written = f"TO_TIMESTAMP({archived['arrival_time']}, {ARRIVAL_PATTERN})"
+    archived["arrival_time"] = f"COALESCE(CAST({written} AS TIMESTAMP_LTZ(3)), arrival_time)"
+    return given | archived
 
 
 def kinesis_gives(stream: str) -> dict[str, str]:
     """What a Kinesis stream's table has; the partition key isn't told by the connector."""
     own = {name: identifier(name) for name in ("raw", "shard", "sequence_number", "arrival_time")}
     return own | {"stream": literal(stream)}
+
+
+def header(name: str) -> str:
+    """A Kafka header as text; NULL where there is none."""
+    return f"DECODE(headers[{literal(name)}], 'UTF-8')"
+
+
+def is_new(source: Source) -> str:
+    """Whether a decoded record is new to lake and replicas; its `headers` say if it was redriven.
+
+    What `decode` refused was nowhere yet; what a later step refused is in the lake already. A
+    stream has no headers, and only the former comes back to it.
+    """
+    step = header("redrive_step")
+    return f"({step} IS NULL OR {step} = 'decode')" if source.kafka_topics else "TRUE"
+
+
+def is_for(replica: str, source: Source) -> str:
+    """Whether a decoded record is new, or was redriven to this replica."""
+    if not source.kafka_topics:
+        return "TRUE"
+    redriven = f"{header('redrive_step')} = 'replicate' AND {header('redrive_replica')}"
+    return f"({is_new(source)} OR {redriven} = {literal(replica)})"
+
+
+def decoded_columns(source: Source) -> str:
+    """What goes with a decoded record: its bytes, and what tells where it came from."""
+    headers = ["headers"] if source.kafka_topics else []
+    return names(("raw", "key", *headers, *position(source)))
 
 
 def archive_columns(source: Source) -> dict[str, str]:

@@ -143,3 +143,21 @@ def test_events_to_nowhere(types: EventTypes) -> None:
     changed = config("archive", "lake", "index", job={"discard": True})
     names = plan.step_names(changed, types)
     assert "discard" in names and "decode" in names
+
+
+def test_a_redriven_record_is_kept_from_the_lake_by_its_headers_without_a_cast(
+    types: EventTypes,
+) -> None:
+    text = plan.explain(config(), types)
+    lakes = [line for line in text.splitlines() if "d.pickup_location AS" in line]
+    assert len(lakes) == len(types.names)
+    assert all("ITEM(headers, 'redrive_step')" in line for line in lakes)
+    assert "CAST(headers" not in text
+
+
+def test_archived_records_have_the_position_of_their_headers(types: EventTypes) -> None:
+    source = {"kafka_topics": ["again"], "archived_from": ["kafka", "kinesis"]}
+    text = plan.explain(config("archive", source=source), types)
+    assert text.count("TableSourceScan(") == text.count("decode_step(") == 1
+    for name in ("topic", "offset", "shard", "sequence_number"):
+        assert f"'source.{name}'" in text
