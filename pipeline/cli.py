@@ -19,6 +19,7 @@ from rich.console import Console
 from connectors.flink_rest import JobFailed
 from pipeline import load_config, reference, validate
 from pipeline.errors import UserError
+from pipeline.generate import commands as generate_commands
 from pipeline.local import commands
 
 ROOT = Path(__file__).parent.parent
@@ -34,6 +35,7 @@ app = typer.Typer(
 config_app = typer.Typer(help="Look at the configuration.", no_args_is_help=True)
 app.add_typer(config_app, name="config")
 commands.add_to(app)
+generate_commands.add_to(app)
 
 ConfigOption = Annotated[Path, typer.Option("--config", "-c", help="The YAML file.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]

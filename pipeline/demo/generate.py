@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from pipeline.demo import defects, wire
 from pipeline.demo.made import Made
-from pipeline.demo.rhythm import dropoffs, zone_shares
-from pipeline.demo.trips import FIRST_ID, SHARES, Columns, Ints, Rows, total
+from pipeline.generate.rhythm import dropoffs, zone_shares
+from pipeline.generate.trips import FIRST_ID, SHARES, Columns, Ints, Rows, total
 
 _BLOCK: Final = 10_000
 _MEAN_DELAY: Final = 3_000

@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 
 from pipeline.demo.made import CONTROL, EVENT, Made
-from pipeline.demo.trips import Columns
+from pipeline.generate.trips import Columns
 from pipeline.readers import content
 
 _encoder = msgspec.json.Encoder()

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-FIRST: Final = datetime(2017, 12, 1, tzinfo=UTC)
-"""No pickup is earlier."""
-END: Final = datetime(2018, 3, 1, tzinfo=UTC)
-"""Every dropoff is earlier."""
-FIRST_MS: Final = int(FIRST.timestamp() * 1000)
-END_MS: Final = int(END.timestamp() * 1000)
 ZONES: Final = 265
 """TLC taxi zones are numbered 1 to 265."""
 
@@ -30,23 +25,49 @@ _BUSY_ZONES: Final = 18.0
 _QUIET_SHARE: Final = 0.0008
 
 
-def hours() -> NDArray[np.float64]:
-    """The share of all trips that each hour from FIRST to END has."""
-    count = (END_MS - FIRST_MS) // _HOUR_MS
-    times = [FIRST + timedelta(hours=hour) for hour in range(count)]
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Whole months: no pickup is before `first`, and every dropoff is before `end`."""
+
+    first: datetime
+    end: datetime
+
+    @staticmethod
+    def of(year: int, month: int, months: int) -> Span:
+        """So many months from that one on."""
+        last = year * 12 + month - 1 + months
+        return Span(
+            datetime(year, month, 1, tzinfo=UTC), datetime(last // 12, last % 12 + 1, 1, tzinfo=UTC)
+        )
+
+    @property
+    def first_ms(self) -> int:
+        """`first` in epoch milliseconds."""
+        return int(self.first.timestamp() * 1000)
+
+
+WINTER: Final = Span.of(2017, 12, 3)
+
+
+def hours(span: Span) -> NDArray[np.float64]:
+    """The share of all trips that each hour of the span has."""
+    count = (span.end - span.first) // timedelta(hours=1)
+    times = [span.first + timedelta(hours=hour) for hour in range(count)]
     weights = np.array([_OF_DAY[t.hour] * _OF_WEEK[t.weekday()] for t in times], dtype=float)
     shares: NDArray[np.float64] = weights / weights.sum()
     return shares
 
 
-def dropoffs(rng: np.random.Generator, events: int, block: int) -> Iterator[NDArray[np.int64]]:
+def dropoffs(
+    rng: np.random.Generator, events: int, block: int, span: Span = WINTER
+) -> Iterator[NDArray[np.int64]]:
     """Dropoff times in epoch milliseconds (whole seconds), ascending, about `block` at a time."""
-    per_hour = rng.multinomial(events, hours())
+    per_hour = rng.multinomial(events, hours(span))
     before = np.cumsum(per_hour) - per_hour
     for number in range(before[-1] // block + 1):
         chosen = np.flatnonzero(before // block == number)
         if len(chosen) and per_hour[chosen].sum():
-            yield _within(rng, chosen, per_hour[chosen])
+            yield _within(rng, chosen, per_hour[chosen], span.first_ms)
 
 
 def zone_shares(rng: np.random.Generator) -> NDArray[np.float64]:
@@ -60,8 +81,8 @@ def zone_shares(rng: np.random.Generator) -> NDArray[np.float64]:
 
 
 def _within(
-    rng: np.random.Generator, chosen: NDArray[np.intp], counts: NDArray[np.int64]
+    rng: np.random.Generator, chosen: NDArray[np.intp], counts: NDArray[np.int64], first_ms: int
 ) -> NDArray[np.int64]:
-    starts = FIRST_MS + np.repeat(chosen, counts).astype(np.int64) * _HOUR_MS
+    starts = first_ms + np.repeat(chosen, counts).astype(np.int64) * _HOUR_MS
     seconds = rng.integers(1, 3600, size=len(starts), dtype=np.int64)
-    return np.sort(np.maximum(starts + seconds * 1000, FIRST_MS + _SHORTEST_MS))
+    return np.sort(np.maximum(starts + seconds * 1000, first_ms + _SHORTEST_MS))

@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.demo.rhythm import FIRST_MS, ZONES
+from pipeline.generate.rhythm import WINTER, ZONES, Span
 
 Columns = dict[str, NDArray[Any]]
 Floats = NDArray[np.float64]
@@ -30,8 +30,9 @@ _BASES: Final = np.array([f"B{number:05d}" for number in range(2500, 2620)], dty
 class Rows:
     """Draws rows: ids ascend, zones follow `shares`, and the first 265 rows visit every zone."""
 
-    def __init__(self, rng: np.random.Generator, shares: Floats) -> None:
+    def __init__(self, rng: np.random.Generator, shares: Floats, span: Span = WINTER) -> None:
         self._rng = rng
+        self._first_ms = span.first_ms
         self._zones = np.cumsum(shares)
         self._tour = rng.permutation(np.arange(1, ZONES + 1))
 
@@ -63,12 +64,12 @@ class Rows:
         return bases
 
     def journey(self, dropoff: Ints) -> tuple[Ints, Floats]:
-        """Pickup times and miles: log-normal distances at city speed, never before FIRST."""
+        """Pickup times and miles: log-normal distances at city speed, never before the span."""
         count = len(dropoff)
         miles = np.clip(self._rng.lognormal(0.6, 0.85, count), 0.1, 60.0).round(2)
         miles_an_hour = np.clip(self._rng.normal(11.5, 3.5, count), 4.0, 35.0)
         seconds = np.clip(miles / miles_an_hour * 3600, 60, 3 * 3600).astype(np.int64)
-        return np.maximum(dropoff - seconds * 1000, FIRST_MS), miles
+        return np.maximum(dropoff - seconds * 1000, self._first_ms), miles
 
     def _codes(self, count: int, weights: list[float]) -> Ints:
         edges = np.cumsum(np.array(weights) / sum(weights))
