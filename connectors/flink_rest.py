@@ -54,6 +54,10 @@ class Cluster:
         with urllib.request.urlopen(request, timeout=30) as answer:
             return json.load(answer)
 
+    def free_slots(self) -> int:
+        """How many task slots no job has."""
+        return int(self.get("/overview")["slots-available"])
+
     def state(self, job_id: str) -> str:
         """RUNNING, RESTARTING, FAILED and so on."""
         return str(self.get(f"/jobs/{job_id}")["state"])

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from confluent_kafka import KafkaException
-from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
+from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
 
 from connectors.kafka_security import librdkafka_options
 from pipeline.config import Kafka
@@ -28,6 +29,26 @@ class Brokers:
         """The problem that a topic isn't there."""
         if topic not in self.topics:
             yield f"{key}: the topic {topic} does not exist at {self.servers}; make it first."
+
+    def partitions(self, topic: str) -> int:
+        """How many partitions a topic has."""
+        return len(self.client.list_topics(topic, timeout=_SECONDS).topics[topic].partitions)
+
+    def create(self, topic: str, partitions: int, settings: Mapping[str, str]) -> None:
+        """Makes a topic, with the brokers' own number of replicas."""
+        made = NewTopic(topic, partitions, config=dict(settings))
+        self._done(self.client.create_topics([made]), f"cannot create the topic {topic}")
+
+    def delete(self, topic: str) -> None:
+        """Deletes a topic and what is in it."""
+        self._done(self.client.delete_topics([topic]), f"cannot delete the topic {topic}")
+
+    def _done(self, futures: Mapping[str, Any], what: str) -> None:
+        for future in futures.values():
+            try:
+                future.result()
+            except KafkaException as error:
+                raise UserError(f"{what} on {self.servers}: {error.args[0].str()}") from error
 
     def max_message_bytes(self, topic: str) -> int:
         """The topic's largest message in bytes; 0 when there is no such topic."""

@@ -18,9 +18,13 @@ from rich.console import Console
 
 from connectors.flink_rest import JobFailed
 from pipeline import load_config, reference, validate
+from pipeline.backfill import commands as backfill_commands
+from pipeline.dead_letters import commands as dead_letters_commands
 from pipeline.errors import UserError
 from pipeline.generate import commands as generate_commands
 from pipeline.local import commands
+from pipeline.reconcile import commands as reconcile_commands
+from pipeline.replay import commands as replay_commands
 
 ROOT = Path(__file__).parent.parent
 
@@ -35,7 +39,11 @@ app = typer.Typer(
 config_app = typer.Typer(help="Look at the configuration.", no_args_is_help=True)
 app.add_typer(config_app, name="config")
 commands.add_to(app)
+dead_letters_commands.add_to(app)
 generate_commands.add_to(app)
+backfill_commands.add_to(app)
+reconcile_commands.add_to(app)
+replay_commands.add_to(app)
 
 ConfigOption = Annotated[Path, typer.Option("--config", "-c", help="The YAML file.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]

@@ -16,18 +16,18 @@ class Steps:
     """The steps of one run, shown one after the other."""
 
     def __init__(self, console: Console) -> None:
-        self._console = console
+        self.console = console
 
     def say(self, text: str) -> None:
         """One line."""
-        self._console.print(text, highlight=False)
+        self.console.print(text, highlight=False)
 
     @contextmanager
     def step(
         self, what: str, *, unit: str = "", total: int | None = None
     ) -> Iterator[Callable[[int], None]]:
         """A step that takes time; call what it gives with how many are done."""
-        shown = self._bar if self._console.is_terminal else self._lines
+        shown = self._bar if self.console.is_terminal else self._lines
         started = time.monotonic()
         with shown(what, unit, total) as update:
             yield update
@@ -42,7 +42,7 @@ class Steps:
             TextColumn("{task.completed:,.0f} {task.fields[unit]}" if unit else ""),
             TimeElapsedColumn(),
         )
-        with Progress(*columns, console=self._console, transient=True) as progress:
+        with Progress(*columns, console=self.console, transient=True) as progress:
             task = progress.add_task(what, total=total, unit=unit)
             yield lambda done: progress.update(task, completed=done)
 

@@ -170,8 +170,9 @@ def reject_columns(source: Source) -> dict[str, str]:
 def rejects_select(config: Config) -> str:
     """Every step's rejects as rows of `reject_columns`."""
     origin = names(position(config.source))
+    step, detail = _refused_again(config.source)
     parts = [
-        "SELECT `raw`, `key`, 'decode' AS step, d.reason AS reason, d.detail AS detail,"
+        f"SELECT `raw`, `key`, {step} AS step, d.reason AS reason, {detail} AS detail,"
         f" {origin},"
         " d.event_type AS event_type, d.schema_version AS schema_version"
         " FROM decoded WHERE d.kind = 'reject'"
@@ -184,6 +185,21 @@ def rejects_select(config: Config) -> str:
         )
     parts += [f"SELECT * FROM too_large_{name}" for name in config.replicate]
     return " UNION ALL ".join(parts)
+
+
+def _refused_again(source: Source) -> tuple[str, str]:
+    """Step and detail of what decode refuses: of a redriven record those that it had.
+
+    It is in the lake, and must not come there again when this dead letter is redriven in turn.
+    """
+    if not source.kafka_topics:
+        return "'decode'", "d.detail"
+    step, replica = header("redrive_step"), header("redrive_replica")
+    named = f"CONCAT('replica ', {replica}, ': ', d.detail)"
+    return (
+        f"CASE WHEN {is_new(source)} THEN 'decode' ELSE {step} END",
+        f"CASE WHEN {step} = 'replicate' THEN {named} ELSE d.detail END",
+    )
 
 
 def header_map(expressions: Mapping[str, str]) -> str:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
 
 from pipeline import reference
+from pipeline.cli import app
 
-DOCS = Path(__file__).parent.parent / "docs"
+ROOT = Path(__file__).parent.parent
+DOCS = ROOT / "docs"
 
 
 @pytest.mark.parametrize(
@@ -30,3 +35,24 @@ def test_links_lead_somewhere(page: Path) -> None:
         assert found.exists(), target
         titles = re.findall(r"^#+ (.*)$", found.read_text(), re.MULTILINE) if anchor else []
         assert not anchor or anchor in [each.lower().replace(" ", "-") for each in titles]
+
+
+def test_every_command_in_the_pages_is_one_of_ours() -> None:
+    pages = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+    wrong = [
+        f"{page.name}: {line.strip()}"
+        for page in pages
+        for line in re.findall(r"^\s*streaming-etl [^\n]*", page.read_text(), re.MULTILINE)
+        if not _is_ours(shlex.split(line, comments=True)[1:])
+    ]
+    assert wrong == []
+
+
+def _is_ours(words: list[str]) -> bool:
+    """Whether the words name a command and options that it has."""
+    command: Any = typer.main.get_command(app)
+    while words and words[0] in getattr(command, "commands", {}):
+        command = command.commands[words.pop(0)]
+    options = {name for each in command.params for name in (*each.opts, *each.secondary_opts)}
+    given = {word.partition("=")[0] for word in words if word.startswith("-")}
+    return given <= options | {"--help"} and not hasattr(command, "commands")

@@ -1,27 +1,32 @@
-"""Sends the made records to Kafka and keeps the ledger of what was acknowledged where."""
+"""Sends made records one by one and keeps the ledger of what was acknowledged where."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
-from confluent_kafka import KafkaError, KafkaException, Message, Producer
+from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
+from msgspec.structs import replace
 
+from pipeline.config import Kafka
 from pipeline.demo.ledger import Ledger
 from pipeline.demo.made import Made
-from pipeline.demo.writer import Writer
+from pipeline.demo.writer import StreamWriter, Writer
 from pipeline.errors import UserError
+from pipeline.replay.kafka_target import KafkaTarget
+from pipeline.replay.kinesis_target import KinesisTarget
+from pipeline.replay.target import Outgoing, Target
 
 Progress = Callable[[int], None]
 
 _DEAD_LETTER_BYTES: Final = 2 * 1024 * 1024
 """A dead letter is the record and its headers: larger than the largest record there is."""
 _EVERY: Final = 2_000
-_FLUSH_SECONDS: Final = 60.0
+_LINGER_SECONDS: Final = 0.05
 
 
 def create_topics(
@@ -60,87 +65,51 @@ def produce(
 ) -> Ledger:
     """Sends every record, at most `rate` a second, and waits until all are acknowledged.
 
-    Guarantee: each record of the ledger lies in Kafka, once, at its position (idempotent producer,
-    acknowledged by all replicas in sync).  `progress` is told how many are acknowledged.
-    Raises UserError if Kafka refuses a record or stays away.
+    Guarantee: each record of the ledger lies in Kafka, once, at its position.  `progress` is told
+    how many are acknowledged.  Raises UserError if Kafka refuses a record or stays away.
     """
-    sending = _Sending(servers, topic, rate)
-    for number, record in enumerate(made, 1):
-        sending.send(record)
-        if number % _EVERY == 0 and progress:
-            progress(sending.writer.acknowledged_records)
-    ledger = sending.finish()
+    target = KafkaTarget(Kafka(bootstrap_servers=servers), topic)
+    return _sent(made, target, Writer(topic), rate, progress)
+
+
+def produce_kinesis(
+    made: Iterable[Made],
+    *,
+    client: Any,
+    stream: str,
+    rate: float | None = None,
+    progress: Progress | None = None,
+) -> Ledger:
+    """The same to Kinesis; one that it refused is sent again, so it may come after later ones.
+
+    Kinesis has no null: a tombstone is sent, and noted, as no bytes.
+    """
+    records = (replace(one, raw=one.raw or b"") for one in made)
+    return _sent(records, KinesisTarget(client, stream), StreamWriter(stream), rate, progress)
+
+
+def _sent(
+    made: Iterable[Made],
+    target: Target,
+    writer: Writer | StreamWriter,
+    rate: float | None,
+    progress: Progress | None,
+) -> Ledger:
+    started = time.monotonic()
+    try:
+        for number, one in enumerate(made, 1):
+            line = writer.sent(one)
+            target.send(Outgoing(one.raw, one.key), partial(writer.acknowledged, line))
+            if number % _EVERY == 0 and progress:
+                progress(writer.acknowledged_records)
+            while rate and (ahead := started + number / rate - time.monotonic()) > 0:
+                time.sleep(min(ahead, _LINGER_SECONDS))
+                target.poll()
+    finally:
+        target.close()
     if progress:
-        progress(len(ledger))
-    return ledger
-
-
-class _Sending:
-    def __init__(self, servers: str, topic: str, rate: float | None) -> None:
-        self.writer = Writer(topic)
-        self._servers = servers
-        self._topic = topic
-        self._producer = Producer(_producer_options(servers))
-        self._refused: str | None = None
-        self._rate = rate
-        self._started = time.monotonic()
-
-    def send(self, made: Made) -> None:
-        acknowledge = partial(self._acknowledge, self.writer.sent(made))
-        while True:
-            try:
-                self._producer.produce(
-                    self._topic, value=made.raw, key=made.key, on_delivery=acknowledge
-                )
-                break
-            except BufferError:
-                self._producer.poll(0.1)
-            except KafkaException as error:
-                raise self._failure(str(error)) from error
-        self._producer.poll(self._ahead())
-        if self._refused:
-            raise self._failure(self._refused)
-
-    def finish(self) -> Ledger:
-        """Waits for the last acknowledgements."""
-        left = self._producer.flush(_FLUSH_SECONDS)
-        if self._refused or left:
-            raise self._failure(self._refused or f"{left} records weren't acknowledged in time")
-        return self.writer.ledger()
-
-    def _ahead(self) -> float:
-        """For how many seconds to wait, to keep to the rate."""
-        if self._rate is None:
-            return 0
-        return max(0.0, self._started + len(self.writer) / self._rate - time.monotonic())
-
-    def _acknowledge(self, line: int, error: KafkaError | None, message: Message) -> None:
-        if error is not None:
-            self._refused = str(error)
-            return
-        partition, offset = message.partition(), message.offset()
-        assert partition is not None and offset is not None  # An acknowledged record has both.
-        self.writer.acknowledged(line, partition, offset)
-
-    def _failure(self, why: str) -> UserError:
-        return UserError(f"cannot produce to the topic {self._topic} on {self._servers}: {why}")
-
-
-def _producer_options(servers: str) -> dict[str, str | int | bool]:
-    return {
-        "bootstrap.servers": servers,
-        "acks": "all",
-        "enable.idempotence": True,
-        "linger.ms": 20,
-        "batch.size": 262_144,
-        "compression.type": "lz4",
-        # librdkafka's default of 1,000,000 would refuse the over-large records of the demo.
-        "message.max.bytes": 1_048_588,
-        "queue.buffering.max.messages": 200_000,
-        # Errors only: a coordinator that is still loading is waited for, not worth a line.
-        "log_level": 3,
-        "delivery.timeout.ms": 60_000,
-    }
+        progress(writer.acknowledged_records)
+    return writer.ledger()
 
 
 _SOURCE: Final = {"message.timestamp.type": "LogAppendTime"}

@@ -6,6 +6,8 @@ is worked off, and the rest at a steady pace while the job runs, which shows the
 
 from __future__ import annotations
 
+import os
+import shutil
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -16,19 +18,25 @@ from typing import Any, Final
 from rich.console import Console
 
 from connectors.flink_rest import wait_for
+from pipeline import load_config
 from pipeline.demo import read_back
 from pipeline.demo.findings import Verdict
 from pipeline.demo.generate import Recipe
 from pipeline.demo.ledger import Ledger
+from pipeline.demo.load import Load
 from pipeline.demo.report import render, write
-from pipeline.demo.variants import Senders, Variant, prepare, to_airports, variant
-from pipeline.demo.watch import ArchivedRecords, lag_of
+from pipeline.demo.variants import Variant, prepare, to_airports, variant
+from pipeline.demo.watch import lag_of, wait_archived, wait_checkpoints
 from pipeline.local.s3 import create_bucket
 from pipeline.local.setup import setup
 from pipeline.local.stack import Stack
 from pipeline.progress import Steps
-from pipeline.readers.storage import store_at
+from pipeline.reconcile.options import Options, Output
+from pipeline.reconcile.report import Report
+from pipeline.reconcile.run import reconcile
+from pipeline.reconcile.show import show
 from pipeline.submit import Submitted, submit
+from pipeline.tools import Systems
 
 BUCKET: Final = "streaming-etl"
 _LIVE_SECONDS: Final = 15
@@ -50,37 +58,54 @@ class Demo:
         started = time.monotonic()
         environment = self.stack.environment()
         prepare(self.variant, environment)
+        shutil.rmtree(self._history, ignore_errors=True)
         create_bucket(BUCKET, endpoint=environment["S3_ENDPOINT"])
-        senders = Senders(self.variant, self.recipe, environment)
+        with self.steps.step("making the historical data set"):
+            load = Load(self.variant.sources, self.recipe, self._history, environment)
         live = int(min(self.recipe.events / 4, _LIVE_SECONDS * self.variant.live_rate))
-        with self.steps.step("producing", unit="records") as progress:
-            backlog = senders.send(self.recipe.events - live, progress=progress)
+        with self.steps.step("replaying the backlog", unit="records") as progress:
+            backlog = load.send(self.recipe.events - live, progress=progress)
         job = self._submit()
-        speed = self._work_off(job, len(backlog))
+        speed = self._work_off(job, backlog)
         before = job.cluster.step_metrics()
-        with self.steps.step("producing live", unit="records") as progress:
-            rest = senders.send(rate=self.variant.live_rate, progress=progress)
-        ledger = Ledger.of([backlog, rest])
-        ledger.save(self.root / "build" / "demo-ledger.parquet")
-        lag = self._drain(job, before, len(ledger))
+        with self.steps.step("replaying live", unit="records") as progress:
+            sent = backlog + load.send(rate=self.variant.live_rate, progress=progress)
+        lag = self._drain(job, before, sent)
         checkpoints = job.cluster.checkpoints(job.job_id)
         self._stop(job)
+        reconciled = self._reconcile(job)
+        with self.steps.step("reading the source back"):
+            ledger = load.ledger()
+        ledger.save(self.root / "build" / "demo-ledger.parquet")
         verdict = self._verdict(job, ledger)
         return {
             "sources": " and ".join(self.variant.sources),
+            "reconciled": reconciled.as_dict(),
             **verdict.as_dict(),
             "events_per_second": speed,
             "lag_ms": lag,
             "checkpoints": checkpoints.completed,
             "checkpoints_failed": checkpoints.failed,
             "seconds": round(time.monotonic() - started, 1),
-            "problems": verdict.problems(),
+            "problems": [*reconciled.problems(), *verdict.problems()],
         }
 
     def _verdict(self, job: Submitted, ledger: Ledger) -> Verdict:
         replicas = dict.fromkeys(job.config.replicate, to_airports)
         environment = self.stack.environment()
         return read_back.verdict(ledger, job.config, environment, self.steps, replicas=replicas)
+
+    def _reconcile(self, job: Submitted) -> Report:
+        """What an operator's `reconcile --complete` says, which knows nothing of the data set."""
+        types = load_config.event_types(job.config)
+        systems = Systems(job.config, types, {**os.environ, **self.stack.environment()})
+        report = reconcile(systems, Options(complete=True), self.steps)
+        show(report, Output(), self.steps.console)
+        return report
+
+    @property
+    def _history(self) -> Path:
+        return self.root / "build" / "demo-history"
 
     def _submit(self) -> Submitted:
         with self.steps.step("submitting the job"):
@@ -128,30 +153,6 @@ def _done(found: Mapping[str, float], records: int, *, index: bool) -> bool:
     return decoded and (not index or found.get("index.in", 0) >= found["decode.events"])
 
 
-def wait_archived(
-    job: Submitted, environment: Mapping[str, str], records: int, patience_seconds: float
-) -> None:
-    """Wait until the Parquet archive holds so many records: completed checkpoints cover them."""
-    assert job.config.archive is not None and job.config.archive.path, "there is no such archive"
-    archived = ArchivedRecords(store_at(job.config.archive.path, environment))
-
-    def covered() -> bool:
-        job.cluster.running(job.job_id)
-        return archived.count() >= records
-
-    wait_for(covered, patience_seconds, f"the archive did not hold {records} records")
-
-
-def wait_checkpoints(job: Submitted, more: int) -> None:
-    """Wait until so many more checkpoints have completed."""
-    wanted = job.cluster.checkpoints(job.job_id).completed + more
-    wait_for(
-        lambda: job.cluster.checkpoints(job.job_id).completed >= wanted,
-        _PATIENCE_SECONDS,
-        f"{more} more checkpoints did not complete",
-    )
-
-
 def demo(
     root: Path, *, source: str, events: int | None, seed: int, keep: bool, console: Console
 ) -> int:
@@ -169,7 +170,7 @@ def demo(
         report = Demo(root=root, stack=stack, steps=steps, variant=chosen, recipe=recipe).run()
         path = root / "build" / "demo-report.json"
         write(report, path)
-        render(report)
+        render({name: each for name, each in report.items() if name != "reconciled"})
         steps.say(f"the report is in {path.relative_to(root)}")
     return 1 if report["problems"] else 0
 

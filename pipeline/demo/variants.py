@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
-from threading import Lock
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.demo.generate import Recipe, generate
-from pipeline.demo.kinesis_stream import produce_kinesis
 from pipeline.demo.ledger import Ledger
-from pipeline.demo.produce import Progress, create_topics, produce
+from pipeline.demo.produce import create_topics
 from pipeline.errors import UserError
 from pipeline.local import kinesis
 from pipeline.local.layout import SERVERS
@@ -30,8 +24,6 @@ _DEAD_LETTER_TOPIC: Final = "trips.dead-letters"
 _REPLICA_TOPIC: Final = "trips.airport"
 _TARGET_STREAMS: Final = ("trips-dead-letters", "trips-airport")
 _PARTITIONS: Final = 4
-
-Send = Callable[..., Ledger]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,59 +91,3 @@ def prepare(chosen: Variant, environment: Mapping[str, str]) -> None:
 def to_airports(ledger: Ledger) -> NDArray[np.bool_]:
     """Which lines the replicas' filter lets pass."""
     return np.isin(ledger.numbers("pickup_location_id"), AIRPORTS)
-
-
-class Senders:
-    """Sends the data set to a variant's sources side by side, each an even part of it.
-
-    Each source makes the whole set for itself and sends every second record, say: so memory stays
-    flat, and the set stays the same whatever the sources.
-    """
-
-    def __init__(self, chosen: Variant, recipe: Recipe, environment: Mapping[str, str]) -> None:
-        count = len(chosen.sources)
-        self._senders = [_sender(name, environment) for name in chosen.sources]
-        self._parts = [
-            itertools.islice(generate(recipe), number, None, count) for number in range(count)
-        ]
-
-    def send(
-        self, records: int | None = None, *, rate: float | None = None, progress: Progress
-    ) -> Ledger:
-        """Sends so many of the records that remain (None: all), at most `rate` a second."""
-        count = len(self._parts)
-        each = None if records is None else records // count
-        told = _Sum(count, progress)
-        with ThreadPoolExecutor(count) as pool:
-            running = [
-                pool.submit(
-                    send,
-                    itertools.islice(part, each),
-                    rate=rate / count if rate else None,
-                    progress=partial(told.update, number),
-                )
-                for number, (send, part) in enumerate(zip(self._senders, self._parts, strict=True))
-            ]
-            return Ledger.of([one.result() for one in running])
-
-
-class _Sum:
-    """Progress of several as one."""
-
-    def __init__(self, count: int, progress: Progress) -> None:
-        self._done = [0] * count
-        self._progress = progress
-        self._lock = Lock()
-
-    def update(self, number: int, done: int) -> None:
-        """Notes how far one of them is."""
-        with self._lock:
-            self._done[number] = done
-            self._progress(sum(self._done))
-
-
-def _sender(name: str, environment: Mapping[str, str]) -> Send:
-    if name == "kafka":
-        return partial(produce, servers=environment["KAFKA_BOOTSTRAP_SERVERS"], topic=TOPIC)
-    client = kinesis.client(environment["KINESIS_ENDPOINT"])
-    return partial(produce_kinesis, client=client, stream=STREAM)

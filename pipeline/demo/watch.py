@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
+from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
+from connectors.flink_rest import wait_for
 from pipeline.metrics import LAG_BUCKETS_MS
-from pipeline.readers.storage import Store
+from pipeline.readers.storage import Store, store_at
+from pipeline.submit import Submitted
 
 Offsets = dict[int, int]
 _TIMEOUT_SECONDS = 30.0
+PATIENCE_SECONDS = 300.0
 _NO_COORDINATOR_YET = frozenset(
     {
         KafkaError.NOT_COORDINATOR,
@@ -28,11 +32,24 @@ class SourceProgress:
     so a committed offset is a promise: what lies before it is read and its effects are recorded.
     """
 
-    def __init__(self, servers: str, *, topic: str, group_id: str) -> None:
+    def __init__(
+        self,
+        servers: str,
+        *,
+        topic: str,
+        group_id: str,
+        security: Mapping[str, Any] | None = None,
+    ) -> None:
         # A consumer that never subscribes, and not the admin client: librdkafka 2.16 crashes in the
         # latter's rd_kafka_cgrp_op when the group's coordinator is still loading.
         self._group = Consumer(
-            {"bootstrap.servers": servers, "group.id": group_id, "enable.auto.commit": False}
+            {
+                "bootstrap.servers": servers,
+                **(security or {}),
+                "group.id": group_id,
+                "enable.auto.commit": False,
+                "enable.partition.eof": True,
+            }
         )
         self._topic = topic
 
@@ -64,9 +81,19 @@ class SourceProgress:
         return sorted(topics[self._topic].partitions)
 
     def drained(self) -> bool:
-        """Whether everything in the topic is covered by a completed checkpoint."""
+        """Whether every record of the topic is covered by a completed checkpoint."""
         committed = self.committed()
-        return all(committed.get(key, 0) >= offset for key, offset in self.end().items())
+        behind = {number for number, end in self.end().items() if committed.get(number, 0) < end}
+        return not behind or not any(self._has_more(n, committed.get(n, 0)) for n in behind)
+
+    def _has_more(self, partition: int, offset: int) -> bool:
+        """Whether a record lies there or behind; the end of a transaction has an offset, too."""
+        self._group.assign([TopicPartition(self._topic, partition, offset)])
+        try:
+            found = self._group.poll(_TIMEOUT_SECONDS)
+            return found is None or found.error() is None
+        finally:
+            self._group.unassign()
 
 
 class ArchivedRecords:
@@ -86,6 +113,30 @@ class ArchivedRecords:
             if stored.path not in self._rows:
                 self._rows[stored.path] = self._store.rows(stored.path)
         return sum(self._rows.values())
+
+
+def wait_archived(
+    job: Submitted, environment: Mapping[str, str], records: int, patience_seconds: float
+) -> None:
+    """Wait until the Parquet archive holds so many records: completed checkpoints cover them."""
+    assert job.config.archive is not None and job.config.archive.path, "there is no such archive"
+    archived = ArchivedRecords(store_at(job.config.archive.path, environment))
+
+    def covered() -> bool:
+        job.cluster.running(job.job_id)
+        return archived.count() >= records
+
+    wait_for(covered, patience_seconds, f"the archive did not hold {records} records")
+
+
+def wait_checkpoints(job: Submitted, more: int) -> None:
+    """Wait until so many more checkpoints have completed."""
+    wanted = job.cluster.checkpoints(job.job_id).completed + more
+    wait_for(
+        lambda: job.cluster.checkpoints(job.job_id).completed >= wanted,
+        PATIENCE_SECONDS,
+        f"{more} more checkpoints did not complete",
+    )
 
 
 def lag_of(before: Mapping[str, float], after: Mapping[str, float], step: str) -> dict[str, int]:

@@ -11,7 +11,9 @@ import pyarrow as pa
 
 from pipeline.demo.ledger import Ledger
 from pipeline.demo.made import Made
+from pipeline.errors import UserError
 from pipeline.readers import content, positions
+from pipeline.readers.positions import Position
 
 _NUMBERS: Final = {
     "trip_id": "q",
@@ -25,7 +27,7 @@ _TEXTS: Final = ("expect", "event_type")
 _REPEATED: Final = ("topic", "stream", "shard")
 
 
-class _Facts:
+class Facts:
     """What is known of each record before it has a position."""
 
     def __init__(self) -> None:
@@ -50,6 +52,25 @@ class _Facts:
         self._code("event_type", made.event_type)
         return len(self) - 1
 
+    def found(self, places: pa.Table, digests: content.Hashes) -> Ledger:
+        """The ledger of records that were read back from a source; `places` is where they stand.
+
+        What is known of a record depends on its bytes alone, so equal digests are any of theirs.
+        Raises UserError unless exactly the noted records are there.
+        """
+        noted = np.array(self._columns["digest"], dtype=np.uint64)
+        ours, theirs = np.argsort(noted, kind="stable"), np.argsort(digests, kind="stable")
+        if not np.array_equal(noted[ours], digests[theirs]):
+            lost = len(np.setdiff1d(noted, digests))
+            raise UserError(
+                f"{len(noted):,} records were sent and {len(digests):,} are in the source; of the"
+                f" bytes sent {lost:,} are not there at all."
+            )
+        line = np.empty_like(theirs)
+        line[ours] = theirs
+        self.acknowledged_records = len(noted)
+        return self._ledger(places.take(pa.array(line)), pa.array(np.ones(len(noted), np.bool_)))
+
     def _ledger(self, places: pa.Table, known: pa.Array) -> Ledger:
         """The ledger of the lines that are known; `places` has a row for every line."""
         columns = positions.columns_of(places)
@@ -72,7 +93,7 @@ class _Facts:
         return pa.DictionaryArray.from_arrays(codes, pa.array(list(self._names[name]), pa.string()))
 
 
-class Writer(_Facts):
+class Writer(Facts):
     """The ledger of a Kafka topic."""
 
     def __init__(self, topic: str) -> None:
@@ -87,10 +108,11 @@ class Writer(_Facts):
         self._offsets.append(-1)
         return super().sent(made)
 
-    def acknowledged(self, line: int, partition: int, offset: int) -> None:
+    def acknowledged(self, line: int, position: Position) -> None:
         """Notes where the record of that line now lies for good."""
-        self._partitions[line] = partition
-        self._offsets[line] = offset
+        assert position.partition is not None and position.offset is not None
+        self._partitions[line] = position.partition
+        self._offsets[line] = position.offset
         self.acknowledged_records += 1
 
     def ledger(self) -> Ledger:
@@ -104,7 +126,7 @@ class Writer(_Facts):
         return self._ledger(pa.table(columns), pa.array(offsets >= 0))
 
 
-class StreamWriter(_Facts):
+class StreamWriter(Facts):
     """The ledger of a Kinesis stream."""
 
     def __init__(self, stream: str) -> None:
@@ -119,10 +141,11 @@ class StreamWriter(_Facts):
         self._sequence_numbers.append(None)
         return super().sent(made)
 
-    def acknowledged(self, line: int, shard: str, sequence_number: str) -> None:
+    def acknowledged(self, line: int, position: Position) -> None:
         """Notes where the record of that line now lies for good."""
-        self._shards[line] = sys.intern(shard)
-        self._sequence_numbers[line] = sequence_number
+        assert position.shard is not None
+        self._shards[line] = sys.intern(position.shard)
+        self._sequence_numbers[line] = position.sequence_number
         self.acknowledged_records += 1
 
     def ledger(self) -> Ledger:

@@ -51,17 +51,42 @@ def records(client: Any, stream: str) -> Iterator[Record]:
         raise UserError(f"cannot read the stream {stream}: {error}") from error
 
 
+def shards(client: Any, stream: str) -> list[str]:
+    """The ids of all shards that the stream still knows, closed ones too."""
+    try:
+        pages = client.get_paginator("list_shards").paginate(StreamName=stream)
+        return [shard["ShardId"] for page in pages for shard in page["Shards"]]
+    except (BotoCoreError, ClientError) as error:
+        raise UserError(f"cannot read the stream {stream}: {error}") from error
+
+
 def _of_shard(client: Any, stream: str, shard: str) -> Iterator[Record]:
-    iterator = client.get_shard_iterator(
-        StreamName=stream, ShardId=shard, ShardIteratorType="TRIM_HORIZON"
-    )["ShardIterator"]
+    last, iterator = "", _iterator(client, stream, shard, "")
     while iterator:
-        answer = client.get_records(ShardIterator=iterator, Limit=_READ_RECORDS)
+        try:
+            answer = client.get_records(ShardIterator=iterator, Limit=_READ_RECORDS)
+        except client.exceptions.ExpiredIteratorException:
+            # It lives for five minutes, and who reads may be slower.
+            iterator = _iterator(client, stream, shard, last)
+            continue
         for found in answer["Records"]:
             arrival = round(found["ApproximateArrivalTimestamp"].timestamp() * 1000)
-            position = (shard, found["SequenceNumber"], arrival)
-            yield Record(found["PartitionKey"], found["Data"], *position)
+            last = found["SequenceNumber"]
+            yield Record(found["PartitionKey"], found["Data"], shard, last, arrival)
         # Kinesis may give nothing before the end; the local server says 0 before the end.
         if not answer["Records"] and not answer["MillisBehindLatest"]:
             return
         iterator = answer.get("NextShardIterator")
+
+
+def _iterator(client: Any, stream: str, shard: str, after: str) -> str:
+    start = {"ShardIteratorType": "TRIM_HORIZON"}
+    if after:
+        start = {
+            "ShardIteratorType": "AFTER_SEQUENCE_NUMBER",
+            "StartingSequenceNumber": after,
+        }
+    found: str = client.get_shard_iterator(StreamName=stream, ShardId=shard, **start)[
+        "ShardIterator"
+    ]
+    return found

@@ -77,6 +77,16 @@ def numbers(table: pa.Table, topics: list[str], prefix: str = "") -> Positions:
     return found
 
 
+def kafka_numbers(table: pa.Table, topics: list[str], prefix: str = "") -> Positions:
+    """As `numbers`, of a table that has Kafka positions only: several times faster."""
+    return _packed(columns_of(table, prefix), topics)
+
+
+def packed(code: int, partition: int, offset: int) -> int:
+    """The number of an offset; `code` is the topic's place in the list of topics."""
+    return ((code << PARTITION_BITS) | partition) << OFFSET_BITS | offset
+
+
 def unpacked(number: int) -> tuple[int, int, int]:
     """The topic's code, the partition and the offset of a number that isn't negative."""
     offset = number & ((1 << OFFSET_BITS) - 1)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -20,6 +21,9 @@ from pipeline.errors import UserError
 
 _READERS: Final = 8
 _FILES_AT_A_TIME: Final = 256
+_LARGE_BYTES: Final = 16 * 1024 * 1024
+_PAGE_ROWS: Final = 16_384
+_BUFFER_BYTES: Final = 4 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +59,9 @@ class Store(Protocol):
 
     def rows(self, path: str) -> int:
         """How many rows a Parquet object has; only its footer is fetched."""
+
+    def open(self, path: str) -> Any:
+        """One object as a file to read parts of; the caller closes it."""
 
 
 def open_store(uri: str, access: S3Access | None = None) -> Store:
@@ -97,6 +104,55 @@ def tables(
             ]
 
 
+def pages(
+    store: Store, objects: Iterable[Stored], columns: list[str] | None = None
+) -> Iterator[list[tuple[Stored, pa.Table]]]:
+    """As `tables`, with some ten megabytes in memory however large the objects are.
+
+    So a large object comes in several parts; the next objects are fetched meanwhile.
+    """
+    with ThreadPoolExecutor(_READERS) as pool:
+        fetched: deque[tuple[list[Stored], list[Future[bytes]]]] = deque()
+        for group in _groups(objects):
+            small = [] if group[0].size > _LARGE_BYTES else group
+            fetched.append((group, [pool.submit(store.read, one.path) for one in small]))
+            if len(fetched) > 1:
+                yield from _pages_of(store, *fetched.popleft(), columns)
+        while fetched:
+            yield from _pages_of(store, *fetched.popleft(), columns)
+
+
+def _groups(objects: Iterable[Stored]) -> Iterator[list[Stored]]:
+    """Small objects together, each large one alone."""
+    group: list[Stored] = []
+    room = _LARGE_BYTES
+    for one in objects:
+        if group and (one.size > room or len(group) == _FILES_AT_A_TIME):
+            yield group
+            group, room = [], _LARGE_BYTES
+        group.append(one)
+        room -= one.size
+    if group:
+        yield group
+
+
+def _pages_of(
+    store: Store, group: list[Stored], contents: list[Future[bytes]], columns: list[str] | None
+) -> Iterator[list[tuple[Stored, pa.Table]]]:
+    if contents:
+        found = zip(group, contents, strict=True)
+        yield [(one, _parquet(content.result(), columns, one.path)) for one, content in found]
+        return
+    large = group[0]
+    with store.open(large.path) as file:
+        try:
+            parquet = pq.ParquetFile(file, buffer_size=_BUFFER_BYTES)
+            for batch in parquet.iter_batches(_PAGE_ROWS, columns=columns, use_threads=False):
+                yield [(large, pa.Table.from_batches([batch]))]
+        except pa.ArrowInvalid as error:
+            raise UserError(f"{large.path} isn't a readable Parquet file: {error}") from error
+
+
 def _parquet(content: bytes, columns: list[str] | None, path: str) -> pa.Table:
     try:
         return pq.ParquetFile(pa.BufferReader(content)).read(columns, use_threads=False)
@@ -130,6 +186,9 @@ class _Folder:
     def rows(self, path: str) -> int:
         return _footer_rows(self._root / path, path)
 
+    def open(self, path: str) -> Any:
+        return pa.OSFile(str(self._root / path))
+
 
 class _S3:
     """Lists with boto3 (a flat listing) and reads with pyarrow, whose threads don't wait for us."""
@@ -156,8 +215,11 @@ class _S3:
         return content
 
     def rows(self, path: str) -> int:
-        with self._files.open_input_file(f"{self._bucket}/{self._prefix}{path}") as file:
+        with self.open(path) as file:
             return _footer_rows(file, path)
+
+    def open(self, path: str) -> Any:
+        return self._files.open_input_file(f"{self._bucket}/{self._prefix}{path}")
 
 
 def _client(access: S3Access) -> Any:

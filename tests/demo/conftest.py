@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.config import Kafka
-from pipeline.demo.kinesis_stream import produce_kinesis
+from pipeline.demo.produce import produce_kinesis
 from pipeline.local import kinesis
 from pipeline.local.stack import Stack
 from pipeline.readers.positions import Position

@@ -17,10 +17,9 @@ from confluent_kafka import Producer
 from pipeline.config import Kafka
 from pipeline.demo import read_dead_letters
 from pipeline.demo.generate import Recipe, generate
-from pipeline.demo.kinesis_stream import produce_kinesis
 from pipeline.demo.ledger import Ledger
 from pipeline.demo.made import CONTROL, EVENT, Made
-from pipeline.demo.produce import create_topics
+from pipeline.demo.produce import create_topics, produce_kinesis
 from pipeline.local import kinesis
 from pipeline.readers import carried, kafka_topic, kinesis_stream
 from pipeline.readers.storage import open_store

@@ -97,9 +97,9 @@ def on_kafka(made: Iterable[Made]) -> tuple[list[Record], Ledger]:
     writer, records, ends = Writer(TOPIC), [], [0] * PARTITIONS
     for one in made:
         partition = content.digest(one.key) % PARTITIONS
-        line = writer.sent(one)
-        writer.acknowledged(line, partition, ends[partition])
-        records.append(Record(one, Position(TOPIC, partition, ends[partition])))
+        position = Position(TOPIC, partition, ends[partition])
+        writer.acknowledged(writer.sent(one), position)
+        records.append(Record(one, position))
         ends[partition] += 1
     return records, writer.ledger()
 
@@ -110,8 +110,8 @@ def on_kinesis(made: Iterable[Made]) -> tuple[list[Record], Ledger]:
     for number, one in enumerate(made):
         shard = f"shardId-{content.digest(one.key) % PARTITIONS:012d}"
         sequence_number = str(10**55 + number)
-        writer.acknowledged(writer.sent(one), shard, sequence_number)
         position = Position(stream=STREAM, shard=shard, sequence_number=sequence_number)
+        writer.acknowledged(writer.sent(one), position)
         records.append(Record(one, position))
     return records, writer.ledger()
 

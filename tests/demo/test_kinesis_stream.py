@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from pipeline.demo.kinesis_stream import produce_kinesis
 from pipeline.demo.made import CONTROL, EVENT, Made
+from pipeline.demo.produce import produce_kinesis
 from pipeline.errors import UserError
 from pipeline.local import kinesis
 from pipeline.readers.kinesis_stream import records
@@ -66,8 +66,7 @@ def test_the_rate_is_kept_and_progress_is_told(edges: Edges) -> None:
     made = [one for one in MADE if len(one.raw or b"") < LIMIT][:200]
     produce_kinesis(made, client=edges.client, stream=name, rate=100, progress=told.append)
     assert 1.9 <= time.monotonic() - started < 10
-    assert told[-1] == 200
-    assert len(told) == 4
+    assert told == [200]
 
 
 def test_a_key_that_cannot_be_a_partition_key_is_replaced(edges: Edges) -> None:
@@ -86,6 +85,9 @@ class Throttling:
     def __init__(self, client: Any) -> None:
         self.client = client
         self.requests = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.client, name)
 
     def put_records(self, **request: Any) -> dict[str, Any]:
         self.requests += 1

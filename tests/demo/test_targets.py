@@ -8,8 +8,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.demo import read_dead_letters, read_replica
-from pipeline.demo.kinesis_stream import produce_kinesis
 from pipeline.demo.made import EVENT, Made
+from pipeline.demo.produce import produce_kinesis
 from pipeline.demo.read_archive import read_carried
 from pipeline.demo.verify import ReplicaFound, verify
 from pipeline.demo.watch import ArchivedRecords

@@ -15,13 +15,11 @@ from rich.console import Console
 from connectors.flink_rest import wait_for
 from pipeline.demo import read_back
 from pipeline.demo.findings import Verdict
-from pipeline.demo.kinesis_stream import produce_kinesis
 from pipeline.demo.ledger import Ledger
 from pipeline.demo.made import Made
-from pipeline.demo.produce import create_topics, produce
+from pipeline.demo.produce import create_topics, produce, produce_kinesis
 from pipeline.demo.read_back import Chosen
-from pipeline.demo.run import wait_checkpoints
-from pipeline.demo.watch import ArchivedRecords, SourceProgress
+from pipeline.demo.watch import ArchivedRecords, SourceProgress, wait_checkpoints
 from pipeline.local import kinesis
 from pipeline.local.s3 import create_bucket
 from pipeline.local.stack import Stack

@@ -161,3 +161,12 @@ def test_archived_records_have_the_position_of_their_headers(types: EventTypes) 
     assert text.count("TableSourceScan(") == text.count("decode_step(") == 1
     for name in ("topic", "offset", "shard", "sequence_number"):
         assert f"'source.{name}'" in text
+
+
+def test_a_redriven_record_that_decode_refuses_keeps_the_step_it_was_redriven_for(
+    types: EventTypes,
+) -> None:
+    text = plan.explain(config(), types)
+    letters = [line for line in text.splitlines() if "d.reason" in line]
+    assert letters
+    assert all("ITEM(headers, 'redrive_step')" in line for line in letters)

@@ -1,0 +1,114 @@
+"""Copies, deletes and writes single objects, on S3 or in local folders."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+_MISSING = frozenset({"NoSuchKey", "404"})
+
+
+class Objects(Protocol):
+    """Objects by URI. Each method may be repeated: the outcome is the same."""
+
+    def copy(self, source: str, target: str) -> None:
+        """Copies an object, over one that is there; the bytes don't pass through here."""
+
+    def delete(self, uri: str) -> None:
+        """Deletes an object, if it is there."""
+
+    def write(self, uri: str, content: bytes) -> None:
+        """Writes an object, over one that is there."""
+
+    def exists(self, uri: str) -> bool:
+        """Whether there is such an object."""
+
+    def read(self, uri: str) -> bytes | None:
+        """All bytes of an object; None where there is none."""
+
+
+def objects_of(uri: str, environment: Mapping[str, str]) -> Objects:
+    """What reaches the objects of that kind of URI."""
+    return _S3(environment) if urlsplit(uri).scheme in ("s3", "s3a") else _Folders()
+
+
+class _S3:
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        endpoint = environment.get("S3_ENDPOINT")
+        self._client: Any = boto3.client(
+            "s3",
+            endpoint_url=endpoint,
+            aws_access_key_id=environment.get("AWS_ACCESS_KEY_ID"),
+            aws_secret_access_key=environment.get("AWS_SECRET_ACCESS_KEY"),
+            aws_session_token=environment.get("AWS_SESSION_TOKEN"),
+            region_name=environment.get("AWS_REGION") or ("us-east-1" if endpoint else None),
+            config=Config(s3={"addressing_style": "path"}),
+        )
+
+    def copy(self, source: str, target: str) -> None:
+        given = dict(zip(("Bucket", "Key"), _place(source), strict=True))
+        bucket, key = _place(target)
+        self._client.copy_object(CopySource=given, Bucket=bucket, Key=key)
+
+    def delete(self, uri: str) -> None:
+        bucket, key = _place(uri)
+        self._client.delete_object(Bucket=bucket, Key=key)
+
+    def write(self, uri: str, content: bytes) -> None:
+        bucket, key = _place(uri)
+        self._client.put_object(Bucket=bucket, Key=key, Body=content)
+
+    def exists(self, uri: str) -> bool:
+        bucket, key = _place(uri)
+        try:
+            self._client.head_object(Bucket=bucket, Key=key)
+        except ClientError as error:
+            if error.response["Error"]["Code"] in _MISSING:
+                return False
+            raise
+        return True
+
+    def read(self, uri: str) -> bytes | None:
+        bucket, key = _place(uri)
+        try:
+            content: bytes = self._client.get_object(Bucket=bucket, Key=key)["Body"].read()
+        except ClientError as error:
+            if error.response["Error"]["Code"] in _MISSING:
+                return None
+            raise
+        return content
+
+
+class _Folders:
+    def copy(self, source: str, target: str) -> None:
+        _path(target).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(_path(source), _path(target))
+
+    def delete(self, uri: str) -> None:
+        _path(uri).unlink(missing_ok=True)
+
+    def write(self, uri: str, content: bytes) -> None:
+        _path(uri).parent.mkdir(parents=True, exist_ok=True)
+        _path(uri).write_bytes(content)
+
+    def exists(self, uri: str) -> bool:
+        return _path(uri).exists()
+
+    def read(self, uri: str) -> bytes | None:
+        return _path(uri).read_bytes() if _path(uri).exists() else None
+
+
+def _place(uri: str) -> tuple[str, str]:
+    parts = urlsplit(uri)
+    return parts.netloc, parts.path.lstrip("/")
+
+
+def _path(uri: str) -> Path:
+    return Path(urlsplit(uri).path)

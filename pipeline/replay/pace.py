@@ -1,0 +1,115 @@
+"""When each event is due, how many may go, and how well that was kept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+Seconds = NDArray[np.float64]
+Times = NDArray[np.int64]
+
+_BURST_SECONDS: Final = 0.05
+_EDGES: Final = np.geomspace(1e-5, 1e5, 4_001)
+"""Buckets of deviations, each 0.6 % wide: from 10 microseconds to a day."""
+
+
+class Pace:
+    """Event time to wall time: when events are due, in seconds since the first one was.
+
+    `speedup` is event seconds in a second; None: everything is due at once. A pause of the events
+    that would be a wait of more than `max_wait_seconds` is cut to that.
+    """
+
+    def __init__(self, speedup: float | None, max_wait_seconds: float) -> None:
+        self.cut_waits = 0
+        self.cut_seconds = 0.0
+        self.last_due = 0.0
+        self._speedup = speedup
+        self._max_wait = max_wait_seconds
+        self._latest: int | None = None
+
+    def due(self, times: Times) -> Seconds:
+        """When each of the next events is due; `times` never go back, not from call to call."""
+        if not len(times):
+            return np.zeros(0)
+        before = times[0] if self._latest is None else self._latest
+        waits = np.diff(times, prepend=before)
+        self._latest = int(times[-1])
+        if self._speedup is None:
+            return np.zeros(len(times))
+        due: Seconds = self.last_due + np.cumsum(self._cut(waits / (1000 * self._speedup)))
+        self.last_due = float(due[-1])
+        return due
+
+    def _cut(self, waits: Seconds) -> Seconds:
+        beyond = waits > self._max_wait
+        if beyond.any():
+            self.cut_waits += int(beyond.sum())
+            self.cut_seconds += float((waits[beyond] - self._max_wait).sum())
+            waits = np.minimum(waits, self._max_wait)
+        return waits
+
+
+class Cap:
+    """At most so many events a second, in bursts of at most 50 ms worth; None: no cap."""
+
+    def __init__(self, rate: float | None) -> None:
+        self._rate = rate
+        self._most = max(1.0, (rate or 0) * _BURST_SECONDS)
+        self._room = 1.0
+        self._now: float | None = None
+
+    def allowed(self, now: float) -> int | None:
+        """How many may go now; None: any number."""
+        if self._rate is None:
+            return None
+        passed = 0.0 if self._now is None else now - self._now
+        self._now = now
+        self._room = min(self._most, self._room + passed * self._rate)
+        return int(self._room)
+
+    def took(self, events: int) -> None:
+        """So many went."""
+        self._room -= events
+
+    def wait(self) -> float:
+        """Seconds until one may go."""
+        return max(0.0, 1 - self._room) / self._rate if self._rate else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """Of deviations, in milliseconds, right to 0.6 %."""
+
+    p50: float
+    p99: float
+    max: float
+
+
+class Deviations:
+    """By how much events were handed over after they were due; every one is counted."""
+
+    def __init__(self) -> None:
+        self._counts = np.zeros(len(_EDGES) + 1, dtype=np.int64)
+        self._largest = 0.0
+
+    def add(self, late: Seconds) -> None:
+        """Note some events."""
+        places = np.searchsorted(_EDGES, late)
+        self._counts += np.bincount(places, minlength=len(self._counts))
+        self._largest = max(self._largest, float(late.max(initial=0.0)))
+
+    def spread(self) -> Spread | None:
+        """None when there was none."""
+        if not self._counts.sum():
+            return None
+        largest = round(1000 * self._largest, 3)
+        return Spread(min(self._at(0.5), largest), min(self._at(0.99), largest), largest)
+
+    def _at(self, share: float) -> float:
+        sums = np.cumsum(self._counts)
+        place = int(np.searchsorted(sums, share * sums[-1]))
+        return round(1000 * float(_EDGES[min(place, len(_EDGES) - 1)]), 3)

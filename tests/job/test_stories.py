@@ -1,0 +1,142 @@
+"""Two days in the life of an operator: dead letters are redriven, and everything adds up."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from typer.testing import CliRunner
+
+from connectors.opensearch import index_name
+from pipeline.cli import app
+from pipeline.demo.generate import Recipe, generate
+from pipeline.demo.made import EVENT, Made
+from pipeline.demo.watch import wait_archived
+from pipeline.local.stack import Stack
+from pipeline.progress import Steps
+from pipeline.readers.storage import tables
+from pipeline.reconcile.options import Options
+from pipeline.reconcile.run import reconcile
+from pipeline.tools import systems
+from tests.job.harness import PATIENCE_SECONDS, Harness
+
+SCHEMAS = Path(__file__).parents[2] / "schemas"
+FORGOTTEN = "fhv_trip"
+
+
+def test_a_deploy_without_a_schema_filled_the_dead_letters(stack: Stack, tmp_path: Path) -> None:
+    schemas = tmp_path / "schemas"
+    shutil.copytree(SCHEMAS, schemas, ignore=shutil.ignore_patterns(f"{FORGOTTEN}*", "__*"))
+    made = list(generate(Recipe(events=3_000, seed=11, defective=0)))
+    forgotten = [one for one in made if one.event_type == FORGOTTEN]
+    overrides = {"decode": {"schemas": str(schemas)}}
+    with Harness(stack=stack, name="deploy", folder=tmp_path, overrides=overrides) as harness:
+        harness.start()
+        harness.produce(made)
+        covered(harness)
+        savepoint = harness.stop()
+        assert counted(harness, "unknown_event_type") == (len(forgotten), 0)
+        assert FORGOTTEN not in lake_ids(harness)
+
+        for path in SCHEMAS.glob(f"{FORGOTTEN}*"):
+            shutil.copy(path, schemas)
+        harness.start(savepoint=savepoint)
+        report = redrive(harness, "--reason", "unknown_event_type")
+        assert report["redriven"] == len(forgotten)
+        covered(harness, more=len(forgotten))
+
+        again = redrive(harness, "--reason", "unknown_event_type")
+        assert (again["redriven"], again["already_redriven"]) == (0, len(forgotten))
+        harness.stop()
+
+    assert counted(harness, "unknown_event_type") == (len(forgotten), len(forgotten))
+    everything_is_there(harness, made)
+
+
+def test_opensearch_was_away_for_a_day(stack: Stack, tmp_path: Path) -> None:
+    overrides = {"index": {"retry_seconds": 2, "breaker_seconds": 1, "timeout_seconds": 5}}
+    made = list(generate(Recipe(events=3_000, seed=12)))
+    half = len(made) // 2
+    with Harness(stack=stack, name="day", folder=tmp_path, overrides=overrides) as harness:
+        harness.start()
+        harness.produce(made[:half])
+        covered(harness)
+        stack.stop_server("opensearch", print)
+        try:
+            harness.produce(made[half:])
+            covered(harness)
+        finally:
+            stack.start_server("opensearch", print)
+        before = lake_ids(harness)
+        lost, _ = counted(harness, "index_unavailable")
+        assert lost == sum(one.expect == EVENT for one in made[half:])
+
+        report = redrive(harness, "--step", "index")
+        assert report["redriven"] == lost
+        covered(harness, more=lost)
+        harness.stop()
+
+    assert lake_ids(harness) == before, "what was redriven for the index is in the lake already"
+    assert counted(harness, "index_unavailable") == (lost, lost)
+    everything_is_there(harness, made)
+
+
+def covered(harness: Harness, *, more: int = 0) -> None:
+    """Wait until completed checkpoints cover all that was sent, and one more."""
+    harness.produced += more
+    environment = harness.stack.environment()
+    wait_archived(harness.submitted, environment, harness.produced, PATIENCE_SECONDS)
+    harness.wait_checkpoints(1)
+
+
+def redrive(harness: Harness, *options: str) -> dict[str, Any]:
+    found = dead_letters(harness, "redrive", *options)
+    assert isinstance(found, dict)
+    assert found["cannot_be_redriven"] == {}
+    return found
+
+
+def counted(harness: Harness, reason: str) -> tuple[int, int]:
+    """How many dead letters there are of a reason, and how many of them were redriven."""
+    found = dead_letters(harness, "list", "--reason", reason)
+    return sum(one["distinct"] for one in found), sum(one["redriven"] for one in found)
+
+
+def dead_letters(harness: Harness, *arguments: str) -> Any:
+    options = ["--config", str(harness.config_path), "--run-dir", str(harness.stack.run_dir)]
+    result = CliRunner().invoke(app, ["dead-letters", *arguments, *options, "--json"])
+    assert result.exit_code == 0, (result.output, result.exception)
+    return json.loads(result.stdout)
+
+
+def lake_ids(harness: Harness) -> dict[str, Counter[int]]:
+    """How often each id is in the lake, by event type."""
+    found: dict[str, Counter[int]] = {}
+    store = harness.store("lake")
+    for batch in tables(store, store.listing(), ["trip_id"]):
+        for stored, table in batch:
+            event_type = stored.path.partition("/")[0]
+            found.setdefault(event_type, Counter()).update(table["trip_id"].to_pylist())
+    return found
+
+
+def everything_is_there(harness: Harness, made: list[Made]) -> None:
+    """Every event in the lake as often as it was sent and in the index once; nothing else."""
+    due: dict[str, Counter[int]] = {}
+    for one in made:
+        if one.expect == EVENT:
+            due.setdefault(one.event_type, Counter())[one.trip_id] += 1
+    assert lake_ids(harness) == due
+    opened = systems(harness.config_path, harness.stack.run_dir)
+    client = opened.opensearch()
+    for event_type, ids in due.items():
+        name = index_name(f"{harness.name}-", event_type)
+        client.indices.refresh(index=name)
+        assert client.count(index=name)["count"] == len(ids)
+    report = reconcile(opened, Options(), Steps(Console(quiet=True)))
+    assert report.problems() == []
+    assert report.ok
