@@ -64,6 +64,7 @@ def run(
     config: ConfigOption = LOCAL,
     savepoint: Annotated[str, typer.Option(help="Start from this savepoint.")] = "",
     run_dir: Annotated[Path, typer.Option(help="Of the local servers.")] = ROOT / "build" / "run",
+    as_json: JsonOption = False,
 ) -> None:
     """Check the configuration and submit the job to the local cluster; prints the job's id."""
     from pipeline.local.stack import Stack
@@ -71,7 +72,8 @@ def run(
 
     load_config.event_types(load_config.load(config))
     job = submit(config, Stack.load(run_dir).environment(), savepoint=savepoint)
-    print(f"submitted as {job.job_id}; look at {job.url}")
+    told = {"job_id": job.job_id, "url": job.url}
+    print(json.dumps(told) if as_json else f"submitted as {job.job_id}; look at {job.url}")
 
 
 @app.command("validate", epilog="""Example: streaming-etl validate '{"type":"trip","trip_id":1}'""")
@@ -108,6 +110,7 @@ def demo(
     ] = None,
     seed: Annotated[int, typer.Option(help="Of the generator.")] = 2018,
     keep: Annotated[bool, typer.Option("--keep", help="Leave the servers up.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Run the main job on real servers, read every sink back, print and write the report.
 
@@ -115,10 +118,11 @@ def demo(
     """
     from pipeline.demo.run import demo as run_demo
 
-    console = Console()
-    raise typer.Exit(
-        run_demo(ROOT, source=source, events=events, seed=seed, keep=keep, console=console)
-    )
+    console = Console(stderr=as_json)
+    code = run_demo(ROOT, source=source, events=events, seed=seed, keep=keep, console=console)
+    if as_json:
+        print((ROOT / "build" / "demo-report.json").read_text(), end="")
+    raise typer.Exit(code)
 
 
 @config_app.command(epilog="Example: streaming-etl config show --config conf/local.yaml")
@@ -129,10 +133,11 @@ def show(config: ConfigOption = LOCAL, as_json: JsonOption = False) -> None:
 
 
 @config_app.command(epilog="Example: streaming-etl config check --config conf/local.yaml")
-def check(config: ConfigOption = LOCAL) -> None:
+def check(config: ConfigOption = LOCAL, as_json: JsonOption = False) -> None:
     """Exit 0 when the configuration is whole, 2 with what to mend when it is not."""
-    load_config.event_types(load_config.load(config))
-    print(f"{config}: fine")
+    types = load_config.event_types(load_config.load(config))
+    told = {"config": str(config), "event_types": list(types.names)}
+    print(json.dumps(told) if as_json else f"{config}: fine")
 
 
 @config_app.command("reference", epilog="Example: streaming-etl config reference")

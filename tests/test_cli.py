@@ -5,9 +5,14 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
+
+from pipeline.cli import app
 
 ROOT = Path(__file__).parent.parent
 COMMAND = [str(Path(sys.executable).parent / "streaming-etl")]
@@ -87,3 +92,25 @@ def test_every_command_has_help_with_an_example(command: str) -> None:
     done = run(*command.split(), "--help")
     assert done.returncode == 0
     assert "Example: streaming-etl" in done.stdout
+
+
+def test_every_command_that_tells_something_has_json() -> None:
+    silent = {"setup", "up", "down", "plan", "config reference"}
+    commands = dict(_commands(typer.main.get_command(app)))
+    options = {
+        name: {flag for each in found.params for flag in each.opts}
+        for name, found in commands.items()
+    }
+    assert {name for name, found in options.items() if "--json" not in found} == silent
+    assert all(
+        found.epilog and found.epilog.startswith("Example: streaming-etl")
+        for found in commands.values()
+    )
+
+
+def _commands(group: Any, before: str = "") -> Iterator[tuple[str, Any]]:
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from _commands(command, f"{before}{name} ")
+        else:
+            yield f"{before}{name}", command

@@ -100,7 +100,8 @@ class Demo:
         types = load_config.event_types(job.config)
         systems = Systems(job.config, types, {**os.environ, **self.stack.environment()})
         report = reconcile(systems, Options(complete=True), self.steps)
-        show(report, Output(), self.steps.console)
+        if not self.steps.console.stderr:  # the output is for programs
+            show(report, Output(), self.steps.console)
         return report
 
     @property
@@ -170,7 +171,7 @@ def demo(
         report = Demo(root=root, stack=stack, steps=steps, variant=chosen, recipe=recipe).run()
         path = root / "build" / "demo-report.json"
         write(report, path)
-        render({name: each for name, each in report.items() if name != "reconciled"})
+        render({name: each for name, each in report.items() if name != "reconciled"}, console)
         steps.say(f"the report is in {path.relative_to(root)}")
     return 1 if report["problems"] else 0
 
