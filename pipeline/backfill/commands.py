@@ -85,8 +85,7 @@ def rebuild(
         backfill=backfill,
         steps=steps,
     )
-    for line in work.plan():
-        steps.say(f"will {line}")
+    _announce(work.plan())
     if dry_run:
         _tell({"name": backfill.name, **asdict(work.count())}, as_json)
         return
@@ -117,6 +116,7 @@ def swap(
     work = Swap(systems(config, run_dir), _name(name))
     compared = [work.compare(rebuilt, checked(each)) for each in partition]
     problems = [text for each in compared for text in each.problems(work.topics)]
+    _announce([] if problems else work.plan(compared))
     if not dry_run and not problems:
         problems = work.switch(rebuilt, compared)
     _tell(
@@ -149,24 +149,30 @@ def resume(
 def undo(
     name: Annotated[str, typer.Argument(help="Of the swap.")],
     config: ConfigOption = LOCAL,
+    dry_run: DryRun = False,
     run_dir: RunDirOption = RUN_DIR,
     as_json: JsonOption = False,
 ) -> None:
     """Put the old files back in the place of the rebuilt ones."""
-    Swap(systems(config, run_dir), _name(name)).undo()
-    _tell({"name": name, "state": "undone"}, as_json)
+    work = Swap(systems(config, run_dir), _name(name))
+    _announce(work.plan_undo())
+    if not dry_run:
+        work.undo()
+    _tell({"name": name, "undone": not dry_run}, as_json)
 
 
 @app.command(epilog="Example: streaming-etl backfill confirm backfill-20180101-000000")
 def confirm(
     name: Annotated[str, typer.Argument(help="Of the swap.")],
     config: ConfigOption = LOCAL,
+    dry_run: DryRun = False,
     run_dir: RunDirOption = RUN_DIR,
     as_json: JsonOption = False,
 ) -> None:
     """Delete the old files that a swap kept."""
-    deleted = Swap(systems(config, run_dir), _name(name)).confirm()
-    _tell({"name": name, "deleted": deleted}, as_json)
+    work = Swap(systems(config, run_dir), _name(name))
+    _announce(work.plan_confirm())
+    _tell({"name": name, "deleted": 0 if dry_run else work.confirm()}, as_json)
 
 
 def _name(given: str) -> str:
@@ -175,6 +181,12 @@ def _name(given: str) -> str:
     if not _NAME.fullmatch(name):
         raise UserError(f"the name {name!r} is not of lower-case letters, digits and dashes.")
     return name
+
+
+def _announce(plan: list[str]) -> None:
+    """Says what will be done, beside the output for programs."""
+    for line in plan:
+        typer.echo(f"will {line}", err=True)
 
 
 def _tell(report: Mapping[str, Any], as_json: bool) -> None:

@@ -7,7 +7,7 @@ begun stands in a journal beside the old files, so that a swap that was broken o
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sized
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -64,6 +64,29 @@ class Swap:
         """Reads a partition in both places."""
         live = rows(self.systems.store(self.lake), partition, self.topics)
         return Compared(partition, live, rows(self.systems.store(rebuilt), partition, self.topics))
+
+    def plan(self, compared: Iterable[Compared]) -> list[str]:
+        """What `switch` will do, a sentence a step."""
+        found = list(compared)
+        old = sum(len(each.replaced.files) for each in found)
+        new = sum(len(each.rebuilt.files) for each in found)
+        return [
+            f"keep {old:,} live files of {len(found)} partitions in {self.kept}",
+            f"copy {new:,} rebuilt files into {self.lake}; for a moment readers see both",
+            f"delete those {old:,} live files, and read the partitions again",
+        ]
+
+    def plan_undo(self) -> list[str]:
+        """What `undo` will do."""
+        partitions = self._begun("switching", "switched").partitions.values()
+        old, new = (sum(map(len, each)) for each in _files(partitions))
+        return [f"put {old:,} old files back into {self.lake}", f"delete {new:,} rebuilt ones"]
+
+    def plan_confirm(self) -> list[str]:
+        """What `confirm` will do."""
+        partitions = self._begun("switched", "confirmed").partitions.values()
+        old = sum(map(len, _files(partitions)[0]))
+        return [f"delete {old:,} old files from {self.kept}, for good"]
 
     def switch(self, rebuilt: str, compared: Iterable[Compared]) -> list[str]:
         """Swaps the partitions, and looks at them again; what it answers is wrong with them."""
@@ -154,3 +177,9 @@ class Swap:
 
     def _objects(self) -> Objects:
         return objects_of(self.lake, self.systems.environment)
+
+
+def _files(partitions: Iterable[Moved]) -> tuple[list[Sized], list[Sized]]:
+    """The old files and the rebuilt ones, of each partition."""
+    moved = list(partitions)
+    return [each.old for each in moved], [each.new for each in moved]

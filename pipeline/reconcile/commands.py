@@ -19,16 +19,19 @@ def add_to(main: typer.Typer) -> None:
     )(reconcile)
 
 
+RangeOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--range",
+        help="Only these positions, ends included and either may be left out:"
+        " trips/0@100..200; may be repeated.",
+    ),
+]
+
+
 def reconcile(
     config: ConfigOption = LOCAL,
-    range_: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--range",
-            help="Only these positions, ends included and either may be left out:"
-            " trips/0@100..200; may be repeated.",
-        ),
-    ] = None,
+    range_: RangeOption = None,
     since: Annotated[
         str | None, typer.Option(help="Only what arrived from then on: 2018-01-01T00:00:00Z.")
     ] = None,
