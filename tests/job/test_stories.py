@@ -8,6 +8,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import yaml
 from rich.console import Console
 from typer.testing import CliRunner
 
@@ -15,9 +16,11 @@ from connectors.opensearch import index_name
 from pipeline.cli import app
 from pipeline.demo.generate import Recipe, generate
 from pipeline.demo.made import EVENT, Made
+from pipeline.demo.produce import create_topics
 from pipeline.demo.watch import wait_archived
 from pipeline.local.stack import Stack
 from pipeline.progress import Steps
+from pipeline.readers import kafka_topic
 from pipeline.readers.storage import tables
 from pipeline.reconcile.options import Options
 from pipeline.reconcile.run import reconcile
@@ -33,7 +36,17 @@ def test_a_deploy_without_a_schema_filled_the_dead_letters(stack: Stack, tmp_pat
     shutil.copytree(SCHEMAS, schemas, ignore=shutil.ignore_patterns(f"{FORGOTTEN}*", "__*"))
     made = list(generate(Recipe(events=3_000, seed=11, defective=0)))
     forgotten = [one for one in made if one.event_type == FORGOTTEN]
-    overrides = {"decode": {"schemas": str(schemas)}}
+    mirror = {"kafka_topic": "deploy-mirror", "max_bytes": 400}
+    overrides: dict[str, Any] = {
+        "decode": {"schemas": str(schemas)},
+        "replicate": {"mirror": mirror},
+    }
+    create_topics(
+        stack.environment()["KAFKA_BOOTSTRAP_SERVERS"],
+        source="deploy-mirror",
+        dead_letters=None,
+        partitions=2,
+    )
     with Harness(stack=stack, name="deploy", folder=tmp_path, overrides=overrides) as harness:
         harness.start()
         harness.produce(made)
@@ -41,13 +54,18 @@ def test_a_deploy_without_a_schema_filled_the_dead_letters(stack: Stack, tmp_pat
         savepoint = harness.stop()
         assert counted(harness, "unknown_event_type") == (len(forgotten), 0)
         assert FORGOTTEN not in lake_ids(harness)
+        too_large, _ = counted(harness, "replica_too_large")
+        assert 0 < too_large
 
+        mirror["max_bytes"] = 1_000_000
+        harness.config_path.write_text(yaml.safe_dump(harness.config()))
         for path in SCHEMAS.glob(f"{FORGOTTEN}*"):
             shutil.copy(path, schemas)
         harness.start(savepoint=savepoint)
         report = redrive(harness, "--reason", "unknown_event_type")
         assert report["redriven"] == len(forgotten)
-        covered(harness, more=len(forgotten))
+        assert redrive(harness, "--step", "replicate")["redriven"] == too_large
+        covered(harness, more=len(forgotten) + too_large)
 
         again = redrive(harness, "--reason", "unknown_event_type")
         assert (again["redriven"], again["already_redriven"]) == (0, len(forgotten))
@@ -55,6 +73,11 @@ def test_a_deploy_without_a_schema_filled_the_dead_letters(stack: Stack, tmp_pat
 
     assert counted(harness, "unknown_event_type") == (len(forgotten), len(forgotten))
     everything_is_there(harness, made)
+    mirrored = Counter(
+        message.key()
+        for message in kafka_topic.messages(harness.submitted.config.cluster(""), "deploy-mirror")
+    )
+    assert mirrored == Counter(one.key for one in made if one.expect == EVENT)
 
 
 def test_opensearch_was_away_for_a_day(stack: Stack, tmp_path: Path) -> None:
