@@ -13,9 +13,9 @@ from typing import Final, Literal
 
 import msgspec
 
-from pipeline.backfill.objects import Objects, objects_of
 from pipeline.backfill.partition import Compared, rows
 from pipeline.errors import UserError
+from pipeline.objects import Objects, objects_of
 from pipeline.tools import Systems
 
 REPLACED: Final = "_replaced"

@@ -8,17 +8,14 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any, Final
-from urllib.parse import urlsplit
+from typing import Final
 
-import boto3
 import msgspec
-from botocore.config import Config as Settings
 
 from pipeline.config import Config
 from pipeline.dead_letters.letter import mark_of
 from pipeline.errors import UserError
+from pipeline.objects import objects_of
 from pipeline.readers.storage import Store, store_at
 
 _FOLDER: Final = "_redriven"  # Readers of the path pass over what begins with an underscore.
@@ -52,7 +49,8 @@ class StoredMarks:
             return
         now = datetime.now(UTC).isoformat(timespec="seconds")
         content = msgspec.json.encode(Marked(self._run, now, identities))
-        put(f"{self._path}/{self._run}-{self._written}.json", content, self._environment)
+        objects = objects_of(self._path, self._environment)
+        objects.write(f"{self._path}/{self._run}-{self._written}.json", content)
         self._written += 1
 
     def _objects(self, store: Store) -> Iterable[Marked]:
@@ -81,34 +79,3 @@ def needed_path(config: Config) -> str:
             " the configuration has no path for it; give dead_letters.large_path or archive.path."
         )
     return path
-
-
-def put(path: str, content: bytes, environment: Mapping[str, str]) -> None:
-    """Write one object, whole or not at all."""
-    parts = urlsplit(path)
-    if parts.scheme == "file":
-        target = Path(parts.path)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        half = target.with_name(f".{target.name}")
-        half.write_bytes(content)
-        half.rename(target)
-        return
-    _client(environment).put_object(Bucket=parts.netloc, Key=parts.path.strip("/"), Body=content)
-
-
-def _client(environment: Mapping[str, str]) -> Any:
-    endpoint = environment.get("S3_ENDPOINT")
-    return boto3.client(
-        "s3",
-        endpoint_url=endpoint,
-        aws_access_key_id=environment.get("AWS_ACCESS_KEY_ID"),
-        aws_secret_access_key=environment.get("AWS_SECRET_ACCESS_KEY"),
-        aws_session_token=environment.get("AWS_SESSION_TOKEN"),
-        region_name=environment.get("AWS_REGION") or ("us-east-1" if endpoint else None),
-        config=Settings(
-            connect_timeout=5,
-            read_timeout=60,
-            retries={"mode": "standard", "total_max_attempts": 8},
-            s3={"addressing_style": "path"},
-        ),
-    )

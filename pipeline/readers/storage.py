@@ -20,6 +20,12 @@ from pyarrow import fs
 from pipeline.errors import UserError
 
 _READERS: Final = 8
+_SETTINGS: Final = Config(
+    connect_timeout=5,
+    read_timeout=60,
+    retries={"mode": "standard", "total_max_attempts": 8},
+    s3={"addressing_style": "path"},
+)
 _FILES_AT_A_TIME: Final = 256
 _LARGE_BYTES: Final = 16 * 1024 * 1024
 _PAGE_ROWS: Final = 16_384
@@ -76,15 +82,21 @@ def open_store(uri: str, access: S3Access | None = None) -> Store:
 
 def store_at(path: str, environment: Mapping[str, str]) -> Store:
     """What lies below that path; of the environment, `S3_ENDPOINT` is a local server's address."""
-    return open_store(
-        path,
-        S3Access(
-            endpoint=environment.get("S3_ENDPOINT"),
-            access_key=environment.get("AWS_ACCESS_KEY_ID"),
-            secret_key=environment.get("AWS_SECRET_ACCESS_KEY"),
-            session_token=environment.get("AWS_SESSION_TOKEN"),
-            region=environment.get("AWS_REGION"),
-        ),
+    return open_store(path, _access(environment))
+
+
+def s3_client(environment: Mapping[str, str]) -> Any:
+    """A boto3 client for S3; credentials come from the environment, else from AWS's own chain."""
+    return _client(_access(environment))
+
+
+def _access(environment: Mapping[str, str]) -> S3Access:
+    return S3Access(
+        endpoint=environment.get("S3_ENDPOINT"),
+        access_key=environment.get("AWS_ACCESS_KEY_ID"),
+        secret_key=environment.get("AWS_SECRET_ACCESS_KEY"),
+        session_token=environment.get("AWS_SESSION_TOKEN"),
+        region=environment.get("AWS_REGION"),
     )
 
 
@@ -230,7 +242,7 @@ def _client(access: S3Access) -> Any:
         aws_secret_access_key=access.secret_key,
         aws_session_token=access.session_token,
         region_name=_region(access),
-        config=Config(s3={"addressing_style": "path"}),
+        config=_SETTINGS,
     )
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.backfill.objects import objects_of
 from pipeline.local.s3 import create_bucket
 from pipeline.local.stack import Stack
+from pipeline.objects import objects_of
 
 
 @pytest.mark.parametrize("kind", ["file", "s3a"])

@@ -10,10 +10,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline import load_config
-from pipeline.backfill.objects import objects_of
 from pipeline.backfill.partition import checked
 from pipeline.backfill.swap import Swap
 from pipeline.errors import UserError
+from pipeline.objects import objects_of
 from pipeline.tools import Systems
 
 TRIPS = "trip/pickup_location=041/year=2018/month=01"

@@ -13,12 +13,12 @@ import pyarrow.parquet as pq
 from typer.testing import CliRunner
 
 from connectors import opensearch
-from pipeline.backfill.objects import Objects, objects_of
 from pipeline.cli import app
 from pipeline.demo.generate import Recipe, generate
 from pipeline.demo.ledger import Ledger
 from pipeline.index_settings import index_settings
 from pipeline.local.stack import Stack
+from pipeline.objects import Objects, objects_of
 from tests.job.harness import Harness
 from tests.reconcile.plant import apart
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
-import boto3
-from botocore.config import Config
 from botocore.exceptions import ClientError
+
+from pipeline.readers.storage import s3_client
 
 _MISSING = frozenset({"NoSuchKey", "404"})
 
@@ -25,7 +25,7 @@ class Objects(Protocol):
         """Deletes an object, if it is there."""
 
     def write(self, uri: str, content: bytes) -> None:
-        """Writes an object, over one that is there."""
+        """Writes an object whole, or not at all, over one that is there."""
 
     def exists(self, uri: str) -> bool:
         """Whether there is such an object."""
@@ -41,16 +41,7 @@ def objects_of(uri: str, environment: Mapping[str, str]) -> Objects:
 
 class _S3:
     def __init__(self, environment: Mapping[str, str]) -> None:
-        endpoint = environment.get("S3_ENDPOINT")
-        self._client: Any = boto3.client(
-            "s3",
-            endpoint_url=endpoint,
-            aws_access_key_id=environment.get("AWS_ACCESS_KEY_ID"),
-            aws_secret_access_key=environment.get("AWS_SECRET_ACCESS_KEY"),
-            aws_session_token=environment.get("AWS_SESSION_TOKEN"),
-            region_name=environment.get("AWS_REGION") or ("us-east-1" if endpoint else None),
-            config=Config(s3={"addressing_style": "path"}),
-        )
+        self._client: Any = s3_client(environment)
 
     def copy(self, source: str, target: str) -> None:
         given = dict(zip(("Bucket", "Key"), _place(source), strict=True))
@@ -95,8 +86,11 @@ class _Folders:
         _path(uri).unlink(missing_ok=True)
 
     def write(self, uri: str, content: bytes) -> None:
-        _path(uri).parent.mkdir(parents=True, exist_ok=True)
-        _path(uri).write_bytes(content)
+        target = _path(uri)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        half = target.with_name(f".{target.name}")
+        half.write_bytes(content)
+        half.rename(target)
 
     def exists(self, uri: str) -> bool:
         return _path(uri).exists()
