@@ -75,7 +75,7 @@ def test_a_key_that_cannot_be_a_partition_key_is_replaced(edges: Edges) -> None:
     made = [Made(b"value", key, CONTROL) for key in keys]
     produce_kinesis(made, client=edges.client, stream=name)
     found = [record.key for record in records(edges.client, name)]
-    assert found[-1] == "4071000"
+    assert "4071000" in found
     assert all(0 < len(key) <= 256 for key in found)
 
 
