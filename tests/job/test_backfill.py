@@ -99,7 +99,7 @@ def _is_named(report: dict[str, Any], damage: Damage) -> None:
         ("lake", "missing"): damage.lost,
         ("lake", "doubled"): damage.doubled,
         ("dead_letters", "missing"): damage.letters,
-        ("index.trip", "missing"): {damage.document},
+        ("index.trip", "missing"): {f"trip {damage.document}"},
     }
 
 

@@ -87,8 +87,9 @@ class World:
         return name
 
     def send(self, topic: str, messages: Iterable[dict[str, Any]]) -> None:
-        """Sends these, and waits."""
-        producer = Producer({"bootstrap.servers": self.brokers, "message.max.bytes": _LARGEST})
+        """Sends these, and waits; without idempotence a retry could change their order."""
+        options = {"enable.idempotence": True, "message.max.bytes": _LARGEST, "log_level": 3}
+        producer = Producer({"bootstrap.servers": self.brokers, **options})
         for message in messages:
             producer.produce(topic, **message)
         assert producer.flush(30) == 0
