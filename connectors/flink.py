@@ -146,6 +146,8 @@ def step_name(name: str, description: str, *, sink: str, is_source: bool) -> str
         return sink
     if is_source:
         return kind
+    if kind == "Calc" and "f0.kind AS d_kind" in description:
+        return "decode-columns"
     if kind == "Calc":
         refused = re.search(r"'replica (\w+): '", description)
         return f"replicate_{refused[1]}-too_large" if refused else f"{sink}-columns"

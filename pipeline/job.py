@@ -14,7 +14,7 @@ from pipeline import sinks, tables
 from pipeline.config import Archive, Config, DeadLetters, Index, Lake, Replica
 from pipeline.event_types import EventType, EventTypes
 from pipeline.flow import Flow
-from pipeline.operators import decode_function, index_function
+from pipeline.operators import decode_function, decode_row, index_function
 from pipeline.tables import LAKE_KEYS, names, position
 
 
@@ -33,7 +33,7 @@ def build(flow: Flow, config: Config, types: EventTypes) -> Flow:
     for name, replica in config.replicate.items():
         replicate(flow, config, replica, name, types)
     if config.job.discard:
-        flow.insert("discard", sql.discard_table("discard"), "SELECT d.document_id FROM decoded")
+        flow.insert("discard", sql.discard_table("discard"), "SELECT d_event_type FROM decoded")
     if config.dead_letters:
         dead_letters(flow, config, config.dead_letters)
     return flow
@@ -69,8 +69,10 @@ def decode(flow: Flow, config: Config, types: EventTypes, records: str) -> None:
     """Bytes to event or reject; the position goes round Python, not through it."""
     documents = bool(config.index or config.replicate)
     flow.function("decode_step", decode_function(config.decode, types, documents=documents))
-    kept = tables.decoded_columns(config.source)
-    flow.view("decoded", f"SELECT {kept}, decode_step(`raw`, arrival_time) AS d FROM {records}")
+    call = f"SELECT *, decode_step(`raw`, arrival_time) AS f0 FROM {records}"
+    row = decode_row(config.decode, types, documents=documents)
+    columns = tables.decoded_select(config.source, row)
+    flow.view("decoded", f"SELECT {columns} FROM ({call})")
 
 
 def lake(flow: Flow, config: Config, settings: Lake, event_type: EventType) -> None:
@@ -78,7 +80,7 @@ def lake(flow: Flow, config: Config, settings: Lake, event_type: EventType) -> N
     keep, name = config.decode.unknown_fields == "keep", f"lake_{event_type.name}"
     columns = tables.lake_columns(event_type, config.source, keep_unknown=keep)
     create = files.lake_table(name, columns, event_type.name, LAKE_KEYS, settings)
-    where = f"d.kind = 'event' AND d.event_type = '{event_type.name}'"
+    where = f"d_kind = 'event' AND d_event_type = '{event_type.name}'"
     where += f" AND {tables.is_new(config.source)}"
     select = tables.lake_select(event_type, config.source, keep_unknown=keep)
     flow.insert(name, create, f"SELECT {select} FROM decoded WHERE {where}")
@@ -87,10 +89,12 @@ def lake(flow: Flow, config: Config, settings: Lake, event_type: EventType) -> N
 def index(flow: Flow, config: Config, settings: Index, types: EventTypes) -> None:
     """Events to OpenSearch; what it refuses comes back as a reject."""
     flow.function("index_step", index_function(settings, types))
-    document = "d.event_type, d.document_id, d.document_version, d.document"
-    kept = f"`raw`, `key`, {names(position(config.source))}, d.event_type AS event_type"
-    select = f"{kept}, d.schema_version, index_step({document}, arrival_time) AS i"
-    flow.view("indexed", f"SELECT {select} FROM decoded WHERE d.kind = 'event'")
+    document = "d_event_type, d_document_id, d_document_version, d_document"
+    kept = f"`raw`, `key`, {names(position(config.source))}, d_event_type AS event_type"
+    select = (
+        f"{kept}, d_schema_version AS schema_version, index_step({document}, arrival_time) AS i"
+    )
+    flow.view("indexed", f"SELECT {select} FROM decoded WHERE d_kind = 'event'")
 
 
 def replicate(flow: Flow, config: Config, settings: Replica, name: str, types: EventTypes) -> None:

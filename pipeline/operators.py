@@ -11,7 +11,7 @@ import random
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
@@ -46,14 +46,18 @@ _VERDICT = {
     "pickup_location": DataTypes.STRING(),
     "year": DataTypes.STRING(),
     "month": DataTypes.STRING(),
-    "document_id": DataTypes.STRING(),
-    "document_version": DataTypes.BIGINT(),
-    "document": DataTypes.BYTES(),
     "reason": DataTypes.STRING(),
     "detail": DataTypes.STRING(),
 }
-# Lengths in bytes, 0 for null: Flink's SQL has no length of BYTES to compare with a target's limit.
-_SIZES = {"document_bytes": DataTypes.INT(), "raw_bytes": DataTypes.INT()}
+# What index and replicas need besides. The sizes are in bytes, 0 for null: Flink's SQL has no
+# length of BYTES to compare with a target's limit.
+_DOCUMENT = {
+    "document_id": DataTypes.STRING(),
+    "document_version": DataTypes.BIGINT(),
+    "document": DataTypes.BYTES(),
+    "document_bytes": DataTypes.INT(),
+    "raw_bytes": DataTypes.INT(),
+}
 _SEALED = {
     "large": DataTypes.BOOLEAN(),
     "head": DataTypes.BYTES(),
@@ -114,19 +118,19 @@ class Decode(ScalarFunction):  # type: ignore[misc]
     def eval(self, raw: pd.Series, arrival_time: pd.Series) -> pd.DataFrame:
         raws = raw.to_numpy()
         decoded = decode_guarded(self._decoder.decode_batch, raws)
-        sizes = {
-            "document_bytes": byte_lengths(decoded.document),
-            "raw_bytes": byte_lengths(raws),
-        }
+        raw_bytes = byte_lengths(raws)
         rejected = Counter(decoded.reason[decoded.kind == "reject"].tolist())
-        self._count(decoded, int(sizes["raw_bytes"].sum()), rejected)
+        self._count(decoded, int(raw_bytes.sum()), rejected)
         self._metrics.lag(_millis(arrival_time), wall_clock())
         if self._limit:
             self._limit.add(len(raws), rejected)
-        verdict = {name: getattr(decoded, name) for name in _VERDICT}
+        told = {name: getattr(decoded, name) for name in _VERDICT}
+        if self._documents:
+            sizes = {"document_bytes": byte_lengths(decoded.document), "raw_bytes": raw_bytes}
+            told |= {name: sizes.get(name, getattr(decoded, name, None)) for name in _DOCUMENT}
         names = [column.name for column in self._decoder.columns]
         columns = {name: _plain(decoded.columns[name]) for name in names}
-        return pd.DataFrame({**verdict, **sizes, **columns}, copy=False)
+        return pd.DataFrame({**told, **columns}, copy=False)
 
     def _count(self, decoded: Decoded, raw_bytes: int, rejected: Mapping[str, int]) -> None:
         self._metrics.count("in", len(decoded))
@@ -178,9 +182,8 @@ def _described(error: Exception) -> tuple[str, str]:
 
 
 def _joined(parts: Sequence[Decoded]) -> Decoded:
-    attributes = {
-        name: np.concatenate([getattr(part, name) for part in parts]) for name in _VERDICT
-    }
+    names = [each.name for each in fields(Decoded) if each.name != "columns"]
+    attributes = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
     columns = {
         name: np.concatenate([part.columns[name] for part in parts]) for name in parts[0].columns
     }
@@ -282,14 +285,19 @@ class Seal(ScalarFunction):  # type: ignore[misc]
 
 
 def decode_function(settings: config.Decode, types: EventTypes, *, documents: bool) -> Any:
-    """`decode_step(raw, arrival_time)`: a row of the verdict and every event type's columns.
+    """`decode_step(raw, arrival_time)`: a row of `decode_row`."""
+    row = decode_row(settings, types, documents=documents)
+    return _vectorised(Decode(settings, types, documents=documents), row)
 
-    `documents=True` fills `document` and `document_bytes`, which the index and replicas need.
+
+def decode_row(settings: config.Decode, types: EventTypes, *, documents: bool) -> dict[str, Any]:
+    """What decode says of a record: the verdict and every event type's columns.
+
+    `documents=True` adds the document, its id, version and size, which index and replicas need.
     """
     columns = Decoder(types, unknown_fields=settings.unknown_fields).columns
     kinds = {column.name: _KINDS[column.kind] for column in columns}
-    function = Decode(settings, types, documents=documents)
-    return _vectorised(function, {**_VERDICT, **_SIZES, **kinds})
+    return {**_VERDICT, **(_DOCUMENT if documents else {}), **kinds}
 
 
 def index_function(settings: config.Index, types: EventTypes) -> Any:

@@ -165,18 +165,18 @@ def chosen(name: str, config: Config, settings: Replica, types: EventTypes) -> s
     chosen = [each for each in types if each.name in (settings.event_types or types.names)]
     fields = {field.column: decoded(field) for each in chosen for field in each.fields}
     value, size = (
-        ("`raw`", "raw_bytes") if settings.value == "raw" else ("d.document", "document_bytes")
+        ("`raw`", "raw_bytes") if settings.value == "raw" else ("d_document", "document_bytes")
     )
-    own = {"value": value, "bytes": f"d.{size}", "document_id": "d.document_id"}
+    own = {"value": value, "bytes": f"d_{size}", "document_id": "d_document_id"}
     own |= {each: f"`{each}`" for each in ("raw", "key", *position(config.source))}
-    own |= {"event_type": "d.event_type", "schema_version": "d.schema_version"}
-    headers = {**position_headers(config.source), "event_type": "d.event_type"}
+    own |= {"event_type": "d_event_type", "schema_version": "d_schema_version"}
+    headers = {**position_headers(config.source), "event_type": "d_event_type"}
     own |= {"headers": header_map(headers)}
     found = {**fields, **{f"__{each}": expression for each, expression in own.items()}}
     listed = ", ".join(f"{expression} AS {identifier(name)}" for name, expression in found.items())
     wanted = ", ".join(literal(each.name) for each in chosen)
     due = is_for(name, config.source)
-    where = f"d.kind = 'event' AND d.event_type IN ({wanted}) AND {due}"
+    where = f"d_kind = 'event' AND d_event_type IN ({wanted}) AND {due}"
     condition = settings.filter or "TRUE"
     return f"SELECT * FROM (SELECT {listed} FROM decoded WHERE {where}) WHERE (\n{condition}\n)"
 

@@ -17,6 +17,8 @@ ARRIVAL_TIME = {"arrival_time": "TIMESTAMP_LTZ(3)"}
 HEADERS = {"header_names": "ARRAY<STRING>", "header_values": "ARRAY<BYTES>"}
 ARRIVAL_KEYS = ("arrival_date", "arrival_hour")
 LAKE_KEYS = ("pickup_location", "year", "month")
+# The headers that a redrive adds, see pipeline/dead_letters/to_topic.py.
+REDRIVEN = ("redrive_step", "redrive_replica")
 
 # A Kafka record's time may be its producer's; no folder is made of an absurd one.
 _SANE = "EXTRACT(YEAR FROM arrival_time) BETWEEN 2009 AND 2099"
@@ -96,27 +98,38 @@ def header(name: str) -> str:
 
 
 def is_new(source: Source) -> str:
-    """Whether a decoded record is new to lake and replicas; its `headers` say if it was redriven.
+    """Whether a decoded record is new to lake and replicas; its headers say if it was redriven.
 
     What `decode` refused was nowhere yet; what a later step refused is in the lake already. A
     stream has no headers, and only the former comes back to it.
     """
-    step = header("redrive_step")
-    return f"({step} IS NULL OR {step} = 'decode')" if source.kafka_topics else "TRUE"
+    new = "(redrive_step IS NULL OR redrive_step = 'decode')"
+    return new if source.kafka_topics else "TRUE"
 
 
 def is_for(replica: str, source: Source) -> str:
     """Whether a decoded record is new, or was redriven to this replica."""
     if not source.kafka_topics:
         return "TRUE"
-    redriven = f"{header('redrive_step')} = 'replicate' AND {header('redrive_replica')}"
-    return f"({is_new(source)} OR {redriven} = {literal(replica)})"
+    redriven = f"redrive_step = 'replicate' AND redrive_replica = {literal(replica)}"
+    return f"({is_new(source)} OR {redriven})"
 
 
-def decoded_columns(source: Source) -> str:
-    """What goes with a decoded record: its bytes, and what tells where it came from."""
-    headers = ["headers"] if source.kafka_topics else []
-    return names(("raw", "key", *headers, *position(source)))
+def decoded_select(source: Source, columns: Iterable[str]) -> str:
+    """A decoded record: its bytes, where it came from, if it was redriven, what decode says of it.
+
+    Each of decode's columns is one of the view's: Flink copies a whole row or map for each
+    statement that looks into it, be it for its filter only.
+    """
+    told = {name: header(name) for name in REDRIVEN} if source.kafka_topics else {}
+    told |= {f"d_{name}": f"f0.{identifier(name)}" for name in columns}
+    listed = ", ".join(f"{text} AS {identifier(name)}" for name, text in told.items())
+    return f"{names(('raw', 'key', *position(source)))}, {listed}"
+
+
+def of_decoded(column: str) -> str:
+    """The view's name for a column of decode's."""
+    return identifier(f"d_{column}")
 
 
 def archive_columns(source: Source) -> dict[str, str]:
@@ -144,14 +157,14 @@ def lake_columns(event_type: EventType, source: Source, *, keep_unknown: bool) -
 def lake_select(event_type: EventType, source: Source, *, keep_unknown: bool) -> str:
     """The expressions that fill `lake_columns`, in the same order."""
     fields = [decoded(field) for field in event_type.fields]
-    fields += [f"d.{identifier(UNKNOWN_FIELDS.name)}"] if keep_unknown else []
-    keys = ", ".join(f"d.{identifier(key)}" for key in LAKE_KEYS)
-    return f"{', '.join(fields)}, {names(position(source))}, d.schema_version, {keys}"
+    fields += [of_decoded(UNKNOWN_FIELDS.name)] if keep_unknown else []
+    keys = ", ".join(map(of_decoded, LAKE_KEYS))
+    return f"{', '.join(fields)}, {names(position(source))}, d_schema_version, {keys}"
 
 
 def decoded(field: Field) -> str:
     """A field of the row that decode returns, as SQL's own type."""
-    column = f"d.{identifier(field.column)}"
+    column = of_decoded(field.column)
     return f"TO_TIMESTAMP_LTZ({column}, 3)" if field.kind == "timestamp" else column
 
 
@@ -172,10 +185,10 @@ def rejects_select(config: Config) -> str:
     origin = names(position(config.source))
     step, detail = _refused_again(config.source)
     parts = [
-        f"SELECT `raw`, `key`, {step} AS step, d.reason AS reason, {detail} AS detail,"
+        f"SELECT `raw`, `key`, {step} AS step, d_reason AS reason, {detail} AS detail,"
         f" {origin},"
-        " d.event_type AS event_type, d.schema_version AS schema_version"
-        " FROM decoded WHERE d.kind = 'reject'"
+        " d_event_type AS event_type, d_schema_version AS schema_version"
+        " FROM decoded WHERE d_kind = 'reject'"
     ]
     if config.index:
         parts.append(
@@ -193,12 +206,11 @@ def _refused_again(source: Source) -> tuple[str, str]:
     It is in the lake, and must not come there again when this dead letter is redriven in turn.
     """
     if not source.kafka_topics:
-        return "'decode'", "d.detail"
-    step, replica = header("redrive_step"), header("redrive_replica")
-    named = f"CONCAT('replica ', {replica}, ': ', d.detail)"
+        return "'decode'", "d_detail"
+    named = "CONCAT('replica ', redrive_replica, ': ', d_detail)"
     return (
-        f"CASE WHEN {is_new(source)} THEN 'decode' ELSE {step} END",
-        f"CASE WHEN {step} = 'replicate' THEN {named} ELSE d.detail END",
+        f"CASE WHEN {is_new(source)} THEN 'decode' ELSE redrive_step END",
+        f"CASE WHEN redrive_step = 'replicate' THEN {named} ELSE d_detail END",
     )
 
 

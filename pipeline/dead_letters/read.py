@@ -12,7 +12,7 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import pyarrow as pa
@@ -155,4 +155,7 @@ def _number(text: str | None) -> int | None:
 
 
 def _millis(arrival: datetime | None) -> int | None:
-    return None if arrival is None else (arrival - EPOCH) // MILLISECOND
+    """Flink 1.20 writes Parquet's times without a zone: they are UTC."""
+    if arrival is None:
+        return None
+    return (arrival.replace(tzinfo=arrival.tzinfo or UTC) - EPOCH) // MILLISECOND

@@ -1,0 +1,213 @@
+"""Who does the lake's work, and how each is run: as processes of its own, cold, one at a time."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from connectors.flink_rest import Cluster, wait_for
+from pipeline.local.stack import Stack
+from pipeline.tools import ROOT
+from tests.bench.gauge import Gauge
+from tests.bench.topic import Topic
+
+PATIENCE_SECONDS: Final = 1800.0
+CHECKPOINT_SECONDS: Final = 60
+SPARK_PYTHON: Final = ROOT / ".venv-bench" / "bin" / "python"
+SPARK_JARS: Final = ROOT / ".cache" / "jars" / "spark-kafka"
+_HERE: Final = Path(__file__).parent
+_FAST_METRICS: Final = {"metrics.fetcher.update-interval": 500}
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """One run: `start_seconds` until it began to read, `run_seconds` from then until committed."""
+
+    start_seconds: float
+    run_seconds: float
+    cpu_seconds: float
+    peak_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Contender:
+    """A name for the table and what runs it; `outputs` are the folders it fills."""
+
+    name: str
+    what: str
+    run: Callable[[Bench, Topic, Path], Figures]
+    bad: bool = False
+
+
+@dataclass(slots=True)
+class Bench:
+    """The broker that all read from, and what our own job is told beside the usual."""
+
+    servers: str
+    folder: Path
+    job: dict[str, Any] = field(default_factory=dict)
+    lake: dict[str, Any] = field(default_factory=dict)
+    runs: int = 0
+
+    @contextmanager
+    def cluster(self) -> Iterator[Stack]:
+        """A Flink cluster of its own, with nothing warm in it."""
+        self.runs += 1
+        run_dir = self.folder / f"flink-{self.runs}"
+        stack = Stack(ROOT, run_dir=run_dir, free_ports=True, servers=("flink",))
+        stack.up(lambda text: None)
+        try:
+            yield stack
+        finally:
+            stack.down(lambda text: None)
+
+    def config(self, topic: Topic, output: Path, sections: dict[str, Any]) -> Path:
+        """Our job's configuration for this run."""
+        config = {
+            "kafka": {"bootstrap_servers": self.servers},
+            "source": {"kafka_topics": [topic.name], "kafka_group_id": output.name},
+            "decode": {"schemas": str(ROOT / "schemas")},
+            "lake": {"path": f"file://{output}/lake", **self.lake},
+            "job": {
+                "name": "bench",
+                "parallelism": 2,
+                "checkpoint_seconds": CHECKPOINT_SECONDS,
+                "checkpoint_dir": f"file://{output}-checkpoints",
+                "max_failures": 1,
+                **self.job,
+            },
+            **sections,
+        }
+        path = self.folder / f"{output.name}.yaml"
+        path.write_text(yaml.safe_dump(config))
+        return path
+
+
+def ours(bench: Bench, topic: Topic, output: Path) -> Figures:
+    """(a) This job, lake only; it does not start without a place for dead letters."""
+    path = bench.config(topic, output, {"dead_letters": {"path": f"file://{output}/dead_letters"}})
+    return _flink(bench, topic, output, lambda stack: _submit_ours(stack, path))
+
+
+def ours_whole(bench: Bench, topic: Topic, output: Path) -> Figures:
+    """(b) This job with archive, lake and dead letters, 1 % of the events bad."""
+    more = {name: {"path": f"file://{output}/{name}"} for name in ("archive", "dead_letters")}
+    path = bench.config(topic, output, more)
+    return _flink(bench, topic, output, lambda stack: _submit_ours(stack, path))
+
+
+def flink_json(bench: Bench, topic: Topic, output: Path) -> Figures:
+    """(c) Flink SQL with its own JSON format."""
+    words = [bench.servers, topic.name, f"file://{output}/lake", str(CHECKPOINT_SECONDS)]
+    command = [*words, str(ROOT / "schemas")]
+    return _flink(bench, topic, output, lambda s: _submit(s, _HERE / "flink_json.py", command))
+
+
+def spark(settings: str) -> Callable[[Bench, Topic, Path], Figures]:
+    """(d) Spark Structured Streaming."""
+
+    def run(bench: Bench, topic: Topic, output: Path) -> Figures:
+        jars = ",".join(map(str, sorted(SPARK_JARS.glob("*.jar"))))
+        lake = output / "lake" / "trip"
+        words = [bench.servers, topic.name, str(lake), jars, settings]
+        return _process([str(SPARK_PYTHON), str(_HERE / "spark_job.py"), *words])
+
+    return run
+
+
+def consumer(bench: Bench, topic: Topic, output: Path) -> Figures:
+    """(e) A plain Python consumer."""
+    words = [bench.servers, topic.name, str(output / "lake" / "trip")]
+    return _process([sys.executable, str(_HERE / "consumer_job.py"), *words])
+
+
+def _process(command: list[str]) -> Figures:
+    launched = time.time()
+    child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    with Gauge({child.pid}) as gauge:
+        said, _ = child.communicate(timeout=PATIENCE_SECONDS)
+    ended = time.time()
+    assert child.returncode == 0, f"{command[1]} ended with {child.returncode}"
+    began = json.loads(said.splitlines()[-1])["began"]
+    return Figures(began - launched, ended - began, gauge.cpu_seconds, gauge.peak_bytes)
+
+
+def _flink(bench: Bench, topic: Topic, output: Path, submit: Callable[[Stack], str]) -> Figures:
+    with bench.cluster() as stack:
+        roots = {each.pid for each in stack.started().values()}
+        with Gauge(roots) as gauge:
+            launched = time.time()
+            job_id = submit(stack)
+            cluster = Cluster(stack.environment()["FLINK_REST_URL"])
+            wait_for(lambda: cluster.running(job_id), 120, "the job did not run")
+            began = time.time()
+            wait_read(cluster, job_id, topic.records)
+            cluster.stop_with_savepoint(
+                job_id, f"file://{output}-savepoint", timeout_seconds=PATIENCE_SECONDS
+            )
+            wait_for(lambda: cluster.state(job_id) == "FINISHED", 60, "the job did not finish")
+            ended = time.time()
+    return Figures(began - launched, ended - began, gauge.cpu_seconds, gauge.peak_bytes)
+
+
+def wait_read(cluster: Cluster, job_id: str, records: int) -> None:
+    """Wait until the source has handed on so many records."""
+    wait_for(
+        lambda: cluster.running(job_id) and read(cluster, job_id) >= records,
+        PATIENCE_SECONDS,
+        f"{records} records were not read",
+    )
+
+
+def read(cluster: Cluster, job_id: str) -> int:
+    """How many records the source's readers have handed on, as of half a second ago."""
+    for vertex in cluster.get(f"/jobs/{job_id}")["vertices"]:
+        if vertex["name"].startswith("Source"):
+            path = f"/jobs/{job_id}/vertices/{vertex['id']}/subtasks/metrics"
+            known = [each["id"] for each in cluster.get(path)]
+            names = [each for each in known if re.fullmatch(r"Source__.*\.numRecordsIn", each)]
+            if names:
+                found = cluster.get(f"{path}?get={names[0]}&agg=sum")
+                return round(sum(each["sum"] for each in found))
+    return 0
+
+
+def _submit_ours(stack: Stack, config: Path) -> str:
+    return _submit(stack, ROOT / "pipeline" / "main.py", ["--config", str(config)])
+
+
+def _submit(stack: Stack, program: Path, words: list[str]) -> str:
+    environment = stack.environment()
+    home = Path(environment["FLINK_HOME"])
+    command = [
+        str(home / "bin" / "flink"), "run", "-d",
+        "-m", environment["FLINK_REST_URL"].removeprefix("http://"),
+        "-pyexec", sys.executable, "-pyclientexec", sys.executable, "-py", str(program), *words,
+    ]  # fmt: skip
+    done = subprocess.run(
+        command, env=os.environ | environment, capture_output=True, text=True, check=False
+    )
+    match = re.search(r"submitted with JobID ([0-9a-f]{32})", done.stdout)
+    assert match, done.stdout + done.stderr
+    return match[1]
+
+
+CONTENDERS: Final = (
+    Contender("ours", "this job, lake only", ours),
+    Contender("ours-whole", "this job, archive, lake, dead letters; 1 % bad", ours_whole, bad=True),
+    Contender("flink-json", "Flink SQL with its JSON format (lenient)", flink_json),
+    Contender("spark", "Spark Structured Streaming, defaults", spark("default")),
+    Contender("spark-tuned", "Spark Structured Streaming, tuned", spark("tuned")),
+    Contender("consumer", "Python consumer, json and pyarrow", consumer),
+)
