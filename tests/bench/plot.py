@@ -1,0 +1,35 @@
+"""`plot.py lake.json`: the speeds of all runs beside each other; run by the bench's interpreter."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("svg")
+from matplotlib import pyplot
+
+
+def main(path: Path) -> None:
+    """Draw a bar for the median and a dot for each run, the fastest on top."""
+    matplotlib.rcParams["svg.hashsalt"] = "bench"
+    found = json.loads(path.read_text(encoding="utf-8"))
+    speeds: dict[str, list[float]] = {}
+    for run in found["runs"]:
+        speeds.setdefault(run["name"], []).append(run["events_per_second"])
+    medians = {name: sorted(each)[len(each) // 2] for name, each in speeds.items()}
+    names = sorted(medians, key=lambda name: medians[name])
+    figure, axes = pyplot.subplots(figsize=(8, 3.2), layout="constrained")
+    colours = ["#2a6f97" if name.startswith("ours") else "#b0b7bf" for name in names]
+    axes.barh(names, [medians[name] for name in names], color=colours)
+    for at, name in enumerate(names):
+        axes.plot(speeds[name], [at] * len(speeds[name]), "o", color="#1b1b1b", markersize=3)
+    axes.set_xlabel(f"events a second, {found['events']:,} events of {found['event_bytes']} bytes")
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.savefig(path.with_suffix(".svg"), metadata={"Date": None})
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
