@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint up down status clean lock
+.PHONY: help setup demo test bench lint up down status clean lock
 
 help: ## what there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -27,6 +27,11 @@ demo: setup ## run the main job on real servers, print its report (SOURCE=kinesi
 test: lint setup ## every test, on real servers
 	@$(BIN)/pytest
 
+bench: setup ## measure beside Spark, Flink's JSON format and a plain consumer (EVENTS=, ROUNDS=)
+	@test -x .venv-bench/bin/python || $(PYTHON) -m venv .venv-bench
+	@.venv-bench/bin/pip install --quiet --disable-pip-version-check -r tests/bench/requirements.txt
+	@$(BIN)/python -m tests.bench.run $(if $(EVENTS),--events $(EVENTS)) $(if $(ROUNDS),--rounds $(ROUNDS))
+
 lint: $(STAMP) ## ruff and mypy --strict
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
 
@@ -44,4 +49,4 @@ lock: $(STAMP) ## pin the Python packages anew, with hashes
 
 clean: ## remove what was installed and made
 	@if [ -x $(BIN)/streaming-etl ]; then $(BIN)/streaming-etl down; fi
-	rm -rf $(VENV) .cache build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-bench .cache build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

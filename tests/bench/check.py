@@ -32,9 +32,8 @@ def written(output: Path, topic: Topic) -> Written:
     Hidden files (`_SUCCESS`, `.part-…`) are left out, as by every reader.
     """
     root = output / "lake" / "trip"
-    paths = [
-        path for path in root.rglob("*") if path.is_file() and _visible(path.relative_to(root))
-    ]
+    found = (path for path in root.rglob("*") if path.is_file())
+    paths = [path for path in found if _visible(path.relative_to(root))]
     names = ["source_partition", "source_offset", "pickup_datetime", "pickup_location_id"]
     columns = [*names, "pickup_location", "month"]
     table = ds.dataset(

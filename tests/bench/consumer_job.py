@@ -32,7 +32,7 @@ def main(servers: str, topic: str, output: str) -> None:
         for message in consumer.consume(10_000, timeout=5.0):
             error = message.error()
             if error and error.code() == KafkaError._PARTITION_EOF:
-                ended.add(message.partition())
+                ended.add(message.partition() or 0)
             elif error is None:
                 rows.append(row(message))
         if len(rows) >= BATCH:

@@ -179,7 +179,7 @@ def read(cluster: Cluster, job_id: str) -> int:
             names = [each for each in known if re.fullmatch(r"Source__.*\.numRecordsIn", each)]
             if names:
                 found = cluster.get(f"{path}?get={names[0]}&agg=sum")
-                return round(sum(each["sum"] for each in found))
+                return int(sum(each["sum"] for each in found))
     return 0
 
 

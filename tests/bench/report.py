@@ -136,7 +136,7 @@ def _names(runs: Sequence[Run]) -> list[str]:
 
 
 def _median(values: Any) -> float:
-    return statistics.median(list(values))
+    return float(statistics.median(list(values)))
 
 
 def _commit() -> str:
