@@ -146,7 +146,7 @@ def step_name(name: str, description: str, *, sink: str, is_source: bool) -> str
         return sink
     if is_source:
         return kind
-    if kind == "Calc" and "f0.kind AS d_kind" in description:
+    if kind == "Calc" and "f0.is_event AS d_is_event" in description:
         return "decode-columns"
     if kind == "Calc":
         refused = re.search(r"'replica (\w+): '", description)

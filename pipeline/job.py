@@ -80,7 +80,7 @@ def lake(flow: Flow, config: Config, settings: Lake, event_type: EventType) -> N
     keep, name = config.decode.unknown_fields == "keep", f"lake_{event_type.name}"
     columns = tables.lake_columns(event_type, config.source, keep_unknown=keep)
     create = files.lake_table(name, columns, event_type.name, LAKE_KEYS, settings)
-    where = f"d_kind = 'event' AND d_event_type = '{event_type.name}'"
+    where = f"d_is_event AND d_event_type = '{event_type.name}'"
     where += f" AND {tables.is_new(config.source)}"
     select = tables.lake_select(event_type, config.source, keep_unknown=keep)
     flow.insert(name, create, f"SELECT {select} FROM decoded WHERE {where}")
@@ -94,7 +94,7 @@ def index(flow: Flow, config: Config, settings: Index, types: EventTypes) -> Non
     select = (
         f"{kept}, d_schema_version AS schema_version, index_step({document}, arrival_time) AS i"
     )
-    flow.view("indexed", f"SELECT {select} FROM decoded WHERE d_kind = 'event'")
+    flow.view("indexed", f"SELECT {select} FROM decoded WHERE d_is_event")
 
 
 def replicate(flow: Flow, config: Config, settings: Replica, name: str, types: EventTypes) -> None:

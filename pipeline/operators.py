@@ -23,6 +23,7 @@ from connectors import opensearch
 from pipeline import config, metrics
 from pipeline.event_types import EventTypes
 from pipeline.index_settings import index_settings
+from pipeline.schema_model import Kind
 from pipeline.steps.bulk import Document, Limits, Outcome, Rejected
 from pipeline.steps.decode import Decoded, Decoder, wall_clock
 from pipeline.steps.index import Counts, Indexer, Retry
@@ -38,9 +39,10 @@ _KINDS = {
     # PyFlink's vectorised functions take no TIMESTAMP_LTZ inside a row; SQL makes it of the millis.
     "timestamp": DataTypes.BIGINT(),
 }
-# What decode says of a record beside the event's own fields.
+# What decode says of a record beside the event's own fields. A reject has a reason; what is neither
+# event nor reject is control. Texts are dear: each is made and copied several times on its way.
 _VERDICT = {
-    "kind": DataTypes.STRING(),
+    "is_event": DataTypes.BOOLEAN(),
     "event_type": DataTypes.STRING(),
     "schema_version": DataTypes.INT(),
     "pickup_location": DataTypes.STRING(),
@@ -120,22 +122,29 @@ class Decode(ScalarFunction):  # type: ignore[misc]
         decoded = decode_guarded(self._decoder.decode_batch, raws)
         raw_bytes = byte_lengths(raws)
         rejected = Counter(decoded.reason[decoded.kind == "reject"].tolist())
-        self._count(decoded, int(raw_bytes.sum()), rejected)
+        is_event = decoded.kind == "event"
+        self._count(decoded, is_event, int(raw_bytes.sum()), rejected)
         self._metrics.lag(_millis(arrival_time), wall_clock())
         if self._limit:
             self._limit.add(len(raws), rejected)
-        told = {name: getattr(decoded, name) for name in _VERDICT}
+        told = {"is_event": is_event}
+        told |= {name: getattr(decoded, name) for name in _VERDICT if name not in told}
         if self._documents:
             sizes = {"document_bytes": byte_lengths(decoded.document), "raw_bytes": raw_bytes}
             told |= {name: sizes.get(name, getattr(decoded, name, None)) for name in _DOCUMENT}
-        names = [column.name for column in self._decoder.columns]
-        columns = {name: _plain(decoded.columns[name]) for name in names}
+        columns = {name: _plain(decoded.columns[name]) for name in _columns(self._decoder)}
         return pd.DataFrame({**told, **columns}, copy=False)
 
-    def _count(self, decoded: Decoded, raw_bytes: int, rejected: Mapping[str, int]) -> None:
+    def _count(
+        self,
+        decoded: Decoded,
+        is_event: np.ndarray[Any, Any],
+        raw_bytes: int,
+        rejected: Mapping[str, int],
+    ) -> None:
         self._metrics.count("in", len(decoded))
         self._metrics.count("bytes", raw_bytes)
-        self._metrics.count("events", int((decoded.kind == "event").sum()))
+        self._metrics.count("events", int(is_event.sum()))
         self._metrics.count("control", int((decoded.kind == "control").sum()))
         self._metrics.count("rejected", sum(rejected.values()))
         for reason, number in rejected.items():
@@ -295,9 +304,14 @@ def decode_row(settings: config.Decode, types: EventTypes, *, documents: bool) -
 
     `documents=True` adds the document, its id, version and size, which index and replicas need.
     """
-    columns = Decoder(types, unknown_fields=settings.unknown_fields).columns
-    kinds = {column.name: _KINDS[column.kind] for column in columns}
+    columns = _columns(Decoder(types, unknown_fields=settings.unknown_fields))
+    kinds = {name: _KINDS[kind] for name, kind in columns.items()}
     return {**_VERDICT, **(_DOCUMENT if documents else {}), **kinds}
+
+
+def _columns(decoder: Decoder) -> dict[str, Kind]:
+    """The events' columns; `type` is left out, since the verdict has it."""
+    return {each.name: each.kind for each in decoder.columns if each.name != "type"}
 
 
 def index_function(settings: config.Index, types: EventTypes) -> Any:

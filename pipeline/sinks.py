@@ -176,7 +176,7 @@ def chosen(name: str, config: Config, settings: Replica, types: EventTypes) -> s
     listed = ", ".join(f"{expression} AS {identifier(name)}" for name, expression in found.items())
     wanted = ", ".join(literal(each.name) for each in chosen)
     due = is_for(name, config.source)
-    where = f"d_kind = 'event' AND d_event_type IN ({wanted}) AND {due}"
+    where = f"d_is_event AND d_event_type IN ({wanted}) AND {due}"
     condition = settings.filter or "TRUE"
     return f"SELECT * FROM (SELECT {listed} FROM decoded WHERE {where}) WHERE (\n{condition}\n)"
 

@@ -163,7 +163,9 @@ def lake_select(event_type: EventType, source: Source, *, keep_unknown: bool) ->
 
 
 def decoded(field: Field) -> str:
-    """A field of the row that decode returns, as SQL's own type."""
+    """A field of what decode returns, as SQL's own type; `type` is the event type's name."""
+    if field.name == "type":
+        return of_decoded("event_type")
     column = of_decoded(field.column)
     return f"TO_TIMESTAMP_LTZ({column}, 3)" if field.kind == "timestamp" else column
 
@@ -188,7 +190,7 @@ def rejects_select(config: Config) -> str:
         f"SELECT `raw`, `key`, {step} AS step, d_reason AS reason, {detail} AS detail,"
         f" {origin},"
         " d_event_type AS event_type, d_schema_version AS schema_version"
-        " FROM decoded WHERE d_kind = 'reject'"
+        " FROM decoded WHERE d_reason IS NOT NULL"
     ]
     if config.index:
         parts.append(

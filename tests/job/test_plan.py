@@ -42,14 +42,16 @@ def test_source_decode_and_index_stand_in_the_plan_once(types: EventTypes) -> No
     assert text.count("decode_step(") == 1
     assert text.count("index_step(") == 1
     assert len(re.findall(r"TableSourceScan.*\(reuse_id=\[\d+\]\)", text)) == 1
-    flattened = r"Calc.*f0.kind AS d_kind.*\(reuse_id=\[\d+\]\)\n\+- PythonCalc.*decode_step"
+    flattened = (
+        r"Calc.*f0.is_event AS d_is_event.*\(reuse_id=\[\d+\]\)\n\+- PythonCalc.*decode_step"
+    )
     assert len(re.findall(flattened, text)) == 1
 
 
 def test_only_events_are_given_to_the_index(types: EventTypes) -> None:
     lines = plan.explain(config(), types).splitlines()
     below = lines[next(i for i, line in enumerate(lines) if "index_step(" in line) + 1]
-    assert "where=[(d_kind = 'event')]" in below
+    assert "where=[d_is_event]" in below
 
 
 @pytest.mark.parametrize("without", ["archive", "lake", "index", "dead_letters"])
