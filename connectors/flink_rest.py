@@ -134,8 +134,11 @@ def submit(
     arguments: Sequence[str],
     environment: Mapping[str, str],
     savepoint: str = "",
+    allow_dropped_state: bool = False,
 ) -> str:
     """Run `flink run -d` with `pipeline/main.py`; returns the job's id.
+
+    State in the savepoint that no operator of the job takes is refused, or dropped when allowed.
 
     Raises:
         UserError: what the program said when it refused, or when Flink did.
@@ -145,6 +148,7 @@ def submit(
     command = [
         str(flink_home / "bin" / "flink"), "run", "-d", "-m", address,
         *(["-s", savepoint] if savepoint else []),
+        *(["--allowNonRestoredState"] if allow_dropped_state else []),
         "-pyexec", python, "-pyclientexec", python, "-py", str(main), *arguments,
     ]  # fmt: skip
     done = subprocess.run(

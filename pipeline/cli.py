@@ -63,6 +63,13 @@ def main() -> None:
 def run(
     config: ConfigOption = LOCAL,
     savepoint: Annotated[str, typer.Option(help="Start from this savepoint.")] = "",
+    allow_dropped_state: Annotated[
+        bool,
+        typer.Option(
+            "--allow-dropped-state",
+            help="With --savepoint: forget the state of sinks and sources that the job lost.",
+        ),
+    ] = False,
     run_dir: Annotated[Path, typer.Option(help="Of the local servers.")] = ROOT / "build" / "run",
     as_json: JsonOption = False,
 ) -> None:
@@ -70,8 +77,15 @@ def run(
     from pipeline.local.stack import Stack
     from pipeline.submit import submit
 
+    if allow_dropped_state and not savepoint:
+        raise UserError("--allow-dropped-state needs --savepoint PATH: no state, none to drop.")
     load_config.event_types(load_config.load(config))
-    job = submit(config, Stack.load(run_dir).environment(), savepoint=savepoint)
+    job = submit(
+        config,
+        Stack.load(run_dir).environment(),
+        savepoint=savepoint,
+        allow_dropped_state=allow_dropped_state,
+    )
     told = {"job_id": job.job_id, "url": job.url}
     print(json.dumps(told) if as_json else f"submitted as {job.job_id}; look at {job.url}")
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from connectors import flink_rest
-from pipeline import load_config
+from pipeline import load_config, preflight
 from pipeline.config import Config
 
 
@@ -23,15 +23,23 @@ class Submitted:
     cluster: flink_rest.Cluster
 
 
-def submit(path: Path, environment: Mapping[str, str], *, savepoint: str = "") -> Submitted:
+def submit(
+    path: Path,
+    environment: Mapping[str, str],
+    *,
+    savepoint: str = "",
+    allow_dropped_state: bool = False,
+) -> Submitted:
     """Check the configuration here, so that a mistake costs no JVM, then submit.
+
+    A job that starts from a savepoint starts even while OpenSearch is away; a new one does not.
 
     Raises:
         UserError: what is wrong in the configuration, the schemas or the outside systems.
     """
     os.environ.update(environment)
     config = load_config.load(path)
-    load_config.event_types(config)
+    preflight.indices(config, load_config.event_types(config), may_be_away=bool(savepoint))
     rest_url = environment["FLINK_REST_URL"]
     job_id = flink_rest.submit(
         Path(environment["FLINK_HOME"]),
@@ -40,6 +48,7 @@ def submit(path: Path, environment: Mapping[str, str], *, savepoint: str = "") -
         arguments=["--config", str(path.resolve())],
         environment=os.environ,
         savepoint=savepoint,
+        allow_dropped_state=allow_dropped_state,
     )
     prometheus = [url for url in environment.get("PROMETHEUS_URLS", "").split(",") if url]
     cluster = flink_rest.Cluster(rest_url, prometheus)
