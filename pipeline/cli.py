@@ -17,7 +17,7 @@ import yaml
 from rich.console import Console
 
 from connectors.flink_rest import JobFailed
-from pipeline import load_config, reference, validate
+from pipeline import load_config, reference, schema_commands, validate
 from pipeline.backfill import commands as backfill_commands
 from pipeline.dead_letters import commands as dead_letters_commands
 from pipeline.errors import UserError
@@ -44,6 +44,7 @@ generate_commands.add_to(app)
 backfill_commands.add_to(app)
 reconcile_commands.add_to(app)
 replay_commands.add_to(app)
+schema_commands.add_to(app)
 
 ConfigOption = Annotated[Path, typer.Option("--config", "-c", help="The YAML file.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]

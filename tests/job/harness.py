@@ -131,9 +131,14 @@ class Harness:
         self.produced += len(ledger)
         return ledger
 
-    def start(self, *, savepoint: str = "") -> Submitted:
+    def start(self, *, savepoint: str = "", allow_dropped_state: bool = False) -> Submitted:
         """Submit and wait until every task runs."""
-        self.job = submit(self.config_path, self.stack.environment(), savepoint=savepoint)
+        self.job = submit(
+            self.config_path,
+            self.stack.environment(),
+            savepoint=savepoint,
+            allow_dropped_state=allow_dropped_state,
+        )
         self.wait_running()
         return self.job
 
