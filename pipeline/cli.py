@@ -91,6 +91,23 @@ def run(
     print(json.dumps(told) if as_json else f"submitted as {job.job_id}; look at {job.url}")
 
 
+@app.command(epilog="Example: streaming-etl stop JOB_ID --into s3a://streaming-etl/savepoints")
+def stop(
+    job_id: Annotated[str, typer.Argument(help="As `run` printed it.")],
+    into: Annotated[str, typer.Option(help="Where to put the savepoint; s3a:// or file://.")],
+    timeout: Annotated[float, typer.Option(help="Seconds to wait for the savepoint.")] = 300.0,
+    run_dir: Annotated[Path, typer.Option(help="Of the local servers.")] = ROOT / "build" / "run",
+    as_json: JsonOption = False,
+) -> None:
+    """Stop the job with a savepoint, its files and transactions finished; prints where that is."""
+    from pipeline.local.stack import Stack
+    from pipeline.submit import stop as stop_job
+
+    environment = Stack.load(run_dir).environment()
+    savepoint = stop_job(job_id, environment, into=into, timeout_seconds=timeout)
+    print(json.dumps({"savepoint": savepoint}) if as_json else savepoint)
+
+
 @app.command("validate", epilog="""Example: streaming-etl validate '{"type":"trip","trip_id":1}'""")
 def validate_command(
     events: Annotated[list[str], typer.Argument(metavar="EVENT...", help="JSON, a file, or -")],

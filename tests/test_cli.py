@@ -91,7 +91,7 @@ def test_config_show_masks_secrets(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 @pytest.mark.parametrize(
     "command",
-    ["setup", "up", "down", "status", "run", "validate", "plan", "demo", "config show",
+    ["setup", "up", "down", "status", "run", "stop", "validate", "plan", "demo", "config show",
      "config check", "config reference", "schemas check"],
 )  # fmt: skip
 def test_every_command_has_help_with_an_example(command: str) -> None:

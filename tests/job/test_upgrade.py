@@ -7,6 +7,7 @@ are taken under way: records are unread, files unfinished, and batches on their 
 from __future__ import annotations
 
 import itertools
+import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,11 +17,13 @@ import numpy as np
 import pytest
 import yaml
 from rich.console import Console
+from typer.testing import CliRunner, Result
 
 from connectors import opensearch
 from connectors.flink_rest import wait_for
 from connectors.index_templates import IndexAway
 from pipeline import load_config
+from pipeline.cli import app
 from pipeline.demo import read_back
 from pipeline.demo.generate import Recipe, generate
 from pipeline.demo.ledger import Ledger
@@ -30,6 +33,7 @@ from pipeline.errors import UserError
 from pipeline.index_settings import index_settings
 from pipeline.local.stack import Stack
 from pipeline.progress import Steps
+from tests.job import golden_savepoint
 from tests.job.harness import PATIENCE_SECONDS, Harness
 from tests.job.upgraded import (
     SCOOTER,
@@ -85,6 +89,10 @@ def test_every_upgrade_loses_and_doubles_nothing(stack: Stack, tmp_path: Path) -
         ledgers.append(job.produce(with_surcharge(part(made))))
         job.drain()
         job.stop()
+        with pytest.raises(UserError, match="is FINISHED; only one that is RUNNING"):
+            raise_of(stop(job, job.submitted.job_id))
+        with pytest.raises(UserError, match="has no job 'none'"):
+            raise_of(stop(job, "none"))
 
     ledger = Ledger.of(ledgers)
     lines = np.arange(len(ledger))
@@ -100,6 +108,28 @@ def test_every_upgrade_loses_and_doubles_nothing(stack: Stack, tmp_path: Path) -
     assert figures["archive_records"] == figures["produced"] == job.produced
     assert figures["lake_rows"] == figures["valid"]
     assert indexed(job, SCOOTER) > 0
+
+
+@pytest.mark.parametrize("version", golden_savepoint.versions())
+def test_a_savepoint_of_a_released_version_is_restored(
+    stack: Stack, tmp_path: Path, version: str
+) -> None:
+    before = golden_savepoint.records(version)
+    after = generate(Recipe(events=600, seed=32))
+    with golden_savepoint.harness(stack, tmp_path, version) as job:
+        savepoint = golden_savepoint.upload(job, version)
+        ledgers = [job.produce(before)]
+        job.start(savepoint=savepoint)
+        ledgers.append(job.produce(after))
+        job.drain()
+        job.stop()
+
+    ledger = Ledger.of(ledgers)
+    verdict = job.verdict(ledger, green=lambda _: np.arange(len(ledger)) >= len(before))
+    assert verdict.problems() == []
+    figures = verdict.as_dict()
+    assert figures["archive_records"] == figures["produced"] == job.produced
+    assert figures["lake_rows"] == figures["valid"]
 
 
 def harness(stack: Stack, folder: Path, schemas: Path) -> Harness:
@@ -125,7 +155,21 @@ def part(made: Iterator[Made]) -> list[Made]:
 def stopped_under_way(job: Harness) -> str:
     """A savepoint after a checkpoint, while the records that came last are on their way."""
     job.wait_checkpoints(1)
-    return job.stop()
+    result = stop(job, job.submitted.job_id)
+    assert result.exit_code == 0, result.output
+    return str(json.loads(result.stdout)["savepoint"])
+
+
+def stop(job: Harness, job_id: str) -> Result:
+    """`streaming-etl stop`."""
+    options = ["--into", f"s3a://{job.name}/savepoints", "--run-dir", str(job.stack.run_dir)]
+    return CliRunner().invoke(app, ["stop", job_id, *options, "--json"])
+
+
+def raise_of(result: Result) -> None:
+    """Raise what the command raised."""
+    assert result.exception
+    raise result.exception
 
 
 def change(running: Harness, /, **sections: dict[str, Any]) -> None:
