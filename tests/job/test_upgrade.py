@@ -45,7 +45,7 @@ from tests.job.upgraded import (
 )
 
 SCHEMAS = Path(__file__).parents[2] / "schemas"
-PART = 1_500
+PART = 600
 MIRROR = "upgrade-mirror"
 
 
@@ -77,7 +77,9 @@ def test_every_upgrade_loses_and_doubles_nothing(stack: Stack, tmp_path: Path) -
         add_field(schemas)
         change(job, replicate={"mirror": {"kafka_topic": MIRROR}})
         mirrored_from = job.produced
-        ledgers += while_opensearch_is_away(job, savepoint, made)
+        since = 1 + int(Ledger.of(ledgers).numbers("trip_id").max())
+        upgraded = (with_surcharge(part(made, 100), since) for _ in itertools.count())
+        ledgers += while_opensearch_is_away(job, savepoint, upgraded)
         job.drain()
         mirrored_to, with_mirror = job.produced, job.submitted.config
 
@@ -86,7 +88,7 @@ def test_every_upgrade_loses_and_doubles_nothing(stack: Stack, tmp_path: Path) -
         with pytest.raises(UserError, match="--allow-dropped-state"):
             job.start(savepoint=savepoint)
         job.start(savepoint=savepoint, allow_dropped_state=True)
-        ledgers.append(job.produce(with_surcharge(part(made))))
+        ledgers.append(job.produce(next(upgraded)))
         job.drain()
         job.stop()
         with pytest.raises(UserError, match="is FINISHED; only one that is RUNNING"):
@@ -148,8 +150,8 @@ def harness(stack: Stack, folder: Path, schemas: Path) -> Harness:
     return Harness(stack=stack, name="upgrade", folder=folder, overrides=overrides)
 
 
-def part(made: Iterator[Made]) -> list[Made]:
-    return list(itertools.islice(made, PART))
+def part(made: Iterator[Made], records: int = PART) -> list[Made]:
+    return list(itertools.islice(made, records))
 
 
 def stopped_under_way(job: Harness) -> str:
@@ -178,20 +180,22 @@ def change(running: Harness, /, **sections: dict[str, Any]) -> None:
     running.config_path.write_text(yaml.safe_dump(running.config()))
 
 
-def while_opensearch_is_away(job: Harness, savepoint: str, made: Iterator[Made]) -> list[Ledger]:
+def while_opensearch_is_away(
+    job: Harness, savepoint: str, upgraded: Iterator[list[Made]]
+) -> list[Ledger]:
     """The job starts without OpenSearch, which finds its new field when it is back."""
     job.stack.stop_server("opensearch", print)
     try:
         with pytest.raises(IndexAway, match="no connection"):
             job.start()
         job.start(savepoint=savepoint)
-        ledgers = [job.produce(with_surcharge(part(made)))]
+        ledgers = [job.produce(next(upgraded))]
         job.drain()
     finally:
         job.stack.start_server("opensearch", print)
 
     def has_field() -> bool:
-        ledgers.append(job.produce(with_surcharge(list(itertools.islice(made, 50)))))
+        ledgers.append(job.produce(next(upgraded)))
         job.wait_checkpoints(1)
         return indexed(job, "trip", SURCHARGE) > 0
 

@@ -40,10 +40,12 @@ def with_scooters(made: list[Made]) -> list[Made]:
     return [_as_scooter(one) if _is(one, "fhv_trip") else one for one in made]
 
 
-def with_surcharge(made: list[Made]) -> list[Made]:
-    """The same records, the yellow trips with the new field; every second has null in it."""
-    numbered = enumerate(made)
-    return [_surcharged(one, n % 2 == 0) if _is(one, "trip") else one for n, one in numbered]
+def with_surcharge(made: list[Made], since: int) -> list[Made]:
+    """The same records, the yellow trips from that id on with the new field; half have null in it.
+
+    A repeat of an earlier trip must stay the same, byte for byte, to be a repeat.
+    """
+    return [_surcharged(one) if _is(one, "trip") and one.trip_id >= since else one for one in made]
 
 
 def _is(one: Made, event_type: str) -> bool:
@@ -57,8 +59,9 @@ def _as_scooter(one: Made) -> Made:
     return replace(one, raw=raw, event_type=SCOOTER, content=other % _WRAP)
 
 
-def _surcharged(one: Made, is_null: bool) -> Made:
+def _surcharged(one: Made) -> Made:
     assert one.raw is not None
+    is_null = one.trip_id % 2 == 0
     value = "null" if is_null else str(_AMOUNT)
     raw = one.raw[:-1] + f',"{SURCHARGE}":{value}}}'.encode()
     added = 0 if is_null else _checksum(SURCHARGE, _AMOUNT)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import copy
+import io
 import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import fastavro
 import pytest
 from typer.testing import CliRunner
 
@@ -67,24 +69,45 @@ def told(old: EventTypes, new: EventTypes) -> tuple[list[str], list[str]]:
     )
 
 
-@pytest.mark.parametrize(
-    ("edit", "what"),
-    [
-        (adding(NULLABLE), "trip.surcharge: added"),
-        (adding({**NULLABLE, "type": "string", "default": ""}), "trip.surcharge: added"),
-        (of("extra", maximum=2000000), "extra: maximum was 1000000, is 2000000"),
-        (of("extra", minimum=-2000000), "extra: minimum was"),
-        (of("padding", maxLength=2000000), "padding: max_length was 1000000, is 2000000"),
-        (of("store_and_fwd_flag", enum=["Y", "N", "U"]), "enum was ['Y', 'N'], is"),
-        (without("store_and_fwd_flag", "enum"), "enum was ['Y', 'N'], is []"),
-        (without("extra", "minimum"), "extra: minimum was -1000000, is -9007199254740992"),
-        (of("mta_tax", default=0.5), "mta_tax: may be left out"),
-    ],
-)
+ALLOWED: list[tuple[Edit, str]] = [
+    (adding(NULLABLE), "trip.surcharge: added"),
+    (adding({**NULLABLE, "type": "string", "default": ""}), "trip.surcharge: added"),
+    (of("extra", maximum=2000000), "extra: maximum was 1000000, is 2000000"),
+    (of("extra", minimum=-2000000), "extra: minimum was"),
+    (of("padding", maxLength=2000000), "padding: max_length was 1000000, is 2000000"),
+    (of("store_and_fwd_flag", enum=["Y", "N", "U"]), "enum was ['Y', 'N'], is"),
+    (without("store_and_fwd_flag", "enum"), "enum was ['Y', 'N'], is []"),
+    (without("extra", "minimum"), "extra: minimum was -1000000, is -9007199254740992"),
+    (of("mta_tax", default=0.5), "mta_tax: may be left out"),
+]
+
+
+@pytest.mark.parametrize(("edit", "what"), ALLOWED)
 def test_what_is_allowed(tmp_path: Path, old: EventTypes, edit: Edit, what: str) -> None:
     allowed, refused = told(old, changed(tmp_path, *BASE, edit))
     assert refused == []
     assert len(allowed) == 1 and what in allowed[0]
+
+
+@pytest.mark.parametrize("edit", [edit for edit, _ in ALLOWED])
+def test_avro_resolves_old_records_with_what_is_allowed(tmp_path: Path, edit: Edit) -> None:
+    for part in ("old", "new"):
+        (tmp_path / part).mkdir()
+    changed(tmp_path / "old", *BASE, version=1)
+    changed(tmp_path / "new", *BASE, edit)
+    old, new = (
+        fastavro.parse_schema(json.loads((tmp_path / part / "trip.avsc").read_text()))
+        for part in ("old", "new")
+    )
+    samples = {"string": "Y", "double": 0.5}
+    record = {each["name"]: samples.get(str(each["type"]), 1) for each in TRIP["fields"]}
+    buffer = io.BytesIO()
+    fastavro.schemaless_writer(buffer, old, {**record, "known": None})
+    buffer.seek(0)
+    read = fastavro.schemaless_reader(buffer, old, new)
+    assert isinstance(read, dict)
+    assert read["trip_id"] == 1
+    assert set(read) == {each["name"] for each in new["fields"]}  # type: ignore[index, call-overload]
 
 
 @pytest.mark.parametrize(
