@@ -10,6 +10,7 @@ import itertools
 import json
 import shutil
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -54,56 +55,34 @@ def test_every_upgrade_loses_and_doubles_nothing(stack: Stack, tmp_path: Path) -
     shutil.copytree(SCHEMAS, schemas, ignore=shutil.ignore_patterns("__*", "released"))
     made = generate(Recipe(events=8 * PART, seed=31))
     with harness(stack, tmp_path, schemas) as job:
-        ledgers = [job.produce(part(made))]
+        chain = Chain(job)
+        chain.send(part(made))
         job.start()
-        ledgers.append(job.produce(part(made)))
-
-        job.start(savepoint=stopped_under_way(job))
-        ledgers.append(job.produce(part(made)))
-
-        savepoint = stopped_under_way(job)
-        change(job, job={"parallelism": 2})
-        job.start(savepoint=savepoint)
-        ledgers.append(job.produce(part(made)))
-
-        savepoint = stopped_under_way(job)
+        for parallelism in (1, 2):  # the same, then a higher one
+            chain.send(part(made))
+            chain.restart(job={"parallelism": parallelism})
+        chain.send(part(made))
         add_event_type(schemas)
-        change(job, job={"parallelism": 1})
-        job.start(savepoint=savepoint)
-        ledgers.append(job.produce(with_scooters(part(made))))
+        chain.restart(job={"parallelism": 1})
+        chain.send(with_scooters(part(made)))
         job.drain()
-
-        savepoint = job.stop()
-        add_field(schemas)
-        change(job, replicate={"mirror": {"kafka_topic": MIRROR}})
-        mirrored_from = job.produced
-        since = 1 + int(Ledger.of(ledgers).numbers("trip_id").max())
+        since = chain.next_id()
         upgraded = (with_surcharge(part(made, 100), since) for _ in itertools.count())
-        ledgers += while_opensearch_is_away(job, savepoint, upgraded)
-        job.drain()
-        mirrored_to, with_mirror = job.produced, job.submitted.config
-
-        savepoint = job.stop()
-        change(job, replicate={})
-        with pytest.raises(UserError, match="--allow-dropped-state"):
-            job.start(savepoint=savepoint)
-        job.start(savepoint=savepoint, allow_dropped_state=True)
-        ledgers.append(job.produce(next(upgraded)))
+        add_field(schemas)
+        mirrored = add_mirror_while_opensearch_is_away(chain, upgraded)
+        with_mirror = job.submitted.config
+        remove_mirror(chain)
+        chain.send(next(upgraded))
         job.drain()
         job.stop()
-        with pytest.raises(UserError, match="is FINISHED; only one that is RUNNING"):
-            raise_of(stop(job, job.submitted.job_id))
-        with pytest.raises(UserError, match="has no job 'none'"):
-            raise_of(stop(job, "none"))
+        assert_only_a_running_job_is_stopped(job)
 
-    ledger = Ledger.of(ledgers)
-    lines = np.arange(len(ledger))
     verdict = read_back.verdict(
-        ledger,
+        Ledger.of(chain.ledgers),
         with_mirror,
         stack.environment(),
         Steps(Console(quiet=True)),
-        replicas={"mirror": lambda _: (lines >= mirrored_from) & (lines < mirrored_to)},
+        replicas={"mirror": lambda ledger: np.isin(np.arange(len(ledger)), mirrored)},
     )
     assert verdict.problems() == []
     figures = verdict.as_dict()
@@ -154,12 +133,34 @@ def part(made: Iterator[Made], records: int = PART) -> list[Made]:
     return list(itertools.islice(made, records))
 
 
-def stopped_under_way(job: Harness) -> str:
-    """A savepoint after a checkpoint, while the records that came last are on their way."""
-    job.wait_checkpoints(1)
-    result = stop(job, job.submitted.job_id)
-    assert result.exit_code == 0, result.output
-    return str(json.loads(result.stdout)["savepoint"])
+@dataclass
+class Chain:
+    """One job through its upgrades, and what was sent to it so far."""
+
+    job: Harness
+    ledgers: list[Ledger] = field(default_factory=list)
+
+    def send(self, made: list[Made]) -> None:
+        """Send records, whether the job runs or not."""
+        self.ledgers.append(self.job.produce(made))
+
+    def next_id(self) -> int:
+        """The first trip id that was not sent yet."""
+        return 1 + int(Ledger.of(self.ledgers).numbers("trip_id").max())
+
+    def restart(self, **sections: dict[str, Any]) -> None:
+        """Stop while records are under way, change the configuration, start from the savepoint."""
+        self.job.wait_checkpoints(1)
+        result = stop(self.job, self.job.submitted.job_id)
+        assert result.exit_code == 0, result.output
+        change(self.job, sections)
+        self.job.start(savepoint=json.loads(result.stdout)["savepoint"])
+
+
+def change(job: Harness, sections: dict[str, dict[str, Any]]) -> None:
+    """Rewrite the configuration of the next start."""
+    job.overrides = {**job.overrides, **sections}
+    job.config_path.write_text(yaml.safe_dump(job.config()))
 
 
 def stop(job: Harness, job_id: str) -> Result:
@@ -168,47 +169,56 @@ def stop(job: Harness, job_id: str) -> Result:
     return CliRunner().invoke(app, ["stop", job_id, *options, "--json"])
 
 
-def raise_of(result: Result) -> None:
-    """Raise what the command raised."""
-    assert result.exception
-    raise result.exception
+def add_mirror_while_opensearch_is_away(chain: Chain, upgraded: Iterator[list[Made]]) -> range:
+    """The job starts without OpenSearch, which finds its new field when it is back.
 
-
-def change(running: Harness, /, **sections: dict[str, Any]) -> None:
-    """Rewrite the configuration of the next start."""
-    running.overrides = {**running.overrides, **sections}
-    running.config_path.write_text(yaml.safe_dump(running.config()))
-
-
-def while_opensearch_is_away(
-    job: Harness, savepoint: str, upgraded: Iterator[list[Made]]
-) -> list[Ledger]:
-    """The job starts without OpenSearch, which finds its new field when it is back."""
+    Returns the lines of the ledger that must be in the mirror.
+    """
+    job, first = chain.job, chain.job.produced
+    savepoint = job.stop()
+    change(job, {"replicate": {"mirror": {"kafka_topic": MIRROR}}})
     job.stack.stop_server("opensearch", print)
     try:
         with pytest.raises(IndexAway, match="no connection"):
             job.start()
         job.start(savepoint=savepoint)
-        ledgers = [job.produce(next(upgraded))]
+        chain.send(next(upgraded))
         job.drain()
     finally:
         job.stack.start_server("opensearch", print)
 
     def has_field() -> bool:
-        ledgers.append(job.produce(next(upgraded)))
+        chain.send(next(upgraded))
         job.wait_checkpoints(1)
         return indexed(job, "trip", SURCHARGE) > 0
 
     wait_for(has_field, PATIENCE_SECONDS, "no document had the new field")
-    return ledgers
+    job.drain()
+    return range(first, job.produced)
 
 
-def indexed(job: Harness, event_type: str, field: str = "trip_id") -> int:
+def remove_mirror(chain: Chain) -> None:
+    """Its state is in the savepoint, and is dropped only when that is asked for."""
+    savepoint = chain.job.stop()
+    change(chain.job, {"replicate": {}})
+    with pytest.raises(UserError, match="--allow-dropped-state"):
+        chain.job.start(savepoint=savepoint)
+    chain.job.start(savepoint=savepoint, allow_dropped_state=True)
+
+
+def assert_only_a_running_job_is_stopped(job: Harness) -> None:
+    """What the command says of a job that has ended, and of one that never was."""
+    ended, unknown = (stop(job, each) for each in (job.submitted.job_id, "none"))
+    assert "is FINISHED; only one that is RUNNING" in str(ended.exception)
+    assert "has no job 'none'" in str(unknown.exception)
+
+
+def indexed(job: Harness, event_type: str, name: str = "trip_id") -> int:
     """How many documents have that field, which must be mapped to be found."""
     config = load_config.load(job.config_path).index
     assert config is not None
     client = opensearch.client(index_settings(config))
-    name = opensearch.index_name(config.prefix, event_type)
-    client.indices.refresh(index=name)
-    query = {"query": {"exists": {"field": field}}}
-    return int(client.count(index=name, body=query)["count"])
+    index = opensearch.index_name(config.prefix, event_type)
+    client.indices.refresh(index=index)
+    query = {"query": {"exists": {"field": name}}}
+    return int(client.count(index=index, body=query)["count"])
