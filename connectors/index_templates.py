@@ -35,7 +35,7 @@ def ensure_templates(
 
     Raises:
         IndexAway: the server is away.
-        UserError: it refuses, or an index has another definition of a field, or one too many.
+        UserError: it refuses, or an index has another definition of a field.
     """
     for event_type, mapping in mappings.items():
         name = index_name(settings.prefix, event_type)
@@ -137,14 +137,14 @@ def _mapping(client: OpenSearch, name: str) -> Mapping[str, Any] | None:
 
 
 def _new_fields(name: str, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:
-    """The properties to add to the index; UserError naming each field that differs otherwise."""
-    new = {
-        field: definition
-        for field, definition in wanted.get("properties", {}).items()
-        if field not in found.get("properties", {})
-    }
-    grown = {**found, "properties": {**found.get("properties", {}), **new}}
-    differences = mapping_differences(grown, wanted)
+    """The properties to add to the index; UserError naming each field of another definition.
+
+    Fields that only the index has are left: a job that goes back to the schema before must start.
+    """
+    here, there = found.get("properties", {}), wanted.get("properties", {})
+    new = {field: definition for field, definition in there.items() if field not in here}
+    kept = {field: definition for field, definition in here.items() if field in there}
+    differences = mapping_differences({**found, "properties": {**kept, **new}}, wanted)
     if differences:
         raise UserError(
             f"index {name} exists with another mapping: {'; '.join(differences)}. "
