@@ -25,6 +25,9 @@ _TERMINAL = frozenset({"FAILED", "CANCELED", "FINISHED", "SUSPENDED"})
 # The last line of a Python traceback, `pipeline.steps.x.SomeError: what is wrong`.
 _PYTHON_ERROR = re.compile(r"([a-z_]+\.)*[A-Z]\w*(Error|Exceeded): ")
 
+# What Flink says of a savepoint that no operator of the job takes all of.
+_NOT_TAKEN = re.compile(r"Cannot map checkpoint/savepoint state for operator ([0-9a-f]{32})")
+
 
 class JobFailed(Exception):
     """The job ended by itself; the message is Flink's root cause."""
@@ -134,8 +137,11 @@ def submit(
     arguments: Sequence[str],
     environment: Mapping[str, str],
     savepoint: str = "",
+    allow_dropped_state: bool = False,
 ) -> str:
     """Run `flink run -d` with `pipeline/main.py`; returns the job's id.
+
+    State in the savepoint that no operator of the job takes is refused, or dropped when allowed.
 
     Raises:
         UserError: what the program said when it refused, or when Flink did.
@@ -145,6 +151,7 @@ def submit(
     command = [
         str(flink_home / "bin" / "flink"), "run", "-d", "-m", address,
         *(["-s", savepoint] if savepoint else []),
+        *(["--allowNonRestoredState"] if allow_dropped_state else []),
         "-pyexec", python, "-pyclientexec", python, "-py", str(main), *arguments,
     ]  # fmt: skip
     done = subprocess.run(
@@ -183,4 +190,11 @@ def _lines(url: str) -> list[str]:
 def _reason(output: str) -> str:
     lines = [line for line in output.splitlines() if line.strip()]
     own = [line for line in lines if line.startswith("streaming-etl: ")]
+    dropped = _NOT_TAKEN.search(output)
+    if dropped:
+        return (
+            f"the savepoint has state of an operator ({dropped[1]}) that this job does not have: a"
+            " sink, a source or an event type was removed or renamed. Put it back, or give"
+            " --allow-dropped-state to forget that state; docs/upgrade.md says what is lost then."
+        )
     return "\n".join(own or [line for line in lines if not line.startswith("\tat ")][-25:])

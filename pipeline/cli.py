@@ -17,7 +17,7 @@ import yaml
 from rich.console import Console
 
 from connectors.flink_rest import JobFailed
-from pipeline import load_config, reference, validate
+from pipeline import load_config, reference, schema_commands, validate
 from pipeline.backfill import commands as backfill_commands
 from pipeline.dead_letters import commands as dead_letters_commands
 from pipeline.errors import UserError
@@ -44,6 +44,7 @@ generate_commands.add_to(app)
 backfill_commands.add_to(app)
 reconcile_commands.add_to(app)
 replay_commands.add_to(app)
+schema_commands.add_to(app)
 
 ConfigOption = Annotated[Path, typer.Option("--config", "-c", help="The YAML file.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
@@ -63,6 +64,13 @@ def main() -> None:
 def run(
     config: ConfigOption = LOCAL,
     savepoint: Annotated[str, typer.Option(help="Start from this savepoint.")] = "",
+    allow_dropped_state: Annotated[
+        bool,
+        typer.Option(
+            "--allow-dropped-state",
+            help="With --savepoint: forget the state of sinks and sources that the job lost.",
+        ),
+    ] = False,
     run_dir: Annotated[Path, typer.Option(help="Of the local servers.")] = ROOT / "build" / "run",
     as_json: JsonOption = False,
 ) -> None:
@@ -70,10 +78,34 @@ def run(
     from pipeline.local.stack import Stack
     from pipeline.submit import submit
 
+    if allow_dropped_state and not savepoint:
+        raise UserError("--allow-dropped-state needs --savepoint PATH: no state, none to drop.")
     load_config.event_types(load_config.load(config))
-    job = submit(config, Stack.load(run_dir).environment(), savepoint=savepoint)
+    job = submit(
+        config,
+        Stack.load(run_dir).environment(),
+        savepoint=savepoint,
+        allow_dropped_state=allow_dropped_state,
+    )
     told = {"job_id": job.job_id, "url": job.url}
     print(json.dumps(told) if as_json else f"submitted as {job.job_id}; look at {job.url}")
+
+
+@app.command(epilog="Example: streaming-etl stop JOB_ID --into s3a://streaming-etl/savepoints")
+def stop(
+    job_id: Annotated[str, typer.Argument(help="As `run` printed it.")],
+    into: Annotated[str, typer.Option(help="Where to put the savepoint; s3a:// or file://.")],
+    timeout: Annotated[float, typer.Option(help="Seconds to wait for the savepoint.")] = 300.0,
+    run_dir: Annotated[Path, typer.Option(help="Of the local servers.")] = ROOT / "build" / "run",
+    as_json: JsonOption = False,
+) -> None:
+    """Stop the job with a savepoint, its files and transactions finished; prints where that is."""
+    from pipeline.local.stack import Stack
+    from pipeline.submit import stop as stop_job
+
+    environment = Stack.load(run_dir).environment()
+    savepoint = stop_job(job_id, environment, into=into, timeout_seconds=timeout)
+    print(json.dumps({"savepoint": savepoint}) if as_json else savepoint)
 
 
 @app.command("validate", epilog="""Example: streaming-etl validate '{"type":"trip","trip_id":1}'""")

@@ -20,7 +20,9 @@ from pyflink.table import DataTypes
 from pyflink.table.udf import FunctionContext, ScalarFunction, udf
 
 from connectors import opensearch
+from connectors.index_templates import careful_sender
 from pipeline import config, metrics
+from pipeline.derive import mapping
 from pipeline.event_types import EventTypes
 from pipeline.index_settings import index_settings
 from pipeline.schema_model import Kind
@@ -209,12 +211,13 @@ class Index(ScalarFunction):  # type: ignore[misc]
     def __init__(self, settings: config.Index, types: EventTypes) -> None:
         self._settings = settings
         self._types = types
+        self._mappings = {each.name: mapping(each) for each in types}
 
     def open(self, function_context: FunctionContext) -> None:
         self._metrics = StepMetrics("index", function_context.get_metric_group())
         settings = self._settings
         self._indexer = Indexer(
-            opensearch.bulk_sender(index_settings(settings)),
+            careful_sender(index_settings(settings), self._mappings),
             limits=Limits(documents=settings.max_documents, bytes=settings.max_bytes),
             retry=Retry(seconds=settings.retry_seconds, breaker_seconds=settings.breaker_seconds),
             clock=time.monotonic,

@@ -1,15 +1,17 @@
 """What must be so before the job starts: the topics, streams and index templates are there.
 
-An outside system that is away at the start is the operator's to know, so it is refused here; once
-the job runs, an OpenSearch that stays away is the index step's business and stops nothing.
+An outside system that is away at a first start is the operator's to know, so it is refused. A job
+that comes back, from a savepoint or because its JobManager was restarted, must not be kept from
+filling the lake by an OpenSearch that is away: that is the index step's business and stops nothing.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 
 from connectors import kafka_admin, kinesis, kinesis_admin, opensearch
-from connectors.index_templates import ensure_templates
+from connectors.index_templates import IndexAway, ensure_templates
 from connectors.kafka import HEADERS_BYTES
 from connectors.kafka_admin import Brokers
 from pipeline.config import Archive, Config, DeadLetters, Replica
@@ -30,10 +32,28 @@ def run(config: Config, types: EventTypes, checkpoint_seconds: float | None) -> 
     """
     for problem in problems(config, types, checkpoint_seconds):
         raise UserError(problem)
-    if config.index:
-        settings = index_settings(config.index)
-        client = opensearch.client(settings)
-        ensure_templates(client, {each.name: mapping(each) for each in types}, settings)
+    indices(config, types, may_be_away=True)
+
+
+def indices(config: Config, types: EventTypes, *, may_be_away: bool) -> None:
+    """Make the indices, or give them the fields that they lack.
+
+    An OpenSearch that `may_be_away` is warned of on standard error; each index worker then makes
+    the indices before its first request, and until it can, events are dead letters.
+
+    Raises:
+        UserError: a field of an index has another definition; or OpenSearch is away and may not be.
+    """
+    if config.index is None:
+        return
+    settings = index_settings(config.index)
+    wanted = {each.name: mapping(each) for each in types}
+    try:
+        ensure_templates(opensearch.client(settings), wanted, settings)
+    except IndexAway as away:
+        if not may_be_away:
+            raise
+        print(f"streaming-etl: starting without the index: {away}", file=sys.stderr)
 
 
 def problems(config: Config, types: EventTypes, checkpoint_seconds: float | None) -> Iterator[str]:

@@ -1,16 +1,19 @@
-"""Submit the job to a Flink cluster from the command line."""
+"""Submit the job to a Flink cluster, and stop it, from the command line."""
 
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.error import HTTPError
 
 from connectors import flink_rest
-from pipeline import load_config
+from pipeline import load_config, preflight
 from pipeline.config import Config
+from pipeline.errors import UserError
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,15 +26,23 @@ class Submitted:
     cluster: flink_rest.Cluster
 
 
-def submit(path: Path, environment: Mapping[str, str], *, savepoint: str = "") -> Submitted:
+def submit(
+    path: Path,
+    environment: Mapping[str, str],
+    *,
+    savepoint: str = "",
+    allow_dropped_state: bool = False,
+) -> Submitted:
     """Check the configuration here, so that a mistake costs no JVM, then submit.
+
+    A job that starts from a savepoint starts even while OpenSearch is away; a new one does not.
 
     Raises:
         UserError: what is wrong in the configuration, the schemas or the outside systems.
     """
     os.environ.update(environment)
     config = load_config.load(path)
-    load_config.event_types(config)
+    preflight.indices(config, load_config.event_types(config), may_be_away=bool(savepoint))
     rest_url = environment["FLINK_REST_URL"]
     job_id = flink_rest.submit(
         Path(environment["FLINK_HOME"]),
@@ -40,7 +51,29 @@ def submit(path: Path, environment: Mapping[str, str], *, savepoint: str = "") -
         arguments=["--config", str(path.resolve())],
         environment=os.environ,
         savepoint=savepoint,
+        allow_dropped_state=allow_dropped_state,
     )
     prometheus = [url for url in environment.get("PROMETHEUS_URLS", "").split(",") if url]
     cluster = flink_rest.Cluster(rest_url, prometheus)
     return Submitted(job_id, f"{rest_url}/#/job/running/{job_id}", config, cluster)
+
+
+def stop(job_id: str, environment: Mapping[str, str], *, into: str, timeout_seconds: float) -> str:
+    """Stop a running job with a savepoint below `into`; says where the savepoint is.
+
+    Raises:
+        UserError: there is no such job, it does not run, or `into` is no place.
+        JobFailed: the savepoint failed; the job runs on.
+        TimeoutError: it takes longer.
+    """
+    if not re.fullmatch(r"(s3a|file)://\S+", into):
+        raise UserError(f"--into is {into!r}; give s3a://bucket/prefix or file:///folder.")
+    url = environment["FLINK_REST_URL"]
+    cluster = flink_rest.Cluster(url)
+    try:
+        state = cluster.state(job_id)
+    except HTTPError as error:
+        raise UserError(f"{url} has no job {job_id!r}; `run` prints the id of its job.") from error
+    if state != "RUNNING":
+        raise UserError(f"the job {job_id} is {state}; only one that is RUNNING can be stopped.")
+    return cluster.stop_with_savepoint(job_id, into, timeout_seconds=timeout_seconds)

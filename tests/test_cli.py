@@ -68,6 +68,12 @@ def test_a_wrong_configuration_exits_with_2_before_anything_is_submitted(tmp_pat
         assert "Traceback" not in done.stderr
 
 
+def test_state_can_be_dropped_only_of_a_savepoint() -> None:
+    done = run("run", "--allow-dropped-state")
+    assert done.returncode == 2
+    assert "--allow-dropped-state needs --savepoint PATH" in done.stderr
+
+
 def test_config_show_masks_secrets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("INDEX_PASSWORD", "very-secret")
     file = tmp_path / "secret.yaml"
@@ -85,8 +91,8 @@ def test_config_show_masks_secrets(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 @pytest.mark.parametrize(
     "command",
-    ["setup", "up", "down", "status", "run", "validate", "plan", "demo", "config show",
-     "config check", "config reference"],
+    ["setup", "up", "down", "status", "run", "stop", "validate", "plan", "demo", "config show",
+     "config check", "config reference", "schemas check"],
 )  # fmt: skip
 def test_every_command_has_help_with_an_example(command: str) -> None:
     done = run(*command.split(), "--help")

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from confluent_kafka.admin import AdminClient, NewTopic
 
+from connectors.index_templates import IndexAway
 from pipeline import load_config, preflight
 from pipeline.errors import UserError
 from pipeline.event_types import EventTypes, load
@@ -110,3 +111,18 @@ def test_scram_over_tls(stack: Stack, kafka: dict[str, Any]) -> None:
     assert problems(secure) == []
     with pytest.raises(UserError, match="over scram .* are security, username and password right"):
         problems({**secure, "password": "wrong"})
+
+
+def test_an_index_that_is_away_is_refused_at_a_first_start_and_warned_of_at_another(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    sections = {
+        "kafka": {"bootstrap_servers": "127.0.0.1:1"},
+        "source": {"kafka_topics": ["pre-a"]},
+        "index": {"url": "http://127.0.0.1:1"},
+    }
+    config = load_config.check(sections, where="test")
+    with pytest.raises(IndexAway, match="no connection"):
+        preflight.indices(config, TYPES, may_be_away=False)
+    preflight.indices(config, TYPES, may_be_away=True)
+    assert "starting without the index: index fhv_trip at" in capsys.readouterr().err

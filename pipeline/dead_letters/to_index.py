@@ -10,8 +10,10 @@ import time
 from collections.abc import Sequence
 
 from connectors import opensearch
+from connectors.index_templates import careful_sender
 from pipeline.config import Config, Index
 from pipeline.dead_letters.lane import Ready
+from pipeline.derive import mapping
 from pipeline.event_types import EventTypes
 from pipeline.index_settings import index_settings
 from pipeline.steps.bulk import Document, Limits, Outcome, Rejected
@@ -31,7 +33,7 @@ class IndexSender:
         )
         self._prefix = index.prefix
         self._indexer = Indexer(
-            opensearch.bulk_sender(index_settings(index)),
+            careful_sender(index_settings(index), {each.name: mapping(each) for each in types}),
             limits=Limits(documents=index.max_documents, bytes=index.max_bytes),
             retry=Retry(seconds=index.retry_seconds, breaker_seconds=index.breaker_seconds),
             clock=time.monotonic,

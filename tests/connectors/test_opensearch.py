@@ -10,7 +10,7 @@ from uuid import uuid4
 import pytest
 from opensearchpy import OpenSearch
 
-from connectors.index_templates import ensure_templates, mapping_differences
+from connectors.index_templates import IndexAway, ensure_templates, mapping_differences
 from connectors.opensearch import IndexSettings, bulk_sender, client, index_name, read_index
 from pipeline.errors import UserError
 from pipeline.steps.bulk import Document, Done, Limits, Outcome, Rejected
@@ -205,25 +205,50 @@ def test_an_index_deleted_under_the_job_comes_back_strict(
 def test_an_index_with_another_mapping_is_named_with_its_fields(
     settings: IndexSettings, opensearch: OpenSearch, index: str
 ) -> None:
-    other = {"properties": {**MAPPING["properties"], "n": {"type": "long"}, "new": {"type": "ip"}}}
+    kept = {name: each for name, each in MAPPING["properties"].items() if name != "word"}
+    other = {"properties": {**kept, "n": {"type": "long"}, "new": {"type": "ip"}}}
     with pytest.raises(UserError) as raised:
         ensure_templates(opensearch, {index.removeprefix(settings.prefix): other}, settings)
     message = str(raised.value)
     assert index in message and "place" not in message
     assert "n is {'type': 'integer'}, must be {'type': 'long'}" in message
-    assert "new is absent, must be {'type': 'ip'}" in message
+    assert "word" not in message and "new" not in message
+    mapping = opensearch.indices.get_mapping(index=index)[index]["mappings"]
+    assert mapping == {**MAPPING, "dynamic": "strict"}, "what is refused changes nothing"
+
+
+def test_an_index_gains_the_fields_that_it_lacks(
+    settings: IndexSettings, opensearch: OpenSearch, index: str
+) -> None:
+    grown = {"properties": {**MAPPING["properties"], "new": {"type": "ip"}}}
+    ensure_templates(opensearch, {index.removeprefix(settings.prefix): grown}, settings)
+    documents = [Document(index, "1", 1, b'{"new":"::1"}'), Document(index, "2", 1, b'{"n":1}')]
+    assert indexer(settings).index(documents) == [Done.INDEXED] * 2
+    opensearch.indices.delete(index=index)
+    assert indexer(settings).index(documents) == [Done.INDEXED] * 2, "its template has it too"
+
+
+def test_a_job_may_go_back_to_the_schema_before(
+    settings: IndexSettings, opensearch: OpenSearch, index: str
+) -> None:
+    before = {"properties": {"n": MAPPING["properties"]["n"]}}
+    ensure_templates(opensearch, {index.removeprefix(settings.prefix): before}, settings)
+    assert indexer(settings).index([Document(index, "1", 1, b'{"n":1}')]) == [Done.INDEXED]
+    mapping = opensearch.indices.get_mapping(index=index)[index]["mappings"]
+    assert mapping == {**MAPPING, "dynamic": "strict"}
 
 
 def test_a_mapping_that_the_server_refuses_is_the_users_error(
     settings: IndexSettings, opensearch: OpenSearch
 ) -> None:
-    with pytest.raises(UserError, match="400 .*Is index.url right"):
+    with pytest.raises(UserError, match="400 .*Is index.url right") as raised:
         ensure_templates(opensearch, {"bad": {"properties": {"n": {"type": "odd"}}}}, settings)
+    assert not isinstance(raised.value, IndexAway)
 
 
 def test_a_server_that_is_away_is_the_users_error() -> None:
     away = IndexSettings(url="http://127.0.0.1:1")
-    with pytest.raises(UserError, match="http://127.0.0.1:1: no connection"):
+    with pytest.raises(IndexAway, match="http://127.0.0.1:1: no connection"):
         ensure_templates(client(away), {"trip": MAPPING}, away)
 
 

@@ -9,9 +9,9 @@ from random import Random
 
 import pytest
 
-from connectors.index_templates import ensure_templates
+from connectors.index_templates import careful_sender, ensure_templates
 from connectors.opensearch import IndexSettings, bulk_sender, client
-from pipeline.steps.bulk import Document, Done, Limits, Rejected, encode
+from pipeline.steps.bulk import Document, Done, Limits, Rejected, Send, Unreachable, encode
 from pipeline.steps.index import Indexer, Retry
 from tests.connectors.node import Node
 
@@ -46,9 +46,10 @@ def indexer(
     limits: Limits | None = None,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
+    send: Send | None = None,
 ) -> Indexer:
     return Indexer(
-        bulk_sender(settings),
+        send or bulk_sender(settings),
         limits=limits or Limits(),
         retry=Retry(seconds=20.0, first_pause=0.02, longest_pause=0.2, breaker_seconds=30.0),
         clock=clock,
@@ -104,3 +105,27 @@ def test_a_server_that_stops_and_comes_back(node: Node, settings: IndexSettings)
     now[0] += 30.0
     assert set(step.index(documents(300))) == {Done.INDEXED}
     assert step.counts.rejected == {"index_unavailable": 200}
+
+
+def test_a_worker_makes_the_indices_before_it_sends_when_nobody_could(
+    node: Node, settings: IndexSettings
+) -> None:
+    node.stop()
+    wanted = {"late": {"properties": {"n": {"type": "integer"}}}}
+    send = careful_sender(settings, wanted)
+    body = encode(documents(1, index="late")[0])
+    with pytest.raises(Unreachable, match=r"index late at .*: no connection"):
+        send(body)
+    node.start()
+    assert indexer(settings, send=send).index(documents(9, index="late")) == [Done.INDEXED] * 9
+    assert client(settings).indices.get_mapping(index="late")["late"]["mappings"]["dynamic"] == (
+        "strict"
+    )
+
+
+def test_a_worker_sends_nothing_to_an_index_of_another_mapping(settings: IndexSettings) -> None:
+    ensure_templates(client(settings), {"other": {"properties": {}}}, settings)
+    ensure_templates(client(settings), {"other": {"properties": {"n": {"type": "ip"}}}}, settings)
+    send = careful_sender(settings, {"other": {"properties": {"n": {"type": "integer"}}}})
+    with pytest.raises(Unreachable, match=r"index other exists with another mapping: n is"):
+        send(encode(documents(1, index="other")[0]))

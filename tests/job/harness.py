@@ -37,7 +37,7 @@ class Harness:
     stack: Stack
     name: str
     folder: Path
-    overrides: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    overrides: Mapping[str, Mapping[str, Any] | None] = field(default_factory=dict)
     topics: tuple[str, ...] = ("trips",)
     streams: tuple[str, ...] = ()
     partitions: int = 3
@@ -90,7 +90,8 @@ class Harness:
         return self.folder / f"{self.name}.yaml"
 
     def config(self) -> dict[str, Any]:
-        """The local configuration under our own names; a section in `overrides` is merged over."""
+        """The local configuration under our own names; a section in `overrides` is merged over,
+        and one that is None there is left out."""
         sections: dict[str, dict[str, Any]] = {
             "kafka": {"bootstrap_servers": self.servers},
             "kinesis": {
@@ -117,6 +118,9 @@ class Harness:
             },
         }
         for section, keys in self.overrides.items():
+            if keys is None:
+                del sections[section]
+                continue
             kept = {} if section == "dead_letters" else sections.get(section, {})
             sections[section] = {**kept, **keys}
         return sections
@@ -131,9 +135,14 @@ class Harness:
         self.produced += len(ledger)
         return ledger
 
-    def start(self, *, savepoint: str = "") -> Submitted:
+    def start(self, *, savepoint: str = "", allow_dropped_state: bool = False) -> Submitted:
         """Submit and wait until every task runs."""
-        self.job = submit(self.config_path, self.stack.environment(), savepoint=savepoint)
+        self.job = submit(
+            self.config_path,
+            self.stack.environment(),
+            savepoint=savepoint,
+            allow_dropped_state=allow_dropped_state,
+        )
         self.wait_running()
         return self.job
 

@@ -14,6 +14,8 @@ from pipeline.errors import UserError
 from pipeline.event_types import EventTypes, load
 
 ROOT = Path(__file__).parents[2]
+OPERATORS = ROOT / "tests" / "data" / "golden" / "operators.txt"
+STATELESS = re.compile(r"-(columns|union|exchange|too_large|end)(-\d+)?$")
 SECTIONS: dict[str, dict[str, Any]] = {
     "kafka": {"bootstrap_servers": "127.0.0.1:1"},
     "kinesis": {"region": "eu-west-1"},
@@ -76,6 +78,21 @@ def test_a_fourth_event_type_renames_no_operator(types: EventTypes, tmp_path: Pa
     before, after = plan.step_names(config(), types), plan.step_names(config(), load(tmp_path))
     assert set(before) < set(after)
     assert {name.split("-")[0] for name in set(after) - set(before)} == {"lake_scooter_trip"}
+
+
+EVERYTHING: dict[str, dict[str, Any]] = {
+    "source": {"kafka_topics": ["a"], "kinesis_streams": ["s-one"]},
+    "archive": {"kafka_topic": "archive", "large_path": "s3a://bucket/large-archive"},
+    "dead_letters": {"path": "s3a://bucket/dead-letters"},
+    "replicate": {"airport": {"kafka_topic": "airport"}, "mirror": {"kinesis_stream": "mirror"}},
+}
+
+
+def test_operators_have_the_names_by_which_savepoints_know_them(types: EventTypes) -> None:
+    """A name that changes here makes savepoints of released versions lose that operator's state."""
+    names = {*plan.step_names(config(), types), *plan.step_names(config(**EVERYTHING), types)}
+    stateful = sorted(name for name in names if not STATELESS.search(name))
+    assert stateful == OPERATORS.read_text().splitlines()
 
 
 def test_dead_letters_on_s3_and_unknown_fields_kept(types: EventTypes) -> None:

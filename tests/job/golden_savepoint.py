@@ -1,0 +1,117 @@
+"""The golden savepoint: a small job's savepoint and files, kept to be restored by later versions.
+
+`python -m tests.job.golden_savepoint` makes it anew, on servers of its own. Do so for a new version
+of the job or of Flink that is released, under a new name, and keep those that must be restorable.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from connectors.flink_rest import wait_for
+from pipeline.demo.generate import Recipe, generate
+from pipeline.demo.made import Made
+from pipeline.demo.produce import create_topics
+from pipeline.local.layout import ALL_SERVERS
+from pipeline.local.stack import Stack
+from pipeline.objects import objects_of
+from tests.job.harness import PATIENCE_SECONDS, Harness
+
+ROOT: Final = Path(__file__).parents[2]
+GOLDEN: Final = ROOT / "tests" / "data" / "golden"
+VERSION: Final = "0.1.0"
+# Its first records have a reject among them and no green trip: a transaction that is open in the
+# savepoint could not be committed in another Kafka.
+_RECIPE: Final = Recipe(events=16, seed=1, defective=0.05, watermarks=1)
+_FOLDERS: Final = ("archive", "lake", "dead-letters", "savepoints")
+
+
+def name(version: str) -> str:
+    """Of the job, its topic and its bucket: the state of sources and sinks names them."""
+    return f"golden-{version.replace('.', '-')}"
+
+
+def folder(version: str) -> Path:
+    """Where the bucket of that version's job is kept."""
+    return GOLDEN / f"savepoint-{version}"
+
+
+def versions() -> list[str]:
+    """All versions that are kept."""
+    return sorted(each.name.removeprefix("savepoint-") for each in GOLDEN.glob("savepoint-*"))
+
+
+def records(version: str) -> list[Made]:
+    """What was sent before the savepoint was taken."""
+    return msgspec.json.decode((folder(version) / "records.json").read_bytes(), type=list[Made])
+
+
+def harness(stack: Stack, where: Path, version: str, **job: Any) -> Harness:
+    """The job of the golden savepoint: every sink on S3, and a replica by transactions."""
+    servers, own = stack.environment()["KAFKA_BOOTSTRAP_SERVERS"], name(version)
+    create_topics(servers, source=f"{own}-replica", dead_letters=None, partitions=1)
+    green = {"kafka_topic": f"{own}-replica", "event_types": ["green_trip"]}
+    return Harness(
+        stack=stack,
+        name=own,
+        folder=where,
+        partitions=1,
+        overrides={
+            "dead_letters": {"path": f"s3a://{own}/dead-letters"},
+            "index": None,
+            "replicate": {"green": green},
+            "job": {"parallelism": 1, **job},
+        },
+    )
+
+
+def upload(running: Harness, version: str) -> str:
+    """Put the kept bucket in the place of the harness's; says where the savepoint is."""
+    kept, bucket = folder(version), f"s3a://{running.name}"
+    objects = objects_of(bucket, running.stack.environment())
+    for path in (each for part in _FOLDERS for each in (kept / part).rglob("*")):
+        if path.is_file():
+            objects.write(f"{bucket}/{path.relative_to(kept)}", path.read_bytes())
+    (metadata,) = kept.glob("savepoints/*/_metadata")
+    return f"{bucket}/{metadata.parent.relative_to(kept)}"
+
+
+def make(stack: Stack, where: Path) -> None:
+    """Run the job without a checkpoint, so that every file is pending in the savepoint."""
+    sent = list(generate(_RECIPE))
+    with harness(stack, where, VERSION, checkpoint_seconds=3600) as running:
+        running.produce(sent)
+        running.start()
+        cluster = running.submitted.cluster
+        wait_for(
+            lambda: cluster.step_metrics().get("decode.in", 0) >= len(sent),
+            PATIENCE_SECONDS,
+            "the records were not decoded",
+        )
+        running.stop()
+    kept = folder(VERSION)
+    shutil.rmtree(kept, ignore_errors=True)
+    for part in _FOLDERS:
+        shutil.copytree(stack.run_dir / "s3" / "data" / running.name / part, kept / part)
+    (kept / "records.json").write_bytes(msgspec.json.encode(sent))
+
+
+def main() -> None:
+    """Make the golden savepoint of this version."""
+    where = Path(tempfile.mkdtemp())
+    stack = Stack(ROOT, run_dir=where / "stack", free_ports=True, servers=ALL_SERVERS)
+    stack.up(print)
+    try:
+        make(stack, where)
+    finally:
+        stack.down(print)
+        shutil.rmtree(where)
+
+
+if __name__ == "__main__":
+    main()
