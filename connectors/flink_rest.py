@@ -126,26 +126,30 @@ class Cluster:
         return dict(totals)
 
 
+# What `flink run` is told to run: ours in this checkout.
+MAIN = ("-py", str(Path(__file__).parent.parent / "pipeline" / "main.py"))
+
+
 def submit(
     flink_home: Path,
     rest_url: str,
     *,
     python: str,
+    program: Sequence[str] = MAIN,
     arguments: Sequence[str],
     environment: Mapping[str, str],
     savepoint: str = "",
 ) -> str:
-    """Run `flink run -d` with `pipeline/main.py`; returns the job's id.
+    """Run `flink run -d` with a program, `pipeline/main.py` of this checkout; returns the job's id.
 
     Raises:
         UserError: what the program said when it refused, or when Flink did.
     """
     address = rest_url.removeprefix("http://")
-    main = Path(__file__).parent.parent / "pipeline" / "main.py"
     command = [
         str(flink_home / "bin" / "flink"), "run", "-d", "-m", address,
         *(["-s", savepoint] if savepoint else []),
-        "-pyexec", python, "-pyclientexec", python, "-py", str(main), *arguments,
+        "-pyexec", python, "-pyclientexec", python, *program, *arguments,
     ]  # fmt: skip
     done = subprocess.run(
         command, env=dict(environment), capture_output=True, text=True, check=False, timeout=300

@@ -102,7 +102,7 @@ def _transactions(
     if keys and checkpoint_seconds is None:
         yield (
             f"{keys[0]} writes by transactions, which a checkpoint commits, but checkpoints are"
-            " off; set job.checkpoint_seconds."
+            " off; set job.checkpoint_seconds, or on the managed service the application's."
         )
     elif keys and checkpoint_seconds is not None:
         yield from transaction_too_short(timeout, checkpoint_seconds)
