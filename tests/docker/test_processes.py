@@ -1,0 +1,144 @@
+"""What the containers would run, run as processes: entry points, settings, health commands."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+from typing import IO, Any
+
+import pytest
+import yaml
+from rich.console import Console
+
+from connectors.flink_rest import Cluster, wait_for
+from pipeline import load_config
+from pipeline.demo import read_back
+from pipeline.demo.generate import Recipe, generate
+from pipeline.demo.produce import produce
+from pipeline.demo.variants import to_airports
+from pipeline.demo.watch import ArchivedRecords, wait_checkpoints
+from pipeline.local import ports
+from pipeline.local.stack import Stack
+from pipeline.progress import Steps
+from pipeline.readers.storage import store_at
+from pipeline.submit import Submitted
+
+ROOT = Path(__file__).parents[2]
+CONFIG = ROOT / "conf" / "docker.yaml"
+SERVICES: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
+PATIENCE_SECONDS = 180.0
+RECIPE = Recipe(events=1_000, seed=3)
+
+
+class Containers:
+    """The image's entry point under loopback addresses, beside the servers of the stack."""
+
+    def __init__(self, stack: Stack, folder: Path) -> None:
+        self.stack, self.folder = stack, folder
+        self.rest, self.rpc = ports.unused(2)
+
+    def environment(self, name: str) -> dict[str, str]:
+        """As compose gives it, but for the addresses."""
+        loopback = {
+            "jobmanager.rpc.address": "127.0.0.1",
+            "jobmanager.rpc.port": self.rpc,
+            "jobmanager.bind-host": "127.0.0.1",
+            "rest.address": "127.0.0.1",
+            "rest.bind-address": "127.0.0.1",
+            "rest.port": self.rest,
+            "taskmanager.host": "127.0.0.1",
+            "taskmanager.bind-host": "127.0.0.1",
+            # Its reporter listens on every address; see docs/local-servers.md.
+            "metrics.reporters": "none",
+        }
+        return {
+            **os.environ,
+            **self.stack.environment(),
+            "FLINK_PROPERTIES": yaml.safe_dump(loopback),
+            "FLINK_FOLDER": str(self.folder / name),
+            "PYTHONPATH": str(ROOT),
+        }
+
+    def command(self, name: str) -> list[str]:
+        """The Dockerfile's entry point with compose's command."""
+        return [sys.executable, "-m", "pipeline.local.container", *SERVICES[name]["command"]]
+
+    def start(self, name: str, log: IO[bytes]) -> subprocess.Popen[bytes]:
+        """A process that stays in the foreground, as a container's must."""
+        return subprocess.Popen(
+            self.command(name), env=self.environment(name), cwd="/", stdout=log, stderr=log
+        )
+
+    def run(self, name: str) -> str:
+        """One that ends; what it printed."""
+        done = subprocess.run(
+            self.command(name), env=self.environment(name), cwd="/", capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def healthy(self, name: str) -> bool:
+        """What compose's health check says, asked at our ports."""
+        (_, command) = SERVICES[name]["healthcheck"]["test"]
+        found = self.stack.environment()
+        moved = {
+            "http://127.0.0.1:8081": f"http://127.0.0.1:{self.rest}",
+            "http://jobmanager:8081": f"http://127.0.0.1:{self.rest}",
+            "http://127.0.0.1:9200": found["OPENSEARCH_URL"],
+            "127.0.0.1/9092": found["KAFKA_BOOTSTRAP_SERVERS"].replace(":", "/"),
+        }
+        for ours, here in moved.items():
+            command = command.replace(ours, here)
+        return subprocess.run(["sh", "-c", command], capture_output=True).returncode == 0
+
+
+@pytest.fixture
+def containers(stack: Stack, tmp_path: Path) -> Iterator[Containers]:
+    """JobManager and TaskManager in the foreground; stopped by their own pids."""
+    made = Containers(stack, tmp_path)
+    assert not made.healthy("jobmanager")
+    assert not made.healthy("taskmanager")
+    with ExitStack() as stop:
+        for name in ("jobmanager", "taskmanager"):
+            log = stop.enter_context((tmp_path / f"{name}.log").open("wb"))
+            process = made.start(name, log)
+            stop.callback(process.wait, timeout=60)
+            stop.callback(process.terminate)
+            wait_for(partial(made.healthy, name), PATIENCE_SECONDS, f"{name}: not healthy")
+        yield made
+
+
+def test_the_containers_processes_run_the_job(containers: Containers) -> None:
+    assert containers.healthy("kafka")
+    assert containers.healthy("opensearch")
+    assert "topic trips.dead-letters" in containers.run("prepare").splitlines()
+    assert "stream trips-airport" in containers.run("prepare"), "what is there is fine"
+    environment = containers.environment("reader")
+    ledger = produce(
+        generate(RECIPE), servers=environment["KAFKA_BOOTSTRAP_SERVERS"], topic="trips"
+    )
+    told = json.loads(containers.run("job"))
+    os.environ.update(containers.stack.environment())
+    config = load_config.load(CONFIG)
+    job = Submitted(
+        told["job_id"], told["url"], config, Cluster(f"http://127.0.0.1:{containers.rest}")
+    )
+    wait_for(lambda: job.cluster.running(job.job_id), PATIENCE_SECONDS, "the job did not run")
+    archived = ArchivedRecords(store_at("s3a://streaming-etl/archive", environment))
+    wait_for(lambda: archived.count() >= len(ledger), PATIENCE_SECONDS, "not all is archived")
+    wait_checkpoints(job, 2)
+    job.cluster.stop_with_savepoint(
+        job.job_id, "s3a://streaming-etl/savepoints", timeout_seconds=PATIENCE_SECONDS
+    )
+    verdict = read_back.verdict(
+        ledger, config, environment, Steps(Console(quiet=True)),
+        replicas=dict.fromkeys(config.replicate, to_airports),
+    )  # fmt: skip
+    assert verdict.problems() == []
+    assert verdict.as_dict()["lake_rows"] == verdict.as_dict()["valid"]
