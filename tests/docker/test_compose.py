@@ -6,6 +6,7 @@ No engine is needed for this; `docker compose config` itself is asked where it i
 from __future__ import annotations
 
 import re
+import shlex
 import shutil
 import subprocess
 from pathlib import Path
@@ -19,6 +20,7 @@ from pipeline import load_config
 from pipeline.errors import UserError
 from pipeline.local import container, flink_settings, s3
 from pipeline.local.prepare import buckets_of, streams_of, topics_of
+from tests.test_docs import is_ours
 
 ROOT = Path(__file__).parents[2]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
@@ -156,3 +158,22 @@ def test_mistakes_in_the_environment_are_told() -> None:
         container.overrides("just text")
     assert container.overrides("rest.port: 1\na: b\n") == {"rest.port": 1, "a": "b"}
     assert container.main(["no-such-role"]) == 2
+
+
+def test_the_page_has_commands_for_our_services_only() -> None:
+    page = (ROOT / "docs" / "docker.md").read_text()
+    lines = [line for line in page.splitlines() if line.startswith("docker compose ")]
+    assert 0 < len(lines) < 20
+    for line in lines:
+        words = shlex.split(line, comments=True)[2:]
+        if words[0] == "run":
+            assert words[2] in SERVICES
+        if words[2:3] == ["tools"]:
+            assert is_ours(words[3:]), line
+
+
+def test_the_page_has_the_images_of_the_services() -> None:
+    page = (ROOT / "docs" / "docker.md").read_text()
+    for name, each in SERVICES.items():
+        assert f"`{name}`" in page
+        assert each["image"] == "streaming-etl:local" or f"| {each['image']} |" in page
