@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -110,3 +112,8 @@ def test_scram_over_tls(stack: Stack, kafka: dict[str, Any]) -> None:
     assert problems(secure) == []
     with pytest.raises(UserError, match="over scram .* are security, username and password right"):
         problems({**secure, "password": "wrong"})
+
+
+def test_a_job_without_kafka_needs_no_librdkafka() -> None:
+    program = "import sys, pipeline.main; sys.exit('confluent_kafka' in sys.modules)"
+    subprocess.run([sys.executable, "-c", program], cwd=Path(__file__).parents[1], check=True)

@@ -9,6 +9,7 @@ import re
 import shlex
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -20,6 +21,7 @@ from pipeline import load_config
 from pipeline.errors import UserError
 from pipeline.local import container, flink_settings, s3
 from pipeline.local.prepare import buckets_of, streams_of, topics_of
+from pipeline.replay.where import Wanted, places
 from tests.test_docs import is_ours
 
 ROOT = Path(__file__).parents[2]
@@ -177,3 +179,11 @@ def test_the_page_has_the_images_of_the_services() -> None:
     for name, each in SERVICES.items():
         assert f"`{name}`" in page
         assert each["image"] == "streaming-etl:local" or f"| {each['image']} |" in page
+
+
+def test_replay_takes_the_endpoint_that_the_configuration_allows(tmp_path: Path) -> None:
+    wanted = Wanted(config=ROOT / "conf" / "docker.yaml", stream="trips", run_dir=tmp_path)
+    (place,) = places(wanted).places
+    assert place.addresses == ("localstack",)
+    with pytest.raises(UserError, match="http is for 127.0.0.1 only"):
+        places(replace(wanted, endpoint="http://elsewhere:4566"))
