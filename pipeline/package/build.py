@@ -23,7 +23,7 @@ from pipeline.package import wheels
 
 LIMIT_BYTES: Final = 512_000_000
 JAR: Final = "lib/pyflink-dependencies.jar"
-PYTHON: Final = "lib/python/"
+PYTHON: Final = "lib/python"
 """Our code and the wheels, unpacked: C extensions cannot be imported out of a zip."""
 RUN_OPTIONS: Final[Mapping[str, Any]] = {
     "PropertyGroupId": "kinesis.analytics.flink.run.options",
@@ -82,10 +82,10 @@ def contents_of(cache: Cache, fetched: list[Path]) -> dict[str, Content]:
         "main.py": cache.root / "pipeline" / "package" / "main.py",
         JAR: cache.connectors_jar,
     }
-    contents |= {f"{PYTHON}{name}": path for name, path in our_files(cache.root).items()}
+    contents |= {f"{PYTHON}/{name}": path for name, path in our_files(cache.root).items()}
     for wheel in fetched:
         for name, content in wheels.files(wheel):
-            if contents.setdefault(f"{PYTHON}{name}", content) is not content:
+            if contents.setdefault(f"{PYTHON}/{name}", content) is not content:
                 raise UserError(f"{wheel.name} has {name}, which the package has already")
     return contents
 

@@ -62,7 +62,7 @@ def test_the_run_options_name_what_is_in_it(built: build.Built) -> None:
     options = build.RUN_OPTIONS["PropertyMap"]
     assert {options["python"], options["jarfile"]} <= names
     for inside in ("pipeline/job.py", "schemas/trip.avsc", "connectors/flink.py", "yaml/reader.py"):
-        assert options["pyFiles"] + inside in names
+        assert f"{options['pyFiles']}/{inside}" in names
     assert [name for name in names if name.startswith(NOT_FOR_IT) or "__pycache__" in name] == []
 
 
@@ -122,4 +122,4 @@ def test_the_command_prints_what_to_use(tmp_path: Path) -> None:
     )  # fmt: skip
     assert re.search(r"p\.zip: [\d,]+ files, \d+\.\d MB of the 512 allowed", done.stdout)
     assert re.search(r"^sha256: [0-9a-f]{64}$", done.stdout, re.MULTILINE)
-    assert '"pyFiles": "lib/python/"' in done.stdout
+    assert '"pyFiles": "lib/python"' in done.stdout
