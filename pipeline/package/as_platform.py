@@ -55,7 +55,9 @@ def placed(groups: Groups, path: Path = PROPERTY_GROUPS) -> Iterator[Path]:
         with path.open("x", encoding="utf-8") as file:
             json.dump(groups, file)
     except OSError as error:
-        raise UserError(f"{path}: cannot be made ({error.strerror}); root is needed.") from error
+        raise UserError(
+            f"{path}: cannot be made ({error.strerror}); root is needed, and no such file there."
+        ) from error
     try:
         yield path
     finally:

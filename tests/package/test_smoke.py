@@ -27,7 +27,7 @@ from tests.job.harness import Harness
 
 ROOT = Path(__file__).parents[2]
 NAME = "packaged"
-RECIPE = Recipe(events=1_500, seed=5)
+RECIPE = Recipe(events=1_000, seed=5)
 # What the platform sets for the application.
 PLATFORM = {
     "parallelism.default": "2",
