@@ -9,6 +9,7 @@ import re
 import shlex
 import shutil
 import subprocess
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -95,6 +96,14 @@ def test_flink_is_set_as_the_local_cluster_is() -> None:
         assert same.items() <= made.items()
     assert made["rest.address"] == made["jobmanager.rpc.address"] == "jobmanager"
     assert "jobmanager" in SERVICES
+
+
+def test_flink_has_the_reporter_that_prometheus_asks() -> None:
+    made = container.settings(Path("/tmp/flink"), {"S3_ENDPOINT": ENVIRONMENT["S3_ENDPOINT"]})
+    name = made["metrics.reporter.prometheus.factory.class"].replace(".", "/") + ".class"
+    (jar,) = (ROOT / ".cache" / "flink" / "plugins" / "metrics-prometheus").glob("*.jar")
+    with zipfile.ZipFile(jar) as classes:
+        assert name in classes.namelist()
 
 
 def test_prometheus_asks_the_services_on_the_reporter_s_port() -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -136,6 +138,24 @@ def test_the_page_s_commands_run_the_job(containers: Containers, tmp_path: Path)
     cluster.cancel(job_id)
     assert len(told) == 2
     assert [line for line in told[-1].splitlines() if line.split()[:1] == ["lake"]], told[-1]
+
+
+def test_what_the_image_copies_is_enough_to_assemble_its_flink(tmp_path: Path) -> None:
+    dockerfile = (ROOT / "conf" / "docker" / "Dockerfile").read_text()
+    last_stage = dockerfile.rpartition("FROM ")[2]
+    for line in re.findall(r"^COPY (?!--from)(.+) \S+$", last_stage, re.MULTILINE):
+        for name in line.split():
+            copy = shutil.copytree if name.endswith("/") else shutil.copy
+            copy(ROOT / name, tmp_path / name)
+    (tmp_path / ".cache").mkdir()
+    for folder in re.findall(r"^COPY --from=jars \S+/ (\S+)/$", last_stage, re.MULTILINE):
+        (tmp_path / folder).symlink_to(ROOT / folder)
+    (program,) = re.findall(r'python -c "([^"]+)"', last_stage)
+    subprocess.run([sys.executable, "-c", program], cwd=tmp_path, check=True)
+    made = tmp_path / ".cache" / "flink"
+    assert os.access(made / "bin" / "jobmanager.sh", os.X_OK)
+    assert (made / "lib" / "streaming-etl-connectors.jar").resolve().is_file()
+    assert list((made / "plugins" / "s3-fs-hadoop").glob("flink-s3-fs-hadoop-*.jar"))
 
 
 def page_commands(service: str) -> list[list[str]]:
