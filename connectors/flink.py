@@ -49,6 +49,9 @@ def settings(job: Job) -> dict[str, str]:
         "execution.checkpointing.interval": _millis(job.checkpoint_seconds),
         "execution.checkpointing.timeout": _millis(job.checkpoint_timeout_seconds),
         "execution.checkpointing.dir": job.checkpoint_dir or None,
+        "execution.checkpointing.externalized-checkpoint-retention": (
+            None if job.checkpoint_seconds is None else "RETAIN_ON_CANCELLATION"
+        ),
         **_restarts(job),
     }
     return {
@@ -56,7 +59,6 @@ def settings(job: Job) -> dict[str, str]:
         "pipeline.max-parallelism": str(job.max_parallelism),
         "pipeline.object-reuse": "true",
         "table.local-time-zone": "UTC",
-        "execution.checkpointing.externalized-checkpoint-retention": "RETAIN_ON_CANCELLATION",
         **batches,
         **{key: str(value) for key, value in optional.items() if value is not None},
     }

@@ -129,17 +129,22 @@ class Cluster:
         return dict(totals)
 
 
+# What `flink run` is told to run: ours in this checkout.
+MAIN = ("-py", str(Path(__file__).parent.parent / "pipeline" / "main.py"))
+
+
 def submit(
     flink_home: Path,
     rest_url: str,
     *,
     python: str,
+    program: Sequence[str] = MAIN,
     arguments: Sequence[str],
     environment: Mapping[str, str],
     savepoint: str = "",
     allow_dropped_state: bool = False,
 ) -> str:
-    """Run `flink run -d` with `pipeline/main.py`; returns the job's id.
+    """Run `flink run -d` with a program, `pipeline/main.py` of this checkout; returns the job's id.
 
     State in the savepoint that no operator of the job takes is refused, or dropped when allowed.
 
@@ -147,12 +152,11 @@ def submit(
         UserError: what the program said when it refused, or when Flink did.
     """
     address = rest_url.removeprefix("http://")
-    main = Path(__file__).parent.parent / "pipeline" / "main.py"
     command = [
         str(flink_home / "bin" / "flink"), "run", "-d", "-m", address,
         *(["-s", savepoint] if savepoint else []),
         *(["--allowNonRestoredState"] if allow_dropped_state else []),
-        "-pyexec", python, "-pyclientexec", python, "-py", str(main), *arguments,
+        "-pyexec", python, "-pyclientexec", python, *program, *arguments,
     ]  # fmt: skip
     done = subprocess.run(
         command, env=dict(environment), capture_output=True, text=True, check=False, timeout=300

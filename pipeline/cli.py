@@ -23,6 +23,7 @@ from pipeline.dead_letters import commands as dead_letters_commands
 from pipeline.errors import UserError
 from pipeline.generate import commands as generate_commands
 from pipeline.local import commands
+from pipeline.package import commands as package_commands
 from pipeline.reconcile import commands as reconcile_commands
 from pipeline.replay import commands as replay_commands
 
@@ -42,6 +43,7 @@ commands.add_to(app)
 dead_letters_commands.add_to(app)
 generate_commands.add_to(app)
 backfill_commands.add_to(app)
+package_commands.add_to(app)
 reconcile_commands.add_to(app)
 replay_commands.add_to(app)
 schema_commands.add_to(app)

@@ -28,6 +28,7 @@ from pipeline.edges import (
 )
 
 __all__ = [
+    "PLATFORM_KEYS",
     "SECRETS",
     "Archive",
     "Config",
@@ -89,6 +90,9 @@ class Index(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """OpenSearch, one index per event type. Effectively once: deterministic id and version."""
 
     url: Annotated[Url, doc("https://host:port of the cluster; plain http for loopback only.")]
+    allow_plaintext: Annotated[
+        bool, doc("Allow http to a cluster beyond 127.0.0.1: anyone on the way can read.")
+    ] = False
     prefix: Annotated[
         Annotated[str, Meta(pattern=r"^([a-z][a-z0-9_-]{0,63})?$")],
         doc("Put before the event type to make the index name."),
@@ -129,7 +133,7 @@ class Index(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Job(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How the job runs. On the managed service the platform owns parallelism and checkpoints."""
+    """How the job runs. What belongs to the managed service, `PLATFORM_KEYS`, is refused there."""
 
     name: Annotated[str, doc("Of the Flink job.")] = "streaming-etl"
     parallelism: Annotated[Positive | None, doc("Of every step; null: the cluster's default.")] = (
@@ -139,10 +143,15 @@ class Job(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Annotated[int, Meta(ge=1, le=32768)], doc("Fixed for the life of the job's state.")
     ] = 128
     checkpoint_seconds: Annotated[
-        Seconds | None, doc("Between checkpoints; null: the cluster's own setting.")
+        Seconds | None,
+        doc(
+            "Between checkpoints, which then outlive a cancelled job; null: for both the cluster's"
+            " own setting."
+        ),
     ] = None
     checkpoint_timeout_seconds: Annotated[
-        Seconds, doc("A checkpoint that takes longer is given up.")
+        Seconds | None,
+        doc("A checkpoint that takes longer is given up; null: the cluster's own setting."),
     ] = 300.0
     checkpoint_dir: Annotated[str, doc("s3a:// or file://; empty: the cluster's own setting.")] = ""
     batch_records: Annotated[Positive, doc("Largest Arrow batch given to Python.")] = 5000
@@ -193,3 +202,11 @@ class Config(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 SECRETS = frozenset({"password"})
+# Of the section job: Managed Service for Apache Flink sets them itself.
+PLATFORM_KEYS = (
+    "parallelism",
+    "checkpoint_seconds",
+    "checkpoint_timeout_seconds",
+    "checkpoint_dir",
+    "max_failures",
+)

@@ -79,8 +79,11 @@ def _password(key: str, value: str, needing: str, given: Kafka | Index) -> Itera
 
 def _kinesis(config: Config) -> Iterator[str]:
     endpoint = config.kinesis.endpoint
-    if endpoint and _is_plain(endpoint):
-        yield f"kinesis.endpoint is {endpoint}; give https://host, http is for 127.0.0.1 only."
+    if endpoint and _is_plain(endpoint, allowed=config.kinesis.allow_plaintext):
+        yield (
+            f"kinesis.endpoint is {endpoint}; give https://host, http is for 127.0.0.1 only, unless"
+            " kinesis.allow_plaintext is true."
+        )
     streams = [("source.kinesis_streams", name) for name in config.source.kinesis_streams]
     streams += [
         (f"{key}.kinesis_stream", each.kinesis_stream) for key, each in targets(config).items()
@@ -90,9 +93,10 @@ def _kinesis(config: Config) -> Iterator[str]:
             yield f"{key} has {name}, a name, but kinesis.region is empty; set it or give the ARN."
 
 
-def _is_plain(url: str) -> bool:
+def _is_plain(url: str, *, allowed: bool) -> bool:
     found = urlsplit(url)
-    return found.scheme != "https" and (found.scheme != "http" or found.hostname not in _LOOPBACK)
+    may_be_http = allowed or found.hostname in _LOOPBACK
+    return found.scheme != "https" and (found.scheme != "http" or not may_be_http)
 
 
 def _source(config: Config) -> Iterator[str]:
@@ -245,14 +249,18 @@ def _paths_apart(config: Config) -> Iterator[str]:
 
 
 def _index(config: Config, index: Index) -> Iterator[str]:
-    if _is_plain(index.url):
-        yield f"index.url is {index.url}; http is for 127.0.0.1 only, use https."
+    if _is_plain(index.url, allowed=index.allow_plaintext):
+        yield (
+            f"index.url is {index.url}; http is for 127.0.0.1 only, use https, or set"
+            " index.allow_plaintext to true."
+        )
     yield from _password("index.auth", index.auth, "basic", index)
     if index.auth == "sigv4" and not index.region:
         yield "index.auth is sigv4, but region is empty; set index.region."
-    if index.retry_seconds >= config.job.checkpoint_timeout_seconds:
+    timeout = config.job.checkpoint_timeout_seconds
+    if timeout is not None and index.retry_seconds >= timeout:
         yield (
             f"index.retry_seconds is {index.retry_seconds:g} and job.checkpoint_timeout_seconds is"
-            f" {config.job.checkpoint_timeout_seconds:g}; the first must be the smaller one, or no"
-            " checkpoint completes while OpenSearch is away."
+            f" {timeout:g}; the first must be the smaller one, or no checkpoint completes while"
+            " OpenSearch is away."
         )

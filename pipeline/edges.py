@@ -76,6 +76,9 @@ class Kinesis(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     endpoint: Annotated[
         str, doc("Instead of AWS's own, for a local server; plain http for 127.0.0.1 only.")
     ] = ""
+    allow_plaintext: Annotated[
+        bool, doc("Allow http to an endpoint beyond 127.0.0.1: anyone on the way can read.")
+    ] = False
 
 
 class Source(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):

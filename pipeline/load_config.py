@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import difflib
-import json
 import os
 import re
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
@@ -14,7 +14,7 @@ import msgspec
 import yaml
 
 from pipeline import original_properties
-from pipeline.config import SECRETS, Config, Section
+from pipeline.config import PLATFORM_KEYS, SECRETS, Config, Section
 from pipeline.contradictions import contradictions
 from pipeline.errors import UserError
 from pipeline.event_types import EventTypes
@@ -25,6 +25,13 @@ ENTRIES = frozenset({"clusters", "replicate"})
 PROPERTY_GROUPS = Path("/etc/flink/application_properties.json")
 _SHIPPED = Path(__file__).parent.parent
 _REFERENCE = re.compile(r"\$\{(env|file):([^}:]+)(?::-([^}]*))?\}")
+
+
+class _PropertyGroup(msgspec.Struct):
+    """As the platform writes it."""
+
+    PropertyGroupId: str
+    PropertyMap: dict[str, str]
 
 
 def load(path: Path) -> Config:
@@ -53,11 +60,13 @@ def load_property_groups(path: Path = PROPERTY_GROUPS) -> Config:
     `replicate.mirror` is the entry `mirror` of the section `replicate`. Groups of the platform's
     own (`kinesis.analytics.…`) are not ours and are passed over. The group of the original
     application is translated, see `pipeline.original_properties`.
+
+    Raises:
+        UserError: as `load`; and a key of the platform's own, `PLATFORM_KEYS`.
     """
     found: dict[str, Any] = {}
     original: dict[str, str] = {}
-    for group in json.loads(path.read_text(encoding="utf-8")):
-        name, values = group["PropertyGroupId"], group["PropertyMap"]
+    for name, values in _groups(path).items():
         if name.startswith("kinesis.analytics."):
             continue
         if name == original_properties.GROUP:
@@ -70,7 +79,7 @@ def load_property_groups(path: Path = PROPERTY_GROUPS) -> Config:
             found[name] = _typed(name, values)
     if original:
         found = original_properties.translate(original, found, str(path))
-    return check(found, where=str(path))
+    return check(_left_to_the_platform(found, str(path)), where=str(path))
 
 
 def check(found: Mapping[str, Any], *, where: str) -> Config:
@@ -108,6 +117,34 @@ def masked(config: Config) -> dict[str, Any]:
             for key in SECRETS & set(keys):
                 keys[key] = "********" if keys[key] else ""
     return plain
+
+
+def _groups(path: Path) -> dict[str, dict[str, str]]:
+    try:
+        groups = msgspec.json.decode(path.read_bytes(), type=list[_PropertyGroup])
+    except OSError as error:
+        raise UserError(
+            f"{path}: cannot be read ({error.strerror}). Managed Service for Apache Flink writes it"
+            " where the application has property groups; elsewhere give --config FILE."
+        ) from error
+    except msgspec.MsgspecError as error:
+        raise UserError(f"{path}: holds no property groups: {error}.") from error
+    names = Counter(group.PropertyGroupId for group in groups)
+    for name in (name for name, times in names.items() if times > 1):
+        raise UserError(f"{path}: group {name} is there {names[name]} times; make it one.")
+    return {group.PropertyGroupId: group.PropertyMap for group in groups}
+
+
+def _left_to_the_platform(found: dict[str, Any], where: str) -> dict[str, Any]:
+    """The same without a setting that the platform makes itself, be it one of our defaults."""
+    job = found.get("job", {})
+    for key in PLATFORM_KEYS:
+        if key in job:
+            raise UserError(
+                f"{where}: job.{key} is {job[key]!r}, but parallelism, checkpoints and restarts"
+                " belong to the managed service; leave it out and set it on the application."
+            )
+    return {**found, "job": {**job, "checkpoint_timeout_seconds": None}}
 
 
 def _section_of(hint: Any) -> type[Section]:

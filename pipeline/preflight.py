@@ -9,17 +9,20 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-from connectors import kafka_admin, kinesis, kinesis_admin, opensearch
+from connectors import kinesis, kinesis_admin, opensearch
 from connectors.index_templates import IndexAway, ensure_templates
 from connectors.kafka import HEADERS_BYTES
-from connectors.kafka_admin import Brokers
 from pipeline.config import Archive, Config, DeadLetters, Replica
 from pipeline.contradictions import targets, transaction_too_short, transactional
 from pipeline.derive import mapping
 from pipeline.errors import UserError
 from pipeline.event_types import EventTypes
 from pipeline.index_settings import index_settings
+
+if TYPE_CHECKING:
+    from connectors.kafka_admin import Brokers
 
 
 def run(config: Config, types: EventTypes, checkpoint_seconds: float | None) -> None:
@@ -60,9 +63,7 @@ def problems(config: Config, types: EventTypes, checkpoint_seconds: float | None
     """What stands in the way of the start, the first thing first."""
     yield from _event_types(config, types)
     yield from _streams(config)
-    clusters = {
-        name: kafka_admin.connect(config.cluster(name)) for name in sorted(_used_clusters(config))
-    }
+    clusters = _connected(config)
     source = config.source
     for topic in source.kafka_topics:
         yield from clusters[source.kafka_cluster].missing(topic, "source.kafka_topics")
@@ -82,6 +83,16 @@ def _event_types(config: Config, types: EventTypes) -> Iterator[str]:
                 f"replicate.{name}.event_types has {unknown}; decode.schemas has"
                 f" {', '.join(types.names)}."
             )
+
+
+def _connected(config: Config) -> dict[str, Brokers]:
+    names = sorted(_used_clusters(config))
+    if not names:
+        return {}
+    # Not at the top: a job without Kafka shall start where librdkafka's C library is too old.
+    from connectors import kafka_admin
+
+    return {name: kafka_admin.connect(config.cluster(name)) for name in names}
 
 
 def _used_clusters(config: Config) -> set[str]:
@@ -122,7 +133,7 @@ def _transactions(
     if keys and checkpoint_seconds is None:
         yield (
             f"{keys[0]} writes by transactions, which a checkpoint commits, but checkpoints are"
-            " off; set job.checkpoint_seconds."
+            " off; set job.checkpoint_seconds, or on the managed service the application's."
         )
     elif keys and checkpoint_seconds is not None:
         yield from transaction_too_short(timeout, checkpoint_seconds)

@@ -53,9 +53,14 @@ def submit(
         savepoint=savepoint,
         allow_dropped_state=allow_dropped_state,
     )
+    url = f"{rest_url}/#/job/running/{job_id}"
+    return Submitted(job_id, url, config, cluster_of(environment))
+
+
+def cluster_of(environment: Mapping[str, str]) -> flink_rest.Cluster:
+    """The cluster that the environment leads to."""
     prometheus = [url for url in environment.get("PROMETHEUS_URLS", "").split(",") if url]
-    cluster = flink_rest.Cluster(rest_url, prometheus)
-    return Submitted(job_id, f"{rest_url}/#/job/running/{job_id}", config, cluster)
+    return flink_rest.Cluster(environment["FLINK_REST_URL"], prometheus)
 
 
 def stop(job_id: str, environment: Mapping[str, str], *, into: str, timeout_seconds: float) -> str:

@@ -247,6 +247,14 @@ def test_a_wrong_secret_is_not_printed() -> None:
     assert "12345" not in str(caught.value)
 
 
+def test_http_beyond_loopback_is_taken_when_it_is_allowed() -> None:
+    kinesis = {"endpoint": "http://localstack:4566", "allow_plaintext": True}
+    index = {"url": "http://opensearch:9200", "allow_plaintext": True}
+    check(kinesis=kinesis, index=index)
+    with pytest.raises(UserError, match="ftp://far is|give https"):
+        check(kinesis={**kinesis, "endpoint": "ftp://far"})
+
+
 def test_property_groups_give_the_same_configuration(tmp_path: Path) -> None:
     groups = [
         {"PropertyGroupId": "kinesis.analytics.flink.run.options", "PropertyMap": {"python": "m"}},

@@ -43,12 +43,12 @@ def test_every_command_in_the_pages_is_one_of_ours() -> None:
         f"{page.name}: {line.strip()}"
         for page in pages
         for line in re.findall(r"^\s*streaming-etl [^\n]*", page.read_text(), re.MULTILINE)
-        if not _is_ours(shlex.split(line, comments=True)[1:])
+        if not is_ours(shlex.split(line, comments=True)[1:])
     ]
     assert wrong == []
 
 
-def _is_ours(words: list[str]) -> bool:
+def is_ours(words: list[str]) -> bool:
     """Whether the words name a command and options that it has."""
     command: Any = typer.main.get_command(app)
     while words and words[0] in getattr(command, "commands", {}):

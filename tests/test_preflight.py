@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -126,3 +128,8 @@ def test_an_index_that_is_away_is_refused_at_a_first_start_and_warned_of_at_anot
         preflight.indices(config, TYPES, may_be_away=False)
     preflight.indices(config, TYPES, may_be_away=True)
     assert "starting without the index: index fhv_trip at" in capsys.readouterr().err
+
+
+def test_a_job_without_kafka_needs_no_librdkafka() -> None:
+    program = "import sys, pipeline.main; sys.exit('confluent_kafka' in sys.modules)"
+    subprocess.run([sys.executable, "-c", program], cwd=Path(__file__).parents[1], check=True)

@@ -44,6 +44,11 @@ class Cache:
         return self.directory / "kinesis"
 
     @property
+    def wheels(self) -> Path:
+        """A folder of wheels for each content of the lock, for the package."""
+        return self.directory / "wheels"
+
+    @property
     def stamps(self) -> Path:
         """One file per finished part, holding the hash of what it was made from."""
         return self.directory / "stamps"

@@ -7,8 +7,9 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from pipeline.local import flink_settings as sizes
 from pipeline.local import kinesis, metrics_server, s3
@@ -21,14 +22,18 @@ JVM_OPTIONS = "env.java.opts.all"
 def prepare(cluster: Cluster) -> None:
     """Generate FLINK_CONF_DIR from the distribution's own files and ours."""
     (cluster.folder / "tmp").mkdir(parents=True, exist_ok=True)
-    default = cluster.cache.flink_home / "conf"
-    shutil.rmtree(cluster.conf, ignore_errors=True)
-    shutil.copytree(default, cluster.conf)
+    copy_configuration(cluster.cache.flink_home / "conf", cluster.conf, settings(cluster))
+
+
+def copy_configuration(default: Path, conf: Path, own: Mapping[str, Any]) -> None:
+    """Make a FLINK_CONF_DIR of the distribution's files with our own settings in them."""
+    shutil.rmtree(conf, ignore_errors=True)
+    shutil.copytree(default, conf)
     options = jvm_options((default / "config.yaml").read_text("utf-8"))
-    values = {JVM_OPTIONS: options, **settings(cluster)}  # the options are for `flink run`
+    values = {JVM_OPTIONS: options, **own}  # the options are for Flink's scripts
     lines = [f"{key}: {json.dumps(value)}" for key, value in values.items()]
-    (cluster.conf / "config.yaml").write_text("\n".join([*lines, ""]), "utf-8")
-    log_to_console_only(cluster.conf / "log4j-console.properties")
+    (conf / "config.yaml").write_text("\n".join([*lines, ""]), "utf-8")
+    log_to_console_only(conf / "log4j-console.properties")
 
 
 def jvm_options(default_config: str) -> str:

@@ -49,17 +49,31 @@ def setup(root: Path, *, say: Say, servers: tuple[str, ...] | None = None) -> Ca
     Raises UserError naming everything that the machine lacks, or the command that failed with the
     end of what it said.
     """
-    cache = Cache(root.resolve())
-    if not cache.pom.is_file():
-        raise UserError(f"{cache.root} is not a checkout of this project: no connectors/pom.xml")
+    cache = checkout(root)
     with lock.waiting(cache.directory / "lock"):
-        bring_up_to_date(cache, say, servers)
+        bring_up_to_date(cache, say, parts(cache, say, servers))
     return cache
 
 
-def bring_up_to_date(cache: Cache, say: Say, servers: tuple[str, ...] | None) -> None:
+def setup_connectors(root: Path, *, say: Say) -> Cache:
+    """As `setup`, but of the job's own jar alone: no server is fetched."""
+    cache = checkout(root)
+    with lock.waiting(cache.directory / "lock"):
+        bring_up_to_date(cache, say, [connectors_part(cache)])
+    return cache
+
+
+def checkout(root: Path) -> Cache:
+    """The cache of a checkout; UserError where there is none."""
+    cache = Cache(root.resolve())
+    if not cache.pom.is_file():
+        raise UserError(f"{cache.root} is not a checkout of this project: no connectors/pom.xml")
+    return cache
+
+
+def bring_up_to_date(cache: Cache, say: Say, wanted: list[Part]) -> None:
     """Check the prerequisites of what is stale, all at once, then build it."""
-    stale = [part for part in parts(cache, say, servers) if not is_current(cache, part)]
+    stale = [part for part in wanted if not is_current(cache, part)]
     needs = dict.fromkeys(need for part in stale for need in part.needs)
     prerequisites.require(prerequisites.PYTHON_3_11, prerequisites.JAVA, *needs)
     for part in stale:
@@ -73,10 +87,6 @@ def parts(cache: Cache, say: Say, servers: tuple[str, ...] | None) -> list[Part]
     """Everything the cache holds, in the order of building."""
     pom = cache.pom.read_text("utf-8")
     maven = (prerequisites.MAVEN,)
-    connectors = Part(
-        "connectors", "building the connectors' jar with Maven", pom, cache.connectors_jar,
-        lambda: package_connectors(cache), maven,
-    )  # fmt: skip
     jars = [
         Part(
             name, f"fetching {name}'s jars with Maven", pom, cache.jars(name),
@@ -89,7 +99,15 @@ def parts(cache: Cache, say: Say, servers: tuple[str, ...] | None) -> list[Part]
         lambda: flink_home.assemble(cache),
     )  # fmt: skip
     own = [*s3_parts(cache, pom, say), *kinesis_parts(cache, pom, say, servers)]
-    return [connectors, *jars, flink, *own]
+    return [connectors_part(cache), *jars, flink, *own]
+
+
+def connectors_part(cache: Cache) -> Part:
+    """The one jar with every connector of the job."""
+    return Part(
+        "connectors", "building the connectors' jar with Maven", cache.pom.read_text("utf-8"),
+        cache.connectors_jar, lambda: package_connectors(cache), (prerequisites.MAVEN,),
+    )  # fmt: skip
 
 
 def s3_parts(cache: Cache, pom: str, say: Say) -> list[Part]:

@@ -169,7 +169,8 @@ def _stream(name_or_arn: str, wanted: Wanted, config: Config | None) -> Place:
     if not stream.region:
         raise UserError(f"--stream {name_or_arn} has no region: give --region or the ARN.")
     host = urlsplit(endpoint).hostname or ""
-    if endpoint.startswith("http://") and not _is_loopback(host):
+    is_allowed = given.allow_plaintext and not wanted.endpoint
+    if endpoint.startswith("http://") and not (_is_loopback(host) or is_allowed):
         raise UserError(f"--endpoint is {endpoint}; http is for 127.0.0.1 only, use https.")
 
     def connect(environment: Mapping[str, str]) -> Target:
