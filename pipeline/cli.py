@@ -25,6 +25,7 @@ from pipeline.generate import commands as generate_commands
 from pipeline.local import commands
 from pipeline.reconcile import commands as reconcile_commands
 from pipeline.replay import commands as replay_commands
+from pipeline.watch import commands as watch_commands
 
 ROOT = Path(__file__).parent.parent
 
@@ -44,6 +45,7 @@ generate_commands.add_to(app)
 backfill_commands.add_to(app)
 reconcile_commands.add_to(app)
 replay_commands.add_to(app)
+watch_commands.add_to(app)
 
 ConfigOption = Annotated[Path, typer.Option("--config", "-c", help="The YAML file.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
