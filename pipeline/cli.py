@@ -18,6 +18,7 @@ from rich.console import Console
 
 from connectors.flink_rest import JobFailed
 from pipeline import load_config, reference, validate
+from pipeline.aws import commands as aws_commands
 from pipeline.backfill import commands as backfill_commands
 from pipeline.dead_letters import commands as dead_letters_commands
 from pipeline.errors import UserError
@@ -46,6 +47,7 @@ backfill_commands.add_to(app)
 reconcile_commands.add_to(app)
 replay_commands.add_to(app)
 watch_commands.add_to(app)
+aws_commands.add_to(app)
 
 ConfigOption = Annotated[Path, typer.Option("--config", "-c", help="The YAML file.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]

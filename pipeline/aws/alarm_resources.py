@@ -91,9 +91,10 @@ def _expression(alarm: Alarm, found: Signal) -> str:
 
 
 def _metric(found: Signal) -> dict[str, Any]:
-    labels = [{"Name": name, "Value": {"Fn::Sub": value}} for name, value in found.labels]
+    labels = [{"Name": name, "Value": _text(value)} for name, value in found.labels]
     dimensions = {"Dimensions": labels} if labels else {}
-    namespace: Any = found.namespace
-    if "${" in namespace:
-        namespace = {"Fn::Sub": namespace}
-    return {"Namespace": namespace, "MetricName": found.metric, **dimensions}
+    return {"Namespace": _text(found.namespace), "MetricName": found.metric, **dimensions}
+
+
+def _text(text: str) -> Any:
+    return {"Fn::Sub": text} if "${" in text else text
