@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated
 
@@ -9,7 +10,7 @@ import typer
 
 from pipeline.aws.derived import derived_files
 from pipeline.event_types import load
-from pipeline.tools import ROOT
+from pipeline.tools import ROOT, JsonOption
 
 
 def add_to(main: typer.Typer) -> None:
@@ -19,6 +20,7 @@ def add_to(main: typer.Typer) -> None:
 
 def template(
     write: Annotated[bool, typer.Option("--write", help="Renew what is not equal.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Hold the CloudFormation template, the boards and docs/alarms.md equal to the code.
 
@@ -27,10 +29,12 @@ def template(
     """
     wanted = derived_files(ROOT, load(ROOT / "schemas"))
     differing = [path for path, text in wanted.items() if _text(ROOT / path) != text]
-    for path in differing:
-        print(f"{path}: {'written' if write else 'differs; say --write'}")
-        if write:
-            (ROOT / path).write_text(wanted[path], encoding="utf-8")
+    for path in differing if write else ():
+        (ROOT / path).write_text(wanted[path], encoding="utf-8")
+    done = "written" if write else "differs; say --write"
+    told = [f"{path}: {done}" for path in differing] or ["all are equal to the code"]
+    listed = {"differing": [str(path) for path in differing], "written": write}
+    print(json.dumps(listed) if as_json else "\n".join(told))
     raise typer.Exit(bool(differing) and not write)
 
 

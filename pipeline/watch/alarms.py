@@ -54,7 +54,8 @@ _JOB = (
     Alarm(
         name="CheckpointsFail", signal="failed_checkpoints", form="growth",
         meaning="A checkpoint failed. Until one completes no sink shows anything new.",
-        action="Look for the cause in the log: a slow sink, S3's refusals, a full heap.",
+        action="Look for the cause in the log: a slow sink, S3's refusals, a full heap. At a start"
+               " some fail because not every task runs yet.",
     ),
     Alarm(
         name="CheckpointSlow", signal="checkpoint_ms", threshold=30_000, missing="missing",
