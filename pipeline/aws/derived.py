@@ -61,16 +61,9 @@ def condition(alarm: Alarm) -> str:
         "ratio": f"growth of `{alarm.signal}` / `{alarm.per}`",
         "stalled": f"`{alarm.signal}` stands still while `{alarm.per}` grows:",
     }[alarm.form]
-    limit = f"`{alarm.parameter}` ({alarm.threshold:g})" if alarm.parameter else alarm.threshold
-    return f"{watched} {alarm.comparison} {_number(limit)} for {_span(alarm)}"
-
-
-def _number(limit: str | float) -> str:
-    return limit if isinstance(limit, str) else f"{limit:g}"
-
-
-def _span(alarm: Alarm) -> str:
-    return f"{alarm.periods} x {alarm.period_seconds} s"
+    limit = f"{alarm.threshold:,}"
+    limit = f"`{alarm.parameter}` ({limit})" if alarm.parameter else limit
+    return f"{watched} {alarm.comparison} {limit} for {alarm.periods} x {alarm.period_seconds:,} s"
 
 
 def _told(alarm: Alarm) -> str:

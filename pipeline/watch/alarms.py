@@ -58,7 +58,8 @@ _JOB = (
                " some fail because not every task runs yet.",
     ),
     Alarm(
-        name="CheckpointSlow", signal="checkpoint_ms", threshold=30_000, missing="missing",
+        name="CheckpointSlow", signal="checkpoint_ms", threshold=30_000,
+        parameter="CheckpointSlowMilliseconds", missing="missing",
         meaning="A checkpoint takes more than half of the interval.",
         action="Back-pressure or a slow OpenSearch holds barriers up; add parallelism.",
     ),

@@ -99,6 +99,20 @@ def test_only_this_account_takes_a_role(role: str) -> None:
         assert each["Condition"]["StringEquals"]["aws:SourceAccount"] == "123456789012"
 
 
+def test_the_domain_leaves_it_to_the_roles() -> None:
+    policy = stack().resources()["Domain"]["Properties"]["AccessPolicies"]
+    (found,) = policy["Statement"]
+    assert found["Principal"] == {"AWS": "arn:aws:iam::123456789012:root"}
+
+
+def test_the_bucket_refuses_what_comes_without_tls() -> None:
+    policy = stack().resources()["DataBucketPolicy"]["Properties"]["PolicyDocument"]
+    (found,) = policy["Statement"]
+    assert found["Effect"] == "Deny" and found["Condition"] == {
+        "Bool": {"aws:SecureTransport": "false"}
+    }
+
+
 def test_without_options_the_role_has_none_of_their_actions() -> None:
     role = stack(OpenSearch="none").resources()["ApplicationRole"]["Properties"]
     statements = role["Policies"][0]["PolicyDocument"]["Statement"]

@@ -17,7 +17,7 @@ from pipeline.config import Config
 from pipeline.errors import UserError
 from pipeline.event_types import load
 from pipeline.load_config import check, load_property_groups
-from pipeline.watch.alarms import ALARMS
+from pipeline.watch.alarms import ALARMS, Alarm, alarm
 from tests.aws.stacks import EVERYTHING, ROOT, properties, stack, template
 
 RUN_OPTIONS = "kinesis.analytics.flink.run.options"
@@ -143,15 +143,18 @@ def test_a_parameter_says_what_it_takes(name: str) -> None:
     assert "AllowedPattern" not in found or "ConstraintDescription" in found
 
 
-@pytest.mark.parametrize("alarm", [each for each in ALARMS if each.parameter],
-                         ids=lambda each: each.name)  # fmt: skip
-def test_a_parameters_default_is_the_alarms_threshold(alarm: Any) -> None:
-    assert template()["Parameters"][alarm.parameter]["Default"] == alarm.threshold
+@pytest.mark.parametrize(
+    "each", [each for each in ALARMS if each.parameter], ids=lambda each: each.name
+)
+def test_a_parameters_default_is_the_alarms_threshold(each: Alarm) -> None:
+    assert template()["Parameters"][each.parameter]["Default"] == each.threshold
 
 
 def test_thresholds_that_follow_from_another_parameter() -> None:
     defaults = {name: each.get("Default") for name, each in template()["Parameters"].items()}
     assert defaults["RetentionMilliseconds"] * 2 == defaults["SourceRetentionHours"] * 3_600_000
+    assert defaults["CheckpointSlowMilliseconds"] * 2 == defaults["CheckpointMilliseconds"]
+    assert alarm("LakeStalled").period_seconds * 1000 == 3 * defaults["CheckpointMilliseconds"]
     assert defaults["DomainFreeMiB"] * 4 == defaults["DomainVolumeGiB"] * 1024
 
 
