@@ -21,6 +21,9 @@ LOGS: Final = f"{_ARN}:logs:{_HERE}:log-group:/aws/kinesis-analytics/streaming-e
 TOOLS_LOGS: Final = f"{_ARN}:logs:{_HERE}:log-group:/ecs/streaming-etl"
 CLUSTER: Final = f"{_ARN}:kafka:{_HERE}:cluster/events/0f1e-2"
 TOPIC: Final = f"{_ARN}:kafka:{_HERE}:topic/events/0f1e-2/trips"
+TRANSACTION: Final = (
+    f"{_ARN}:kafka:{_HERE}:transactional-id/events/0f1e-2/streaming-etl-redrive-trips"
+)
 GROUP: Final = f"{_ARN}:kafka:{_HERE}:group/events/0f1e-2/streaming-etl"
 IMAGE: Final = f"{_ARN}:ecr:{_HERE}:repository/streaming-etl"
 KEY: Final = f"{_ARN}:kms:{_HERE}:key/1234"
@@ -132,12 +135,14 @@ NEEDS: Final[tuple[Need, ...]] = (
     _need("RedriveRole", f"{BUCKET}/large/_redriven/x", "s3:GetObject PutObject",
           "pipeline/dead_letters/marks_stored.py"),
     _need("RedriveRole", DOMAIN, "es:ESHttpGet ESHttpPost", "pipeline/dead_letters/to_index.py"),
-    *(
-        _need("RedriveRole", place,
-              "kafka-cluster:Connect DescribeTopic WriteData WriteDataIdempotently",
-              "pipeline/dead_letters/to_topic.py")
-        for place in (CLUSTER, TOPIC, GROUP)
-    ),
+    _need("RedriveRole", CLUSTER,
+          "kafka-cluster:Connect DescribeCluster DescribeClusterDynamicConfiguration"
+          " WriteDataIdempotently", "pipeline/dead_letters/to_topic.py asks how long it may take"),
+    _need("RedriveRole", TOPIC,
+          "kafka-cluster:CreateTopic DescribeTopic DescribeTopicDynamicConfiguration ReadData"
+          " WriteData", "pipeline/dead_letters/to_topic.py; marks_topic.py makes its topic"),
+    _need("RedriveRole", TRANSACTION, "kafka-cluster:AlterTransactionalId DescribeTransactionalId",
+          "record and mark in one transaction"),
     _need("RedriveRole", KEY, "kms:Decrypt GenerateDataKey", "it reads and writes"),
     _need("ReplayRole", SOURCE, "kinesis:DescribeStreamSummary ListShards PutRecords",
           "pipeline/replay/kinesis_target.py; watermarks go to every shard"),
