@@ -18,6 +18,7 @@ from rich.console import Console
 
 from connectors.flink_rest import JobFailed
 from pipeline import load_config, reference, schema_commands, validate
+from pipeline.aws import commands as aws_commands
 from pipeline.backfill import commands as backfill_commands
 from pipeline.dead_letters import commands as dead_letters_commands
 from pipeline.errors import UserError
@@ -26,6 +27,7 @@ from pipeline.local import commands
 from pipeline.package import commands as package_commands
 from pipeline.reconcile import commands as reconcile_commands
 from pipeline.replay import commands as replay_commands
+from pipeline.watch import commands as watch_commands
 
 ROOT = Path(__file__).parent.parent
 
@@ -47,6 +49,8 @@ package_commands.add_to(app)
 reconcile_commands.add_to(app)
 replay_commands.add_to(app)
 schema_commands.add_to(app)
+watch_commands.add_to(app)
+aws_commands.add_to(app)
 
 ConfigOption = Annotated[Path, typer.Option("--config", "-c", help="The YAML file.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
