@@ -8,6 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from stat import S_ISREG
 from typing import Any, Final, Protocol
 from urllib.parse import urlsplit
 
@@ -48,10 +49,14 @@ class S3Access:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """One object: its path below the store's root, and its size in bytes."""
+    """One object: its path below the store's root, its size in bytes, and when it was written.
+
+    `modified_ms` is epoch milliseconds; None where the object wasn't found by a listing.
+    """
 
     path: str
     size: int
+    modified_ms: int | None = None
 
 
 class Store(Protocol):
@@ -59,6 +64,9 @@ class Store(Protocol):
 
     def listing(self) -> list[Stored]:
         """All objects, except those that a reader must ignore, in the order of their paths."""
+
+    def everything(self, below: str = "") -> list[Stored]:
+        """All objects below a folder, with those that a reader must ignore, in that order too."""
 
     def read(self, path: str) -> bytes:
         """All bytes of one object."""
@@ -188,9 +196,21 @@ class _Folder:
         self._root = root
 
     def listing(self) -> list[Stored]:
-        files = (path for path in self._root.rglob("*") if path.is_file())
-        found = (Stored(str(path.relative_to(self._root)), path.stat().st_size) for path in files)
-        return sorted((stored for stored in found if _is_data(stored.path)), key=_by_path)
+        return [stored for stored in self.everything() if _is_data(stored.path)]
+
+    def everything(self, below: str = "") -> list[Stored]:
+        found = map(self._stored, (self._root / below).rglob("*"))
+        return sorted((stored for stored in found if stored), key=_by_path)
+
+    def _stored(self, path: Path) -> Stored | None:
+        """None of a folder, and of a file that was deleted meanwhile."""
+        try:
+            found = path.stat()
+        except FileNotFoundError:
+            return None
+        if not S_ISREG(found.st_mode):
+            return None
+        return Stored(str(path.relative_to(self._root)), found.st_size, found.st_mtime_ns // 10**6)
 
     def read(self, path: str) -> bytes:
         return (self._root / path).read_bytes()
@@ -212,14 +232,20 @@ class _S3:
         self._files = _files(access)
 
     def listing(self) -> list[Stored]:
+        return [stored for stored in self.everything() if _is_data(stored.path)]
+
+    def everything(self, below: str = "") -> list[Stored]:
+        folder = f"{below.rstrip('/')}/" if below else ""
         pages = self._client.get_paginator("list_objects_v2").paginate(
-            Bucket=self._bucket, Prefix=self._prefix
+            Bucket=self._bucket, Prefix=self._prefix + folder
         )
         entries = (entry for page in pages for entry in page.get("Contents", ()))
-        start = len(self._prefix)
-        found = (Stored(entry["Key"][start:], entry["Size"]) for entry in entries)
-        data = (one for one in found if _is_data(one.path) and not one.path.endswith("/"))
-        return sorted(data, key=_by_path)
+        found = (self._stored(entry) for entry in entries if not entry["Key"].endswith("/"))
+        return sorted(found, key=_by_path)
+
+    def _stored(self, entry: Mapping[str, Any]) -> Stored:
+        written = int(entry["LastModified"].timestamp() * 1000)
+        return Stored(entry["Key"][len(self._prefix) :], entry["Size"], written)
 
     def read(self, path: str) -> bytes:
         with self._files.open_input_stream(f"{self._bucket}/{self._prefix}{path}") as stream:
