@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
@@ -105,3 +106,21 @@ class Lakes:
         """The files that count, without their folders."""
         (one,) = self.lake.partitions(partition)
         return [each.path.rpartition("/")[2] for each in one.current()]
+
+
+def look_while(work: Callable[[], None], look: Callable[[], None]) -> None:
+    """Looks until the work is done, in another thread; what fails in it fails here."""
+    failed: list[BaseException] = []
+
+    def guarded() -> None:
+        try:
+            work()
+        except (AssertionError, OSError, TimeoutError) as error:
+            failed.append(error)
+
+    thread = threading.Thread(target=guarded)
+    thread.start()
+    while thread.is_alive():
+        look()
+    thread.join()
+    assert failed == []

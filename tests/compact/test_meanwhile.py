@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable
-
 from connectors.flink_rest import wait_for
-from tests.compact.lakes import GRACE, Lakes
+from tests.compact.lakes import GRACE, Lakes, look_while
 
 ROUNDS = 12
 
@@ -57,21 +54,3 @@ def test_readers_in_a_loop_see_every_row_once(either: Lakes) -> None:
     assert world.looks >= 8
     assert either.offsets() == list(range(world.done))
     assert len(either.names()) == 1
-
-
-def look_while(work: Callable[[], None], look: Callable[[], None]) -> None:
-    """Looks until the work is done, in another thread; what fails in it fails here."""
-    failed: list[BaseException] = []
-
-    def guarded() -> None:
-        try:
-            work()
-        except (AssertionError, OSError, TimeoutError) as error:
-            failed.append(error)
-
-    thread = threading.Thread(target=guarded)
-    thread.start()
-    while thread.is_alive():
-        look()
-    thread.join()
-    assert failed == []
