@@ -119,6 +119,11 @@ class Lake:
             raise _gone(path) from error
 
 
+def home(path: str) -> str:
+    """The path that a file of the lake would have in the folder of its partition."""
+    return path.removeprefix(f"{COMPACTED}/")
+
+
 def record_path(partition: str) -> str:
     """Where the record of a partition is, below the lake."""
     return f"{COMPACTED}/{partition}/{_RECORD}"
@@ -174,7 +179,7 @@ def _records(store: Store, names: Iterable[str]) -> Mapping[str, Record]:
 
 
 def _partition(path: str) -> str:
-    return path.removeprefix(f"{COMPACTED}/").rpartition("/")[0]
+    return home(path).rpartition("/")[0]
 
 
 def _is_visible(path: str) -> bool:
