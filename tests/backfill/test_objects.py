@@ -33,26 +33,3 @@ def test_objects_are_copied_deleted_and_read_as_often_as_wanted(
         objects.delete(first)
     assert not objects.exists(first)
     assert objects.exists(second)
-
-
-@pytest.mark.parametrize("kind", ["file", "s3a"])
-def test_of_two_writers_over_one_version_only_one_succeeds(
-    kind: str, stack: Stack, tmp_path: Path
-) -> None:
-    environment = stack.environment()
-    create_bucket("objects", endpoint=environment["S3_ENDPOINT"])
-    root = {"file": f"file://{tmp_path}", "s3a": "s3a://objects/over"}[kind]
-    objects = objects_of(root, environment)
-    uri = f"{root}/record.json"
-
-    assert objects.tagged(uri) is None
-    assert objects.write_over(uri, b"first", None)
-    assert not objects.write_over(uri, b"other first", None)
-    first = objects.tagged(uri)
-    assert first is not None and first.content == b"first"
-    assert objects.write_over(uri, b"second", first)
-    assert not objects.write_over(uri, b"other second", first)
-    assert objects.write_over(uri, b"second", first), "it was done already"
-    assert objects.read(uri) == b"second"
-    objects.delete(uri)
-    assert not objects.write_over(uri, b"third", first)
