@@ -21,7 +21,7 @@ from pipeline.errors import UserError
 from pipeline.event_types import EventTypes
 from pipeline.objects import Objects
 from pipeline.progress import Steps
-from pipeline.readers.lake import COMPACTED, Lake, Partition
+from pipeline.readers.lake import COMPACTED, Gone, Lake, Partition
 from pipeline.readers.storage import Stored
 
 
@@ -150,7 +150,7 @@ class Compaction:
                 report.merged_files += 1
                 report.merged_rows += merged.rows
                 report.replaced_files += len(batch.files)
-        except Changed:
+        except (Changed, Gone):
             report.left.append(f"{one.name}: another run or a swap changed it meanwhile")
         except Mismatch as error:
             report.problems.append(f"{error}; it was deleted, and the small files still count")

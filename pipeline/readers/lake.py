@@ -29,6 +29,10 @@ _READERS: Final = 8
 _PARTITION: Final = re.compile(r"[^/_.][^/]*/pickup_location=\d{3}/year=\d{4}/month=\d{2}")
 
 
+class Gone(UserError):
+    """A file was deleted between the listing of the lake and its being read."""
+
+
 class Merged(msgspec.Struct, frozen=True):
     """A file that compaction made; `path` is below the lake."""
 
@@ -76,8 +80,8 @@ class Partition:
 class Lake:
     """A lake as a store: `listing` gives the files that it consists of now.
 
-    A file may go while it is read, when compaction's grace is over: that is a UserError, and
-    never a row too few or too many.
+    A file may go while it is read, when compaction's grace is over: that is the error
+    Gone, and never a row too few or too many.
     """
 
     def __init__(self, store: Store) -> None:
@@ -186,8 +190,8 @@ def _is_visible(path: str) -> bool:
     return not any(part.startswith(("_", ".")) for part in path.split("/"))
 
 
-def _gone(path: str) -> UserError:
-    return UserError(
+def _gone(path: str) -> Gone:
+    return Gone(
         f"{path} was there when the lake was listed and is gone now: something deleted it, such as"
         " `compact --clean` when its --grace was over. Read again; if it recurs, give a --grace"
         " that is longer than the longest query."

@@ -181,6 +181,23 @@ def test_a_run_that_meets_a_cleaning_loses_nothing(lakes: Lakes, at: int) -> Non
     assert lakes.offsets() == [*ALL, 100, 101]
 
 
+@pytest.mark.parametrize("at", range(5))
+def test_a_run_whose_files_are_deleted_under_it_leaves_the_partition(lakes: Lakes, at: int) -> None:
+    lakes.run()
+    lakes.write("part-9", [100, 101])
+
+    def merge_and_clean_twice() -> None:
+        lakes.run()
+        for _ in range(2):
+            lakes.later += GRACE
+            lakes.run(clean=True)
+
+    store = SteppingStore(lakes.store, Steps(at, merge_and_clean_twice))
+    report = replace(lakes.compaction(), lake=Lake(store)).run()
+    assert report.problems == []
+    assert lakes.offsets() == [*ALL, 100, 101]
+
+
 def switched(lakes: Lakes) -> None:
     lakes.run()
 
