@@ -21,7 +21,7 @@ from pipeline.errors import UserError
 from pipeline.event_types import EventTypes
 from pipeline.objects import Objects
 from pipeline.progress import Steps
-from pipeline.readers.lake import COMPACTED, Gone, Lake, Partition
+from pipeline.readers.lake import Gone, Lake, Partition
 from pipeline.readers.storage import Stored
 
 
@@ -122,7 +122,8 @@ class Compaction:
         chosen = self._chosen(one, report)
         if chosen:
             self._merge(one, chosen, report)
-        if chosen or self.asked.manifests:
+        # Whatever a run took, what it deletes is decided by a record that was just read.
+        if chosen or self.asked.manifests or self.asked.clean:
             now = next(iter(self.lake.partitions(one.name)), one)
         _count(report, one.current(), now.current())
         if self.asked.manifests:
@@ -164,8 +165,11 @@ class Compaction:
 
     def _clean(self, one: Partition, report: Report) -> None:
         found = self._rubbish(one)
-        if found.problem:
-            report.problems.append(found.problem)
+        gone = [path for path in found.missing if not self.objects.exists(f"{self.uri}/{path}")]
+        report.problems += [
+            f"{path} is in the record of its partition and not there: nothing was deleted"
+            for path in gone
+        ]
         for path in found.paths:
             self.objects.delete(f"{self.uri}/{path}")
         report.deleted_files += len(found.paths)
@@ -176,10 +180,8 @@ class Compaction:
                 records.write(one.name, seen, found.record)
 
     def _rubbish(self, one: Partition) -> clean.Rubbish:
-        merged = self.lake.everything(f"{COMPACTED}/{one.name}")
-        return clean.rubbish(
-            one, merged, now_ms=self.clock_ms(), grace_seconds=self.asked.grace_seconds
-        )
+        grace = self.asked.grace_seconds
+        return clean.rubbish(one, now_ms=self.clock_ms(), grace_seconds=grace)
 
 
 def _count(report: Report, before: list[Stored], after: list[Stored]) -> None:

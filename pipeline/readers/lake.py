@@ -13,6 +13,7 @@ every row exactly once whenever it comes.
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -64,10 +65,14 @@ class Record(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Partition:
-    """One partition: its visible files, and its record as it was read after they were listed."""
+    """One partition: its visible files, those that compaction made, and its record.
+
+    They were found in that order.
+    """
 
     name: str
     visible: tuple[Stored, ...]
+    made: tuple[Stored, ...]
     record: Record
 
     def current(self) -> list[Stored]:
@@ -107,6 +112,10 @@ class Lake:
             return self._store.read(path)
         except FileNotFoundError as error:
             raise _gone(path) from error
+
+    def read_at_once(self, path: str) -> bytes:
+        """As the store."""
+        return self._store.read_at_once(path)
 
     def rows(self, path: str) -> int:
         """How many rows a file has."""
@@ -158,24 +167,33 @@ def _sorted(store: Store, below: str) -> tuple[list[Stored], list[Partition]]:
     beside = store.everything(f"{COMPACTED}/{below}" if below else COMPACTED)
     names = [_partition(each.path) for each in beside if each.path.endswith(f"/{_RECORD}")]
     records = _records(store, names)
-    folders: dict[str, list[Stored]] = {name: [] for name in records}
-    other = []
-    for each in visible:
-        name = each.path.rpartition("/")[0]
-        if _PARTITION.fullmatch(name):
-            folders.setdefault(name, []).append(each)
-        else:
-            other.append(each)
+    files = _by_partition(visible)
+    made = _by_partition(each for each in beside if each.path.endswith(".parquet"))
+    other = [each for name, found in files.items() if not _is_partition(name) for each in found]
     return other, [
-        Partition(name, tuple(files), records.get(name, Record()))
-        for name, files in sorted(folders.items())
+        Partition(
+            name, tuple(files.get(name, ())), tuple(made.get(name, ())), records.get(name, Record())
+        )
+        for name in sorted({*files, *made, *records})
+        if _is_partition(name)
     ]
+
+
+def _by_partition(found: Iterable[Stored]) -> dict[str, list[Stored]]:
+    folders: dict[str, list[Stored]] = defaultdict(list)
+    for each in found:
+        folders[_partition(each.path)].append(each)
+    return folders
+
+
+def _is_partition(name: str) -> bool:
+    return _PARTITION.fullmatch(name) is not None
 
 
 def _records(store: Store, names: Iterable[str]) -> Mapping[str, Record]:
     paths = {name: record_path(name) for name in names}
     with ThreadPoolExecutor(_READERS) as pool:
-        contents = pool.map(store.read, paths.values())
+        contents = pool.map(store.read_at_once, paths.values())
         return {
             name: decoded(content, paths[name])
             for name, content in zip(paths, contents, strict=True)

@@ -71,6 +71,9 @@ class Store(Protocol):
     def read(self, path: str) -> bytes:
         """All bytes of one object."""
 
+    def read_at_once(self, path: str) -> bytes:
+        """As `read`, of an object that may be written over meanwhile: of one version only."""
+
     def rows(self, path: str) -> int:
         """How many rows a Parquet object has; only its footer is fetched."""
 
@@ -215,6 +218,9 @@ class _Folder:
     def read(self, path: str) -> bytes:
         return (self._root / path).read_bytes()
 
+    def read_at_once(self, path: str) -> bytes:
+        return self.read(path)
+
     def rows(self, path: str) -> int:
         return _footer_rows(self._root / path, path)
 
@@ -250,6 +256,12 @@ class _S3:
     def read(self, path: str) -> bytes:
         with self._files.open_input_stream(f"{self._bucket}/{self._prefix}{path}") as stream:
             content: bytes = stream.read()
+        return content
+
+    def read_at_once(self, path: str) -> bytes:
+        # Arrow asks for the size first, so it may give a new version cut to the old one's size.
+        found = self._client.get_object(Bucket=self._bucket, Key=self._prefix + path)
+        content: bytes = found["Body"].read()
         return content
 
     def rows(self, path: str) -> int:

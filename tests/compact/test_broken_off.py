@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from pipeline.compact.choose import Limits
 from pipeline.compact.run import Compaction
 from pipeline.errors import UserError
 from pipeline.objects import Objects, Tagged
@@ -88,6 +89,10 @@ class SteppingStore:
     def read(self, path: str) -> bytes:
         self.step()
         return self.real.read(path)
+
+    def read_at_once(self, path: str) -> bytes:
+        self.step()
+        return self.real.read_at_once(path)
 
     def rows(self, path: str) -> int:
         return self.real.rows(path)
@@ -179,6 +184,21 @@ def test_a_run_that_meets_a_cleaning_loses_nothing(lakes: Lakes, at: int) -> Non
 
     stepping(lakes, Steps(at, clean)).run()
     assert lakes.offsets() == [*ALL, 100, 101]
+
+
+@pytest.mark.parametrize("at", range(5))
+def test_a_cleaning_never_takes_for_an_orphan_what_another_run_switched_to(
+    lakes: Lakes, at: int
+) -> None:
+    def merge_long_ago() -> None:
+        lakes.run()
+        lakes.later = 2 * GRACE
+
+    store = SteppingStore(lakes.store, Steps(at, merge_long_ago))
+    run = lakes.compaction(limits=Limits(min_files=100), clean=True, grace_seconds=60)
+    report = replace(run, lake=Lake(store)).run()
+    assert report.problems == []
+    assert lakes.offsets() == ALL
 
 
 @pytest.mark.parametrize("at", range(5))

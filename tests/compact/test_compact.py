@@ -162,7 +162,7 @@ def test_nothing_is_deleted_when_a_merged_file_is_gone(lakes: Lakes) -> None:
     lakes.later = GRACE
     report = lakes.run(clean=True)
     assert report.deleted_files == 0
-    assert "is in the record and not there" in report.problems[0]
+    assert "is in the record of its partition and not there" in report.problems[0]
     with pytest.raises(UserError, match="is gone now"):
         lakes.offsets()
 

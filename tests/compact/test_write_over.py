@@ -8,7 +8,7 @@ from threading import Barrier
 import pytest
 
 from pipeline.objects import Objects, Tagged
-from tests.compact.lakes import Lakes
+from tests.compact.lakes import Lakes, look_while
 
 WRITERS = 6
 
@@ -49,3 +49,18 @@ def _race(writers: list[Objects], uri: str, before: Tagged | None) -> list[bool]
 
     with ThreadPoolExecutor(len(writers)) as pool:
         return list(pool.map(write, range(len(writers))))
+
+
+def test_what_is_read_at_once_is_of_one_version(either: Lakes) -> None:
+    versions = [b"short", b"long" * 5_000]
+    uri, store, objects = f"{either.uri}/record.json", either.store, either.objects
+    objects.write(uri, versions[0])
+
+    def write() -> None:
+        for number in range(200):
+            objects.write(uri, versions[number % 2])
+
+    def look() -> None:
+        assert store.read_at_once("record.json") in versions
+
+    look_while(write, look)
