@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from stat import S_ISREG
 from typing import Any, Final, Protocol
 from urllib.parse import urlsplit
 
@@ -202,18 +202,18 @@ class _Folder:
         return [stored for stored in self.everything() if _is_data(stored.path)]
 
     def everything(self, below: str = "") -> list[Stored]:
-        found = map(self._stored, (self._root / below).rglob("*"))
-        return sorted((stored for stored in found if stored), key=_by_path)
+        # Not rglob, which keeps a Path of every file that it has given.
+        folders = os.walk(self._root / below)
+        paths = (os.path.join(folder, name) for folder, _, names in folders for name in names)
+        return sorted((stored for stored in map(self._stored, paths) if stored), key=_by_path)
 
-    def _stored(self, path: Path) -> Stored | None:
-        """None of a folder, and of a file that was deleted meanwhile."""
+    def _stored(self, path: str) -> Stored | None:
+        """None of a file that was deleted meanwhile."""
         try:
-            found = path.stat()
+            found = os.stat(path)
         except FileNotFoundError:
             return None
-        if not S_ISREG(found.st_mode):
-            return None
-        return Stored(str(path.relative_to(self._root)), found.st_size, found.st_mtime_ns // 10**6)
+        return Stored(os.path.relpath(path, self._root), found.st_size, found.st_mtime_ns // 10**6)
 
     def read(self, path: str) -> bytes:
         return (self._root / path).read_bytes()
