@@ -81,7 +81,11 @@ def _loaded(lake: Store, group: list[Stored]) -> Iterator[Batch]:
 
 
 def encoded(table: pa.Table) -> bytes:
-    """The rows as one Parquet file: ZSTD, dictionaries, row groups of 131,072 rows."""
+    """The rows as one Parquet file: ZSTD, row groups of 131,072 rows.
+
+    Dictionaries save space but in columns of times, ids and positions, where they cost a third.
+    """
+    few = [each.name for each in table.schema if not _has_many_values(each.type)]
     sink = pa.BufferOutputStream()
     pq.write_table(
         table,
@@ -89,13 +93,17 @@ def encoded(table: pa.Table) -> bytes:
         row_group_size=_GROUP_ROWS,
         compression="zstd",
         compression_level=_LEVEL,
-        use_dictionary=True,
+        use_dictionary=few,
         # Without Arrow's own schema the columns read as they do from Flink's files.
         store_schema=False,
         version="2.6",
     )
     content: bytes = sink.getvalue().to_pybytes()
     return content
+
+
+def _has_many_values(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_int64(kind) or pa.types.is_timestamp(kind))
 
 
 def problem(lake: Store, path: str, wanted: pa.Table) -> str:
