@@ -20,6 +20,7 @@ from connectors.flink_rest import JobFailed
 from pipeline import load_config, reference, schema_commands, validate
 from pipeline.aws import commands as aws_commands
 from pipeline.backfill import commands as backfill_commands
+from pipeline.compact import commands as compact_commands
 from pipeline.dead_letters import commands as dead_letters_commands
 from pipeline.errors import UserError
 from pipeline.generate import commands as generate_commands
@@ -45,6 +46,7 @@ commands.add_to(app)
 dead_letters_commands.add_to(app)
 generate_commands.add_to(app)
 backfill_commands.add_to(app)
+compact_commands.add_to(app)
 package_commands.add_to(app)
 reconcile_commands.add_to(app)
 replay_commands.add_to(app)

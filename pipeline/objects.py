@@ -5,14 +5,23 @@ from __future__ import annotations
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 from urllib.parse import urlsplit
 
 from botocore.exceptions import ClientError
 
+from pipeline.local.lock import waiting
 from pipeline.readers.storage import s3_client
 
-_MISSING = frozenset({"NoSuchKey", "404"})
+_MISSING: Final = frozenset({"NoSuchKey", "404"})
+_CHANGED: Final = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "412", "409"})
+
+
+class Tagged(NamedTuple):
+    """The content of an object, and what tells this version of it from others."""
+
+    content: bytes
+    tag: str
 
 
 class Objects(Protocol):
@@ -32,6 +41,12 @@ class Objects(Protocol):
 
     def read(self, uri: str) -> bytes | None:
         """All bytes of an object; None where there is none."""
+
+    def tagged(self, uri: str) -> Tagged | None:
+        """All bytes of an object and the tag of this version of it; None where there is none."""
+
+    def write_over(self, uri: str, content: bytes, before: Tagged | None) -> bool:
+        """`write`, if what is there is still `before` (None: nothing); False where it isn't."""
 
 
 def objects_of(uri: str, environment: Mapping[str, str]) -> Objects:
@@ -67,14 +82,30 @@ class _S3:
         return True
 
     def read(self, uri: str) -> bytes | None:
+        found = self.tagged(uri)
+        return found.content if found else None
+
+    def tagged(self, uri: str) -> Tagged | None:
         bucket, key = _place(uri)
         try:
-            content: bytes = self._client.get_object(Bucket=bucket, Key=key)["Body"].read()
+            found = self._client.get_object(Bucket=bucket, Key=key)
         except ClientError as error:
             if error.response["Error"]["Code"] in _MISSING:
                 return None
             raise
-        return content
+        return Tagged(found["Body"].read(), found["ETag"])
+
+    def write_over(self, uri: str, content: bytes, before: Tagged | None) -> bool:
+        bucket, key = _place(uri)
+        condition = {"IfMatch": before.tag} if before else {"IfNoneMatch": "*"}
+        try:
+            self._client.put_object(Bucket=bucket, Key=key, Body=content, **condition)
+        except ClientError as error:
+            if error.response["Error"]["Code"] not in _CHANGED | _MISSING:
+                raise
+            # A request that was repeated because its answer got lost is refused, and was done.
+            return self.read(uri) == content
+        return True
 
 
 class _Folders:
@@ -97,6 +128,18 @@ class _Folders:
 
     def read(self, uri: str) -> bytes | None:
         return _path(uri).read_bytes() if _path(uri).exists() else None
+
+    def tagged(self, uri: str) -> Tagged | None:
+        content = self.read(uri)
+        return None if content is None else Tagged(content, "")
+
+    def write_over(self, uri: str, content: bytes, before: Tagged | None) -> bool:
+        with waiting(_path(uri).with_name(f".{_path(uri).name}.lock")):
+            found = self.tagged(uri)
+            if found != before:
+                return found is not None and found.content == content
+            self.write(uri, content)
+        return True
 
 
 def _place(uri: str) -> tuple[str, str]:

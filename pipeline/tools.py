@@ -18,6 +18,7 @@ from pipeline.event_types import EventTypes
 from pipeline.index_settings import index_settings
 from pipeline.local.stack import Stack
 from pipeline.readers import kinesis_stream
+from pipeline.readers.lake import Lake
 from pipeline.readers.storage import Store, store_at
 
 ROOT = Path(__file__).parent.parent
@@ -46,6 +47,10 @@ class Systems:
     def store(self, path: str) -> Store:
         """What lies below that path."""
         return store_at(path, self.environment)
+
+    def lake(self, path: str) -> Lake:
+        """The lake at that path, of the files that it consists of now."""
+        return Lake(self.store(path))
 
     def stream(self, name_or_arn: str) -> tuple[Any, str]:
         """A client for that stream, and the stream's name."""

@@ -11,8 +11,9 @@ import numpy as np
 
 from pipeline.errors import UserError
 from pipeline.readers import positions
+from pipeline.readers.lake import Lake
 from pipeline.readers.positions import Positions
-from pipeline.readers.storage import Store, tables
+from pipeline.readers.storage import tables
 
 _PARTITION: Final = re.compile(
     r"[a-z][a-z0-9_]*/pickup_location=\d{3}/year=\d{4}/month=(0[1-9]|1[0-2])"
@@ -100,14 +101,14 @@ def checked(partition: str) -> str:
     return partition
 
 
-def rows(store: Store, partition: str, topics: list[str]) -> Rows:
+def rows(lake: Lake, partition: str, topics: list[str]) -> Rows:
     """Reads the positions of a partition; one that isn't there has no files."""
-    files = [each for each in store.listing() if each.path.startswith(f"{partition}/")]
+    files = [each for one in lake.partitions(partition) for each in one.current()]
     columns = [_PREFIX + name for name in positions.COLUMNS]
     return Rows(
         {
             stored.path: positions.numbers(table, topics, _PREFIX)
-            for batch in tables(store, files, columns)
+            for batch in tables(lake, files, columns)
             for stored, table in batch
         }
     )

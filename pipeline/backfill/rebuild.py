@@ -94,7 +94,7 @@ class Rebuild:
 
     def _refuse_again(self) -> None:
         into = self.backfill.into
-        if self.systems.store(into).listing():
+        if self.systems.lake(into).listing():
             raise UserError(f"--into: {into} is not empty; give an empty place.")
         url = self.systems.environment.get("FLINK_REST_URL")
         if not url:

@@ -13,20 +13,27 @@ from typing import Final, Literal
 
 import msgspec
 
+from pipeline.backfill.hold import Hold, with_sources
 from pipeline.backfill.partition import Compared, rows
+from pipeline.compact.records import Records
 from pipeline.errors import UserError
 from pipeline.objects import Objects, objects_of
+from pipeline.readers.lake import Record
 from pipeline.tools import Systems
 
 REPLACED: Final = "_replaced"
-State = Literal["switching", "switched", "undone", "confirmed"]
+State = Literal["switching", "switched", "undoing", "undone", "confirmed"]
 
 
 class Moved(msgspec.Struct, frozen=True):
-    """The files of one partition: the old ones, and what each rebuilt one is called there."""
+    """The files of one partition: the old ones, and what each rebuilt one is called there.
+
+    `record` is what compaction had done to it before.
+    """
 
     old: list[str]
     new: dict[str, str]
+    record: Record = Record()
 
 
 class Journal(msgspec.Struct, frozen=True):
@@ -62,8 +69,8 @@ class Swap:
 
     def compare(self, rebuilt: str, partition: str) -> Compared:
         """Reads a partition in both places."""
-        live = rows(self.systems.store(self.lake), partition, self.topics)
-        return Compared(partition, live, rows(self.systems.store(rebuilt), partition, self.topics))
+        live = rows(self.systems.lake(self.lake), partition, self.topics)
+        return Compared(partition, live, rows(self.systems.lake(rebuilt), partition, self.topics))
 
     def plan(self, compared: Iterable[Compared]) -> list[str]:
         """What `switch` will do, a sentence a step."""
@@ -78,7 +85,7 @@ class Swap:
 
     def plan_undo(self) -> list[str]:
         """What `undo` will do."""
-        partitions = self._begun("switching", "switched").partitions.values()
+        partitions = self._begun("switching", "switched", "undoing").partitions.values()
         old, new = (sum(map(len, each)) for each in _files(partitions))
         return [f"put {old:,} old files back into {self.lake}", f"delete {new:,} rebuilt ones"]
 
@@ -90,43 +97,55 @@ class Swap:
 
     def switch(self, rebuilt: str, compared: Iterable[Compared]) -> list[str]:
         """Swaps the partitions, and looks at them again; what it answers is wrong with them."""
-        partitions = {
-            each.partition: Moved(
-                list(each.replaced.files),
-                {path: self._new_name(path) for path in each.rebuilt.files},
-            )
-            for each in compared
-        }
+        partitions = {each.partition: self._moved(each) for each in compared}
         if self.journal():
             raise UserError(f"there was a swap {self.name} before; give another --name.")
-        self._note(Journal(rebuilt, partitions, "switching"))
+        journal = Journal(rebuilt, partitions, "switching")
+        self._note(journal)
+        try:
+            self._take(journal)
+        except UserError:
+            self._end(journal, "undone")
+            raise
         return self.go_on()
 
     def go_on(self) -> list[str]:
         """Does what the journal says, from the beginning: each step may be repeated."""
         journal = self._begun("switching", "switched")
+        if journal.state == "switching":
+            self._take(journal)
+            self._move(journal)
+        problems = self._look_again(journal)
+        self._end(journal, "switched")
+        return problems
+
+    def _move(self, journal: Journal) -> None:
         objects = self._objects()
-        for moved in journal.partitions.values():
+        for partition, moved in journal.partitions.items():
             self._keep(objects, moved)
             for source, name in moved.new.items():
                 objects.copy(f"{journal.rebuilt.rstrip('/')}/{source}", f"{self.lake}/{name}")
+            self._hold.without(partition, moved.old)
             for path in moved.old:
                 objects.delete(f"{self.lake}/{path}")
-        problems = self._look_again(journal)
-        self._note(msgspec.structs.replace(journal, state="switched"))
-        return problems
 
     def undo(self) -> None:
         """Puts the old files back, and takes the rebuilt ones out."""
-        journal = self._begun("switching", "switched")
+        journal = self._begun("switching", "switched", "undoing")
         objects = self._objects()
-        for moved in journal.partitions.values():
-            for path in moved.old:
-                if objects.exists(f"{self.kept}/{path}"):
-                    objects.copy(f"{self.kept}/{path}", f"{self.lake}/{path}")
+        for partition, moved in journal.partitions.items():
+            self._hold.take_back(partition)
+            if journal.state == "switched":
+                self._refuse_merged(journal, partition, moved)
+        self._note(msgspec.structs.replace(journal, state="undoing"))
+        for partition, moved in journal.partitions.items():
+            kept = [path for path in moved.old if objects.exists(f"{self.kept}/{path}")]
+            for path in kept:
+                objects.copy(f"{self.kept}/{path}", f"{self.lake}/{path}")
+            self._hold.with_again(partition, kept, moved.record)
             for name in moved.new.values():
                 objects.delete(f"{self.lake}/{name}")
-        self._note(msgspec.structs.replace(journal, state="undone"))
+        self._end(journal, "undone")
 
     def confirm(self) -> int:
         """Deletes the old files for good; how many."""
@@ -151,6 +170,40 @@ class Swap:
             raise UserError(f"the swap {self.name} is {journal.state} already.")
         return journal
 
+    def _moved(self, compared: Compared) -> Moved:
+        """Refuses what compaction changed since the partition was compared."""
+        partition, old = compared.partition, list(compared.replaced.files)
+        record = self._records.read(partition).record
+        if {each.path for each in record.replaced} & set(old):
+            raise UserError(
+                f"{partition}: `streaming-etl compact` changed it meanwhile; nothing was swapped."
+                " Give the same command again."
+            )
+        new = {path: self._new_name(partition, path) for path in compared.rebuilt.files}
+        return Moved(with_sources(old, record), new, record)
+
+    def _refuse_merged(self, journal: Journal, partition: str, moved: Moved) -> None:
+        """What was put in can't be taken out when it was merged with other files since."""
+        live = self.systems.lake(self.lake).partitions(partition)
+        gone = set(moved.new.values()) - {each.path for one in live for each in one.current()}
+        if gone:
+            self._end(journal, "switched")
+            raise UserError(
+                f"{partition}: `streaming-etl compact` merged {len(gone):,} files that the swap"
+                f" {self.name} put in, so they can't be taken out again. Rebuild the partition and"
+                " swap once more."
+            )
+
+    def _take(self, journal: Journal) -> None:
+        """Holds all partitions, before anything is done in the first."""
+        for partition, moved in journal.partitions.items():
+            self._hold.take(partition, moved.record)
+
+    def _end(self, journal: Journal, state: State) -> None:
+        self._note(msgspec.structs.replace(journal, state=state))
+        for partition in journal.partitions:
+            self._hold.release(partition)
+
     def _keep(self, objects: Objects, moved: Moved) -> None:
         for path in moved.old:
             # Begun before: a file that was deleted by then is kept already.
@@ -168,12 +221,19 @@ class Swap:
                 problems.append(f"{partition}: {missing:,} rebuilt rows are not there.")
         return problems
 
-    def _new_name(self, path: str) -> str:
-        folder, _, name = path.rpartition("/")
-        return f"{folder}/{self.name}-{name}"
+    def _new_name(self, partition: str, path: str) -> str:
+        return f"{partition}/{self.name}-{path.rpartition('/')[2]}"
 
     def _note(self, journal: Journal) -> None:
         self._objects().write(f"{self.kept}/swap.json", msgspec.json.encode(journal))
+
+    @property
+    def _records(self) -> Records:
+        return Records(self.lake, self._objects())
+
+    @property
+    def _hold(self) -> Hold:
+        return Hold(self._records, self.name)
 
     def _objects(self) -> Objects:
         return objects_of(self.lake, self.systems.environment)

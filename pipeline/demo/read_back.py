@@ -23,6 +23,7 @@ from pipeline.errors import UserError
 from pipeline.index_settings import index_settings
 from pipeline.progress import Steps
 from pipeline.readers import carried, kafka_topic, kinesis_stream
+from pipeline.readers.lake import Lake
 from pipeline.readers.storage import Store, store_at
 
 Chosen = Callable[[Ledger], NDArray[np.bool_]]
@@ -47,7 +48,9 @@ def verdict(
         archive = edges.archive(config.archive) if config.archive else None
     with steps.step("reading the lake back"):
         lake = (
-            read_lake(edges.store(config.lake.path), ledger, event_types) if config.lake else None
+            read_lake(Lake(edges.store(config.lake.path)), ledger, event_types)
+            if config.lake
+            else None
         )
     with steps.step("reading the dead letters back"):
         dead_letters = edges.dead_letters(config.dead_letters) if config.dead_letters else None

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from pipeline.demo.ledger import Ledger
 from pipeline.readers import content, positions
+from pipeline.readers.lake import home
 from pipeline.readers.positions import Positions
 from pipeline.readers.storage import Store, Stored, tables
 
@@ -49,7 +50,7 @@ def read_lake(store: Store, ledger: Ledger, event_types: list[str]) -> LakeRows:
         by_type: dict[str, list[tuple[int, pa.Table]]] = defaultdict(list)
         for stored, table in batch:
             number = _of_path(stored.path, event_types)
-            by_type[stored.path.split("/", 1)[0]].append((number, table))
+            by_type[home(stored.path).split("/", 1)[0]].append((number, table))
         parts += [_rows(found, ledger) for found in by_type.values()]
     places, contents, partition = (np.concatenate(column) for column in zip(*parts, strict=True))
     return LakeRows(
@@ -86,7 +87,7 @@ def _rows(found: list[tuple[int, pa.Table]], ledger: Ledger) -> Part:
 
 
 def _of_path(path: str, event_types: list[str]) -> int:
-    match = _PATH.fullmatch(path)
+    match = _PATH.fullmatch(home(path))
     if match is None or match["type"] not in event_types:
         return -1
     number: int = partition_number(
@@ -99,7 +100,7 @@ def _of_path(path: str, event_types: list[str]) -> int:
 
 
 def _folders(listing: list[Stored]) -> int:
-    return len({stored.path.rpartition("/")[0] for stored in listing})
+    return len({home(stored.path).rpartition("/")[0] for stored in listing})
 
 
 def _empty() -> Part:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -48,10 +49,14 @@ class S3Access:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """One object: its path below the store's root, and its size in bytes."""
+    """One object: its path below the store's root, its size in bytes, and when it was written.
+
+    `modified_ms` is epoch milliseconds; None where the object wasn't found by a listing.
+    """
 
     path: str
     size: int
+    modified_ms: int | None = None
 
 
 class Store(Protocol):
@@ -60,8 +65,14 @@ class Store(Protocol):
     def listing(self) -> list[Stored]:
         """All objects, except those that a reader must ignore, in the order of their paths."""
 
+    def everything(self, below: str = "") -> list[Stored]:
+        """All objects below a folder, with those that a reader must ignore, in that order too."""
+
     def read(self, path: str) -> bytes:
         """All bytes of one object."""
+
+    def read_at_once(self, path: str) -> bytes:
+        """As `read`, of an object that may be written over meanwhile: of one version only."""
 
     def rows(self, path: str) -> int:
         """How many rows a Parquet object has; only its footer is fetched."""
@@ -188,12 +199,27 @@ class _Folder:
         self._root = root
 
     def listing(self) -> list[Stored]:
-        files = (path for path in self._root.rglob("*") if path.is_file())
-        found = (Stored(str(path.relative_to(self._root)), path.stat().st_size) for path in files)
-        return sorted((stored for stored in found if _is_data(stored.path)), key=_by_path)
+        return [stored for stored in self.everything() if _is_data(stored.path)]
+
+    def everything(self, below: str = "") -> list[Stored]:
+        # Not rglob, which keeps a Path of every file that it has given.
+        folders = os.walk(self._root / below)
+        paths = (os.path.join(folder, name) for folder, _, names in folders for name in names)
+        return sorted((stored for stored in map(self._stored, paths) if stored), key=_by_path)
+
+    def _stored(self, path: str) -> Stored | None:
+        """None of a file that was deleted meanwhile."""
+        try:
+            found = os.stat(path)
+        except FileNotFoundError:
+            return None
+        return Stored(os.path.relpath(path, self._root), found.st_size, found.st_mtime_ns // 10**6)
 
     def read(self, path: str) -> bytes:
         return (self._root / path).read_bytes()
+
+    def read_at_once(self, path: str) -> bytes:
+        return self.read(path)
 
     def rows(self, path: str) -> int:
         return _footer_rows(self._root / path, path)
@@ -212,18 +238,30 @@ class _S3:
         self._files = _files(access)
 
     def listing(self) -> list[Stored]:
+        return [stored for stored in self.everything() if _is_data(stored.path)]
+
+    def everything(self, below: str = "") -> list[Stored]:
+        folder = f"{below.rstrip('/')}/" if below else ""
         pages = self._client.get_paginator("list_objects_v2").paginate(
-            Bucket=self._bucket, Prefix=self._prefix
+            Bucket=self._bucket, Prefix=self._prefix + folder
         )
         entries = (entry for page in pages for entry in page.get("Contents", ()))
-        start = len(self._prefix)
-        found = (Stored(entry["Key"][start:], entry["Size"]) for entry in entries)
-        data = (one for one in found if _is_data(one.path) and not one.path.endswith("/"))
-        return sorted(data, key=_by_path)
+        found = (self._stored(entry) for entry in entries if not entry["Key"].endswith("/"))
+        return sorted(found, key=_by_path)
+
+    def _stored(self, entry: Mapping[str, Any]) -> Stored:
+        written = int(entry["LastModified"].timestamp() * 1000)
+        return Stored(entry["Key"][len(self._prefix) :], entry["Size"], written)
 
     def read(self, path: str) -> bytes:
         with self._files.open_input_stream(f"{self._bucket}/{self._prefix}{path}") as stream:
             content: bytes = stream.read()
+        return content
+
+    def read_at_once(self, path: str) -> bytes:
+        # Arrow asks for the size first, so it may give a new version cut to the old one's size.
+        found = self._client.get_object(Bucket=self._bucket, Key=self._prefix + path)
+        content: bytes = found["Body"].read()
         return content
 
     def rows(self, path: str) -> int:

@@ -122,15 +122,15 @@ def _archived(systems: Systems) -> Iterator[pa.Table]:
     elif config.archive and config.archive.kinesis_stream:
         records = kinesis_stream.records(*systems.stream(config.archive.kinesis_stream))
         yield from (page.table for page in envelope_pages(records))
-    elif config.archive or config.lake:
-        path, prefix = (
-            (config.archive.path, "")
-            if config.archive
-            else (config.lake.path if config.lake else "", "source_")
-        )
-        store = systems.store(path)
-        columns = [prefix + name for name in _PLACE]
-        for page in storage.pages(store, store.listing(), columns):
-            for _, table in page:
-                if table.num_columns == len(_PLACE):
-                    yield table.select(columns).rename_columns(_PLACE)
+    elif config.archive:
+        yield from _stored(systems.store(config.archive.path), "")
+    elif config.lake:
+        yield from _stored(systems.lake(config.lake.path), "source_")
+
+
+def _stored(store: storage.Store, prefix: str) -> Iterator[pa.Table]:
+    columns = [prefix + name for name in _PLACE]
+    for page in storage.pages(store, store.listing(), columns):
+        for _, table in page:
+            if table.num_columns == len(_PLACE):
+                yield table.select(columns).rename_columns(_PLACE)

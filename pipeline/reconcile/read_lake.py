@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from pipeline.event_types import EventType, EventTypes
 from pipeline.readers import content, positions
+from pipeline.readers.lake import home
 from pipeline.readers.positions import Positions
 from pipeline.readers.storage import Store, Stored, pages
 from pipeline.reconcile import ids
@@ -80,7 +81,7 @@ class LakeReader:
         for page in pages(self._store, self._new(), self._columns()):
             by_type: dict[str, Found] = defaultdict(list)
             for stored, table in page:
-                by_type[stored.path.split("/", 1)[0]].append((stored, table))
+                by_type[home(stored.path).split("/", 1)[0]].append((stored, table))
             for name, found in by_type.items():
                 for together in _joined(found):
                     yield self._of_type(self._codes.get(name, _ODD), *together)
@@ -157,7 +158,7 @@ class LakeReader:
         return self._values.extras_of_table(table)
 
     def _folder(self, path: str) -> int:
-        match = _PATH.fullmatch(path)
+        match = _PATH.fullmatch(home(path))
         if match is None or match["type"] not in self._codes:
             return _ODD
         place, year, month = (int(match[name]) for name in ("place", "year", "month"))

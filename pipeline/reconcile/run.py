@@ -115,7 +115,7 @@ class _Run:
                 "there is no lake, so neither events nor the index and replicas are judged"
             )
             return None
-        store = self._systems.store(config.lake.path)
+        store = self._systems.lake(config.lake.path)
         return LakeReader(
             store,
             self._places,

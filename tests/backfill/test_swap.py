@@ -26,6 +26,7 @@ def write(root: Path, path: str, offsets: Sequence[int]) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     count = len(offsets)
     columns = {
+        "pickup_datetime": pa.array([1_514_764_800_000] * count, pa.timestamp("ms")),
         "fare_amount": pa.array([float(each) for each in offsets]),
         "source_topic": pa.array(["trips"] * count),
         "source_partition": pa.array([0] * count, pa.int32()),

@@ -23,7 +23,9 @@ from pipeline.demo.verify import verify
 from pipeline.demo.writer import Writer
 from pipeline.errors import UserError
 from pipeline.readers import content
+from pipeline.readers.lake import Lake
 from pipeline.readers.storage import open_store
+from tests.compact.lakes import GRACE, Lakes
 from tests.demo import sinks as local
 from tests.demo.sinks import TOPIC, TYPES, Sinks
 
@@ -50,7 +52,7 @@ def examine(sinks: Sinks, *, exactly_once: bool = False) -> Verdict:
         ledger,
         event_types=TYPES,
         archive=read_archive(open_store(f"file://{sinks.archive}"), ledger),
-        lake=read_lake(open_store(f"file://{sinks.lake}"), ledger, TYPES),
+        lake=read_lake(Lake(open_store(f"file://{sinks.lake}")), ledger, TYPES),
         dead_letters=read_dead_letters.collect(sinks.letters, ledger),
         index=[read_index.collect(name, sinks.documents[name].values()) for name in TYPES],
         exactly_once_dead_letters=exactly_once,
@@ -326,3 +328,18 @@ def _made_at(sinks: Sinks, letter: DeadLetter) -> int:
     return next(
         record.made.trip_id for record in sinks.records if record.position == letter.position
     )
+
+
+def test_a_compacted_lake_is_as_it_was(tmp_path: Path) -> None:
+    sinks = local.build(generate(RECIPE), tmp_path, events_a_file=1)
+    lakes = Lakes(f"file://{sinks.lake}")
+    before = examine(sinks)
+    report = lakes.run()
+    assert report.merged_files > 5
+    lakes.later = GRACE
+    assert lakes.run(clean=True).deleted_files == report.replaced_files
+    verdict = examine(sinks)
+    assert wrong(verdict) == wrong(before) == {}
+    assert verdict.as_dict()["lake_partitions"] == before.as_dict()["lake_partitions"]
+    assert before.as_dict()["lake_files"] == report.files_before
+    assert verdict.as_dict()["lake_files"] == report.files_after < report.files_before

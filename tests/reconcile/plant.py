@@ -204,11 +204,13 @@ def apart(name: str) -> list[str]:
     return [f"{head}@{offset}" for offset in range(int(first), int(last) + 1)]
 
 
-def on_topic(world: World, root: Path, made: list[Made] = MADE) -> Plant:
+def on_topic(
+    world: World, root: Path, made: list[Made] = MADE, *, events_a_file: int = 200
+) -> Plant:
     """A run on a Kafka topic: archive and lake as files, dead letters in a topic."""
     topic, dead = world.topic(), world.topic(partitions=1)
     records = sent(world, topic, made)
-    plant = _plant(world, root, records, {"kafka_topics": [topic]})
+    plant = _plant(world, root, records, {"kafka_topics": [topic]}, events_a_file)
     plant.topic = topic
     plant.config["dead_letters"] = {"kafka_topic": dead}
     send_letters(world, dead, plant.of(is_reject))
@@ -289,8 +291,15 @@ def _archive_by_arrival(world: World, plant: Plant, stream: str) -> None:
         pq.write_table(table.set_column(at, "arrival_time", column), path)
 
 
-def _plant(world: World, root: Path, records: list[Record], source: dict[str, Any]) -> Plant:
-    sinks = local.write(records, Writer("none").ledger(), root)
+def _plant(
+    world: World,
+    root: Path,
+    records: list[Record],
+    source: dict[str, Any],
+    events_a_file: int = 200,
+) -> Plant:
+    ledger = Writer("none").ledger()
+    sinks = local.write(records, ledger, root, events_a_file=events_a_file)
     config = {
         "kafka": {"bootstrap_servers": world.brokers},
         "source": source,

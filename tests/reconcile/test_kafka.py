@@ -16,6 +16,7 @@ from confluent_kafka.admin import AdminClient
 
 from pipeline.errors import UserError
 from pipeline.reconcile.options import span
+from tests.compact.lakes import Lakes
 from tests.demo.sinks import Record
 from tests.reconcile.plant import (
     MADE,
@@ -26,6 +27,7 @@ from tests.reconcile.plant import (
     is_event,
     is_reject,
     message,
+    on_topic,
     place,
     places,
     send_letters,
@@ -53,6 +55,15 @@ def test_a_faultless_run_is_faultless(plant: Plant) -> None:
     assert figures["pending"] == 0
     assert "values_not_compared" not in report.row("lake").figures
     assert report.peak_rss_bytes > 0
+
+
+def test_a_compacted_lake_is_as_faultless(world: World, tmp_path: Path) -> None:
+    plant = on_topic(world, tmp_path, events_a_file=1)
+    merged = Lakes(plant.config["lake"]["path"]).run().merged_files
+    assert merged > 0
+    report = plant.reconcile()
+    assert report.problems() == []
+    assert report.row("lake").found == len(plant.of(is_event))
 
 
 def test_a_deleted_lake_file_names_its_positions(plant: Plant) -> None:

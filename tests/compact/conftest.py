@@ -1,0 +1,47 @@
+"""A lake in a folder, and the S3 server alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pipeline.local.s3 import create_bucket
+from pipeline.local.stack import Stack
+from tests.compact.lakes import Lakes
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def lakes(tmp_path: Path) -> Lakes:
+    """A partition of four files with three rows each."""
+    return filled(Lakes(f"file://{tmp_path}/lake"))
+
+
+@pytest.fixture(scope="package")
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """The S3 server."""
+    stack = Stack(ROOT, run_dir=tmp_path_factory.mktemp("s3"), free_ports=True, servers=("s3",))
+    stack.up(print)
+    try:
+        create_bucket("compact", endpoint=stack.environment()["S3_ENDPOINT"])
+        yield stack
+    finally:
+        stack.down(print, wipe=True)
+
+
+@pytest.fixture(params=["file", "s3a"])
+def either(request: pytest.FixtureRequest, tmp_path: Path) -> Lakes:
+    """The same on either kind of store."""
+    if request.param == "file":
+        return filled(Lakes(f"file://{tmp_path}/lake"))
+    stack: Stack = request.getfixturevalue("s3")
+    return filled(Lakes(f"s3a://compact/{tmp_path.name}", stack.environment()))
+
+
+def filled(lakes: Lakes) -> Lakes:
+    for number in range(4):
+        lakes.write(f"part-{number}", range(3 * number, 3 * number + 3))
+    return lakes

@@ -1,0 +1,85 @@
+"""The lake is compacted while the real job writes it and a reader queries it."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.compact.run import Compaction, Report, wall_clock_ms
+from pipeline.demo.generate import Recipe, generate
+from pipeline.demo.ledger import Ledger
+from pipeline.local.stack import Stack
+from pipeline.readers import positions
+from pipeline.readers.positions import Positions
+from pipeline.readers.storage import tables
+from tests.compact.lakes import GRACE, Lakes, look_while
+from tests.job.harness import Harness
+
+RECIPE = Recipe(events=4_000, seed=77)
+RATE = 100.0
+
+
+@dataclass
+class World:
+    """The job with a producer, runs of compaction meanwhile, and what a reader saw last."""
+
+    harness: Harness
+    ledgers: list[Ledger] = field(default_factory=list)
+    reports: list[Report] = field(default_factory=list)
+    seen: Positions = field(default_factory=lambda: np.zeros(0, np.int64))
+    looks: int = 0
+
+    @property
+    def lakes(self) -> Lakes:
+        return Lakes(f"s3a://{self.harness.name}/lake", self.harness.stack.environment())
+
+    def work(self) -> None:
+        harness = self.harness
+        producer = threading.Thread(
+            target=lambda: self.ledgers.append(harness.produce(generate(RECIPE), rate=RATE))
+        )
+        producer.start()
+        while producer.is_alive():
+            self.reports.append(self.compaction().run())
+        producer.join()
+        harness.drain()
+
+    def compaction(self, *, later: float = 0.0, clean: bool = False) -> Compaction:
+        made = self.lakes.compaction(clean=clean)
+        return replace(made, clock_ms=lambda: wall_clock_ms() + int(later * 1000))
+
+    def look(self) -> None:
+        """Every row that was there is there still, and none is there twice."""
+        lake = self.lakes.lake
+        columns = [f"source_{name}" for name in ("topic", "partition", "offset")]
+        parts = [
+            positions.numbers(table, [self.harness.topic], "source_")
+            for batch in tables(lake, lake.listing(), columns)
+            for _, table in batch
+        ]
+        found = np.sort(np.concatenate([np.zeros(0, np.int64), *parts]))
+        assert len(np.unique(found)) == len(found), "a row is there twice"
+        assert np.isin(self.seen, found).all(), "a row is missing"
+        self.seen = found
+        self.looks += 1
+
+
+def test_nothing_is_missing_or_doubled_while_the_job_runs(stack: Stack, tmp_path: Path) -> None:
+    with Harness(stack=stack, name="compaction", folder=tmp_path) as harness:
+        harness.start()
+        world = World(harness)
+        look_while(world.work, world.look)
+        harness.stop()
+    assert world.looks >= 3
+    assert sum(report.merged_files for report in world.reports) > 0
+    assert [text for report in world.reports for text in report.problems + report.left] == []
+    assert len(world.seen) <= world.ledgers[0].valid.sum()
+    assert harness.verdict(world.ledgers[0]).problems() == []
+
+    last = world.compaction().run()
+    assert last.files_after < last.files_before
+    assert world.compaction(later=GRACE, clean=True).run().deleted_files > 0
+    assert harness.verdict(world.ledgers[0]).problems() == []
