@@ -40,7 +40,7 @@ def fill(servers: str, name: str, events: int, *, bad_share: float = 0.0) -> Top
     producer = Producer({"bootstrap.servers": servers, "enable.idempotence": True, **options})
     bad = size = 0
     every = round(1 / bad_share) if bad_share else 0
-    for number, raw in enumerate(_raws(events)):
+    for number, raw in enumerate(raws(events)):
         if every and number % every == 0:
             raw, bad = _BAD, bad + 1
         size += len(raw)
@@ -53,7 +53,7 @@ def fill(servers: str, name: str, events: int, *, bad_share: float = 0.0) -> Top
     return Topic(name, events, bad, size)
 
 
-def _raws(events: int) -> Iterator[bytes]:
+def raws(events: int) -> Iterator[bytes]:
     rng = np.random.default_rng(2018)
     rows = Rows(rng, zone_shares(rng))
     for start in range(0, events, _BLOCK):
