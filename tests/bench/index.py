@@ -29,9 +29,9 @@ from pipeline.config import Index, Job
 from pipeline.derive import mapping
 from pipeline.local.setup import setup
 from pipeline.local.stack import Stack
-from pipeline.steps.bulk import Document, Limits
+from pipeline.steps.bulk import Document, Done, Limits
 from pipeline.steps.decode import Decoder
-from pipeline.steps.index import Done, Indexer, Retry
+from pipeline.steps.index import Indexer, Retry
 from pipeline.tools import ROOT
 from tests.bench.topic import raws as made
 
