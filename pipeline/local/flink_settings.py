@@ -146,4 +146,6 @@ def metrics_settings(url: str) -> dict[str, str]:
         f"{reporter}.randomJobNameSuffix": "false",
         f"{reporter}.deleteOnShutdown": "true",
         f"{reporter}.interval": "2 SECONDS",
+        # How old a metric that REST tells may be, in ms; 10 s by default.
+        "metrics.fetcher.update-interval": "500",
     }

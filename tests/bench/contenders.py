@@ -16,6 +16,7 @@ from typing import Any, Final
 
 import yaml
 
+from connectors import flink_rest
 from connectors.flink_rest import Cluster, wait_for
 from pipeline.local.stack import Stack
 from pipeline.tools import ROOT
@@ -27,7 +28,6 @@ CHECKPOINT_SECONDS: Final = 60
 SPARK_PYTHON: Final = ROOT / ".venv-bench" / "bin" / "python"
 SPARK_JARS: Final = ROOT / ".cache" / "jars" / "spark-kafka"
 _HERE: Final = Path(__file__).parent
-_FAST_METRICS: Final = {"metrics.fetcher.update-interval": 500}
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,18 +189,15 @@ def _submit_ours(stack: Stack, config: Path) -> str:
 
 def _submit(stack: Stack, program: Path, words: list[str]) -> str:
     environment = stack.environment()
-    home = Path(environment["FLINK_HOME"])
-    command = [
-        str(home / "bin" / "flink"), "run", "-d",
-        "-m", environment["FLINK_REST_URL"].removeprefix("http://"),
-        "-pyexec", sys.executable, "-pyclientexec", sys.executable, "-py", str(program), *words,
-    ]  # fmt: skip
-    done = subprocess.run(
-        command, env=os.environ | environment, capture_output=True, text=True, check=False
+    return flink_rest.submit(
+        Path(environment["FLINK_HOME"]),
+        environment["FLINK_REST_URL"],
+        python=sys.executable,
+        program=("-py", str(program)),
+        arguments=words,
+        # A program of the tests' folder imports this checkout's packages.
+        environment=os.environ | environment | {"PYTHONPATH": str(ROOT)},
     )
-    match = re.search(r"submitted with JobID ([0-9a-f]{32})", done.stdout)
-    assert match, done.stdout + done.stderr
-    return match[1]
 
 
 CONTENDERS: Final = (
