@@ -78,6 +78,7 @@ def stop(job_id: str, environment: Mapping[str, str], *, into: str, timeout_seco
     try:
         state = cluster.state(job_id)
     except HTTPError as error:
+        error.close()
         raise UserError(f"{url} has no job {job_id!r}; `run` prints the id of its job.") from error
     if state != "RUNNING":
         raise UserError(f"the job {job_id} is {state}; only one that is RUNNING can be stopped.")

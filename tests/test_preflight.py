@@ -121,6 +121,7 @@ def test_an_index_that_is_away_is_refused_at_a_first_start_and_warned_of_at_anot
     sections = {
         "kafka": {"bootstrap_servers": "127.0.0.1:1"},
         "source": {"kafka_topics": ["pre-a"]},
+        "archive": {"path": "s3a://b/a"},
         "index": {"url": "http://127.0.0.1:1"},
     }
     config = load_config.check(sections, where="test")
