@@ -25,8 +25,19 @@ _TERMINAL = frozenset({"FAILED", "CANCELED", "FINISHED", "SUSPENDED"})
 # The last line of a Python traceback, `pipeline.steps.x.SomeError: what is wrong`.
 _PYTHON_ERROR = re.compile(r"([a-z_]+\.)*[A-Z]\w*(Error|Exceeded): ")
 
-# What Flink says of a savepoint that no operator of the job takes all of.
-_NOT_TAKEN = re.compile(r"Cannot map checkpoint/savepoint state for operator ([0-9a-f]{32})")
+# What Flink says of a savepoint that it refuses, and what that means to the user.
+_SAVEPOINT_PROBLEMS = (
+    (
+        re.compile(r"Cannot map checkpoint/savepoint state for operator ([0-9a-f]{32})"),
+        "the savepoint has state of an operator ({}) that this job does not have: a sink, a source"
+        " or an event type was removed or renamed. Put it back, or give --allow-dropped-state to"
+        " forget that state; docs/upgrade.md says what is lost then.",
+    ),
+    (
+        re.compile(r"Cannot map operator [0-9a-f]{32} with max parallelism (\d+) to"),
+        "the savepoint was taken with job.max_parallelism {}, which cannot change; set it to that.",
+    ),
+)
 
 
 class JobFailed(Exception):
@@ -163,7 +174,7 @@ def submit(
     )
     match = re.search(r"Job has been submitted with JobID ([0-9a-f]{32})", done.stdout)
     if match is None:
-        raise UserError(f"the job was not submitted:\n{_reason(done.stdout + done.stderr)}")
+        raise UserError(f"the job was not submitted:\n{reason(done.stdout + done.stderr)}")
     return match.group(1)
 
 
@@ -191,14 +202,11 @@ def _lines(url: str) -> list[str]:
         return []  # a TaskManager that was killed has nothing to say
 
 
-def _reason(output: str) -> str:
+def reason(output: str) -> str:
+    """Why a job was not submitted: in our words where we have some, else in Flink's."""
     lines = [line for line in output.splitlines() if line.strip()]
     own = [line for line in lines if line.startswith("streaming-etl: ")]
-    dropped = _NOT_TAKEN.search(output)
-    if dropped:
-        return (
-            f"the savepoint has state of an operator ({dropped[1]}) that this job does not have: a"
-            " sink, a source or an event type was removed or renamed. Put it back, or give"
-            " --allow-dropped-state to forget that state; docs/upgrade.md says what is lost then."
-        )
+    for pattern, meaning in _SAVEPOINT_PROBLEMS:
+        if found := pattern.search(output):
+            return meaning.format(found[1])
     return "\n".join(own or [line for line in lines if not line.startswith("\tat ")][-25:])

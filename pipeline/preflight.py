@@ -56,7 +56,7 @@ def indices(config: Config, types: EventTypes, *, may_be_away: bool) -> None:
     except IndexAway as away:
         if not may_be_away:
             raise
-        print(f"streaming-etl: starting without the index: {away}", file=sys.stderr)
+        print(f"warning: starting without the index: {away}", file=sys.stderr)
 
 
 def problems(config: Config, types: EventTypes, checkpoint_seconds: float | None) -> Iterator[str]:
