@@ -7,8 +7,6 @@ import pytest
 from connectors.flink_rest import reason
 
 _FAILED = "Caused by: java.lang.IllegalStateException: Failed to rollback to savepoint X."
-    "Caused by: java.lang.IllegalStateException: Failed to rollback to checkpoint/savepoint X."
-)
 
 
 @pytest.mark.parametrize(
