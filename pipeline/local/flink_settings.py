@@ -16,10 +16,12 @@ from pipeline.local.cache import Cache
 JOB_MANAGER_HEAP = 448
 TASK_HEAP = 1024
 FRAMEWORK_HEAP = 128
-OFF_HEAP = 128
+# Every PyFlink job that a TaskManager has run leaves classes and direct buffers of its gRPC behind,
+# some 20 MiB of each: room for thirty jobs. Both are limits, and cost nothing before they are used.
+OFF_HEAP = 640
 NETWORK = 160
 MANAGED = 160
-METASPACE = 512
+METASPACE = 1024
 OVERHEAD = 192
 
 
@@ -77,8 +79,8 @@ def settings(cluster: Cluster) -> dict[str, str | int | float | bool]:
 
 
 def memory_settings(slots: int) -> dict[str, str | float]:
-    """1 GiB for the JobManager and 2 GiB for a TaskManager; Python workers come on top, outside
-    the JVM."""
+    """At most 1.5 GiB for the JobManager and 3 GiB for a TaskManager; Python workers come on top,
+    outside the JVM."""
     return {
         "jobmanager.memory.heap.size": f"{JOB_MANAGER_HEAP}m",
         "jobmanager.memory.jvm-metaspace.size": f"{METASPACE}m",
