@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test bench lint up down status clean lock
+.PHONY: help setup demo rehearse test bench lint up down status clean lock
 
 help: ## what there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -23,6 +23,9 @@ setup: $(STAMP) ## install everything into the checkout: .venv and .cache
 
 demo: setup ## run the main job on real servers, print its report (SOURCE=kinesis|both, KEEP=1)
 	@$(BIN)/streaming-etl demo $(if $(SOURCE),--source $(SOURCE)) $(if $(KEEP),--keep) $(if $(EVENTS),--events $(EVENTS))
+
+rehearse: setup ## play the AWS deployment on local servers: package, faults and alarms, upgrade (KEEP=1)
+	@$(BIN)/streaming-etl rehearse $(if $(KEEP),--keep)
 
 test: lint setup ## every test, on real servers
 	@$(BIN)/pytest

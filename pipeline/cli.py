@@ -27,6 +27,7 @@ from pipeline.generate import commands as generate_commands
 from pipeline.local import commands
 from pipeline.package import commands as package_commands
 from pipeline.reconcile import commands as reconcile_commands
+from pipeline.rehearse import commands as rehearse_commands
 from pipeline.replay import commands as replay_commands
 from pipeline.watch import commands as watch_commands
 
@@ -49,6 +50,7 @@ backfill_commands.add_to(app)
 compact_commands.add_to(app)
 package_commands.add_to(app)
 reconcile_commands.add_to(app)
+rehearse_commands.add_to(app)
 replay_commands.add_to(app)
 schema_commands.add_to(app)
 watch_commands.add_to(app)

@@ -1,0 +1,33 @@
+"""Runs `streaming-etl` as an operator does: a process of its own, words in, text out."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import Final
+
+from pipeline.errors import UserError
+from pipeline.tools import ROOT
+
+_PROGRAM: Final = (sys.executable, "-c", "from pipeline.cli import main; main()")
+
+
+def tool(*words: str) -> str:
+    """What the command printed.
+
+    Raises:
+        UserError: it did not end with 0; with the end of what it said.
+    """
+    done = subprocess.run(
+        [*_PROGRAM, *words],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        said = (done.stdout + done.stderr)[-2000:]
+        raise UserError(f"streaming-etl {words[0]} ended with {done.returncode}:\n{said}")
+    return done.stdout
