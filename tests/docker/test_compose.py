@@ -183,6 +183,18 @@ def test_the_page_has_commands_for_our_services_only() -> None:
             assert is_ours(words[3:]), line
 
 
+def test_each_of_the_page_s_commands_says_who_runs_it() -> None:
+    page = (ROOT / "docs" / "docker.md").read_text()
+    lines = [line for line in page.splitlines() if line.startswith("docker compose ")]
+    for line in lines:
+        assert re.search(r" # [PE](\b| )", line), line
+        by_processes = line.split()[2:5] == ["run", "--rm", "tools"] or line.split()[4:5] in (
+            ["prepare"],
+            ["job"],
+        )
+        assert not by_processes or " # P" in line, line
+
+
 def test_the_page_has_the_images_of_the_services() -> None:
     page = (ROOT / "docs" / "docker.md").read_text()
     for name, each in SERVICES.items():
