@@ -18,6 +18,7 @@ from rich.console import Console
 from pipeline.demo.report import write
 from pipeline.errors import UserError
 from pipeline.load_config import PROPERTY_GROUPS
+from pipeline.local import process
 from pipeline.local.layout import ALL_SERVERS
 from pipeline.local.setup import setup
 from pipeline.local.stack import Stack
@@ -52,8 +53,9 @@ def rehearse(root: Path, *, keep: bool, console: Console) -> bool:
     try:
         with _running(stack, steps, keep=keep):
             _play(root, folder, stack, steps, proofs)
+            servers = stack.started().values()
         if not keep:
-            left = stack.pids()
+            left = {pid for each in servers for pid in process.family(each)}
             proofs.add("no process is left", "done", not left, f"{len(left)} of the stack's")
         proofs.finished = True
     finally:
