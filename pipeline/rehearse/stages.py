@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+from connectors import opensearch
 from connectors.flink_rest import wait_for
 from pipeline.demo.produce import create_topics
 from pipeline.demo.watch import ArchivedRecords, wait_checkpoints
@@ -220,8 +221,10 @@ class Rehearsal:
         return reconcile(self.systems, Options(complete=True, settle_seconds=2.0), self.steps)
 
     def _indexed(self, name: str) -> int:
-        """How many documents have that field."""
+        """How many yellow trips of the index have that field."""
+        assert self.job.config.index is not None, "the template has an index"
         client = self.systems.opensearch()
-        client.indices.refresh(index="trip")
+        index = opensearch.index_name(self.job.config.index.prefix, "trip")
+        client.indices.refresh(index=index)
         query = {"query": {"exists": {"field": name}}}
-        return int(client.count(index="trip", body=query)["count"])
+        return int(client.count(index=index, body=query)["count"])
