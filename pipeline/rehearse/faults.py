@@ -22,7 +22,7 @@ from pipeline.watch.local import UNCOMMITTED
 
 _DEFECTIVE: Final = 50
 _STALE: Final = 20
-_FEW: Final = 20
+_FEW: Final = 10
 _BURST: Final = 1_500
 """Into one partition: more than its reader takes in one go, so that it is behind for a moment."""
 _PAUSE_SECONDS: Final = 6.0
@@ -84,7 +84,7 @@ def paused_task_manager(scene: Scene) -> Iterator[None]:
 
 
 @contextmanager
-def nothing_yet(scene: Scene) -> Iterator[None]:
+def without_more(scene: Scene) -> Iterator[None]:
     """A fault that is all in its `act`."""
     yield
 
@@ -182,11 +182,11 @@ FAULTS: Final = (
         alarms=("EventLag", "BehindKafka"),
     ),
     Fault(
-        what="older versions of events", begin=nothing_yet, alarms=("IndexStale",), act=feed_stale
+        what="older versions of events", begin=without_more, alarms=("IndexStale",), act=feed_stale
     ),
     Fault(
         what="OpenSearch answers only now and then",
-        begin=nothing_yet,
+        begin=without_more,
         alarms=("IndexRetries", "IndexSlow"),
         act=opensearch_pulse,
     ),
@@ -195,6 +195,12 @@ FAULTS: Final = (
         begin=still_opensearch,
         alarms=("IndexUnavailable",),
         act=feed,
+    ),
+    Fault(
+        what="Python workers killed again and again",
+        begin=without_more,
+        alarms=("RestartsRepeat",),
+        act=kill_workers,
     ),
     Fault(
         what="S3 answers nothing",
@@ -211,12 +217,6 @@ FAULTS: Final = (
         alarms=("Down", "Throughput", "BehindKinesis", "NothingRead"),
         after=("Restarts",),
         act=feed,
-    ),
-    Fault(
-        what="Python workers killed again and again",
-        begin=nothing_yet,
-        alarms=("RestartsRepeat",),
-        act=kill_workers,
     ),
 )
 RECONCILED: Final[Mapping[str, str]] = {"ReconcileMismatch": "a file of the lake deleted"}

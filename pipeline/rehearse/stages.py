@@ -23,7 +23,7 @@ from pipeline.reconcile.report import Report
 from pipeline.reconcile.run import reconcile
 from pipeline.rehearse import resources
 from pipeline.rehearse.account import Account, account
-from pipeline.rehearse.faults import FAULTS, LOWERED, RECONCILED, Fault, Scene
+from pipeline.rehearse.faults import FAULTS, LOWERED, RECONCILED, Fault, Scene, feed
 from pipeline.rehearse.judged import lowered, mismatch
 from pipeline.rehearse.load import FIELD, Load
 from pipeline.rehearse.platform import Platform, next_version
@@ -182,7 +182,8 @@ class Rehearsal:
     def _provoke(self, fault: Fault, scene: Scene) -> None:
         due = [self.account.alarm(alarm(name)) for name in fault.alarms]
         later = [self.account.alarm(alarm(name)) for name in fault.after]
-        still = self.watch.wait_off([*due, *later], patience_seconds=_FIRES_SECONDS)
+        usual = partial(feed, scene)
+        still = self.watch.wait_off([*due, *later], usual, patience_seconds=_FIRES_SECONDS)
         with fault.begin(scene):
             wait_on = partial(self.watch.wait_on, patience_seconds=_FIRES_SECONDS)
             seen = wait_on(due, partial(fault.act, scene), lake=fault.lake)

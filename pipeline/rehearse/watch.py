@@ -64,11 +64,12 @@ class Watch:
         """What the alarm sees now, a value for each period, the newest last."""
         return datapoints(alarm, self.samples, period(alarm))
 
-    def wait_off(self, alarms: Iterable[Alarm], *, patience_seconds: float) -> list[str]:
-        """Look until none is on; the names of those that still are when time is up."""
+    def wait_off(self, alarms: Iterable[Alarm], act: Act, *, patience_seconds: float) -> list[str]:
+        """Act and look until none is on; the names of those that still are when time is up."""
         pending = list(alarms)
         deadline = time.monotonic() + patience_seconds
         while pending and time.monotonic() < deadline:
+            act()
             self._next()
             pending = [each for each in pending if self.is_on(each)]
         return [each.name for each in pending]
