@@ -41,7 +41,8 @@ class Load:
         )
         self._left = iter(in_busy_zones(list(self._lines)))
         self._parts = itertools.count()
-        self._producer = Producer({"bootstrap.servers": servers["KAFKA_BOOTSTRAP_SERVERS"]})
+        brokers = {"bootstrap.servers": servers["KAFKA_BOOTSTRAP_SERVERS"]}
+        self._producer = Producer({**brokers, "log_level": 2})  # it says the servers' end, too
 
     @property
     def records(self) -> int:
@@ -107,7 +108,8 @@ class Load:
         lines = [with_field(line) for line in taken] if upgraded else taken
         (part / "trips.ndjson").write_bytes(b"".join(line + b"\n" for line in lines))
         state = str(part.with_suffix(".state"))
-        tool("replay", str(part), *target, "--unpaced", "--no-watermarks", "--state", state)
+        words = (str(part), *target, "--unpaced", "--no-watermarks", "--state", state)
+        tool("replay", *words, environment=self._servers)
 
     def _take(self, count: int) -> list[bytes]:
         taken = list(itertools.islice(self._left, count))

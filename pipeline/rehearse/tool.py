@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from typing import Final
 
 from pipeline.errors import UserError
@@ -13,8 +14,8 @@ from pipeline.tools import ROOT
 _PROGRAM: Final = (sys.executable, "-c", "from pipeline.cli import main; main()")
 
 
-def tool(*words: str) -> str:
-    """What the command printed.
+def tool(*words: str, environment: Mapping[str, str] | None = None) -> str:
+    """What the command printed; `environment` is added to ours.
 
     Raises:
         UserError: it did not end with 0; with the end of what it said.
@@ -22,7 +23,7 @@ def tool(*words: str) -> str:
     done = subprocess.run(
         [*_PROGRAM, *words],
         cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env={**os.environ, **(environment or {}), "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
         check=False,
