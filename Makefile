@@ -5,10 +5,10 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo rehearse test bench lint up down status clean lock
+.PHONY: help setup demo rehearse test test-deployment bench lint up down status clean lock
 
 help: ## what there is
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
 $(STAMP): conf/requirements.lock pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { echo "streaming-etl needs Python 3.11 (looked for $(PYTHON)); install it, or say make PYTHON=/path/to/python3.11"; exit 2; }
@@ -34,6 +34,9 @@ bench: setup ## measure beside Spark, Flink's JSON format and a plain consumer (
 	@test -x .venv-bench/bin/python || $(PYTHON) -m venv .venv-bench
 	@.venv-bench/bin/pip install --quiet --disable-pip-version-check -r tests/bench/requirements.txt
 	@$(BIN)/python -m tests.bench.run $(if $(EVENTS),--events $(EVENTS)) $(if $(ROUNDS),--rounds $(ROUNDS))
+
+test-deployment: setup ## the package run by a bare Flink, and the image's entry points, on real servers
+	@$(BIN)/pytest -m deployment tests/package tests/docker
 
 lint: $(STAMP) ## ruff and mypy --strict
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy

@@ -118,6 +118,7 @@ def containers(stack: Stack, tmp_path: Path) -> Iterator[Containers]:
         yield made
 
 
+@pytest.mark.deployment
 def test_the_page_s_commands_run_the_job(containers: Containers, tmp_path: Path) -> None:
     (tmp_path / "conf").symlink_to(ROOT / "conf")
     assert containers.healthy("kafka")

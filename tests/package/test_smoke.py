@@ -37,6 +37,9 @@ PLATFORM = {
 }
 
 
+pytestmark = pytest.mark.deployment
+
+
 @pytest.fixture(scope="module")
 def program(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """What `flink run` is told of the unpacked package."""
