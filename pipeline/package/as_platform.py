@@ -83,8 +83,9 @@ def bare_python(folder: Path) -> Path:
     """
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
     (packages,) = folder.glob("lib/python3.*/site-packages")
-    for name in sorted({top for each in _closure("apache-flink") for top in _top_levels(each)}):
-        (packages / name).symlink_to(_home(name))
+    homes = {home.name: home for each in _closure("apache-flink") for home in _top_levels(each)}
+    for name, home in sorted(homes.items()):
+        (packages / name).symlink_to(home)
     return folder / "bin" / "python"
 
 
@@ -147,13 +148,11 @@ def _closure(root: str) -> list[Distribution]:
     return list(found.values())
 
 
-def _top_levels(each: Distribution) -> set[str]:
-    names = {path.parts[0] for path in each.files or ()}
-    return names - {"..", "__pycache__", "bin"}
-
-
-def _home(name: str) -> Path:
-    return next(path for each in sys.path if (path := Path(each) / name).exists())
+def _top_levels(each: Distribution) -> list[Path]:
+    """What it has installed and is still there: of two with a file AUTHORS, pip leaves one's."""
+    names = {path.parts[0] for path in each.files or ()} - {"..", "__pycache__", "bin"}
+    homes = (Path(str(each.locate_file(name))) for name in names)
+    return [home for home in homes if home.exists()]
 
 
 def _link(source: str, target: str) -> None:
