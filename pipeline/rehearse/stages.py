@@ -35,7 +35,7 @@ from pipeline.tools import Systems
 from pipeline.watch.alarms import Alarm, alarm
 
 PATIENCE_SECONDS: Final = 240.0
-_FIRES_SECONDS: Final = 150.0
+_FIRES_SECONDS: Final = 300.0
 _BACKLOG: Final = 1_500
 _UPGRADED: Final = 400
 

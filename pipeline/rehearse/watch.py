@@ -29,6 +29,8 @@ _OWN: Final[Mapping[str, float]] = {
     "IndexSlow": 12.0,
     # Three checkpoint intervals of the rehearsal, as on AWS.
     "LakeStalled": 30.0,
+    # Room for three restarts of a job with a dozen Python workers.
+    "RestartsRepeat": 150.0,
 }
 
 

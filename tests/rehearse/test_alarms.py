@@ -55,7 +55,8 @@ def test_given_samples_are_never_called_provoked() -> None:
 
 def test_a_period_is_played_in_less_time_but_never_less_than_three_looks() -> None:
     assert period(alarm("Down")) == 3 * LOOK_SECONDS
-    assert period(alarm("RestartsRepeat")) == 72
+    assert period(alarm("BehindRetention")) == 3 * LOOK_SECONDS
+    assert period(alarm("ReconcileMismatch")) == 1728
     assert period(alarm("LakeStalled")) == 30, "three checkpoint intervals of the rehearsal"
 
 
