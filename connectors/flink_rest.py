@@ -154,10 +154,12 @@ def submit(
     environment: Mapping[str, str],
     savepoint: str = "",
     allow_dropped_state: bool = False,
+    folder: Path | None = None,
 ) -> str:
     """Run `flink run -d` with a program, `pipeline/main.py` of this checkout; returns the job's id.
 
-    State in the savepoint that no operator of the job takes is refused, or dropped when allowed.
+    `folder` is the program's current one; None: ours. State in the savepoint that no operator of
+    the job takes is refused, or dropped when allowed.
 
     Raises:
         UserError: what the program said when it refused, or when Flink did.
@@ -170,7 +172,13 @@ def submit(
         "-pyexec", python, "-pyclientexec", python, *program, *arguments,
     ]  # fmt: skip
     done = subprocess.run(
-        command, env=dict(environment), capture_output=True, text=True, check=False, timeout=300
+        command,
+        env=dict(environment),
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
     )
     match = re.search(r"Job has been submitted with JobID ([0-9a-f]{32})", done.stdout)
     if match is None:

@@ -76,9 +76,18 @@ class StepMetrics:
     def __init__(self, step: str, group: Any) -> None:
         scope = group.add_group("kinesisanalytics").add_group("step", step)
         self._made = {name: scope.counter(name) for name in metrics.names(step)}
+        self._shown = False
 
     def count(self, name: str, by: int = 1) -> None:
-        """Add to a counter."""
+        """Add to a counter.
+
+        All are shown as 0 first: PyFlink reports no counter before it was added to, and who looks
+        for a growth would not see the first one.
+        """
+        if not self._shown:
+            self._shown = True
+            for counter in self._made.values():
+                counter.inc(0)
         if by:
             self._made[name].inc(int(by))
 

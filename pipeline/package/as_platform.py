@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from connectors import flink_rest
@@ -110,20 +111,22 @@ def submit(
     environment: Mapping[str, str],
     savepoint: str = "",
 ) -> str:
-    """Submit an unpacked package; returns the job's id.
+    """Submit an unpacked package from an empty folder; returns the job's id.
 
     Raises:
         UserError: what the program said when it refused, or when Flink did.
     """
-    return flink_rest.submit(
-        flink_home,
-        rest_url,
-        python=str(python),
-        program=program,
-        arguments=(),
-        environment={k: v for k, v in environment.items() if k != "PYTHONPATH"},
-        savepoint=savepoint,
-    )
+    with TemporaryDirectory() as folder:
+        return flink_rest.submit(
+            flink_home,
+            rest_url,
+            python=str(python),
+            program=program,
+            arguments=(),
+            environment={k: v for k, v in environment.items() if k != "PYTHONPATH"},
+            savepoint=savepoint,
+            folder=Path(folder),
+        )
 
 
 def _text(value: Any) -> str:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from pipeline.demo.watch import wait_checkpoints
 from pipeline.local.process import read
 from pipeline.local.stack import Stack
 from pipeline.rehearse.load import Load
@@ -113,7 +114,12 @@ def still_s3(scene: Scene) -> Iterator[None]:
 
 @contextmanager
 def stopped_s3(scene: Scene) -> Iterator[None]:
-    """S3 is away."""
+    """S3 is away when the next checkpoint is due.
+
+    Nothing comes meanwhile and nothing is half written: a sink that S3 refuses fails the job at
+    once, and a job that does not run takes no checkpoint that could fail.
+    """
+    wait_checkpoints(scene.job, 2)
     scene.stack.stop_server("s3", _silent)
     try:
         yield
@@ -132,8 +138,12 @@ def stopped_task_manager(scene: Scene) -> Iterator[None]:
 
 
 def kill_workers(scene: Scene) -> None:
-    """Kill the Python processes of a job that runs."""
+    """Kill the Python processes of a job that runs, and give it what it needs them for.
+
+    A task that has nothing to do does not notice that its worker is gone.
+    """
     if scene.job.cluster.running(scene.job.job_id):
+        feed(scene)
         for pid in scene.stack.python_worker_pids():
             os.kill(pid, signal.SIGKILL)
 
@@ -199,7 +209,7 @@ FAULTS: Final = (
     Fault(
         what="Python workers killed again and again",
         begin=without_more,
-        alarms=("RestartsRepeat",),
+        alarms=("RestartsRepeat", "Down"),
         act=kill_workers,
     ),
     Fault(
@@ -210,11 +220,11 @@ FAULTS: Final = (
         act=feed,
         lake=False,
     ),
-    Fault(what="S3 is away", begin=stopped_s3, alarms=("CheckpointsFail",), act=feed, lake=False),
+    Fault(what="S3 is away", begin=stopped_s3, alarms=("CheckpointsFail",), lake=False),
     Fault(
         what="the only TaskManager ended",
         begin=stopped_task_manager,
-        alarms=("Down", "Throughput", "BehindKinesis", "NothingRead"),
+        alarms=("Throughput", "BehindKinesis", "NothingRead"),
         after=("Restarts",),
         act=feed,
     ),
