@@ -71,7 +71,7 @@ def decode(flow: Flow, config: Config, types: EventTypes, records: str) -> None:
     flow.function("decode_step", decode_function(config.decode, types, documents=documents))
     call = f"SELECT *, decode_step(`raw`, arrival_time) AS f0 FROM {records}"
     row = decode_row(config.decode, types, documents=documents)
-    columns = tables.decoded_select(config.source, row)
+    columns = tables.decoded_select(config.source, row, bytes_of_events=documents)
     flow.view("decoded", f"SELECT {columns} FROM ({call})")
 
 
