@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ import yaml
 
 from connectors import flink_rest
 from connectors.flink_rest import Cluster, wait_for
+from pipeline.local.setup import setup
 from pipeline.local.stack import Stack
 from pipeline.tools import ROOT
 from tests.bench.gauge import Gauge
@@ -94,24 +96,37 @@ class Bench:
         return path
 
 
+@contextmanager
+def servers(*names: str) -> Iterator[tuple[Bench, Stack]]:
+    """A broker (and other servers) for a bench, and a folder that is gone afterwards."""
+    setup(ROOT, say=print, servers=names)
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        stack = Stack(ROOT, run_dir=Path(folder) / "servers", free_ports=True, servers=names)
+        stack.up(print)
+        try:
+            yield Bench(stack.environment()["KAFKA_BOOTSTRAP_SERVERS"], Path(folder)), stack
+        finally:
+            stack.down(print)
+
+
 def ours(bench: Bench, topic: Topic, output: Path) -> Figures:
     """(a) This job, lake only; it does not start without a place for dead letters."""
     path = bench.config(topic, output, {"dead_letters": {"path": f"file://{output}/dead_letters"}})
-    return _flink(bench, topic, output, lambda stack: _submit_ours(stack, path))
+    return flink(bench, topic, output, lambda stack: submit_ours(stack, path))
 
 
 def ours_whole(bench: Bench, topic: Topic, output: Path) -> Figures:
     """(b) This job with archive, lake and dead letters, 1 % of the events bad."""
     more = {name: {"path": f"file://{output}/{name}"} for name in ("archive", "dead_letters")}
     path = bench.config(topic, output, more)
-    return _flink(bench, topic, output, lambda stack: _submit_ours(stack, path))
+    return flink(bench, topic, output, lambda stack: submit_ours(stack, path))
 
 
 def flink_json(bench: Bench, topic: Topic, output: Path) -> Figures:
     """(c) Flink SQL with its own JSON format."""
     words = [bench.servers, topic.name, f"file://{output}/lake", str(CHECKPOINT_SECONDS)]
     command = [*words, str(ROOT / "schemas")]
-    return _flink(bench, topic, output, lambda s: _submit(s, _HERE / "flink_json.py", command))
+    return flink(bench, topic, output, lambda s: _submit(s, _HERE / "flink_json.py", command))
 
 
 def spark(settings: str) -> Callable[[Bench, Topic, Path], Figures]:
@@ -143,7 +158,8 @@ def _process(command: list[str]) -> Figures:
     return Figures(began - launched, ended - began, gauge.cpu_seconds, gauge.peak_bytes)
 
 
-def _flink(bench: Bench, topic: Topic, output: Path, submit: Callable[[Stack], str]) -> Figures:
+def flink(bench: Bench, topic: Topic, output: Path, submit: Callable[[Stack], str]) -> Figures:
+    """A Flink job on a cluster of its own, until the topic is read and all is committed."""
     with bench.cluster() as stack:
         roots = {each.pid for each in stack.started().values()}
         with Gauge(roots) as gauge:
@@ -162,28 +178,37 @@ def _flink(bench: Bench, topic: Topic, output: Path, submit: Callable[[Stack], s
 
 
 def wait_read(cluster: Cluster, job_id: str, records: int) -> None:
-    """Wait until the source has handed on so many records."""
+    """Wait until the source has handed on so many records.
+
+    Asked once a second: each answer costs the cluster some milliseconds of the two cores.
+    """
+    path = wait_for(lambda: _counter(cluster, job_id), 120, "the source has no metrics")
     wait_for(
-        lambda: cluster.running(job_id) and read(cluster, job_id) >= records,
+        lambda: cluster.running(job_id) and _sum(cluster, path) >= records,
         PATIENCE_SECONDS,
         f"{records} records were not read",
+        every=1.0,
     )
 
 
-def read(cluster: Cluster, job_id: str) -> int:
-    """How many records the source's readers have handed on, as of half a second ago."""
+def _counter(cluster: Cluster, job_id: str) -> str | None:
+    """Where REST tells how many records the source's readers have handed on."""
     for vertex in cluster.get(f"/jobs/{job_id}")["vertices"]:
         if vertex["name"].startswith("Source"):
             path = f"/jobs/{job_id}/vertices/{vertex['id']}/subtasks/metrics"
             known = [each["id"] for each in cluster.get(path)]
             names = [each for each in known if re.fullmatch(r"Source__.*\.numRecordsIn", each)]
             if names:
-                found = cluster.get(f"{path}?get={names[0]}&agg=sum")
-                return int(sum(each["sum"] for each in found))
-    return 0
+                return f"{path}?get={names[0]}&agg=sum"
+    return None
 
 
-def _submit_ours(stack: Stack, config: Path) -> str:
+def _sum(cluster: Cluster, path: str) -> int:
+    return int(sum(each["sum"] for each in cluster.get(path)))
+
+
+def submit_ours(stack: Stack, config: Path) -> str:
+    """Start our job on a cluster; its id."""
     return _submit(stack, ROOT / "pipeline" / "main.py", ["--config", str(config)])
 
 

@@ -20,6 +20,7 @@ class Seen(NamedTuple):
     parent: int
     ticks: int
     resident: int
+    name: str
 
 
 class Gauge:
@@ -72,9 +73,10 @@ def processes() -> dict[int, Seen]:
                 text = (path / "stat").read_text("utf-8", "replace")
             except OSError:
                 continue  # it has just ended
-            fields = text.rpartition(")")[2].split()
+            name, _, rest = text.partition("(")[2].rpartition(")")
+            fields = rest.split()
             ticks = int(fields[11]) + int(fields[12])
-            found[int(path.name)] = Seen(int(fields[1]), ticks, int(fields[21]) * _PAGE)
+            found[int(path.name)] = Seen(int(fields[1]), ticks, int(fields[21]) * _PAGE, name)
     return found
 
 

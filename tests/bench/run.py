@@ -9,18 +9,15 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-import tempfile
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from pipeline.errors import UserError
-from pipeline.local.setup import setup
-from pipeline.local.stack import Stack
 from pipeline.tools import ROOT
 from tests.bench.check import written
-from tests.bench.contenders import CONTENDERS, SPARK_JARS, SPARK_PYTHON, Bench, Contender
+from tests.bench.contenders import CONTENDERS, SPARK_JARS, SPARK_PYTHON, Bench, Contender, servers
 from tests.bench.report import Run, keep, show
 from tests.bench.topic import Topic, fill
 
@@ -41,36 +38,22 @@ def main(
     chosen = [each for each in CONTENDERS if not only or each.name in only]
     if len(chosen) < len(only or []):
         raise UserError(f"--only: there are {', '.join(c.name for c in CONTENDERS)}")
-    setup(ROOT, say=typer.echo, servers=("kafka",))
     _set_up_spark()
-    with tempfile.TemporaryDirectory(prefix="bench-") as name:
-        work = Path(name)
-        stack = Stack(ROOT, run_dir=work / "kafka", free_ports=True, servers=("kafka",))
-        stack.up(typer.echo)
-        try:
-            bench = Bench(stack.environment()["KAFKA_BOOTSTRAP_SERVERS"], work)
-            runs, sizes = measure(bench, chosen, events, rounds)
-        finally:
-            stack.down(typer.echo)
-    show(runs)
-    if not only:
-        keep(runs, folder, sizes | {"rounds": rounds})
-
-
-def measure(
-    bench: Bench, chosen: list[Contender], events: int, rounds: int
-) -> tuple[list[Run], dict[str, Any]]:
-    """All runs, and the sizes of what they read."""
-    typer.echo(f"filling two topics with {events:,} records each")
-    good = fill(bench.servers, "good", events)
-    bad = fill(bench.servers, "bad", events, bad_share=_BAD_SHARE)
-    runs = []
-    for number in range(rounds):
-        turn = number % len(chosen)
-        for contender in chosen[turn:] + chosen[:turn]:
-            runs.append(one(bench, contender, bad if contender.bad else good, number))
-            typer.echo(runs[-1].line())
-    return runs, {"events": events, "event_bytes": round(good.bytes / events)}
+    sizes = {"events": events, "event_bytes": 0}
+    runs: list[Run] = []
+    with servers("kafka") as (bench, _):
+        typer.echo(f"filling two topics with {events:,} records each")
+        good = fill(bench.servers, "good", events)
+        bad = fill(bench.servers, "bad", events, bad_share=_BAD_SHARE)
+        sizes["event_bytes"] = round(good.bytes / events)
+        for number in range(rounds):
+            turn = number % len(chosen)
+            for contender in chosen[turn:] + chosen[:turn]:
+                runs.append(one(bench, contender, bad if contender.bad else good, number))
+                typer.echo(runs[-1].line())
+            show(runs)
+            if not only:
+                keep(runs, folder, sizes | {"rounds": number + 1})
 
 
 def one(bench: Bench, contender: Contender, topic: Topic, number: int) -> Run:
