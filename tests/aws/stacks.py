@@ -12,6 +12,7 @@ from pipeline.aws.permissions import BUCKET, LETTERS, LOGS, SOURCE, TOOLS_LOGS
 
 ROOT = Path(__file__).parents[2]
 _BUCKET_NAME = BUCKET.rpartition(":")[2]
+_TOOLS = ("Reconcile", "Redrive", "Compact", "Replay")
 _ATTRIBUTES = {
     "DataBucket": _BUCKET_NAME,
     "DataBucket.Arn": BUCKET,
@@ -23,7 +24,7 @@ _ATTRIBUTES = {
     "ToolsCluster.Arn": "ToolsCluster.Arn",
     **{
         f"{role}Role.Arn": f"{role}Role.Arn"
-        for role in ("Application", "ToolsExecution", "Schedule", "Reconcile", "Redrive", "Replay")
+        for role in ("Application", "ToolsExecution", "Schedule", *_TOOLS)
     },
 }
 EVERYTHING = {
