@@ -104,6 +104,23 @@ def test_lag_is_sorted_into_buckets() -> None:
     assert counted == {"lag_le_25": 2, "lag_le_1500": 1, "lag_ms": 1 + 11 + 1001}
 
 
+def test_counters_are_shown_before_they_grow() -> None:
+    counted: list[tuple[str, int]] = []
+
+    class Seen(Group):
+        def counter(self, name: str) -> Counter:
+            counter = super().counter(name)
+            counter.inc = lambda by: counted.append((name, by))  # type: ignore[method-assign]
+            return counter
+
+    step = StepMetrics("decode", Seen())
+    step.count("in", 0)
+    assert counted == [(name, 0) for name in metrics.names("decode")]
+    step.count("in", 2)
+    assert counted[-1] == ("in", 2)
+    assert len(counted) == len(metrics.names("decode")) + 1
+
+
 def test_an_unknown_metric_cannot_be_counted() -> None:
     with pytest.raises(KeyError):
         StepMetrics("decode", Group()).count("no_such_metric")

@@ -1,6 +1,7 @@
 """The faults of a rehearsal, and how each alarm of the table is made to fire.
 
-An alarm is in exactly one of `FAULTS`, `LOWERED`, `GIVEN` and `RECONCILED`; a test holds that.
+An alarm is in exactly one of `FAULTS`, `LOWERED`, `GIVEN`, `STOPPED` and `RECONCILED`; a test holds
+that.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ _PAUSE_SECONDS: Final = 6.0
 """Less than the heartbeat's timeout, or the TaskManager would count as dead."""
 _STILL_SECONDS: Final = 7.0
 """Longer than a bulk request may take, shorter than the index tries."""
+_SLOW_SECONDS: Final = 45.0
+"""CheckpointSlow's threshold and a checkpoint's interval, and less than S3A tries."""
 _ANSWERS_SECONDS: Final = 1.0
 
 
@@ -107,9 +110,11 @@ def still_opensearch(scene: Scene) -> Iterator[None]:
 
 @contextmanager
 def still_s3(scene: Scene) -> Iterator[None]:
-    """S3 takes connections and answers nothing."""
+    """S3 takes connections and answers nothing, long enough for a checkpoint to be slow."""
+    began = time.monotonic()
     with standing_still(pid_of(scene.stack, "s3")):
         yield
+        time.sleep(max(0.0, began + _SLOW_SECONDS - time.monotonic()))
 
 
 @contextmanager
@@ -209,7 +214,7 @@ FAULTS: Final = (
     Fault(
         what="Python workers killed again and again",
         begin=without_more,
-        alarms=("RestartsRepeat", "Down"),
+        alarms=("RestartsRepeat",),
         act=kill_workers,
     ),
     Fault(
@@ -229,6 +234,7 @@ FAULTS: Final = (
         act=feed,
     ),
 )
+STOPPED: Final[Mapping[str, str]] = {"Down": "the job stopped with a savepoint"}
 RECONCILED: Final[Mapping[str, str]] = {"ReconcileMismatch": "a file of the lake deleted"}
 LOWERED: Final[Mapping[str, float]] = {
     "Heap": 1.0,

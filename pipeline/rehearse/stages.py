@@ -23,7 +23,7 @@ from pipeline.reconcile.report import Report
 from pipeline.reconcile.run import reconcile
 from pipeline.rehearse import resources
 from pipeline.rehearse.account import Account, account
-from pipeline.rehearse.faults import FAULTS, LOWERED, RECONCILED, Fault, Scene, feed
+from pipeline.rehearse.faults import FAULTS, LOWERED, RECONCILED, STOPPED, Fault, Scene, feed
 from pipeline.rehearse.judged import lowered, mismatch
 from pipeline.rehearse.load import FIELD, Load
 from pipeline.rehearse.platform import Platform, next_version
@@ -140,6 +140,17 @@ class Rehearsal:
             seen = f"in {row.due:,}, out {row.found:,}: {counts}"
             self.proofs.add(f"{version}: {row.step}", "reconciled", ok, seen)
         self.proofs.notes += report.problems()
+
+    def miss_the_job(self) -> None:
+        """The job has stopped, and the alarm for that sees it; the last look was before."""
+        (name,) = STOPPED
+        found = self.account.alarm(alarm(name))
+        was_off = not self.watch.is_on(found)
+        with self.steps.step(f"fault: {STOPPED[name]}"):
+            on = self.watch.wait_on([found], lambda: None, patience_seconds=_FIRES_SECONDS)
+        ok = was_off and name in on
+        seen = f"{STOPPED[name]}: {watched(found, self.watch.values(found))}"
+        self.proofs.add(f"alarm {name}", "provoked", ok, seen)
 
     def miss_a_file(self) -> None:
         """Delete a file of the lake, reconcile, and put it back."""

@@ -49,7 +49,8 @@ _JOB = (
     Alarm(
         name="Down", signal="downtime", period_seconds=60, missing="breaching", severity="page",
         meaning="The job does not run, or says nothing.",
-        action="Look at the application's status, then at the newest exception in its log.",
+        action="Look at the application's status, then at the newest exception in its log. Tasks"
+               " that only restart do not show in Flink's downtime: see Restarts.",
     ),
     Alarm(
         name="CheckpointsFail", signal="failed_checkpoints", form="growth",

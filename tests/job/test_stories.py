@@ -12,7 +12,9 @@ import yaml
 from rich.console import Console
 from typer.testing import CliRunner
 
+from connectors.flink_rest import wait_for
 from connectors.opensearch import index_name
+from pipeline import metrics
 from pipeline.cli import app
 from pipeline.demo.generate import Recipe, generate
 from pipeline.demo.made import EVENT, Made
@@ -29,6 +31,7 @@ from tests.job.harness import PATIENCE_SECONDS, Harness
 
 SCHEMAS = Path(__file__).parents[2] / "schemas"
 FORGOTTEN = "fhv_trip"
+SHOWN = {f"decode.{name}" for name in metrics.names("decode")}
 
 
 def test_a_deploy_without_a_schema_filled_the_dead_letters(stack: Stack, tmp_path: Path) -> None:
@@ -51,6 +54,8 @@ def test_a_deploy_without_a_schema_filled_the_dead_letters(stack: Stack, tmp_pat
         harness.start()
         harness.produce(made)
         covered(harness)
+        # Those too that never grew: who looks for a growth must have seen the 0.
+        wait_for(lambda: SHOWN <= harness.submitted.cluster.step_metrics().keys(), 30, "a counter")
         savepoint = harness.stop()
         assert counted(harness, "unknown_event_type") == (len(forgotten), 0)
         assert FORGOTTEN not in lake_ids(harness)

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from pipeline.rehearse.faults import FAULTS, GIVEN, LOWERED, RECONCILED
+from pipeline.rehearse.faults import FAULTS, GIVEN, LOWERED, RECONCILED, STOPPED
 from pipeline.rehearse.given import fires_on_given, series
 from pipeline.rehearse.judged import lowered, mismatch
 from pipeline.rehearse.report import Proofs, watched
@@ -17,7 +17,7 @@ from pipeline.watch.alarms import ALARMS, Alarm, alarm
 from pipeline.watch.judge import Sample, fires
 from pipeline.watch.signals import signal
 
-PROVOKED = [name for fault in FAULTS for name in (*fault.alarms, *fault.after)]
+PROVOKED = [name for fault in FAULTS for name in (*fault.alarms, *fault.after)] + list(STOPPED)
 
 
 def test_each_alarm_is_made_to_fire_in_one_way() -> None:
