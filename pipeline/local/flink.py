@@ -97,11 +97,11 @@ def task_manager(cluster: Cluster, number: int, *, port: int) -> Server:
     name = f"taskmanager-{number}"
     heap = sizes.FRAMEWORK_HEAP + sizes.TASK_HEAP
     direct = sizes.OFF_HEAP + sizes.NETWORK
-    memory = (f"-Xms{heap}m", f"-Xmx{heap}m", f"-XX:MaxDirectMemorySize={direct}m", "-XX:+UseG1GC")
+    memory = (f"-Xms{heap}m", f"-Xmx{heap}m", f"-XX:MaxDirectMemorySize={direct}m")
     return Server(
         name=name,
         command=(
-            *jvm(cluster, *memory),
+            *jvm(cluster, *memory, *sizes.TASK_MANAGER_OPTIONS),
             "org.apache.flink.runtime.taskexecutor.TaskManagerRunner",
             *("--configDir", str(cluster.conf)),
             *own_settings(cluster, name, "taskmanager.log.path"),

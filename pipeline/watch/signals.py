@@ -140,7 +140,7 @@ _FLINK = (
     _platform("cpu_percent", "gauge", "AWS/KinesisAnalytics:cpuUtilization", "Maximum",
               _APPLICATION, Local(f"{_JVM}_CPU_Load", scale=100)),
     _platform("old_gc_ms", "count", "AWS/KinesisAnalytics:oldGenerationGCTime", "Maximum",
-              _APPLICATION, Local(f"{_JVM}_GarbageCollector_G1_Old_Generation_Time")),
+              _APPLICATION, Local(f"{_JVM}_GarbageCollector_PS_MarkSweep_Time")),
     _platform("threads", "gauge", "AWS/KinesisAnalytics:threadsCount", "Maximum", _APPLICATION,
               Local(f"{_JVM}_Threads_Count", "sum")),
     _platform("back_pressure", "gauge", "AWS/KinesisAnalytics:backPressuredTimeMsPerSecond",
