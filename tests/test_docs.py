@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from pathlib import Path
@@ -12,6 +13,7 @@ import typer
 
 from pipeline import reference
 from pipeline.cli import app
+from tests.bench.report import page_table
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -26,6 +28,14 @@ DOCS = ROOT / "docs"
 )
 def test_the_table_is_in_the_page(page: str, table: str) -> None:
     assert table in (DOCS / page).read_text()
+
+
+def test_the_kept_bench_is_in_the_page() -> None:
+    kept = json.loads((DOCS / "benchmarks" / "lake.json").read_text())
+    page = (DOCS / "performance.md").read_text()
+    assert page_table(kept) in page
+    assert f"To Spark tuned it is {kept['ratio_to_spark_tuned']:.2f}" in page
+    assert f"lenient JSON format {kept['ratio_to_flink_json']:.2f}" in page
 
 
 @pytest.mark.parametrize("page", sorted(DOCS.glob("*.md")), ids=lambda page: page.name)

@@ -18,7 +18,7 @@ from rich.table import Table
 
 from pipeline.tools import ROOT
 from tests.bench.check import Written
-from tests.bench.contenders import SPARK_PYTHON, Figures
+from tests.bench.contenders import CONTENDERS, SPARK_PYTHON, Figures
 
 KEYS: Final = {
     "ours": "ours_eps",
@@ -129,6 +129,23 @@ def keep(runs: Sequence[Run], folder: Path, sizes: dict[str, Any]) -> None:
     program = Path(__file__).parent / "plot.py"
     subprocess.run([str(SPARK_PYTHON), str(program), str(path)], check=True)
     print(f"kept in {path} and {path.with_suffix('.svg')}")
+
+
+def page_table(kept: dict[str, Any]) -> str:
+    """What docs/performance.md shows of a kept bench."""
+    rows = []
+    for contender in CONTENDERS:
+        own = [run for run in kept["runs"] if run["name"] == contender.name]
+        speeds = sorted(run["events_per_second"] for run in own)
+        cells = [
+            f"{statistics.median(speeds):,}",
+            f"{speeds[0]:,} - {speeds[-1]:,}",
+            f"{_median(run['cpu_seconds_per_million'] for run in own):.1f}",
+            f"{_median(run['peak_bytes'] for run in own) / 2**20:,.0f}",
+            f"{_median(run['files'] for run in own):,.0f}",
+        ]
+        rows.append(f"| {contender.what} | {' | '.join(cells)} |\n")
+    return "".join(rows)
 
 
 def _names(runs: Sequence[Run]) -> list[str]:
