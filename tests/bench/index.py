@@ -13,6 +13,8 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -51,8 +53,19 @@ def documents(count: int) -> list[Document]:
     return found
 
 
-def ours(settings: IndexSettings, given: list[Document]) -> None:
-    """As in the job: one connection, one Arrow batch a call."""
+def ours(tasks: int) -> Load:
+    """As in the job with so many tasks, though these are threads: each has its part."""
+
+    def load(settings: IndexSettings, given: list[Document]) -> None:
+        parts = [given[number::tasks] for number in range(tasks)]
+        with ThreadPoolExecutor(tasks) as pool:
+            list(pool.map(partial(task, settings), parts))
+
+    return load
+
+
+def task(settings: IndexSettings, given: list[Document]) -> None:
+    """One task: one connection, one Arrow batch a call."""
     index, name = Index(url=settings.url), f"{settings.prefix}trip"
     indexer = Indexer(
         opensearch.bulk_sender(settings),
@@ -68,7 +81,7 @@ def ours(settings: IndexSettings, given: list[Document]) -> None:
 
 
 def theirs(threads: int) -> Load:
-    """`parallel_bulk` with so many threads, of documents that are dictionaries already."""
+    """`parallel_bulk` with so many threads, of documents that are JSON already, as ours are."""
 
     def load(settings: IndexSettings, given: list[Document]) -> None:
         client = OpenSearch(settings.url, timeout=60, maxsize=threads)
@@ -87,12 +100,14 @@ def _actions(index: str, given: list[Document]) -> Iterator[dict[str, Any]]:
             "_id": each.id,
             "version": each.version,
             "version_type": "external_gte",
-            "_source": each.body,
+            "_source": each.body.decode(),
         }
 
 
 LOADS: Final[dict[str, Load]] = {
-    "ours": ours,
+    "ours, 1 task": ours(1),
+    "ours, 2 tasks": ours(2),
+    "ours, 4 tasks": ours(4),
     "parallel_bulk, 1 thread": theirs(1),
     "parallel_bulk, 2 threads": theirs(2),
     "parallel_bulk, 4 threads": theirs(4),
@@ -113,10 +128,14 @@ def main(
             speeds = measure(stack.environment()["OPENSEARCH_URL"], given, rounds)
         finally:
             stack.down(typer.echo)
-    best = max((statistics.median(v), k) for k, v in speeds.items() if k != "ours")
-    ratio = statistics.median(speeds["ours"]) / best[0]
-    typer.echo(f"ours / {best[1]}: {ratio:.2f}")
+    for number in (1, 2, 4):
+        own, theirs = _median(speeds, f"ours, {number} t"), _median(speeds, f"bulk, {number} t")
+        typer.echo(f"ours / parallel_bulk, {number} at once: {own / theirs:.2f}")
     typer.echo(json.dumps({**speeds, "documents": count, "load_after": os.getloadavg()[0]}))
+
+
+def _median(speeds: dict[str, list[int]], which: str) -> float:
+    return statistics.median(next(each for name, each in speeds.items() if which in name))
 
 
 def measure(url: str, given: list[Document], rounds: int) -> dict[str, list[int]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -68,7 +69,9 @@ class World:
 
 
 def test_nothing_is_missing_or_doubled_while_the_job_runs(stack: Stack, tmp_path: Path) -> None:
-    with Harness(stack=stack, name="compaction", folder=tmp_path) as harness:
+    # Without index and replicas an event's bytes are left behind at decode; a reject keeps its own.
+    without: dict[str, Any] = {"index": None}
+    with Harness(stack=stack, name="compaction", folder=tmp_path, overrides=without) as harness:
         harness.start()
         world = World(harness)
         look_while(world.work, world.look)
@@ -77,6 +80,7 @@ def test_nothing_is_missing_or_doubled_while_the_job_runs(stack: Stack, tmp_path
     assert sum(report.merged_files for report in world.reports) > 0
     assert [text for report in world.reports for text in report.problems + report.left] == []
     assert len(world.seen) <= world.ledgers[0].valid.sum()
+    assert not world.ledgers[0].valid.all(), "there must be rejects"
     assert harness.verdict(world.ledgers[0]).problems() == []
 
     last = world.compaction().run()
