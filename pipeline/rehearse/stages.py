@@ -148,9 +148,7 @@ class Rehearsal:
         was_off = not self.watch.is_on(found)
         with self.steps.step(f"fault: {STOPPED[name]}"):
             on = self.watch.wait_on([found], lambda: None, patience_seconds=_FIRES_SECONDS)
-        ok = was_off and name in on
-        seen = f"{STOPPED[name]}: {watched(found, self.watch.values(found))}"
-        self.proofs.add(f"alarm {name}", "provoked", ok, seen)
+        self._note(STOPPED[name], found, on.get(name), was_off=was_off)
 
     def miss_a_file(self) -> None:
         """Delete a file of the lake, reconcile, and put it back."""
@@ -206,15 +204,15 @@ class Rehearsal:
             seen = wait_on(due, partial(fault.act, scene), lake=fault.lake)
         seen |= wait_on(later, lambda: None)
         for each in (*due, *later):
-            self._note(fault, each, seen.get(each.name), was_off=each.name not in still)
+            self._note(fault.what, each, seen.get(each.name), was_off=each.name not in still)
 
     def _note(
-        self, fault: Fault, found: Alarm, seen: list[float | None] | None, *, was_off: bool
+        self, what: str, found: Alarm, seen: list[float | None] | None, *, was_off: bool
     ) -> None:
         told = watched(found, seen if seen is not None else self.watch.values(found))
         before = "" if was_off else "; was on before"
         ok = seen is not None and was_off
-        self.proofs.add(f"alarm {found.name}", "provoked", ok, f"{fault.what}: {told}{before}")
+        self.proofs.add(f"alarm {found.name}", "provoked", ok, f"{what}: {told}{before}")
 
     def _drain(self) -> None:
         """Wait until completed checkpoints cover all that was sent."""

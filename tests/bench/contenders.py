@@ -21,6 +21,7 @@ from connectors import flink_rest
 from connectors.flink_rest import Cluster, wait_for
 from pipeline.local.setup import setup
 from pipeline.local.stack import Stack
+from pipeline.submit import cluster_of
 from pipeline.tools import ROOT
 from tests.bench.gauge import Gauge
 from tests.bench.topic import Topic
@@ -74,13 +75,14 @@ class Bench:
         finally:
             stack.down(lambda text: None)
 
-    def config(self, topic: Topic, output: Path, sections: dict[str, Any]) -> Path:
-        """Our job's configuration for this run."""
+    def config(self, topic: str, output: Path, **sections: dict[str, Any]) -> Path:
+        """Our job's configuration for this run: the lake, and dead letters, which it must have."""
         config = {
             "kafka": {"bootstrap_servers": self.servers},
-            "source": {"kafka_topics": [topic.name], "kafka_group_id": output.name},
+            "source": {"kafka_topics": [topic], "kafka_group_id": output.name},
             "decode": {"schemas": str(ROOT / "schemas")},
             "lake": {"path": f"file://{output}/lake", **self.lake},
+            "dead_letters": {"path": f"file://{output}/dead_letters"},
             "job": {
                 "name": "bench",
                 "parallelism": 2,
@@ -95,30 +97,40 @@ class Bench:
         path.write_text(yaml.safe_dump(config))
         return path
 
+    def whole(self, topic: str, output: Path) -> Path:
+        """The same with an archive."""
+        return self.config(topic, output, archive={"path": f"file://{output}/archive"})
+
 
 @contextmanager
-def servers(*names: str) -> Iterator[tuple[Bench, Stack]]:
-    """A broker (and other servers) for a bench, and a folder that is gone afterwards."""
+def running(*names: str) -> Iterator[Stack]:
+    """Servers for a bench, in a folder that is gone afterwards."""
     setup(ROOT, say=print, servers=names)
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         stack = Stack(ROOT, run_dir=Path(folder) / "servers", free_ports=True, servers=names)
         stack.up(print)
         try:
-            yield Bench(stack.environment()["KAFKA_BOOTSTRAP_SERVERS"], Path(folder)), stack
+            yield stack
         finally:
             stack.down(print)
 
 
+@contextmanager
+def servers(*names: str) -> Iterator[tuple[Bench, Stack]]:
+    """The same with a broker among them, and the bench that reads from it."""
+    with running(*names) as stack:
+        yield Bench(stack.environment()["KAFKA_BOOTSTRAP_SERVERS"], stack.run_dir.parent), stack
+
+
 def ours(bench: Bench, topic: Topic, output: Path) -> Figures:
-    """(a) This job, lake only; it does not start without a place for dead letters."""
-    path = bench.config(topic, output, {"dead_letters": {"path": f"file://{output}/dead_letters"}})
+    """(a) This job, lake only."""
+    path = bench.config(topic.name, output)
     return flink(bench, topic, output, lambda stack: submit_ours(stack, path))
 
 
 def ours_whole(bench: Bench, topic: Topic, output: Path) -> Figures:
     """(b) This job with archive, lake and dead letters, 1 % of the events bad."""
-    more = {name: {"path": f"file://{output}/{name}"} for name in ("archive", "dead_letters")}
-    path = bench.config(topic, output, more)
+    path = bench.whole(topic.name, output)
     return flink(bench, topic, output, lambda stack: submit_ours(stack, path))
 
 
@@ -165,16 +177,20 @@ def flink(bench: Bench, topic: Topic, output: Path, submit: Callable[[Stack], st
         with Gauge(roots) as gauge:
             launched = time.time()
             job_id = submit(stack)
-            cluster = Cluster(stack.environment()["FLINK_REST_URL"])
+            cluster = cluster_of(stack.environment())
             wait_for(lambda: cluster.running(job_id), 120, "the job did not run")
             began = time.time()
-            wait_read(cluster, job_id, topic.records)
-            cluster.stop_with_savepoint(
-                job_id, f"file://{output}-savepoint", timeout_seconds=PATIENCE_SECONDS
-            )
-            wait_for(lambda: cluster.state(job_id) == "FINISHED", 60, "the job did not finish")
+            finish(cluster, job_id, topic.records, output)
             ended = time.time()
     return Figures(began - launched, ended - began, gauge.cpu_seconds, gauge.peak_bytes)
+
+
+def finish(cluster: Cluster, job_id: str, records: int, output: Path) -> None:
+    """Wait until so many records are read, and stop: all is committed then."""
+    wait_read(cluster, job_id, records)
+    into = f"file://{output}-savepoint"
+    cluster.stop_with_savepoint(job_id, into, timeout_seconds=PATIENCE_SECONDS)
+    wait_for(lambda: cluster.state(job_id) == "FINISHED", 60, "the job did not finish")
 
 
 def wait_read(cluster: Cluster, job_id: str, records: int) -> None:

@@ -49,11 +49,6 @@ class Gauge:
         """User and system time of all processes, each since it began."""
         return sum(self._ticks.values()) / _TICKS
 
-    def now_bytes(self) -> int:
-        """What the trees have resident now."""
-        seen = processes()
-        return sum(seen[pid].resident for pid in tree(self._roots, seen))
-
     def _run(self) -> None:
         while not self._stop.wait(_EVERY_SECONDS):
             seen = processes()

@@ -10,13 +10,11 @@ import json
 import os
 import random
 import statistics
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import islice
-from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
@@ -29,12 +27,11 @@ from connectors.opensearch import IndexSettings
 from pipeline import event_types
 from pipeline.config import Index, Job
 from pipeline.derive import mapping
-from pipeline.local.setup import setup
-from pipeline.local.stack import Stack
 from pipeline.steps.bulk import Document, Done, Limits
 from pipeline.steps.decode import Decoder
 from pipeline.steps.index import Indexer, Retry
 from pipeline.tools import ROOT
+from tests.bench.contenders import running
 from tests.bench.topic import raws as made
 
 _BATCH: Final = Job().batch_records
@@ -104,13 +101,10 @@ def _actions(index: str, given: list[Document]) -> Iterator[dict[str, Any]]:
         }
 
 
+AT_ONCE: Final = (1, 2, 4)
 LOADS: Final[dict[str, Load]] = {
-    "ours, 1 task": ours(1),
-    "ours, 2 tasks": ours(2),
-    "ours, 4 tasks": ours(4),
-    "parallel_bulk, 1 thread": theirs(1),
-    "parallel_bulk, 2 threads": theirs(2),
-    "parallel_bulk, 4 threads": theirs(4),
+    **{f"ours, {number} at once": ours(number) for number in AT_ONCE},
+    **{f"parallel_bulk, {number} at once": theirs(number) for number in AT_ONCE},
 }
 
 
@@ -119,23 +113,14 @@ def main(
     rounds: Annotated[int, typer.Option(min=1)] = 3,
 ) -> None:
     """Measure on a node of its own."""
-    setup(ROOT, say=typer.echo, servers=("opensearch",))
     given = documents(count)
-    with tempfile.TemporaryDirectory(prefix="bench-index-") as name:
-        stack = Stack(ROOT, run_dir=Path(name), free_ports=True, servers=("opensearch",))
-        stack.up(typer.echo)
-        try:
-            speeds = measure(stack.environment()["OPENSEARCH_URL"], given, rounds)
-        finally:
-            stack.down(typer.echo)
-    for number in (1, 2, 4):
-        own, theirs = _median(speeds, f"ours, {number} t"), _median(speeds, f"bulk, {number} t")
-        typer.echo(f"ours / parallel_bulk, {number} at once: {own / theirs:.2f}")
+    with running("opensearch") as stack:
+        speeds = measure(stack.environment()["OPENSEARCH_URL"], given, rounds)
+    medians = {name: statistics.median(each) for name, each in speeds.items()}
+    for number in AT_ONCE:
+        ratio = medians[f"ours, {number} at once"] / medians[f"parallel_bulk, {number} at once"]
+        typer.echo(f"ours / parallel_bulk, {number} at once: {ratio:.2f}")
     typer.echo(json.dumps({**speeds, "documents": count, "load_after": os.getloadavg()[0]}))
-
-
-def _median(speeds: dict[str, list[int]], which: str) -> float:
-    return statistics.median(next(each for name, each in speeds.items() if which in name))
 
 
 def measure(url: str, given: list[Document], rounds: int) -> dict[str, list[int]]:

@@ -82,11 +82,7 @@ def indexing(url: str, prefix: str) -> Any:
     """This job with lake and index, as a contender."""
 
     def run(bench: Bench, topic: Topic, output: Path) -> Figures:
-        sections = {
-            "dead_letters": {"path": f"file://{output}/dead_letters"},
-            "index": {"url": url, "prefix": prefix},
-        }
-        path = bench.config(topic, output, sections)
+        path = bench.config(topic.name, output, index={"url": url, "prefix": prefix})
         return flink(bench, topic, output, lambda stack: submit_ours(stack, path))
 
     return run

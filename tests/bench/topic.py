@@ -77,8 +77,8 @@ def raws(events: int) -> Iterator[bytes]:
 
 def spread(events: int, partitions: int) -> Iterator[bytes]:
     """Trips over so many of the lake's partitions, evenly: zones, then months from 2010 on."""
-    for start, columns in zip(range(0, events, _BLOCK), _blocks(events), strict=True):
-        chosen = np.arange(start, start + len(columns["trip_id"])) % partitions
+    for columns in _blocks(events):
+        chosen = (columns["trip_id"] - FIRST_ID) % partitions
         months = np.datetime64("2010-01") + chosen // _PLACES
         pickup = months.astype("M8[ms]").astype(np.int64) + columns["trip_id"] % _SPAN_MS // MONTHS
         columns["pickup_location_id"] = chosen % _PLACES + 1
