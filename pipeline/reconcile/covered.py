@@ -1,7 +1,8 @@
 """Asks how far completed checkpoints are: the group's offsets, and what the archive has of shards.
 
-Flink commits offsets to the group when a checkpoint has completed. Of Kinesis nothing is committed
-anywhere, so a shard is covered up to the last record of it in the archive, else in the lake.
+Flink commits offsets to the group when a checkpoint has completed (an idle source up to ten seconds
+later: its reader is not woken from a poll for that). Of Kinesis nothing is committed anywhere, so
+a shard is covered up to the last record of it in the archive, else in the lake.
 """
 
 from __future__ import annotations
@@ -81,6 +82,9 @@ def _committed(systems: Systems, topic: str, partitions: list[int]) -> dict[int,
                     time.sleep(_PAUSE_SECONDS)
                     continue
                 raise
+            failed = next((each.error for each in found if each.error), None)
+            if failed:
+                raise KafkaException(failed)
             return {each.partition: max(0, each.offset) for each in found}
     finally:
         group.close()

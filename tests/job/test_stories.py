@@ -165,6 +165,7 @@ def everything_is_there(harness: Harness, made: list[Made]) -> None:
         name = index_name(f"{harness.name}-", event_type)
         client.indices.refresh(index=name)
         assert client.count(index=name)["count"] == len(ids)
-    report = reconcile(opened, Options(), Steps(Console(quiet=True)))
+    # A job that is stopped soon after its last record may have committed no offset of it.
+    report = reconcile(opened, Options(complete=True), Steps(Console(quiet=True)))
     assert report.problems() == []
     assert report.ok
