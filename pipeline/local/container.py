@@ -96,6 +96,7 @@ def settings(folder: Path, given: Mapping[str, str]) -> dict[str, Any]:
         "taskmanager.numberOfTaskSlots": SLOTS,
         "web.submit.enable": False,
         "io.tmp.dirs": str(folder / "tmp"),
+        "env.java.opts.jobmanager": " ".join(flink_settings.JOB_MANAGER_OPTIONS),
         "env.java.opts.taskmanager": " ".join(flink_settings.TASK_MANAGER_OPTIONS),
         "python.fn-execution.memory.managed": False,
         "python.executable": sys.executable,

@@ -79,7 +79,7 @@ def job_manager(cluster: Cluster) -> Server:
     return Server(
         name="jobmanager",
         command=(
-            *jvm(cluster, f"-Xms{heap}m", f"-Xmx{heap}m", "-XX:+UseSerialGC"),
+            *jvm(cluster, f"-Xms{heap}m", f"-Xmx{heap}m", *sizes.JOB_MANAGER_OPTIONS),
             entry,
             *("--configDir", str(cluster.conf), "--executionMode", "cluster"),
             *own_settings(cluster, "jobmanager", "web.log.path"),

@@ -23,6 +23,8 @@ NETWORK = 160
 MANAGED = 160
 METASPACE = 1024
 OVERHEAD = 192
+# It coordinates: C2 would take from the tasks' cores what the JobManager never earns back.
+JOB_MANAGER_OPTIONS = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 # The parallel collector costs less than G1 where cores are few, and Arrow's readers need not look
 # for the end of a buffer at each value that PyFlink takes from it: docs/performance.md.
 TASK_MANAGER_OPTIONS = (

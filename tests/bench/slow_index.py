@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 import typer
 
-from tests.bench.contenders import Bench, Contender, Figures, flink, ours, servers, submit_ours
+from tests.bench.contenders import Bench, Contender, Figures, flink, servers, submit_ours
 from tests.bench.run import one
 from tests.bench.topic import Topic, fill
 
@@ -78,11 +78,11 @@ def slowed(url: str, delay_seconds: float) -> Iterator[str]:
         server.server_close()
 
 
-def indexing(url: str, prefix: str) -> Any:
-    """This job with lake and index, as a contender."""
+def ours(**sections: dict[str, Any]) -> Any:
+    """This job with a lake and what else is given, as a contender."""
 
     def run(bench: Bench, topic: Topic, output: Path) -> Figures:
-        path = bench.config(topic.name, output, index={"url": url, "prefix": prefix})
+        path = bench.config(topic.name, output, **sections)
         return flink(bench, topic, output, lambda stack: submit_ours(stack, path))
 
     return run
@@ -99,11 +99,11 @@ def main(
         topic = fill(bench.servers, "indexed", events)
         for number, wait in enumerate((delay, 0)):
             with slowed(url, wait / 1000) as slow:
-                run = indexing(slow, f"d{wait}-")
+                run = ours(index={"url": slow, "prefix": f"d{wait}-"})
                 made = one(bench, Contender(f"index-{wait}-ms", "", run), topic, number)
             typer.echo(made.line())
             found[f"{wait} ms a bulk"] = round(made.events_per_second)
-        made = one(bench, Contender("without-index", "", ours), topic, 2)
+        made = one(bench, Contender("without-index", "", ours()), topic, 2)
         found["without an index"] = round(made.events_per_second)
     typer.echo(json.dumps({"events": events, "events_per_second": found}))
 
