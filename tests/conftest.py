@@ -21,12 +21,9 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """Kafka, S3, OpenSearch, Kinesis and Flink with one TaskManager, on free ports."""
     setup(ROOT, say=print)
     folder = tmp_path_factory.mktemp("stack")
-    running = Stack(ROOT, run_dir=folder, free_ports=True, servers=ALL_SERVERS)
-    running.up(print)
-    try:
+    made = Stack(ROOT, run_dir=folder, free_ports=True, servers=ALL_SERVERS)
+    with made.running(print) as running:
         yield running
-    finally:
-        running.down(print)
 
 
 @pytest.fixture(scope="session")

@@ -63,9 +63,8 @@ def _in_folder(steps: Steps, place: Path, size: Size) -> dict[str, Any]:
 
 
 def _on_s3(steps: Steps, place: Path, size: Size) -> dict[str, Any]:
-    stack = Stack(ROOT, run_dir=place / "run", free_ports=True, servers=("s3",))
-    stack.up(steps.say)
-    try:
+    made = Stack(ROOT, run_dir=place / "run", free_ports=True, servers=("s3",))
+    with made.running(steps.say, wipe=True) as stack:
         environment = stack.environment()
         create_bucket(BUCKET, endpoint=environment["S3_ENDPOINT"])
         data = stack.run_dir / "s3" / "data" / BUCKET
@@ -73,8 +72,6 @@ def _on_s3(steps: Steps, place: Path, size: Size) -> dict[str, Any]:
             raise UserError(f"the S3 server doesn't keep its objects in {data}")
         uri = f"s3a://{BUCKET}/lake"
         return _measured(steps, place, size, data=data, uri=uri, environment=environment)
-    finally:
-        stack.down(steps.say, wipe=True)
 
 
 def _measured(

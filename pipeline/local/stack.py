@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -108,6 +108,15 @@ class Stack:
                 say(f"nothing was up (in {self.run_dir})")
         if wipe:
             shutil.rmtree(self.run_dir, ignore_errors=True)
+
+    @contextmanager
+    def running(self, say: Say, *, wipe: bool = False) -> Iterator[Stack]:
+        """Up for the length of a `with`, and down whatever happens in it."""
+        self.up(say)
+        try:
+            yield self
+        finally:
+            self.down(say, wipe=wipe)
 
     def status(self) -> list[ServerStatus]:
         """Each server of the stack as it is now; empty when nothing was started."""

@@ -48,12 +48,9 @@ def bench(
     wanted = ("kafka", *(("s3",) if s3 else ()), *(("opensearch",) if index else ()))
     with TemporaryDirectory(dir=folder) as name:
         place = Path(name)
-        stack = Stack(ROOT, run_dir=place / "run", free_ports=True, servers=wanted)
-        stack.up(steps.say)
-        try:
+        made = Stack(ROOT, run_dir=place / "run", free_ports=True, servers=wanted)
+        with made.running(steps.say, wipe=True) as stack:
             found = _measured(steps, stack, place, records, checkpoint_records, index=index, s3=s3)
-        finally:
-            stack.down(steps.say, wipe=True)
     print(json.dumps(found))
 
 

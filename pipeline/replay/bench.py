@@ -95,13 +95,10 @@ def main(
         folder = Path(name)
         write_trips(folder / "many", events)
         write_trips(folder / "few", rate * seconds)
-        stack = Stack(ROOT, run_dir=folder / "run", free_ports=True, servers=("kafka",))
-        stack.up(typer.echo)
-        try:
+        made = Stack(ROOT, run_dir=folder / "run", free_ports=True, servers=("kafka",))
+        with made.running(typer.echo) as stack:
             bench = Bench(stack.environment()["KAFKA_BOOTSTRAP_SERVERS"], folder)
             typer.echo(json.dumps(measure(bench, runs, rate)))
-        finally:
-            stack.down(typer.echo)
 
 
 def measure(bench: Bench, runs: int, rate: int) -> dict[str, Any]:

@@ -69,12 +69,9 @@ class Bench:
         """A Flink cluster of its own, with nothing warm in it."""
         self.runs += 1
         run_dir = self.folder / f"flink-{self.runs}"
-        stack = Stack(ROOT, run_dir=run_dir, free_ports=True, servers=("flink",))
-        stack.up(lambda text: None)
-        try:
+        made = Stack(ROOT, run_dir=run_dir, free_ports=True, servers=("flink",))
+        with made.running(lambda text: None) as stack:
             yield stack
-        finally:
-            stack.down(lambda text: None)
 
     def config(self, topic: str, output: Path, **sections: dict[str, Any]) -> Path:
         """Our job's configuration for this run: the lake, and dead letters, which it must have."""
@@ -116,12 +113,9 @@ def running(*names: str) -> Iterator[Stack]:
     """Servers for a bench, in a folder that is gone afterwards."""
     setup(ROOT, say=print, servers=names)
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-        stack = Stack(ROOT, run_dir=Path(folder) / "servers", free_ports=True, servers=names)
-        stack.up(print)
-        try:
+        made = Stack(ROOT, run_dir=Path(folder) / "servers", free_ports=True, servers=names)
+        with made.running(print) as stack:
             yield stack
-        finally:
-            stack.down(print)
 
 
 @contextmanager

@@ -23,13 +23,10 @@ def lakes(tmp_path: Path) -> Lakes:
 @pytest.fixture(scope="package")
 def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """The S3 server."""
-    stack = Stack(ROOT, run_dir=tmp_path_factory.mktemp("s3"), free_ports=True, servers=("s3",))
-    stack.up(print)
-    try:
+    made = Stack(ROOT, run_dir=tmp_path_factory.mktemp("s3"), free_ports=True, servers=("s3",))
+    with made.running(print, wipe=True) as stack:
         create_bucket("compact", endpoint=stack.environment()["S3_ENDPOINT"])
         yield stack
-    finally:
-        stack.down(print, wipe=True)
 
 
 @pytest.fixture(params=["file", "s3a"])

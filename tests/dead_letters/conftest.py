@@ -18,11 +18,8 @@ ROOT = Path(__file__).parents[2]
 def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     run_dir = tmp_path_factory.mktemp("run")
     servers = ("kafka", "s3", "opensearch", "kinesis")
-    stack = Stack(ROOT, run_dir=run_dir, free_ports=True, servers=servers)
-    stack.up(print)
-    try:
+    made = Stack(ROOT, run_dir=run_dir, free_ports=True, servers=servers)
+    with made.running(print, wipe=True) as stack:
         environment = stack.environment()
         create_bucket(BUCKET, endpoint=environment["S3_ENDPOINT"])
         yield Desk(environment, run_dir, tmp_path_factory.mktemp("configs"))
-    finally:
-        stack.down(print, wipe=True)

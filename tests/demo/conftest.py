@@ -25,12 +25,9 @@ from tests.demo.sinks import Record
 
 @contextmanager
 def running(folder: Path) -> Iterator[dict[str, str]]:
-    stack = Stack(ROOT, run_dir=folder, free_ports=True, servers=("kafka", "kinesis"))
-    stack.up(print)
-    try:
+    made = Stack(ROOT, run_dir=folder, free_ports=True, servers=("kafka", "kinesis"))
+    with made.running(print, wipe=True) as stack:
         yield stack.environment()
-    finally:
-        stack.down(print, wipe=True)
 
 
 @pytest.fixture(scope="package")

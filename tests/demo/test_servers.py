@@ -54,12 +54,9 @@ class Servers:
 @contextmanager
 def running(folder: Path, *names: str) -> Iterator[dict[str, str]]:
     """These servers on free ports: their addresses by the names of environment variables."""
-    stack = Stack(ROOT, run_dir=folder, free_ports=True, servers=names)
-    stack.up(print)
-    try:
+    made = Stack(ROOT, run_dir=folder, free_ports=True, servers=names)
+    with made.running(print, wipe=True) as stack:
         yield stack.environment()
-    finally:
-        stack.down(print, wipe=True)
 
 
 @pytest.fixture(scope="module")

@@ -13,14 +13,14 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import pytest
 import yaml
 
 from connectors.flink_rest import Cluster, wait_for
 from pipeline.demo.watch import ArchivedRecords
-from pipeline.local import ports
+from pipeline.local import ports, process
 from pipeline.local.stack import Stack
 from pipeline.readers.storage import store_at
 
@@ -63,10 +63,13 @@ class Containers:
         """The Dockerfile's entry point with compose's command."""
         return [sys.executable, "-m", "pipeline.local.container", *SERVICES[name]["command"]]
 
-    def start(self, name: str, log: IO[bytes]) -> subprocess.Popen[bytes]:
-        """A process that stays in the foreground, as a container's must."""
-        return subprocess.Popen(
-            self.command(name), env=self.environment(name), cwd="/", stdout=log, stderr=log
+    def start(self, name: str) -> process.Started:
+        """A process that stays in the foreground, as a container's must, in the root folder."""
+        return process.start(
+            ["env", "-C", "/", *self.command(name)],
+            environment=self.environment(name),
+            log=self.folder / f"{name}.log",
+            pid_file=self.folder / f"{name}.pid",
         )
 
     def run(self, name: str) -> str:
@@ -104,16 +107,13 @@ class Containers:
 
 @pytest.fixture
 def containers(stack: Stack, tmp_path: Path) -> Iterator[Containers]:
-    """JobManager and TaskManager in the foreground; stopped by their own pids."""
+    """JobManager and TaskManager in the foreground; stopped by their own pids, workers too."""
     made = Containers(stack, tmp_path)
     assert not made.healthy("jobmanager")
     assert not made.healthy("taskmanager")
     with ExitStack() as stop:
         for name in ("jobmanager", "taskmanager"):
-            log = stop.enter_context((tmp_path / f"{name}.log").open("wb"))
-            process = made.start(name, log)
-            stop.callback(process.wait, timeout=60)
-            stop.callback(process.terminate)
+            stop.callback(process.stop, made.start(name), patience=60)
             wait_for(partial(made.healthy, name), PATIENCE_SECONDS, f"{name}: not healthy")
         yield made
 

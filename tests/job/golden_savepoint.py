@@ -106,12 +106,11 @@ def make(stack: Stack, where: Path) -> None:
 def main() -> None:
     """Make the golden savepoint of this version."""
     where = Path(tempfile.mkdtemp())
-    stack = Stack(ROOT, run_dir=where / "stack", free_ports=True, servers=ALL_SERVERS)
-    stack.up(print)
+    made = Stack(ROOT, run_dir=where / "stack", free_ports=True, servers=ALL_SERVERS)
     try:
-        make(stack, where)
+        with made.running(print) as stack:
+            make(stack, where)
     finally:
-        stack.down(print)
         shutil.rmtree(where)
 
 

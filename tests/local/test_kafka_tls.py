@@ -29,9 +29,8 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     setup(ROOT, say=silent, servers=("kafka",))
     run_dir = tmp_path_factory.mktemp("kafka")
     made = Stack(ROOT, run_dir=run_dir, free_ports=True, servers=("kafka",))
-    made.up(silent)
-    yield made
-    made.down(silent)
+    with made.running(silent):
+        yield made
 
 
 @pytest.fixture(scope="module")

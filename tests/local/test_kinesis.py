@@ -40,9 +40,8 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     setup(ROOT, say=silent, servers=("kinesis",))
     run_dir = tmp_path_factory.mktemp("kinesis")
     made = Stack(ROOT, run_dir=run_dir, free_ports=True, servers=("kinesis",))
-    made.up(silent)
-    yield made
-    made.down(silent)
+    with made.running(silent):
+        yield made
 
 
 @pytest.fixture(scope="module")

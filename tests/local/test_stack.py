@@ -40,9 +40,8 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """The whole stack on free ports, stopped whatever happens."""
     setup(ROOT, say=silent)
     made = Stack(ROOT, run_dir=tmp_path_factory.mktemp("stack"), free_ports=True)
-    made.up(silent)
-    yield made
-    made.down(silent)
+    with made.running(silent):
+        yield made
 
 
 def test_every_server_is_ready_and_named_in_the_environment(stack: Stack) -> None:

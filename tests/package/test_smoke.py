@@ -59,12 +59,9 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     setup(ROOT, say=print)
     checkout = as_platform.bare_checkout(ROOT, tmp_path_factory.mktemp("checkout") / "root")
     folder = tmp_path_factory.mktemp("platform-servers")
-    running = Stack(checkout, run_dir=folder, free_ports=True, servers=ALL_SERVERS)
-    running.up(print)
-    try:
+    made = Stack(checkout, run_dir=folder, free_ports=True, servers=ALL_SERVERS)
+    with made.running(print) as running:
         yield running
-    finally:
-        running.down(print)
 
 
 def test_the_bare_interpreter_has_apache_flink_and_no_more(bare: Path) -> None:

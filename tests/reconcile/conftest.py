@@ -17,12 +17,9 @@ ROOT = Path(__file__).parents[2]
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     run_dir = tmp_path_factory.mktemp("run")
     servers = ("kafka", "opensearch", "kinesis")
-    stack = Stack(ROOT, run_dir=run_dir, free_ports=True, servers=servers)
-    stack.up(print)
-    try:
+    made = Stack(ROOT, run_dir=run_dir, free_ports=True, servers=servers)
+    with made.running(print, wipe=True) as stack:
         yield World(stack.environment(), run_dir)
-    finally:
-        stack.down(print, wipe=True)
 
 
 @pytest.fixture(scope="package")

@@ -26,14 +26,11 @@ BUCKET = "history"
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     folder = tmp_path_factory.mktemp("run")
-    stack = Stack(ROOT, run_dir=folder, free_ports=True, servers=("s3",))
-    stack.up(print)
-    try:
+    made = Stack(ROOT, run_dir=folder, free_ports=True, servers=("s3",))
+    with made.running(print, wipe=True) as stack:
         found = stack.environment()
         create_bucket(BUCKET, endpoint=found["S3_ENDPOINT"])
         yield found
-    finally:
-        stack.down(print, wipe=True)
 
 
 def upload(environment: dict[str, str], folder: Path, prefix: str) -> str:

@@ -55,15 +55,12 @@ class Done(NamedTuple):
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    running = Stack(
+    made = Stack(
         ROOT, run_dir=tmp_path_factory.mktemp("run"), free_ports=True, servers=("kafka", "kinesis")
     )
-    running.up(print)
-    try:
+    with made.running(print, wipe=True) as running:
         yield running
-    finally:
         process.kill(running.started()["kinesis"])  # Asked to end, it waits for idle connections.
-        running.down(print, wipe=True)
 
 
 @pytest.fixture

@@ -44,14 +44,11 @@ class Server:
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("run")
-    stack = Stack(ROOT, run_dir=folder, free_ports=True, servers=("kinesis",))
-    stack.up(print)
-    endpoint = stack.environment()["KINESIS_ENDPOINT"]
-    try:
+    made = Stack(ROOT, run_dir=folder, free_ports=True, servers=("kinesis",))
+    with made.running(print, wipe=True) as stack:
+        endpoint = stack.environment()["KINESIS_ENDPOINT"]
         yield Server(stack, endpoint, kinesis.client(endpoint))
-    finally:
         process.kill(stack.started()["kinesis"])  # Asked to end, it waits for idle connections.
-        stack.down(print, wipe=True)
 
 
 @pytest.fixture
@@ -260,9 +257,8 @@ def test_the_packed_bytes_are_those_of_the_library() -> None:
 
 
 def test_a_server_that_stays_away_ends_it(tmp_path: Path) -> None:
-    stack = Stack(ROOT, run_dir=tmp_path, free_ports=True, servers=("kinesis",))
-    stack.up(print)
-    try:
+    made = Stack(ROOT, run_dir=tmp_path, free_ports=True, servers=("kinesis",))
+    with made.running(print, wipe=True) as stack:
         endpoint = stack.environment()["KINESIS_ENDPOINT"]
         kinesis.create_stream("away", endpoint=endpoint)
         target = KinesisTarget(kinesis.client(endpoint), "away", timeout_seconds=1)
@@ -271,8 +267,6 @@ def test_a_server_that_stays_away_ends_it(tmp_path: Path) -> None:
         with pytest.raises(UserError, match="cannot produce to the stream away"):
             target.flush()
         target.close()
-    finally:
-        stack.down(print, wipe=True)
 
 
 # The command, with the spellings of the original.
