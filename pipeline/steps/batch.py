@@ -149,6 +149,8 @@ class Assembly:
             self._put_column(each.column, rows, self._values(group, event_type, each.column))
         self._add_position(group, event_type)
         if documents:
+            ids = columns.values(group.events, event_type.field(event_type.id))
+            self._put("document_id", rows, objects(document_ids(ids)))
             self._put("document", rows, objects(documents_of(group.events, event_type.fields)))
 
     def add_rejects(self, faults: dict[int, Fault]) -> None:
@@ -189,8 +191,6 @@ class Assembly:
             self._put(name, group.rows, array)
         version = group.times[event_type.version_time].view(np.int64)
         self._put("document_version", group.rows, version)
-        ids = columns.values(group.events, event_type.field(event_type.id))
-        self._put("document_id", group.rows, objects(document_ids(ids)))
 
     def _put_column(self, name: str, rows: Array, values: Any) -> None:
         if len(rows) == self._rows and isinstance(values, np.ndarray):

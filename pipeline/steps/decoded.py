@@ -46,9 +46,10 @@ class Decoded:
 
     `kind` is "event", "control" or "reject" and is to be asked first: a reject carries its
     `event_type` and `schema_version` too, as far as they are known (else "" and 0).
-    `pickup_location`, `year`, `month` and `document_id` are "" where there is no event;
-    `document`, `reason` and `detail` are None where there is none. `columns` holds the union of
-    all types' columns: 0 (or None, or NaT) where the row is no event of a type with that column.
+    `pickup_location`, `year` and `month` are "" where there is no event, `document_id` also where
+    no documents are asked for; `document`, `reason` and `detail` are None where there is none.
+    `columns` holds the union of all types' columns: 0 (or None, or NaT) where the row is no event
+    of a type with that column.
     """
 
     kind: Array
