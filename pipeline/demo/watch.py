@@ -6,23 +6,17 @@ import itertools
 from collections.abc import Mapping
 from typing import Any
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from connectors.flink_rest import wait_for
 from pipeline.metrics import LAG_BUCKETS_MS
+from pipeline.readers import kafka_topic
 from pipeline.readers.storage import Store, store_at
 from pipeline.submit import Submitted
 
 Offsets = dict[int, int]
 _TIMEOUT_SECONDS = 30.0
 PATIENCE_SECONDS = 300.0
-_NO_COORDINATOR_YET = frozenset(
-    {
-        KafkaError.NOT_COORDINATOR,
-        KafkaError.COORDINATOR_NOT_AVAILABLE,
-        KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
-    }
-)
 
 
 class SourceProgress:
@@ -67,14 +61,12 @@ class SourceProgress:
 
         Empty while the brokers are still finding the group a coordinator.
         """
-        asked = [TopicPartition(self._topic, number) for number in self._partitions()]
         try:
-            found = self._group.committed(asked, timeout=_TIMEOUT_SECONDS)
+            return kafka_topic.committed(self._group, self._topic, self._partitions())
         except KafkaException as error:
-            if error.args[0].code() in _NO_COORDINATOR_YET:
+            if kafka_topic.has_no_coordinator_yet(error):
                 return {}
             raise
-        return {each.partition: max(0, each.offset) for each in found}
 
     def _partitions(self) -> list[int]:
         topics = self._group.list_topics(self._topic, timeout=_TIMEOUT_SECONDS).topics

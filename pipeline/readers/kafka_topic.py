@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from confluent_kafka import (
@@ -124,6 +124,24 @@ def _ended(found: list[Message]) -> set[int]:
     return ended
 
 
+def committed(group: Consumer, topic: str, partitions: Iterable[int]) -> dict[int, int]:
+    """What the consumer's group has committed of each partition; 0 where it has committed nothing.
+
+    Raises KafkaException also where the offset of one partition could not be read.
+    """
+    asked = [TopicPartition(topic, number) for number in partitions]
+    found = group.committed(asked, timeout=_TIMEOUT_SECONDS)
+    failed = next((each.error for each in found if each.error), None)
+    if failed:
+        raise KafkaException(failed)
+    return {each.partition: max(0, each.offset) for each in found}
+
+
+def has_no_coordinator_yet(error: KafkaException) -> bool:
+    """Whether the brokers are still finding the group a coordinator: ask again."""
+    return error.args[0].code() in _NO_COORDINATOR_YET
+
+
 def _before(message: Message, stops: dict[int, int]) -> bool:
     partition, offset = message.partition(), message.offset()
     assert partition is not None and offset is not None  # A consumed message has both.
@@ -158,6 +176,13 @@ def _committed(consumer: Consumer, topic: str) -> Iterator[Message]:
             raise UserError(f"the topic {topic} gave nothing for {_TIMEOUT_SECONDS:.0f} s")
 
 
+_NO_COORDINATOR_YET: Final = frozenset(
+    {
+        KafkaError.NOT_COORDINATOR,
+        KafkaError.COORDINATOR_NOT_AVAILABLE,
+        KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+    }
+)
 _OPTIONS: Final[dict[str, Any]] = {
     "group.id": "demo-verifier",
     "isolation.level": "read_committed",

@@ -13,7 +13,7 @@ from typing import Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaException
 
 from connectors.kafka_security import librdkafka_options
 from connectors.kinesis import stream_of
@@ -24,13 +24,6 @@ from pipeline.tools import Systems
 
 _SECONDS: Final = 30.0
 _PAUSE_SECONDS: Final = 0.5
-_NO_COORDINATOR_YET: Final = frozenset(
-    {
-        KafkaError.NOT_COORDINATOR,
-        KafkaError.COORDINATOR_NOT_AVAILABLE,
-        KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
-    }
-)
 _PLACE: Final = ["stream", "shard", "sequence_number"]
 
 Ends = Mapping[str, Mapping[int, tuple[int, int]]]
@@ -71,21 +64,15 @@ def _committed(systems: Systems, topic: str, partitions: list[int]) -> dict[int,
     # group's coordinator is still loading (librdkafka 2.16).
     options = {"group.id": source.kafka_group_id, "enable.auto.commit": False}
     group = Consumer({**librdkafka_options(cluster), **options})
-    asked = [TopicPartition(topic, number) for number in partitions]
     deadline = time.monotonic() + _SECONDS
     try:
         while True:
             try:
-                found = group.committed(asked, timeout=_SECONDS)
+                return kafka_topic.committed(group, topic, partitions)
             except KafkaException as error:
-                if error.args[0].code() in _NO_COORDINATOR_YET and time.monotonic() < deadline:
-                    time.sleep(_PAUSE_SECONDS)
-                    continue
-                raise
-            failed = next((each.error for each in found if each.error), None)
-            if failed:
-                raise KafkaException(failed)
-            return {each.partition: max(0, each.offset) for each in found}
+                if not kafka_topic.has_no_coordinator_yet(error) or time.monotonic() >= deadline:
+                    raise
+            time.sleep(_PAUSE_SECONDS)
     finally:
         group.close()
 

@@ -128,13 +128,17 @@ def servers(*names: str) -> Iterator[tuple[Bench, Stack]]:
 def ours(bench: Bench, topic: Topic, output: Path) -> Figures:
     """(a) This job, lake only, of the one event type that the others know."""
     path = bench.config(topic.name, output, decode={"schemas": str(bench.trip())})
-    return flink(bench, topic, output, lambda stack: submit_ours(stack, path))
+    return configured(bench, topic, output, path)
 
 
 def ours_whole(bench: Bench, topic: Topic, output: Path) -> Figures:
     """(b) This job with archive, lake and dead letters, 1 % of the events bad."""
-    path = bench.whole(topic.name, output)
-    return flink(bench, topic, output, lambda stack: submit_ours(stack, path))
+    return configured(bench, topic, output, bench.whole(topic.name, output))
+
+
+def configured(bench: Bench, topic: Topic, output: Path, config: Path) -> Figures:
+    """This job with that configuration, until the topic is read."""
+    return flink(bench, topic, output, lambda stack: submit_ours(stack, config))
 
 
 def flink_json(bench: Bench, topic: Topic, output: Path) -> Figures:

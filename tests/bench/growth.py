@@ -36,7 +36,7 @@ def main(
     ratio = statistics.median(
         more / less for less, more in zip(speeds[1], speeds[_TIMES], strict=True)
     )
-    found = {f"x{times}": [round(each) for each in all_] for times, all_ in speeds.items()}
+    found = {f"x{times}": [round(each) for each in made] for times, made in speeds.items()}
     typer.echo(json.dumps({"events": events, **found, "ratio": round(ratio, 3)}))
 
 

@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 import typer
 
-from tests.bench.contenders import Bench, Contender, Figures, flink, servers, submit_ours
+from tests.bench.contenders import Bench, Contender, Figures, configured, servers
 from tests.bench.run import one
 from tests.bench.topic import Topic, fill
 
@@ -82,8 +82,7 @@ def ours(**sections: dict[str, Any]) -> Any:
     """This job with a lake and what else is given, as a contender."""
 
     def run(bench: Bench, topic: Topic, output: Path) -> Figures:
-        path = bench.config(topic.name, output, **sections)
-        return flink(bench, topic, output, lambda stack: submit_ours(stack, path))
+        return configured(bench, topic, output, bench.config(topic.name, output, **sections))
 
     return run
 

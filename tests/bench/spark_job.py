@@ -37,6 +37,7 @@ A_MINUTE = 2_500_000
 
 
 def main(servers: str, topic: str, output: str, jars: str, settings: str) -> None:
+    tuned = settings == "tuned"
     builder = SparkSession.builder.master("local[2]").appName("bench")
     common = {
         "spark.jars": jars,
@@ -46,7 +47,7 @@ def main(servers: str, topic: str, output: str, jars: str, settings: str) -> Non
         "spark.ui.enabled": "false",
         "spark.sql.session.timeZone": "UTC",
     }
-    for key, value in (common | (TUNED if settings == "tuned" else {})).items():
+    for key, value in (common | (TUNED if tuned else {})).items():
         builder = builder.config(key, value)
     spark = builder.getOrCreate()
     spark.sparkContext.setLogLevel("WARN")
@@ -56,7 +57,7 @@ def main(servers: str, topic: str, output: str, jars: str, settings: str) -> Non
         .option("subscribe", topic)
         .option("startingOffsets", "earliest")
     )
-    if settings == "tuned":
+    if tuned:
         records = records.option("maxOffsetsPerTrigger", A_MINUTE)
     records = records.load()
     event = f.from_json(f.col("value").cast("string"), FIELDS).alias("e")
@@ -71,7 +72,7 @@ def main(servers: str, topic: str, output: str, jars: str, settings: str) -> Non
         f.date_format("e.pickup_datetime", "yyyy").alias(KEYS[1]),
         f.date_format("e.pickup_datetime", "MM").alias(KEYS[2]),
     )
-    if settings == "tuned":
+    if tuned:
         # Each partition has one writer, as the lake's has: a quarter of the files.
         rows = rows.repartition(2, *KEYS)
     began = time.time()
