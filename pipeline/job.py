@@ -10,12 +10,12 @@ records -> archive
 from __future__ import annotations
 
 from connectors import files, kafka, kinesis, sql
-from pipeline import sinks, tables
+from pipeline import decode_query, sinks, tables
 from pipeline.config import Archive, Config, DeadLetters, Index, Lake, Replica
 from pipeline.event_types import EventType, EventTypes
 from pipeline.flow import Flow
 from pipeline.operators import decode_function, decode_row, index_function
-from pipeline.tables import LAKE_KEYS, names, position
+from pipeline.tables import ARRIVAL_MS, LAKE_KEYS, names, position
 
 
 def build(flow: Flow, config: Config, types: EventTypes) -> Flow:
@@ -66,13 +66,15 @@ def archive(flow: Flow, config: Config, settings: Archive, records: str) -> None
 
 
 def decode(flow: Flow, config: Config, types: EventTypes, records: str) -> None:
-    """Bytes to event or reject; the position goes round Python, not through it."""
+    """Bytes to event or reject. Index and replicas want the stream's order; without them the rows
+    of a lake partition come together."""
     documents = bool(config.index or config.replicate)
-    flow.function("decode_step", decode_function(config.decode, types, documents=documents))
-    call = f"SELECT *, decode_step(`raw`, arrival_time) AS f0 FROM {records}"
+    through = decode_query.through(config.source) if config.lake and not documents else ()
+    step = decode_function(config.decode, types, documents=documents, through=through)
+    flow.function("decode_step", step)
     row = decode_row(config.decode, types, documents=documents)
-    columns = tables.decoded_select(config.source, row, bytes_of_events=documents)
-    flow.view("decoded", f"SELECT {columns} FROM ({call})")
+    columns = decode_query.select(config.source, row, through, bytes_of_events=documents)
+    flow.view("decoded", f"SELECT {columns} FROM ({decode_query.call(records, through)})")
 
 
 def lake(flow: Flow, config: Config, settings: Lake, event_type: EventType) -> None:
@@ -89,11 +91,9 @@ def lake(flow: Flow, config: Config, settings: Lake, event_type: EventType) -> N
 def index(flow: Flow, config: Config, settings: Index, types: EventTypes) -> None:
     """Events to OpenSearch; what it refuses comes back as a reject."""
     flow.function("index_step", index_function(settings, types))
-    document = "d_event_type, d_document_id, d_document_version, d_document"
+    document = f"d_event_type, d_document_id, d_document_version, d_document, {ARRIVAL_MS}"
     kept = f"`raw`, `key`, {names(position(config.source))}, d_event_type AS event_type"
-    select = (
-        f"{kept}, d_schema_version AS schema_version, index_step({document}, arrival_time) AS i"
-    )
+    select = f"{kept}, d_schema_version AS schema_version, index_step({document}) AS i"
     flow.view("indexed", f"SELECT {select} FROM decoded WHERE d_is_event")
 
 

@@ -1,7 +1,7 @@
 """Every metric of ours: its name, kind, unit, meaning, and what to do when it moves.
 
-A counter that is not in this table cannot be made (`operators.StepMetrics` looks it up here), and
-`docs/metrics.md` is kept equal to it by a test. Steps that are Flink's own operators (archive,
+A counter that is not in this table cannot be made (`step_metrics.StepMetrics` looks it up here),
+and `docs/metrics.md` is kept equal to it by a test. Steps that are Flink's own operators (archive,
 lake, dead_letters) are counted by Flink under their operator name: `numRecordsIn` and so on.
 """
 

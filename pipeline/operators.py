@@ -21,16 +21,20 @@ from pyflink.table.udf import FunctionContext, ScalarFunction, udf
 
 from connectors import opensearch
 from connectors.index_templates import careful_sender
-from pipeline import config, metrics
+from pipeline import config
+from pipeline.decode_query import Through
 from pipeline.derive import mapping
 from pipeline.event_types import EventTypes
 from pipeline.index_settings import index_settings
 from pipeline.schema_model import Kind
+from pipeline.step_metrics import StepMetrics
 from pipeline.steps.bulk import Document, Limits, Outcome, Rejected
 from pipeline.steps.decode import Decoded, Decoder, wall_clock
 from pipeline.steps.index import Counts, Indexer, Retry
+from pipeline.steps.partition import together
 from pipeline.steps.reject_limit import RejectLimit
 from pipeline.steps.seal import byte_lengths, seal
+from pipeline.tables import LAKE_KEYS
 
 _KINDS = {
     "int32": DataTypes.INT(),
@@ -40,6 +44,12 @@ _KINDS = {
     "boolean": DataTypes.BOOLEAN(),
     # PyFlink's vectorised functions take no TIMESTAMP_LTZ inside a row; SQL makes it of the millis.
     "timestamp": DataTypes.BIGINT(),
+}
+_SQL = {
+    "STRING": DataTypes.STRING(),
+    "BYTES": DataTypes.BYTES(),
+    "INT": DataTypes.INT(),
+    "BIGINT": DataTypes.BIGINT(),
 }
 # What decode says of a record beside the event's own fields. A reject has a reason; what is neither
 # event nor reject is control. Texts are dear: each is made and copied several times on its way.
@@ -70,50 +80,26 @@ _SEALED = {
 }
 
 
-class StepMetrics:
-    """The metrics of one step, made from the table in `pipeline.metrics` and nowhere else."""
-
-    def __init__(self, step: str, group: Any) -> None:
-        scope = group.add_group("kinesisanalytics").add_group("step", step)
-        self._made = {name: scope.counter(name) for name in metrics.names(step)}
-        self._shown = False
-
-    def count(self, name: str, by: int = 1) -> None:
-        """Add to a counter.
-
-        All are shown as 0 first: PyFlink reports no counter before it was added to, and who looks
-        for a growth would not see the first one.
-        """
-        if not self._shown:
-            self._shown = True
-            for counter in self._made.values():
-                counter.inc(0)
-        if by:
-            self._made[name].inc(int(by))
-
-    def lag(self, arrived_millis: np.ndarray[Any, Any], now: int) -> None:
-        """Sort the time from arrival until now into the buckets."""
-        if not len(arrived_millis):
-            return
-        lags = now - arrived_millis
-        bounds = metrics.LAG_BUCKETS_MS
-        filled = np.bincount(np.searchsorted(bounds, lags), minlength=len(bounds) + 1)
-        for bound, number in zip([*bounds, "inf"], filled, strict=True):
-            self.count(f"lag_le_{bound}", number)
-        self.count("lag_ms", max(0, int(lags.sum())))
-
-
 class Decode(ScalarFunction):  # type: ignore[misc]
     """Raw bytes to event, control or reject. Never raises for what is in a record.
 
     Where a limit is set, too many rejects raise `RejectLimitExceeded`: the job stops before the
-    batch that went over it is handed on.
+    batch that went over it is handed on. With `through` the rows of one lake partition come
+    together, and bring what is named there with them; without, they come as they were given.
     """
 
-    def __init__(self, settings: config.Decode, types: EventTypes, *, documents: bool) -> None:
+    def __init__(
+        self,
+        settings: config.Decode,
+        types: EventTypes,
+        *,
+        documents: bool,
+        through: Sequence[Through] = (),
+    ) -> None:
         self._settings = settings
         self._types = types
         self._documents = documents
+        self._through = through
 
     def open(self, function_context: FunctionContext) -> None:
         self._metrics = StepMetrics("decode", function_context.get_metric_group())
@@ -128,14 +114,14 @@ class Decode(ScalarFunction):  # type: ignore[misc]
     def is_deterministic(self) -> bool:
         return False
 
-    def eval(self, raw: pd.Series, arrival_time: pd.Series) -> pd.DataFrame:
+    def eval(self, raw: pd.Series, arrival_ms: pd.Series, *beside: pd.Series) -> pd.DataFrame:
         raws = raw.to_numpy()
         decoded = decode_guarded(self._decoder.decode_batch, raws)
         raw_bytes = byte_lengths(raws)
         rejected = Counter(decoded.reason[decoded.kind == "reject"].tolist())
         is_event = decoded.kind == "event"
         self._count(decoded, is_event, int(raw_bytes.sum()), rejected)
-        self._metrics.lag(_millis(arrival_time), wall_clock())
+        self._metrics.lag(_known(arrival_ms), wall_clock())
         if self._limit:
             self._limit.add(len(raws), rejected)
         told = {"is_event": is_event}
@@ -144,7 +130,11 @@ class Decode(ScalarFunction):  # type: ignore[misc]
             sizes = {"document_bytes": byte_lengths(decoded.document), "raw_bytes": raw_bytes}
             told |= {name: sizes.get(name, getattr(decoded, name, None)) for name in _DOCUMENT}
         columns = {name: _plain(decoded.columns[name]) for name in _columns(self._decoder)}
-        return pd.DataFrame({**told, **columns}, copy=False)
+        frame = {**told, **columns}
+        if self._through:
+            went = _went(self._through, (raw, arrival_ms, *beside), decoded.kind == "reject")
+            frame = _together({**went, **frame})
+        return pd.DataFrame(frame, copy=False)
 
     def _count(
         self,
@@ -160,6 +150,25 @@ class Decode(ScalarFunction):  # type: ignore[misc]
         self._metrics.count("rejected", sum(rejected.values()))
         for reason, number in rejected.items():
             self._metrics.count(f"rejected_{reason}", number)
+
+
+def _went(
+    through: Sequence[Through], given: Sequence[pd.Series], rejected: np.ndarray[Any, Any]
+) -> dict[str, np.ndarray[Any, Any]]:
+    """What was given with the records, to go back with them."""
+    went = {each.name: values.to_numpy() for each, values in zip(through, given, strict=True)}
+    for each in through:
+        if each.of_rejects:
+            kept = np.full(len(rejected), None, object)
+            kept[rejected] = went[each.name][rejected]
+            went[each.name] = kept
+    return went
+
+
+def _together(frame: Mapping[str, np.ndarray[Any, Any]]) -> dict[str, np.ndarray[Any, Any]]:
+    """The rows of each lake partition together: its writer then finds its buffers in the cache."""
+    order = together(*(frame[name] for name in ("event_type", *LAKE_KEYS)))
+    return {name: values[order] for name, values in frame.items()}
 
 
 def _reject_limit(settings: config.Decode) -> RejectLimit | None:
@@ -247,7 +256,7 @@ class Index(ScalarFunction):  # type: ignore[misc]
         document_id: pd.Series,
         document_version: pd.Series,
         document: pd.Series,
-        arrival_time: pd.Series,
+        arrival_ms: pd.Series,
     ) -> pd.DataFrame:
         started = time.monotonic()
         columns = zip(event_type, document_id, document_version, document, strict=True)
@@ -256,7 +265,7 @@ class Index(ScalarFunction):  # type: ignore[misc]
         self._metrics.count("bulk_ms", round((time.monotonic() - started) * 1000))
         self._metrics.count("in", len(outcomes))
         self._count(self._indexer.counts)
-        self._metrics.lag(_millis(arrival_time), wall_clock())
+        self._metrics.lag(_known(arrival_ms), wall_clock())
         return _rejections(outcomes)
 
     def _count(self, counts: Counts) -> None:
@@ -305,10 +314,17 @@ class Seal(ScalarFunction):  # type: ignore[misc]
         return pd.DataFrame({name: getattr(sealed, name) for name in _SEALED}, copy=False)
 
 
-def decode_function(settings: config.Decode, types: EventTypes, *, documents: bool) -> Any:
-    """`decode_step(raw, arrival_time)`: a row of `decode_row`."""
-    row = decode_row(settings, types, documents=documents)
-    return _vectorised(Decode(settings, types, documents=documents), row)
+def decode_function(
+    settings: config.Decode,
+    types: EventTypes,
+    *,
+    documents: bool,
+    through: Sequence[Through] = (),
+) -> Any:
+    """`decode_step(raw, arrival_ms[, …])`: a row of what goes through, then of `decode_row`."""
+    row = {each.name: _SQL[each.kind] for each in through}
+    row |= decode_row(settings, types, documents=documents)
+    return _vectorised(Decode(settings, types, documents=documents, through=through), row)
 
 
 def decode_row(settings: config.Decode, types: EventTypes, *, documents: bool) -> dict[str, Any]:
@@ -359,7 +375,6 @@ def _plain(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     return millis
 
 
-def _millis(arrival_time: pd.Series) -> np.ndarray[Any, Any]:
-    utc = arrival_time.dt.tz_convert(None) if arrival_time.dt.tz else arrival_time
-    millis: np.ndarray[Any, Any] = utc.to_numpy().astype("datetime64[ms]").astype(np.int64)
-    return millis
+def _known(arrival_ms: pd.Series) -> np.ndarray[Any, Any]:
+    known: np.ndarray[Any, Any] = arrival_ms.dropna().to_numpy(np.int64)
+    return known

@@ -24,6 +24,8 @@ REDRIVEN = ("redrive_step", "redrive_replica")
 _SANE = "EXTRACT(YEAR FROM arrival_time) BETWEEN 2009 AND 2099"
 ARRIVAL_DATE = f"CASE WHEN {_SANE} THEN DATE_FORMAT(arrival_time, 'yyyy-MM-dd') ELSE 'unknown' END"
 ARRIVAL_HOUR = f"CASE WHEN {_SANE} THEN DATE_FORMAT(arrival_time, 'HH') ELSE 'unknown' END"
+# For Python: pandas' timestamps end in 2262, and one of a Kafka producer's could be beyond.
+ARRIVAL_MS = "EXTRACT(EPOCH FROM arrival_time) * 1000 + EXTRACT(MILLISECOND FROM arrival_time)"
 ARRIVAL_PATTERN = "'yyyy-MM-dd''T''HH:mm:ss.SSS''Z'''"
 ARRIVAL_TEXT = f"DATE_FORMAT(arrival_time, {ARRIVAL_PATTERN})"
 
@@ -113,24 +115,6 @@ def is_for(replica: str, source: Source) -> str:
         return "TRUE"
     redriven = f"redrive_step = 'replicate' AND redrive_replica = {literal(replica)}"
     return f"({is_new(source)} OR {redriven})"
-
-
-def decoded_select(source: Source, columns: Iterable[str], *, bytes_of_events: bool) -> str:
-    """A decoded record: its bytes, where it came from, if it was redriven, what decode says of it.
-
-    Each of decode's columns is one of the view's: Flink copies a whole row or map for each
-    statement that looks into it, be it for its filter only. For that reason an event's bytes are
-    left out where only rejects need theirs.
-    """
-    kept = [name if bytes_of_events else _of_rejects(name) for name in ("`raw`", "`key`")]
-    told = {name: header(name) for name in REDRIVEN} if source.kafka_topics else {}
-    told |= {f"d_{name}": f"f0.{identifier(name)}" for name in columns}
-    listed = ", ".join(f"{text} AS {identifier(name)}" for name, text in told.items())
-    return f"{', '.join(kept)}, {names(position(source))}, {listed}"
-
-
-def _of_rejects(column: str) -> str:
-    return f"CASE WHEN f0.reason IS NOT NULL THEN {column} END AS {column}"
 
 
 def of_decoded(column: str) -> str:

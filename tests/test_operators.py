@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,17 +12,17 @@ import pandas as pd
 import pytest
 
 from pipeline import config, metrics
+from pipeline.decode_query import through
 from pipeline.event_types import load
 from pipeline.operators import (
     Decode,
     Seal,
-    StepMetrics,
-    _millis,
     _plain,
     decode_function,
     decode_guarded,
     seal_function,
 )
+from pipeline.step_metrics import StepMetrics
 from pipeline.steps.columns import objects
 from pipeline.steps.decode import Decoded, Decoder
 from pipeline.steps.reasons import REASONS
@@ -130,17 +131,14 @@ def test_timestamps_become_millis() -> None:
     times = np.array(["2018-01-01T00:00:00.001", "NaT"], dtype="datetime64[ms]")
     assert _plain(times).tolist() == [1514764800001, None]
     assert _plain(times[:1]).tolist() == [1514764800001]
-    arrival = pd.Series(pd.to_datetime(["2018-01-01T00:00:00.001Z"], utc=True))
-    assert _millis(arrival).tolist() == [1514764800001]
 
 
-ARRIVAL = "2018-01-01T00:00:00Z"
+ARRIVAL_MS = 1514764800000
 MIXED = [VALID["trip"], None, WATERMARK, b"[]", b"[]"]
 
 
 def decoded_by(decode: Decode, raws: Sequence[bytes | None]) -> pd.DataFrame:
-    arrived = pd.Series(pd.to_datetime([ARRIVAL] * len(raws), utc=True))
-    return decode.eval(pd.Series(objects(raws)), arrived)
+    return decode.eval(pd.Series(objects(raws)), pd.Series([ARRIVAL_MS] * len(raws)))
 
 
 def opened(settings: config.Decode, *, documents: bool = True) -> tuple[Decode, Context]:
@@ -178,6 +176,37 @@ def test_the_row_is_declared_as_it_is_returned() -> None:
     row = row_of(decode_function(config.Decode(), TYPES, documents=True))
     assert list(row) == list(decoded_by(decode, MIXED).columns)
     assert (row["document_bytes"], row["raw_bytes"]) == ("INT", "INT")
+
+
+def test_rows_of_a_partition_come_together_and_bring_what_was_given_with_them() -> None:
+    goes = through(config.Source(kafka_topics=("a",)))
+    decode = Decode(config.Decode(), TYPES, documents=False, through=goes)
+    decode.open(Context())
+    raws = [placed(41), b"[]", placed(7), placed(41), None, placed(7)]
+    keys = pd.Series(objects([b"%d" % at for at in range(6)]))
+    nulls = pd.Series(objects([None] * 6))
+    beside = (keys, pd.Series(["a"] * 6), pd.Series(range(6)), pd.Series(range(60, 66)), nulls)
+    found = decode.eval(pd.Series(objects(raws)), pd.Series([ARRIVAL_MS] * 6), *beside, nulls)
+    assert found.pickup_location.tolist() == ["041", "041", "", "", "007", "007"]
+    assert found.partition.tolist() == [0, 3, 1, 4, 2, 5]
+    assert found.offset.tolist() == [60, 63, 61, 64, 62, 65]
+    assert found.raw.tolist() == [None, None, b"[]", None, None, None]
+    assert found.key.tolist() == [None, None, b"1", b"4", None, None]
+    assert found.reason.tolist()[2:4] == ["not_an_object", "empty_payload"]
+    declared = decode_function(config.Decode(), TYPES, documents=False, through=goes)
+    assert list(row_of(declared)) == list(found.columns)
+
+
+def placed(place: int) -> bytes:
+    event = json.loads(VALID["trip"])
+    return json.dumps({**event, "pickup_location_id": place}).encode()
+
+
+def test_a_record_without_an_arrival_time_has_no_lag() -> None:
+    decode, context = opened(config.Decode())
+    decode.eval(pd.Series(objects([b"[]", b"[]"])), pd.Series([np.nan, float(ARRIVAL_MS)]))
+    lags = {name: n for name, n in context.group.counts.items() if name.startswith("lag_le")}
+    assert sum(lags.values()) == 1
 
 
 def test_too_many_rejects_stop_the_job_after_they_were_counted() -> None:

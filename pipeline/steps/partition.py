@@ -54,3 +54,10 @@ def partition_columns(
     """`partition` of many events: the columns pickup_location, year, month (of 1970 to 2199)."""
     months = millis.astype("M8[ms]").astype("M8[M]").astype(np.int64)
     return _PLACE_TEXT[places], _YEAR_TEXT[months], _MONTH_TEXT[months]
+
+
+def together(*keys: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """The order in which rows of equal keys follow each other, and otherwise are as they came."""
+    numbers: dict[tuple[Any, ...], int] = {}
+    rows = [numbers.setdefault(row, len(numbers)) for row in zip(*keys, strict=True)]
+    return np.argsort(np.array(rows, np.int32), kind="stable")

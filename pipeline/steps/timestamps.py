@@ -78,8 +78,8 @@ def _offset(sign: str, hours: str, minutes: str) -> timedelta:
 
 
 def text(millis: int) -> str:
-    """The canonical text, such as 2018-01-01T00:21:05.000Z."""
-    return (EPOCH + millis * MILLISECOND).isoformat(timespec="milliseconds")[:23] + "Z"
+    """The canonical text, such as 2018-01-01T00:21:05.000Z, of years beyond 9999 too."""
+    return f"{np.datetime64(millis, 'ms')}Z"
 
 
 def canonical(given: str) -> str:

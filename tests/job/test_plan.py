@@ -190,3 +190,24 @@ def test_a_redriven_record_that_decode_refuses_keeps_the_step_it_was_redriven_fo
     letters = [line for line in text.splitlines() if "d_reason" in line and "f0." not in line]
     assert letters
     assert all("redrive_step" in line and "ITEM(headers" not in line for line in letters)
+
+
+def test_nothing_goes_round_decode_where_it_changes_the_order(types: EventTypes) -> None:
+    """Flink would join it to another row: everything must come back in decode's own answer."""
+    text = plan.explain(config("index", source=MIXED), types)
+    calls = [line for line in text.splitlines() if "PythonCalc(" in line]
+    assert len(calls) == 1
+    selected = calls[0].split("select=[", 1)[1].split("])", 1)[0]
+    assert re.fullmatch(r"decode_step\(.*\) AS f0", selected)
+    lakes = [line for line in text.splitlines() if "where=" in line and "d_event_type = '" in line]
+    assert len(lakes) == len(types.names)
+    assert all("redrive_step" in line for line in lakes)
+
+
+@pytest.mark.parametrize("without", ["index", "lake"])
+def test_no_timestamp_is_given_to_python(types: EventTypes, without: str) -> None:
+    """pandas' timestamps end in 2262, and a producer's may not: the batch would fail for ever."""
+    text = plan.explain(config(without), types)
+    calls = [line for line in text.splitlines() if "PythonCalc(" in line and "_step(" in line]
+    arguments = [re.findall(r"(?:decode|index)_step\(([^)]*)\)", line)[0] for line in calls]
+    assert arguments and not [each for each in arguments if "arrival_time" in each]

@@ -181,6 +181,18 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
         list(read(tmp_path).blocks())
 
 
+def test_a_producers_time_beyond_every_date_comes_last(tmp_path: Path) -> None:
+    absurd = 2**62
+    keep(tmp_path, "part-0.parquet", [on_kafka(absurd, 3, 77)], without=KAFKA)
+    (made,) = tmp_path.iterdir()
+    made.rename(tmp_path / "arrival_date=unknown")
+    keep(tmp_path, "part-1.parquet", [on_kafka(START, 3, 78)], without=KAFKA)
+    blocks = list(read(tmp_path).blocks())
+    assert [time for block in blocks for time in block.times] == [START, absurd]
+    said = dict((blocks[-1].headers or [])[-1])
+    assert said["source.arrival_time"] == b"146140482-04-24T15:36:27.904Z"
+
+
 def test_an_archive_is_not_replayed_in_rounds(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="leave --loop or --archive out"):
         History(str(tmp_path), Selection(archive=True), {}, loop=True)

@@ -1,0 +1,87 @@
+"""Without index and replicas decode hands rows back by lake partition: each keeps its position."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from confluent_kafka import KafkaError, Message, Producer
+from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource
+
+from pipeline.demo.generate import Recipe, generate
+from pipeline.demo.ledger import Ledger
+from pipeline.demo.made import Made
+from pipeline.demo.produce import produce_kinesis
+from pipeline.demo.writer import Writer
+from pipeline.local import kinesis
+from pipeline.local.stack import Stack
+from pipeline.readers.positions import Position
+from tests.job.harness import Harness
+
+# A good one, 1970, the end of pandas' nanoseconds, the year 10,000, microseconds taken for
+# milliseconds, and no year at all.
+TIMES = (
+    1_514_764_800_000,
+    1,
+    9_223_372_036_855,
+    253_402_300_800_000,
+    1_514_764_800_000_000,
+    2**62,
+)
+
+
+def test_rows_keep_their_positions_whatever_time_producers_say(
+    stack: Stack, tmp_path: Path
+) -> None:
+    made = generate(Recipe(events=3_000, seed=51))
+    alone: dict[str, Any] = {"index": None}
+    with Harness(
+        stack=stack, name="alone", folder=tmp_path, streams=("more",), overrides=alone
+    ) as job:
+        let_producers_say_the_time(job.servers, job.topic)
+        ledgers = [produce(job.servers, job.topic, itertools.islice(made, 2_000))]
+        client = kinesis.client(job.endpoint)
+        ledgers.append(produce_kinesis(made, client=client, stream=job.stream))
+        job.produced = sum(map(len, ledgers))
+        job.start()
+        job.drain()
+        job.stop()
+    verdict = job.verdict(Ledger.of(ledgers))
+    assert verdict.problems() == []
+    figures = verdict.as_dict()
+    assert figures["lake_rows"] == figures["valid"]
+    assert figures["archive_records"] == figures["produced"] == job.produced
+
+
+def let_producers_say_the_time(servers: str, topic: str) -> None:
+    settings = {
+        "message.timestamp.type": "CreateTime",
+        "message.timestamp.after.max.ms": str(2**63 - 1),
+    }
+    entries = [
+        ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET)
+        for name, value in settings.items()
+    ]
+    changed = ConfigResource(ConfigResource.Type.TOPIC, topic, incremental_configs=entries)
+    admin = AdminClient({"bootstrap.servers": servers})
+    for future in admin.incremental_alter_configs([changed]).values():
+        future.result()
+
+
+def produce(servers: str, topic: str, made: Iterable[Made]) -> Ledger:
+    """Every record with one of those times."""
+    large = {"message.max.bytes": 16_777_216, "compression.type": "lz4"}
+    producer, writer = Producer({"bootstrap.servers": servers, **large}), Writer(topic)
+    for one, time in zip(made, itertools.cycle(TIMES), strict=False):
+        told = partial(acknowledged, writer, writer.sent(one))
+        producer.produce(topic, one.raw, one.key, timestamp=time, on_delivery=told)
+    assert producer.flush(60) == 0
+    return writer.ledger()
+
+
+def acknowledged(writer: Writer, line: int, error: KafkaError | None, message: Message) -> None:
+    assert error is None, error.str()
+    writer.acknowledged(line, Position(message.topic(), message.partition(), message.offset()))
