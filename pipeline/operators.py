@@ -31,10 +31,8 @@ from pipeline.step_metrics import StepMetrics
 from pipeline.steps.bulk import Document, Limits, Outcome, Rejected
 from pipeline.steps.decode import Decoded, Decoder, wall_clock
 from pipeline.steps.index import Counts, Indexer, Retry
-from pipeline.steps.partition import together
 from pipeline.steps.reject_limit import RejectLimit
 from pipeline.steps.seal import byte_lengths, seal
-from pipeline.tables import LAKE_KEYS
 
 _KINDS = {
     "int32": DataTypes.INT(),
@@ -117,23 +115,25 @@ class Decode(ScalarFunction):  # type: ignore[misc]
     def eval(self, raw: pd.Series, arrival_ms: pd.Series, *beside: pd.Series) -> pd.DataFrame:
         raws = raw.to_numpy()
         decoded = decode_guarded(self._decoder.decode_batch, raws)
-        raw_bytes = byte_lengths(raws)
         rejected = Counter(decoded.reason[decoded.kind == "reject"].tolist())
         is_event = decoded.kind == "event"
-        self._count(decoded, is_event, int(raw_bytes.sum()), rejected)
+        self._count(decoded, is_event, sum(map(len, filter(None, raws))), rejected)
         self._metrics.lag(_known(arrival_ms), wall_clock())
         if self._limit:
             self._limit.add(len(raws), rejected)
         told = {"is_event": is_event}
         told |= {name: getattr(decoded, name) for name in _VERDICT if name not in told}
         if self._documents:
-            sizes = {"document_bytes": byte_lengths(decoded.document), "raw_bytes": raw_bytes}
+            bytes_of = {"document_bytes": decoded.document, "raw_bytes": raws}
+            sizes = {name: byte_lengths(values) for name, values in bytes_of.items()}
             told |= {name: sizes.get(name, getattr(decoded, name, None)) for name in _DOCUMENT}
         columns = {name: _plain(decoded.columns[name]) for name in _columns(self._decoder)}
         frame = {**told, **columns}
         if self._through:
             went = _went(self._through, (raw, arrival_ms, *beside), decoded.kind == "reject")
-            frame = _together({**went, **frame})
+            # A lake partition's rows together: its writer finds its buffers in the cache.
+            order = np.argsort(decoded.partition, kind="stable")
+            frame = {name: values[order] for name, values in {**went, **frame}.items()}
         return pd.DataFrame(frame, copy=False)
 
     def _count(
@@ -163,12 +163,6 @@ def _went(
             kept[rejected] = went[each.name][rejected]
             went[each.name] = kept
     return went
-
-
-def _together(frame: Mapping[str, np.ndarray[Any, Any]]) -> dict[str, np.ndarray[Any, Any]]:
-    """The rows of each lake partition together: its writer then finds its buffers in the cache."""
-    order = together(*(frame[name] for name in ("event_type", *LAKE_KEYS)))
-    return {name: values[order] for name, values in frame.items()}
 
 
 def _reject_limit(settings: config.Decode) -> RejectLimit | None:

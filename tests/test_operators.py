@@ -187,12 +187,12 @@ def test_rows_of_a_partition_come_together_and_bring_what_was_given_with_them() 
     nulls = pd.Series(objects([None] * 6))
     beside = (keys, pd.Series(["a"] * 6), pd.Series(range(6)), pd.Series(range(60, 66)), nulls)
     found = decode.eval(pd.Series(objects(raws)), pd.Series([ARRIVAL_MS] * 6), *beside, nulls)
-    assert found.pickup_location.tolist() == ["041", "041", "", "", "007", "007"]
-    assert found.partition.tolist() == [0, 3, 1, 4, 2, 5]
-    assert found.offset.tolist() == [60, 63, 61, 64, 62, 65]
-    assert found.raw.tolist() == [None, None, b"[]", None, None, None]
-    assert found.key.tolist() == [None, None, b"1", b"4", None, None]
-    assert found.reason.tolist()[2:4] == ["not_an_object", "empty_payload"]
+    assert found.pickup_location.tolist() == ["", "", "007", "007", "041", "041"]
+    assert found.partition.tolist() == [1, 4, 2, 5, 0, 3]
+    assert found.offset.tolist() == [61, 64, 62, 65, 60, 63]
+    assert found.raw.tolist() == [b"[]", *[None] * 5]
+    assert found.key.tolist() == [b"1", b"4", *[None] * 4]
+    assert found.reason.tolist()[:2] == ["not_an_object", "empty_payload"]
     declared = decode_function(config.Decode(), TYPES, documents=False, through=goes)
     assert list(row_of(declared)) == list(found.columns)
 

@@ -13,6 +13,7 @@ from pipeline.steps.timestamps import EPOCH, MILLISECOND
 LARGEST_PLACE: Final = 999
 _LAST_YEAR: Final = 2199
 _MONTHS: Final = (_LAST_YEAR - 1970 + 1) * 12
+NUMBERS: Final = (LARGEST_PLACE + 1) * _MONTHS
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,16 +49,15 @@ _PLACE_TEXT: Final = np.array(
 )
 
 
-def partition_columns(
-    places: npt.NDArray[Any], millis: npt.NDArray[Any]
-) -> tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]]:
-    """`partition` of many events: the columns pickup_location, year, month (of 1970 to 2199)."""
+def partition_numbers(places: npt.NDArray[Any], millis: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """`partition` of many events (of 1970 to 2199), each as one number below `NUMBERS`."""
     months = millis.astype("M8[ms]").astype("M8[M]").astype(np.int64)
+    return places.astype(np.int64) * _MONTHS + months
+
+
+def partition_columns(
+    numbers: npt.NDArray[Any],
+) -> tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]]:
+    """What `partition_numbers` gave as the columns pickup_location, year, month."""
+    places, months = np.divmod(numbers, _MONTHS)
     return _PLACE_TEXT[places], _YEAR_TEXT[months], _MONTH_TEXT[months]
-
-
-def together(*keys: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """The order in which rows of equal keys follow each other, and otherwise are as they came."""
-    numbers: dict[tuple[Any, ...], int] = {}
-    rows = [numbers.setdefault(row, len(numbers)) for row in zip(*keys, strict=True)]
-    return np.argsort(np.array(rows, np.int32), kind="stable")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import re
 
 import numpy as np
@@ -10,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.steps.partition import partition, partition_columns, together
+from pipeline.steps.partition import NUMBERS, partition, partition_columns, partition_numbers
 from pipeline.steps.timestamps import EARLIEST, parse
 
 _PATH = re.compile(
@@ -51,24 +50,15 @@ def test_a_path_has_one_form(place: int, millis: int) -> None:
 def test_columns_agree_with_the_rule(rows: list[tuple[int, int]]) -> None:
     places = np.array([place for place, _ in rows], np.int64)
     times = np.array([millis for _, millis in rows], np.int64)
-    made = list(zip(*(column.tolist() for column in partition_columns(places, times)), strict=True))
+    numbers = partition_numbers(places, times)
+    made = list(zip(*(column.tolist() for column in partition_columns(numbers)), strict=True))
     expected = [partition(place, millis) for place, millis in rows]
     assert made == [(each.pickup_location, each.year, each.month) for each in expected]
+    assert len(set(numbers.tolist())) == len(set(expected))
+    assert all(0 <= number < NUMBERS for number in numbers.tolist())
 
 
 @pytest.mark.parametrize("place", [-1, 1000])
 def test_no_partition_beyond_three_digits(place: int) -> None:
     with pytest.raises(ValueError, match="isn't within"):
         partition(place, 0)
-
-
-@given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from("xy"))))
-def test_equal_keys_come_together_and_each_as_it_came(rows: list[tuple[str, str]]) -> None:
-    columns = [np.array([row[at] for row in rows], object) for at in (0, 1)]
-    order = together(*columns).tolist()
-    assert sorted(order) == list(range(len(rows)))
-    runs = [key for key, _ in itertools.groupby(rows[at] for at in order)]
-    assert len(runs) == len(set(rows))
-    for key in set(rows):
-        places = [at for at in order if rows[at] == key]
-        assert places == sorted(places)
