@@ -157,7 +157,13 @@ def _median(values: Any) -> float:
 
 
 def _commit() -> str:
-    command = ["git", "-C", str(ROOT), "describe", "--always", "--dirty"]
+    """The commit, and whether anything else than the bench's own files was changed."""
+    changed = _git("status", "--porcelain", "--", ".", ":!docs/benchmarks")
+    return _git("rev-parse", "--short", "HEAD") + ("-dirty" if changed else "")
+
+
+def _git(*words: str) -> str:
+    command = ["git", "-C", str(ROOT), *words]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 
