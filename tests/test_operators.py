@@ -15,6 +15,8 @@ from pipeline import config, metrics
 from pipeline.decode_query import through
 from pipeline.event_types import load
 from pipeline.operators import (
+    _DOCUMENT,
+    _VERDICT,
     Decode,
     Seal,
     _plain,
@@ -22,6 +24,7 @@ from pipeline.operators import (
     decode_guarded,
     seal_function,
 )
+from pipeline.schema_files import RESERVED
 from pipeline.step_metrics import StepMetrics
 from pipeline.steps.columns import objects
 from pipeline.steps.decode import Decoded, Decoder
@@ -195,6 +198,12 @@ def test_rows_of_a_partition_come_together_and_bring_what_was_given_with_them() 
     assert found.reason.tolist()[:2] == ["not_an_object", "empty_payload"]
     declared = decode_function(config.Decode(), TYPES, documents=False, through=goes)
     assert list(row_of(declared)) == list(found.columns)
+
+
+def test_no_field_of_an_event_can_take_the_name_of_a_column_of_ours() -> None:
+    own = set(_VERDICT) | set(_DOCUMENT)
+    everywhere = config.Source(kafka_topics=("a",), kinesis_streams=("s",))
+    assert own | {each.name for each in through(everywhere)} <= RESERVED
 
 
 def placed(place: int) -> bytes:
