@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from connectors.sql import identifier
 from pipeline.config import Source
-from pipeline.tables import ARRIVAL_MS, REDRIVEN, header, position
+from pipeline.tables import ARRIVAL_MS, ARRIVAL_TIME, REDRIVEN, header, position
 
 _MISSING = -1  # No partition and no offset. pandas would make doubles of integers beside nulls.
 
@@ -34,7 +34,9 @@ def through(source: Source) -> tuple[Through, ...]:
     """The bytes and the arrival time, which decode wants anyway, key, position, and of Kafka what
     a redrive says; decode's arguments in their order.
     """
-    placed = [_of_position(*each) for each in position(source).items() if each[0] != "arrival_time"]
+    placed = [
+        _of_position(*each) for each in position(source).items() if each[0] not in ARRIVAL_TIME
+    ]
     told = [_text(name, given) for name, given in _redriven(source).items()]
     return (_bytes("raw"), _arrival_time(), _bytes("key"), *placed, *told)
 
@@ -48,27 +50,21 @@ def call(records: str, through: Sequence[Through]) -> str:
     return f"SELECT *, decode_step(`raw`, {ARRIVAL_MS}) AS f0 FROM {records}"
 
 
-def select(
-    source: Source, columns: Iterable[str], through: Sequence[Through], *, bytes_of_events: bool
-) -> str:
+def select(source: Source, columns: Iterable[str], through: Sequence[Through]) -> str:
     """A decoded record: its bytes, where it came from, if it was redriven, what decode says of it.
 
     Each of decode's columns is one of the view's: Flink copies a whole row or map for each
-    statement that looks into it, be it for its filter only. For that reason an event's bytes are
-    left out where only rejects need theirs. An arrival time beyond the year 9999 is null.
+    statement that looks into it, be it for its filter only. An arrival time beyond the year 9999 is
+    null.
     """
-    told = {each.name: each.taken for each in through} or _round(source, bytes_of_events)
+    told = {each.name: each.taken for each in through} or _round(source)
     told |= {f"d_{name}": f"f0.{identifier(name)}" for name in columns}
     return ", ".join(f"{text} AS {identifier(name)}" for name, text in told.items())
 
 
-def _round(source: Source, bytes_of_events: bool) -> dict[str, str]:
-    placed = {name: identifier(name) for name in position(source)}
-    placed |= {"arrival_time": f"TO_TIMESTAMP_LTZ({ARRIVAL_MS}, 3)"}
-    kept = {name: identifier(name) for name in ("raw", "key")}
-    if not bytes_of_events:
-        kept = {n: f"CASE WHEN f0.reason IS NOT NULL THEN {t} END" for n, t in kept.items()}
-    return kept | placed | _redriven(source)
+def _round(source: Source) -> dict[str, str]:
+    kept = {name: identifier(name) for name in ("raw", "key", *position(source))}
+    return kept | {"arrival_time": f"TO_TIMESTAMP_LTZ({ARRIVAL_MS}, 3)"} | _redriven(source)
 
 
 def _redriven(source: Source) -> dict[str, str]:

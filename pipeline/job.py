@@ -69,11 +69,11 @@ def decode(flow: Flow, config: Config, types: EventTypes, records: str) -> None:
     """Bytes to event or reject. Index and replicas want the stream's order; without them the rows
     of a lake partition come together."""
     documents = bool(config.index or config.replicate)
-    through = decode_query.through(config.source) if config.lake and not documents else ()
+    through = () if documents else decode_query.through(config.source)
     step = decode_function(config.decode, types, documents=documents, through=through)
     flow.function("decode_step", step)
     row = decode_row(config.decode, types, documents=documents)
-    columns = decode_query.select(config.source, row, through, bytes_of_events=documents)
+    columns = decode_query.select(config.source, row, through)
     flow.view("decoded", f"SELECT {columns} FROM ({decode_query.call(records, through)})")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import islice
@@ -14,17 +13,13 @@ from numpy.typing import NDArray
 
 from pipeline.demo.ledger import Ledger
 from pipeline.readers import carried, content, positions
+from pipeline.readers.arrival_hours import hour_of_path, hours_of
 from pipeline.readers.carried import Carried, OpenFolder
 from pipeline.readers.positions import Positions
 from pipeline.readers.storage import Store, tables
 
 _COLUMNS: Final = ["raw", *positions.COLUMNS, "arrival_time"]
 _PAGE: Final = 5_000
-_PATH: Final = re.compile(r"arrival_date=(\d{4}-\d{2}-\d{2})/arrival_hour=(\d{2})/[^/]+")
-_UNKNOWN: Final = re.compile(r"arrival_date=unknown/arrival_hour=unknown/[^/]+")
-_HOUR_MS: Final = 3_600_000
-_SANE_HOURS: Final = range(*np.array(["2009", "2100"], "M8[h]").astype(np.int64).tolist())
-_ODD, _NO_HOUR = -1, -2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,20 +65,9 @@ Part = tuple[Positions, content.Hashes, NDArray[np.bool_]]
 
 
 def _records(path: str, table: pa.Table, ledger: Ledger) -> Part:
-    hours = content.millis(table.column("arrival_time")) // _HOUR_MS
-    hours[(hours < _SANE_HOURS.start) | (hours >= _SANE_HOURS.stop)] = _NO_HOUR
+    hours = hours_of(content.millis(table.column("arrival_time")))
     digests = content.digests(table.column("raw").to_pylist())
-    return ledger.position_numbers(table), digests, hours != _hour(path)
-
-
-def _hour(path: str) -> int:
-    """The hour since 1970 that a path names, or that it names none; an odd path."""
-    if _UNKNOWN.fullmatch(path):
-        return _NO_HOUR
-    match = _PATH.fullmatch(path)
-    if match is None:
-        return _ODD
-    return int(np.datetime64(f"{match[1]}T{match[2]}", "h").astype(np.int64))
+    return ledger.position_numbers(table), digests, hours != hour_of_path(path)
 
 
 def _empty() -> Part:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 
 from pipeline.config import Archive
 from pipeline.readers import content, kinesis_stream, positions
+from pipeline.readers.arrival_hours import NO_HOUR, hour_of_path
 from pipeline.readers.content import Hashes
 from pipeline.readers.positions import Positions
 from pipeline.readers.storage import pages
@@ -21,14 +21,10 @@ from pipeline.reconcile.carriers import Page, Tail, envelope_pages, message_page
 from pipeline.reconcile.places import Flags, Places
 from pipeline.reconcile.seen import ArchiveRows, joined
 from pipeline.reconcile.source import HEAD, REDRIVE_STEP, Records, copies
-from pipeline.reconcile.truth import NO_HOUR
 from pipeline.tools import Systems
 
 _COLUMNS: Final = ["raw", *positions.COLUMNS, "arrival_time"]
 _HEADERS: Final = ["header_names", "header_values"]
-_PATH: Final = re.compile(r"arrival_date=(\d{4}-\d{2}-\d{2})/arrival_hour=(\d{2})/[^/]+")
-_UNKNOWN: Final = "arrival_date=unknown/arrival_hour=unknown/"
-_ODD: Final = -2
 _AT_A_TIME: Final = 10_000
 
 
@@ -105,7 +101,7 @@ class ArchiveReader:
         self._paths.update(stored.path for stored in new)
         for page in pages(store, new, _COLUMNS + _HEADERS):
             for stored, table in page:
-                hour = _hour(stored.path)
+                hour = hour_of_path(stored.path)
                 for start in range(0, len(table), _AT_A_TIME):
                     records = self._records(table.slice(start, _AT_A_TIME))
                     hours = np.full(len(records), hour, np.int32)
@@ -155,11 +151,3 @@ def _copies(table: pa.Table) -> NDArray[np.uint8]:
         own = [dict(zip(n or (), v or (), strict=False)).get(REDRIVE_STEP) for n, v in pairs]
         flags[has] = copies(own)
     return flags
-
-
-def _hour(path: str) -> int:
-    """The hour since 1970 that a path names, NO_HOUR for the folder of absurd times."""
-    match = _PATH.fullmatch(path)
-    if match is None:
-        return NO_HOUR if path.startswith(_UNKNOWN) else _ODD
-    return int(np.datetime64(f"{match[1]}T{match[2]}", "h").astype(np.int64))

@@ -8,25 +8,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.readers import content
+from pipeline.readers.arrival_hours import hours_of
 from pipeline.readers.content import Hashes
 from pipeline.readers.positions import Positions
 from pipeline.reconcile.places import Flags, lines
 from pipeline.reconcile.seen import LakeRows, Letters, joined
 from pipeline.reconcile.source import CONTROL, HEAD, VALUED, Records
 from pipeline.reconcile.values import Values
-
-_HOUR_MS: Final = 3_600_000
-_FIRST_HOUR: Final = int(np.datetime64("2009-01-01", "h").astype(np.int64))
-_END_HOUR: Final = int(np.datetime64("2100-01-01", "h").astype(np.int64))
-NO_HOUR: Final = -1
-"""The hour of an absurd time; the archive has a folder `unknown` for those."""
 
 
 class _Watermark(msgspec.Struct, forbid_unknown_fields=True, tag="watermark", tag_field="type"):
@@ -40,13 +35,6 @@ def is_control(raw: bytes | None) -> bool:
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return False
     return found.watermark.tzinfo is not None
-
-
-def hours_of(arrival: NDArray[np.int64]) -> NDArray[np.int32]:
-    """The hour since 1970 of each arrival (epoch milliseconds)."""
-    hours = arrival // _HOUR_MS
-    sane = (hours >= _FIRST_HOUR) & (hours < _END_HOUR)
-    return np.where(sane, hours, NO_HOUR).astype(np.int32)
 
 
 @dataclass(frozen=True, slots=True)

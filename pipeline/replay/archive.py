@@ -190,14 +190,13 @@ def _earliest(footer: Any) -> int:
     if "arrival_time" not in names or not footer.num_row_groups:
         return LOWEST
     place = names.index("arrival_time")
-    groups = [footer.row_group(each).column(place) for each in range(footer.num_row_groups)]
-    try:
-        found = [one.statistics.min if one.is_stats_set else None for one in groups]
-    except OverflowError:  # A producer's time beyond the year 9999; the raw one is milliseconds.
-        return min(int(one.statistics.min_raw) for one in groups)
+    groups = (footer.row_group(each).column(place) for each in range(footer.num_row_groups))
+    # Raw, for Python has no date for a producer's time beyond the year 9999.
+    found = [one.statistics.min_raw if one.is_stats_set else None for one in groups]
     if None in found:
         return LOWEST
-    return int(content.millis(pa.chunked_array([pa.array(found)])).min())
+    kind = footer.schema.to_arrow_schema().field("arrival_time").type
+    return int(content.millis(pa.chunked_array([pa.array(found, pa.int64()).view(kind)])).min())
 
 
 def _refuse_strange(path: str, names: list[str]) -> None:

@@ -17,7 +17,7 @@ from pipeline.steps.columns import Array, objects
 from pipeline.steps.decoded import Decoded
 from pipeline.steps.diagnose import Fault
 from pipeline.steps.document import document_ids, documents_of
-from pipeline.steps.partition import NUMBERS, partition_columns, partition_numbers
+from pipeline.steps.partition import partition_columns, partition_numbers
 from pipeline.steps.structs import Shape
 
 
@@ -126,7 +126,6 @@ class Assembly:
         self._rows = rows
         self._union = {column.name: column for column in union}
         self._columns: dict[str, Array] = {}
-        self._groups = 0
         self._arrays = {
             **{name: _texts(rows, "") for name in _TEXTS},
             **{name: _texts(rows, None) for name in ("document", "reason", "detail")},
@@ -150,7 +149,6 @@ class Assembly:
         for each in event_type.fields:
             self._put_column(each.column, rows, self._values(group, event_type, each.column))
         self._add_position(group, event_type)
-        self._groups += 1
         if documents:
             ids = columns.values(group.events, event_type.field(event_type.id))
             self._put("document_id", rows, objects(document_ids(ids)))
@@ -190,7 +188,7 @@ class Assembly:
         place = self._columns[event_type.column_of(event_type.place)][group.rows]
         event_time = group.times[event_type.event_time].view(np.int64)
         numbers = partition_numbers(place, event_time)
-        self._put("partition", group.rows, self._groups * NUMBERS + numbers)
+        self._put("partition", group.rows, numbers)
         located = partition_columns(numbers)
         for name, array in zip(("pickup_location", "year", "month"), located, strict=True):
             self._put(name, group.rows, array)

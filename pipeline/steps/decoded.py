@@ -48,7 +48,7 @@ class Decoded:
     `event_type` and `schema_version` too, as far as they are known (else "" and 0).
     `pickup_location`, `year` and `month` are "" where there is no event, `document_id` also where
     no documents are asked for; `document`, `reason` and `detail` are None where there is none.
-    `partition` is a number for each of the batch's lake partitions, -1 where there is no event.
+    `partition` is the number of place and month, -1 where there is no event.
     `columns` holds the union of all types' columns: 0 (or None, or NaT) where the row is no event
     of a type with that column.
     """

@@ -13,7 +13,6 @@ from pipeline.steps.timestamps import EPOCH, MILLISECOND
 LARGEST_PLACE: Final = 999
 _LAST_YEAR: Final = 2199
 _MONTHS: Final = (_LAST_YEAR - 1970 + 1) * 12
-NUMBERS: Final = (LARGEST_PLACE + 1) * _MONTHS
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +49,7 @@ _PLACE_TEXT: Final = np.array(
 
 
 def partition_numbers(places: npt.NDArray[Any], millis: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """`partition` of many events (of 1970 to 2199), each as one number below `NUMBERS`."""
+    """`partition` of many events (of 1970 to 2199), each as one number."""
     months = millis.astype("M8[ms]").astype("M8[M]").astype(np.int64)
     return places.astype(np.int64) * _MONTHS + months
 

@@ -60,6 +60,7 @@ def let_producers_say_the_time(servers: str, topic: str) -> None:
     settings = {
         "message.timestamp.type": "CreateTime",
         "message.timestamp.after.max.ms": str(2**63 - 1),
+        "retention.ms": "-1",
     }
     entries = [
         ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET)

@@ -17,13 +17,14 @@ from pipeline import event_types
 from pipeline.demo.generate import Recipe, generate
 from pipeline.demo.made import EVENT
 from pipeline.errors import UserError
+from pipeline.readers.arrival_hours import hours_of
 from pipeline.readers.positions import Position, table_of
 from pipeline.reconcile import options
 from pipeline.reconcile.bounds import Bounds, Covered, bounds
 from pipeline.reconcile.options import Options, Span, span
 from pipeline.reconcile.places import Places, at_least, pieces_of
 from pipeline.reconcile.source import is_aggregated
-from pipeline.reconcile.truth import hours_of, is_control
+from pipeline.reconcile.truth import is_control
 from pipeline.reconcile.values import UNREADABLE, Values
 
 TYPES = event_types.load(Path(__file__).parents[2] / "schemas")
