@@ -32,8 +32,8 @@ test: lint setup ## every test, on real servers
 
 bench: setup ## measure beside Spark, Flink's JSON format and a plain consumer (EVENTS=, ROUNDS=)
 	@test -x .venv-bench/bin/python || $(PYTHON) -m venv .venv-bench
-	@.venv-bench/bin/pip install --quiet --disable-pip-version-check -r tests/bench/requirements.txt
-	@$(BIN)/python -m tests.bench.run $(if $(EVENTS),--events $(EVENTS)) $(if $(ROUNDS),--rounds $(ROUNDS))
+	@.venv-bench/bin/pip install --quiet --disable-pip-version-check -r dev/bench/requirements.txt
+	@$(BIN)/python -m dev.bench.run $(if $(EVENTS),--events $(EVENTS)) $(if $(ROUNDS),--rounds $(ROUNDS))
 
 test-deployment: setup ## the package run by a bare Flink, and the image's entry points, on real servers
 	@$(BIN)/pytest -m deployment tests/package tests/docker

@@ -16,20 +16,23 @@ import typer
 import yaml
 from rich.console import Console
 
-from connectors.flink_rest import JobFailed
-from pipeline import load_config, reference, schema_commands, validate
-from pipeline.aws import commands as aws_commands
-from pipeline.backfill import commands as backfill_commands
-from pipeline.compact import commands as compact_commands
-from pipeline.dead_letters import commands as dead_letters_commands
-from pipeline.errors import UserError
-from pipeline.generate import commands as generate_commands
-from pipeline.local import commands
-from pipeline.package import commands as package_commands
-from pipeline.reconcile import commands as reconcile_commands
-from pipeline.rehearse import commands as rehearse_commands
-from pipeline.replay import commands as replay_commands
-from pipeline.watch import commands as watch_commands
+from connectors.errors import UserError
+from connectors.flink.rest import JobFailed
+from dev.rehearse import commands as rehearse_commands
+from dev.servers import commands
+from pipeline import validate
+from pipeline.config import load as load_config
+from pipeline.config import reference
+from pipeline.deploy.monitoring import commands as watch_commands
+from pipeline.deploy.package import commands as package_commands
+from pipeline.deploy.templates import commands as aws_commands
+from pipeline.ops import schemas as schema_commands
+from pipeline.ops.backfill import commands as backfill_commands
+from pipeline.ops.compact import commands as compact_commands
+from pipeline.ops.dead_letters import commands as dead_letters_commands
+from pipeline.ops.generate import commands as generate_commands
+from pipeline.ops.reconcile import commands as reconcile_commands
+from pipeline.ops.replay import commands as replay_commands
 
 ROOT = Path(__file__).parent.parent
 
@@ -85,7 +88,7 @@ def run(
     as_json: JsonOption = False,
 ) -> None:
     """Check the configuration and submit the job to the local cluster; prints the job's id."""
-    from pipeline.local.stack import Stack
+    from dev.servers.stack import Stack
     from pipeline.submit import submit
 
     if allow_dropped_state and not savepoint:
@@ -110,7 +113,7 @@ def stop(
     as_json: JsonOption = False,
 ) -> None:
     """Stop the job with a savepoint, its files and transactions finished; prints where that is."""
-    from pipeline.local.stack import Stack
+    from dev.servers.stack import Stack
     from pipeline.submit import stop as stop_job
 
     environment = Stack.load(run_dir).environment()
@@ -158,7 +161,7 @@ def demo(
 
     Exit 1 if anything is missing, doubled or misplaced.
     """
-    from pipeline.demo.run import demo as run_demo
+    from dev.demo.run import demo as run_demo
 
     console = Console(stderr=as_json)
     code = run_demo(ROOT, source=source, events=events, seed=seed, keep=keep, console=console)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from connectors import flink, kinesis_sink
-from connectors.kinesis import Stream
-from pipeline.config import Config
-from pipeline.errors import UserError
+from connectors.errors import UserError
+from connectors.flink import table_environment as flink
+from connectors.kinesis import sink as kinesis_sink
+from connectors.kinesis.table import Stream
+from pipeline.config.model import Config
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,13 +9,18 @@ records -> archive
 
 from __future__ import annotations
 
-from connectors import files, kafka, kinesis, sql
-from pipeline import decode_query, sinks, tables
-from pipeline.config import Archive, Config, DeadLetters, Index, Lake, Replica
-from pipeline.event_types import EventType, EventTypes
+from connectors import sql
+from connectors.flink import filesystem as files
+from connectors.kafka import table as kafka
+from connectors.kinesis import table as kinesis
+from pipeline.config.model import Archive, Config, DeadLetters, Index, Lake, Replica
+from pipeline.decode import query as decode_query
+from pipeline.events.event_types import EventType, EventTypes
 from pipeline.flow import Flow
 from pipeline.operators import decode_function, decode_row, index_function
-from pipeline.tables import ARRIVAL_MS, LAKE_KEYS, names, position
+from pipeline.sinks import columns as tables
+from pipeline.sinks import tables as sinks
+from pipeline.sinks.columns import ARRIVAL_MS, LAKE_KEYS, names, position
 
 
 def build(flow: Flow, config: Config, types: EventTypes) -> Flow:

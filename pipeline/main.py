@@ -10,10 +10,11 @@ import argparse
 import sys
 from pathlib import Path
 
-from connectors import flink
-from pipeline import job, load_config, preflight
-from pipeline.config import Config
-from pipeline.errors import UserError
+from connectors.errors import UserError
+from connectors.flink import table_environment as flink
+from pipeline import job, preflight
+from pipeline.config import load as load_config
+from pipeline.config.model import Config
 from pipeline.flow import Flow
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from pipeline.steps.reasons import REASONS
+from pipeline.decode.reasons import REASONS
 
 # Upper bounds in milliseconds; the last bucket, `lag_le_inf`, is everything slower.
 LAG_BUCKETS_MS = (

@@ -19,20 +19,20 @@ import pandas as pd
 from pyflink.table import DataTypes
 from pyflink.table.udf import FunctionContext, ScalarFunction, udf
 
-from connectors import opensearch
-from connectors.index_templates import careful_sender
-from pipeline import config
-from pipeline.decode_query import Through
-from pipeline.derive import mapping
-from pipeline.event_types import EventTypes
-from pipeline.index_settings import index_settings
-from pipeline.schema_model import Kind
+from connectors.opensearch import client as opensearch
+from connectors.opensearch.bulk import Document, Limits, Outcome, Rejected
+from connectors.opensearch.templates import careful_sender
+from pipeline.config import model as config
+from pipeline.config.index_settings import index_settings
+from pipeline.decode.decoder import Decoded, Decoder, wall_clock
+from pipeline.decode.query import Through
+from pipeline.decode.reject_limit import RejectLimit
+from pipeline.events.derive import mapping
+from pipeline.events.event_types import EventTypes
+from pipeline.events.model import Kind
+from pipeline.index.indexer import Counts, Indexer, Retry
+from pipeline.sinks.claim_check import byte_lengths, seal
 from pipeline.step_metrics import StepMetrics
-from pipeline.steps.bulk import Document, Limits, Outcome, Rejected
-from pipeline.steps.decode import Decoded, Decoder, wall_clock
-from pipeline.steps.index import Counts, Indexer, Retry
-from pipeline.steps.reject_limit import RejectLimit
-from pipeline.steps.seal import byte_lengths, seal
 
 _KINDS = {
     "int32": DataTypes.INT(),
@@ -281,7 +281,7 @@ def _rejections(outcomes: Sequence[Outcome]) -> pd.DataFrame:
 
 
 class Seal(ScalarFunction):  # type: ignore[misc]
-    """The claim check of records too large for their target; see `pipeline.steps.seal`."""
+    """The claim check of records too large for their target; see `pipeline.sinks.claim_check`."""
 
     def __init__(self, settings: config.Archive | config.DeadLetters) -> None:
         self._settings = settings

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from connectors import flink
+from connectors.flink import table_environment as flink
 from pipeline import job
-from pipeline.config import Config
-from pipeline.event_types import EventTypes
+from pipeline.config.model import Config
+from pipeline.events.event_types import EventTypes
 from pipeline.flow import Flow
 
 

@@ -11,18 +11,20 @@ import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from connectors import kinesis, kinesis_admin, opensearch
-from connectors.index_templates import IndexAway, ensure_templates
-from connectors.kafka import HEADERS_BYTES
-from pipeline.config import Archive, Config, DeadLetters, Replica
-from pipeline.contradictions import targets, transaction_too_short, transactional
-from pipeline.derive import mapping
-from pipeline.errors import UserError
-from pipeline.event_types import EventTypes
-from pipeline.index_settings import index_settings
+from connectors.errors import UserError
+from connectors.kafka.table import HEADERS_BYTES
+from connectors.kinesis import admin as kinesis_admin
+from connectors.kinesis import table as kinesis
+from connectors.opensearch import client as opensearch
+from connectors.opensearch.templates import IndexAway, ensure_templates
+from pipeline.config.checks import targets, transaction_too_short, transactional
+from pipeline.config.index_settings import index_settings
+from pipeline.config.model import Archive, Config, DeadLetters, Replica
+from pipeline.events.derive import mapping
+from pipeline.events.event_types import EventTypes
 
 if TYPE_CHECKING:
-    from connectors.kafka_admin import Brokers
+    from connectors.kafka.admin import Brokers
 
 
 def run(config: Config, types: EventTypes, checkpoint_seconds: float | None) -> None:
@@ -90,7 +92,7 @@ def _connected(config: Config) -> dict[str, Brokers]:
     if not names:
         return {}
     # Not at the top: a job without Kafka shall start where librdkafka's C library is too old.
-    from connectors import kafka_admin
+    from connectors.kafka import admin as kafka_admin
 
     return {name: kafka_admin.connect(config.cluster(name)) for name in names}
 

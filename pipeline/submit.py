@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.error import HTTPError
 
-from connectors import flink_rest
-from pipeline import load_config, preflight
-from pipeline.config import Config
-from pipeline.errors import UserError
+from connectors.errors import UserError
+from connectors.flink import rest as flink_rest
+from pipeline import preflight
+from pipeline.config import load as load_config
+from pipeline.config.model import Config
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,11 +8,11 @@ from typing import Any, TextIO
 
 import msgspec
 
-from connectors import opensearch
-from pipeline.config import Config
-from pipeline.event_types import EventTypes
-from pipeline.steps.decode import Control, Decoder, Event
-from pipeline.steps.partition import Partition
+from connectors.opensearch import client as opensearch
+from pipeline.config.model import Config
+from pipeline.decode.decoder import Control, Decoder, Event
+from pipeline.decode.partition import Partition
+from pipeline.events.event_types import EventTypes
 
 
 def samples(arguments: Sequence[str], standard_input: TextIO) -> Iterator[bytes]:

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.local.layout import ALL_SERVERS
-from pipeline.local.setup import setup
-from pipeline.local.stack import Stack
+from dev.servers.layout import ALL_SERVERS
+from dev.servers.setup import setup
+from dev.servers.stack import Stack
 
 ROOT = Path(__file__).parent.parent
 os.environ.setdefault("FLINK_HOME", str(ROOT / ".cache" / "flink"))

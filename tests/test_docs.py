@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 import typer
 
-from pipeline import reference
+from dev.bench.report import page_table
 from pipeline.cli import app
-from tests.bench.report import page_table
+from pipeline.config import reference
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"

@@ -11,9 +11,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline import config, metrics
-from pipeline.decode_query import through
-from pipeline.event_types import load
+from pipeline import metrics
+from pipeline.config import model as config
+from pipeline.decode.columns import objects
+from pipeline.decode.decoder import Decoded, Decoder
+from pipeline.decode.query import through
+from pipeline.decode.reasons import REASONS
+from pipeline.decode.reject_limit import RejectLimitExceeded
+from pipeline.events.event_types import load
+from pipeline.events.schema_files import RESERVED
 from pipeline.operators import (
     _DOCUMENT,
     _VERDICT,
@@ -24,13 +30,8 @@ from pipeline.operators import (
     decode_guarded,
     seal_function,
 )
-from pipeline.schema_files import RESERVED
 from pipeline.step_metrics import StepMetrics
-from pipeline.steps.columns import objects
-from pipeline.steps.decode import Decoded, Decoder
-from pipeline.steps.reasons import REASONS
-from pipeline.steps.reject_limit import RejectLimitExceeded
-from tests.steps.corpus import TYPES, VALID, WATERMARK
+from tests.decode.corpus import TYPES, VALID, WATERMARK
 
 ROOT = Path(__file__).parent.parent
 DECODER = Decoder(load(ROOT / "schemas"), documents=True)

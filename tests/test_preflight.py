@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from connectors.index_templates import IndexAway
-from pipeline import load_config, preflight
-from pipeline.errors import UserError
-from pipeline.event_types import EventTypes, load
-from pipeline.local.kinesis import create_stream
-from pipeline.local.stack import Stack
+from connectors.errors import UserError
+from connectors.opensearch.templates import IndexAway
+from dev.servers.kinesis import create_stream
+from dev.servers.stack import Stack
+from pipeline import preflight
+from pipeline.config import load as load_config
+from pipeline.events.event_types import EventTypes, load
 
 TYPES: EventTypes = load(Path(__file__).parents[1] / "schemas")
 LARGE = {"max.message.bytes": "2097152"}

@@ -6,10 +6,10 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from pipeline.local import process
-from pipeline.local.cache import Cache
-from pipeline.local.opensearch import server
-from pipeline.local.ports import is_free, unused
+from dev.servers import process
+from dev.servers.cache import Cache
+from dev.servers.opensearch import server
+from dev.servers.ports import is_free, unused
 
 ROOT = Path(__file__).parents[2]
 QUICK_START = "-XX:TieredStopAtLevel=1"  # less compiling: the node lives for seconds

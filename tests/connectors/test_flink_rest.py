@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from connectors.flink_rest import reason
+from connectors.flink.rest import reason
 
 _FAILED = "Caused by: java.lang.IllegalStateException: Failed to rollback to savepoint X."
 

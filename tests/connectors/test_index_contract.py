@@ -11,10 +11,10 @@ import pytest
 from opensearchpy import OpenSearch
 from opensearchpy.exceptions import NotFoundError
 
-from connectors.index_templates import ensure_templates
-from connectors.memory import MemoryIndex
-from connectors.opensearch import IndexSettings, bulk_sender, client
-from pipeline.steps.bulk import Answer, Document, Send, Unreachable, encode
+from connectors.opensearch.bulk import Answer, Document, Send, Unreachable, encode
+from connectors.opensearch.client import IndexSettings, bulk_sender, client
+from connectors.opensearch.memory import MemoryIndex
+from connectors.opensearch.templates import ensure_templates
 
 FIELDS = {"n": "integer", "amount": "double", "at": "date", "word": "keyword"}
 GOOD = b'{"n":1}'

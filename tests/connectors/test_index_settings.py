@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from connectors.opensearch import IndexSettings, index_name
-from pipeline.errors import UserError
+from connectors.errors import UserError
+from connectors.opensearch.client import IndexSettings, index_name
 
 
 @pytest.mark.parametrize(

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from connectors.kafka_security import flink_properties, librdkafka_options
-from pipeline.config import Kafka
-from pipeline.errors import UserError
-from pipeline.local.setup import setup
+from connectors.errors import UserError
+from connectors.kafka.security import flink_properties, librdkafka_options
+from dev.servers.setup import setup
+from pipeline.config.model import Kafka
 
 ROOT = Path(__file__).parents[2]
 PEM = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"

@@ -10,11 +10,11 @@ from uuid import uuid4
 import pytest
 from opensearchpy import OpenSearch
 
-from connectors.index_templates import IndexAway, ensure_templates, mapping_differences
-from connectors.opensearch import IndexSettings, bulk_sender, client, index_name, read_index
-from pipeline.errors import UserError
-from pipeline.steps.bulk import Document, Done, Limits, Outcome, Rejected
-from pipeline.steps.index import Indexer, Retry
+from connectors.errors import UserError
+from connectors.opensearch.bulk import Document, Done, Limits, Outcome, Rejected
+from connectors.opensearch.client import IndexSettings, bulk_sender, client, index_name, read_index
+from connectors.opensearch.templates import IndexAway, ensure_templates, mapping_differences
+from pipeline.index.indexer import Indexer, Retry
 
 MAPPING = {
     "properties": {

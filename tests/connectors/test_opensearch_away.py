@@ -9,10 +9,10 @@ from random import Random
 
 import pytest
 
-from connectors.index_templates import careful_sender, ensure_templates
-from connectors.opensearch import IndexSettings, bulk_sender, client
-from pipeline.steps.bulk import Document, Done, Limits, Rejected, Send, Unreachable, encode
-from pipeline.steps.index import Indexer, Retry
+from connectors.opensearch.bulk import Document, Done, Limits, Rejected, Send, Unreachable, encode
+from connectors.opensearch.client import IndexSettings, bulk_sender, client
+from connectors.opensearch.templates import careful_sender, ensure_templates
+from pipeline.index.indexer import Indexer, Retry
 from tests.connectors.node import Node
 
 STARVED = {"indexing_pressure.memory.limit": "20kb", "action.auto_create_index": '"false"'}

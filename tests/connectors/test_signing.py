@@ -14,10 +14,10 @@ from typing import Literal
 import pytest
 from botocore.credentials import Credentials, RefreshableCredentials
 
-from connectors.opensearch import IndexSettings, bulk_sender
-from connectors.signing import signer
-from pipeline.errors import UserError
-from pipeline.steps.bulk import Document, Unreachable, encode, read_answer
+from connectors.errors import UserError
+from connectors.opensearch.bulk import Document, Unreachable, encode, read_answer
+from connectors.opensearch.client import IndexSettings, bulk_sender
+from connectors.opensearch.signing import signer
 from tests.connectors.doors import Request, door, signature_error
 
 REGION = "eu-west-1"

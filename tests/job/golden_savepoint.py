@@ -13,13 +13,13 @@ from typing import Any, Final
 
 import msgspec
 
-from connectors.flink_rest import wait_for
-from pipeline.demo.generate import Recipe, generate
-from pipeline.demo.made import Made
-from pipeline.demo.produce import create_topics
-from pipeline.local.layout import ALL_SERVERS
-from pipeline.local.stack import Stack
-from pipeline.objects import objects_of
+from connectors.flink.rest import wait_for
+from connectors.s3.objects import objects_of
+from dev.demo.generate import Recipe, generate
+from dev.demo.made import Made
+from dev.demo.produce import create_topics
+from dev.servers.layout import ALL_SERVERS
+from dev.servers.stack import Stack
 from tests.job.harness import PATIENCE_SECONDS, Harness
 
 ROOT: Final = Path(__file__).parents[2]

@@ -12,19 +12,19 @@ from confluent_kafka import IsolationLevel, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 from rich.console import Console
 
-from connectors.flink_rest import wait_for
-from pipeline.demo import read_back
-from pipeline.demo.findings import Verdict
-from pipeline.demo.ledger import Ledger
-from pipeline.demo.made import Made
-from pipeline.demo.produce import create_topics, produce, produce_kinesis
-from pipeline.demo.read_back import Chosen
-from pipeline.demo.watch import ArchivedRecords, SourceProgress, wait_checkpoints
-from pipeline.local import kinesis
-from pipeline.local.s3 import create_bucket
-from pipeline.local.stack import Stack
+from connectors.flink.rest import wait_for
+from connectors.s3.storage import Store, store_at
+from dev.demo import read_back
+from dev.demo.findings import Verdict
+from dev.demo.ledger import Ledger
+from dev.demo.made import Made
+from dev.demo.produce import create_topics, produce, produce_kinesis
+from dev.demo.read_back import Chosen
+from dev.demo.watch import ArchivedRecords, SourceProgress, wait_checkpoints
+from dev.servers import kinesis
+from dev.servers.s3 import create_bucket
+from dev.servers.stack import Stack
 from pipeline.progress import Steps
-from pipeline.readers.storage import Store, store_at
 from pipeline.submit import Submitted, submit
 
 PATIENCE_SECONDS = 240.0

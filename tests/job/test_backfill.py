@@ -12,15 +12,15 @@ from typing import Any
 import pyarrow.parquet as pq
 from typer.testing import CliRunner
 
-from connectors import opensearch
+from connectors.opensearch import client as opensearch
+from connectors.s3.objects import Objects, objects_of
+from dev.demo.generate import Recipe, generate
+from dev.demo.ledger import Ledger
+from dev.servers.stack import Stack
 from pipeline.cli import app
-from pipeline.demo.generate import Recipe, generate
-from pipeline.demo.ledger import Ledger
-from pipeline.index_settings import index_settings
-from pipeline.local.stack import Stack
-from pipeline.objects import Objects, objects_of
+from pipeline.config.index_settings import index_settings
 from tests.job.harness import Harness
-from tests.reconcile.plant import apart
+from tests.ops.reconcile.plant import apart
 
 NAME = "rebuilt"
 ROOT = f"s3a://{NAME}"

@@ -9,15 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.compact.run import Compaction, Report, wall_clock_ms
-from pipeline.demo.generate import Recipe, generate
-from pipeline.demo.ledger import Ledger
-from pipeline.local.stack import Stack
-from pipeline.readers import positions
-from pipeline.readers.positions import Positions
-from pipeline.readers.storage import tables
-from tests.compact.lakes import GRACE, Lakes, look_while
+from connectors import positions
+from connectors.positions import Positions
+from connectors.s3.storage import tables
+from dev.demo.generate import Recipe, generate
+from dev.demo.ledger import Ledger
+from dev.servers.stack import Stack
+from pipeline.ops.compact.run import Compaction, Report, wall_clock_ms
 from tests.job.harness import Harness
+from tests.ops.compact.lakes import GRACE, Lakes, look_while
 
 RECIPE = Recipe(events=4_000, seed=77)
 RATE = 100.0

@@ -17,9 +17,9 @@ import pyarrow.parquet as pq
 import pytest
 from confluent_kafka import Producer
 
-from connectors import opensearch
-from pipeline.index_settings import index_settings
-from pipeline.local.stack import Stack
+from connectors.opensearch import client as opensearch
+from dev.servers.stack import Stack
+from pipeline.config.index_settings import index_settings
 from tests.job.harness import Harness
 
 ROOT = Path(__file__).parents[2]

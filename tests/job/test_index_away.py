@@ -9,10 +9,10 @@ import itertools
 from pathlib import Path
 from typing import Any
 
-from pipeline.demo.generate import Recipe, generate
-from pipeline.demo.ledger import Ledger
-from pipeline.local import kinesis
-from pipeline.local.stack import Stack
+from dev.demo.generate import Recipe, generate
+from dev.demo.ledger import Ledger
+from dev.servers import kinesis
+from dev.servers.stack import Stack
 from tests.job.harness import Harness
 
 

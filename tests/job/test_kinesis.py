@@ -7,11 +7,11 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-from pipeline.demo.generate import Recipe, generate
-from pipeline.demo.ledger import Ledger
-from pipeline.demo.made import Made
-from pipeline.local import kinesis
-from pipeline.local.stack import Stack
+from dev.demo.generate import Recipe, generate
+from dev.demo.ledger import Ledger
+from dev.demo.made import Made
+from dev.servers import kinesis
+from dev.servers.stack import Stack
 from tests.job.harness import Harness
 
 PART = 1_500

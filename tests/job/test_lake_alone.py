@@ -11,14 +11,14 @@ from typing import Any
 from confluent_kafka import KafkaError, Message, Producer
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource
 
-from pipeline.demo.generate import Recipe, generate
-from pipeline.demo.ledger import Ledger
-from pipeline.demo.made import Made
-from pipeline.demo.produce import produce_kinesis
-from pipeline.demo.writer import Writer
-from pipeline.local import kinesis
-from pipeline.local.stack import Stack
-from pipeline.readers.positions import Position
+from connectors.positions import Position
+from dev.demo.generate import Recipe, generate
+from dev.demo.ledger import Ledger
+from dev.demo.made import Made
+from dev.demo.produce import produce_kinesis
+from dev.demo.writer import Writer
+from dev.servers import kinesis
+from dev.servers.stack import Stack
 from tests.job.harness import Harness
 
 # A good one, 1970, the end of pandas' nanoseconds, the year 10,000, microseconds taken for

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from pipeline import load_config, plan
-from pipeline.config import Config
-from pipeline.errors import UserError
-from pipeline.event_types import EventTypes, load
+from connectors.errors import UserError
+from pipeline import plan
+from pipeline.config import load as load_config
+from pipeline.config.model import Config
+from pipeline.events.event_types import EventTypes, load
 
 ROOT = Path(__file__).parents[2]
 OPERATORS = ROOT / "tests" / "data" / "golden" / "operators.txt"

@@ -10,11 +10,11 @@ import signal
 import threading
 from pathlib import Path
 
-from connectors.flink_rest import wait_for
-from pipeline.demo.generate import Recipe, generate
-from pipeline.demo.ledger import Ledger
-from pipeline.demo.produce import create_topics
-from pipeline.local.stack import Stack
+from connectors.flink.rest import wait_for
+from dev.demo.generate import Recipe, generate
+from dev.demo.ledger import Ledger
+from dev.demo.produce import create_topics
+from dev.servers.stack import Stack
 from tests.job.harness import Harness, open_transactions
 
 RECIPE = Recipe(events=24_000, seed=41)

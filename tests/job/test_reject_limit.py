@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from confluent_kafka import Producer
 
-from connectors.flink_rest import JobFailed, wait_for
-from pipeline.local.stack import Stack
+from connectors.flink.rest import JobFailed, wait_for
+from dev.servers.stack import Stack
 from tests.job.harness import PATIENCE_SECONDS, Harness
 
 LIMIT = {"reject_limit_ratio": 0.5, "reject_limit_records": 500}

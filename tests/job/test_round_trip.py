@@ -13,13 +13,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pipeline.demo.generate import Recipe, generate
-from pipeline.demo.ledger import Ledger
-from pipeline.demo.made import EVENT
-from pipeline.demo.produce import create_topics
-from pipeline.demo.read_lake import LakeRows, read_lake
-from pipeline.local import kinesis
-from pipeline.local.stack import Stack
+from dev.demo.generate import Recipe, generate
+from dev.demo.ledger import Ledger
+from dev.demo.made import EVENT
+from dev.demo.produce import create_topics
+from dev.demo.read_lake import LakeRows, read_lake
+from dev.servers import kinesis
+from dev.servers.stack import Stack
 from tests.job.harness import Harness, open_transactions
 
 TYPES = ["fhv_trip", "green_trip", "trip"]

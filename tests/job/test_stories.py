@@ -12,21 +12,21 @@ import yaml
 from rich.console import Console
 from typer.testing import CliRunner
 
-from connectors.flink_rest import wait_for
-from connectors.opensearch import index_name
+from connectors.flink.rest import wait_for
+from connectors.kafka import reader as kafka_topic
+from connectors.opensearch.client import index_name
+from connectors.s3.storage import tables
+from dev.demo.generate import Recipe, generate
+from dev.demo.made import EVENT, Made
+from dev.demo.produce import create_topics
+from dev.demo.watch import wait_archived
+from dev.servers.stack import Stack
 from pipeline import metrics
 from pipeline.cli import app
-from pipeline.demo.generate import Recipe, generate
-from pipeline.demo.made import EVENT, Made
-from pipeline.demo.produce import create_topics
-from pipeline.demo.watch import wait_archived
-from pipeline.local.stack import Stack
+from pipeline.ops.reconcile.options import Options
+from pipeline.ops.reconcile.run import reconcile
+from pipeline.ops.systems import systems
 from pipeline.progress import Steps
-from pipeline.readers import kafka_topic
-from pipeline.readers.storage import tables
-from pipeline.reconcile.options import Options
-from pipeline.reconcile.run import reconcile
-from pipeline.tools import systems
 from tests.job.harness import PATIENCE_SECONDS, Harness
 
 SCHEMAS = Path(__file__).parents[2] / "schemas"

@@ -20,19 +20,19 @@ import yaml
 from rich.console import Console
 from typer.testing import CliRunner, Result
 
-from connectors import opensearch
-from connectors.flink_rest import wait_for
-from connectors.index_templates import IndexAway
-from pipeline import load_config
+from connectors.errors import UserError
+from connectors.flink.rest import wait_for
+from connectors.opensearch import client as opensearch
+from connectors.opensearch.templates import IndexAway
+from dev.demo import read_back
+from dev.demo.generate import Recipe, generate
+from dev.demo.ledger import Ledger
+from dev.demo.made import Made
+from dev.demo.produce import create_topics
+from dev.servers.stack import Stack
 from pipeline.cli import app
-from pipeline.demo import read_back
-from pipeline.demo.generate import Recipe, generate
-from pipeline.demo.ledger import Ledger
-from pipeline.demo.made import Made
-from pipeline.demo.produce import create_topics
-from pipeline.errors import UserError
-from pipeline.index_settings import index_settings
-from pipeline.local.stack import Stack
+from pipeline.config import load as load_config
+from pipeline.config.index_settings import index_settings
 from pipeline.progress import Steps
 from tests.job import golden_savepoint
 from tests.job.harness import PATIENCE_SECONDS, Harness

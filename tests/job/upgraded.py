@@ -9,8 +9,8 @@ from typing import Any, Final
 import numpy as np
 from msgspec.structs import replace
 
-from pipeline.demo.made import EVENT, Made
-from pipeline.readers import content
+from connectors import checksums as content
+from dev.demo.made import EVENT, Made
 
 SCOOTER: Final = "scooter_trip"
 SURCHARGE: Final = "congestion_surcharge"

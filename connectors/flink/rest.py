@@ -1,0 +1,220 @@
+"""Flink's REST interface and our metrics, as far as submitting and watching need them."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from connectors.errors import UserError
+
+_SAMPLE = re.compile(
+    r"^flink_taskmanager_job_task_operator_kinesisanalytics_step_(\w+?)\{([^}]*)\} (\S+)$"
+)
+_TERMINAL = frozenset({"FAILED", "CANCELED", "FINISHED", "SUSPENDED"})
+
+
+# The last line of a Python traceback, `pipeline.steps.x.SomeError: what is wrong`.
+_PYTHON_ERROR = re.compile(r"([a-z_]+\.)*[A-Z]\w*(Error|Exceeded): ")
+
+# What Flink says of a savepoint that it refuses, and what that means to the user.
+_SAVEPOINT_PROBLEMS = (
+    (
+        re.compile(r"Cannot map checkpoint/savepoint state for operator ([0-9a-f]{32})"),
+        "the savepoint has state of an operator ({}) that this job does not have: a sink, a source"
+        " or an event type was removed or renamed. Put it back, or give --allow-dropped-state to"
+        " forget that state; docs/upgrade.md says what is lost then.",
+    ),
+    (
+        re.compile(r"Cannot map operator [0-9a-f]{32} with max parallelism (\d+) to"),
+        "the savepoint was taken with job.max_parallelism {}, which cannot change; set it to that.",
+    ),
+)
+
+
+class JobFailed(Exception):
+    """The job ended by itself; the message is Flink's root cause."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoints:
+    """How many checkpoints completed and failed since the job's last start."""
+
+    completed: int
+    failed: int
+
+
+class Cluster:
+    """A Flink cluster behind its REST address, `http://127.0.0.1:8081`."""
+
+    def __init__(self, url: str, prometheus_urls: Sequence[str] = ()) -> None:
+        self._url = url
+        self._prometheus_urls = tuple(prometheus_urls)
+
+    def get(self, path: str, body: Mapping[str, Any] | None = None) -> Any:
+        """The answer to a GET, or to a POST when a body is given."""
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(
+            self._url + path, data=data, headers={"Content-Type": "application/json"}
+        )
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return json.load(answer)
+
+    def free_slots(self) -> int:
+        """How many task slots no job has."""
+        return int(self.get("/overview")["slots-available"])
+
+    def state(self, job_id: str) -> str:
+        """RUNNING, RESTARTING, FAILED and so on."""
+        return str(self.get(f"/jobs/{job_id}")["state"])
+
+    def running(self, job_id: str) -> bool:
+        """Whether every task runs. Raises JobFailed when the job ended by itself."""
+        job = self.get(f"/jobs/{job_id}")
+        if job["state"] in _TERMINAL:
+            raise JobFailed(f"{job['state']}: {self.root_cause(job_id)}")
+        return job["state"] == "RUNNING" and all(
+            vertex["status"] == "RUNNING" for vertex in job["vertices"]
+        )
+
+    def root_cause(self, job_id: str) -> str:
+        """What our Python code raised, where it did, and the newest exception's first lines."""
+        entries = self.get(f"/jobs/{job_id}/exceptions")["exceptionHistory"]["entries"]
+        if not entries:
+            return "no exception was recorded"
+        trace = entries[0]["stacktrace"].splitlines()
+        ours = [line for line in trace if _PYTHON_ERROR.match(line)]
+        causes = [trace[0], *(line for line in trace if line.startswith("Caused by"))]
+        return "\n".join([*ours[:1], *causes])[:2000]
+
+    def cancel(self, job_id: str) -> None:
+        """End the job without a savepoint; one that has ended already is left alone."""
+        if self.state(job_id) not in _TERMINAL:
+            request = urllib.request.Request(f"{self._url}/jobs/{job_id}", method="PATCH")
+            urllib.request.urlopen(request, timeout=30).close()
+
+    def checkpoints(self, job_id: str) -> Checkpoints:
+        """Completed and failed so far."""
+        counts = self.get(f"/jobs/{job_id}/checkpoints")["counts"]
+        return Checkpoints(counts["completed"], counts["failed"])
+
+    def failures(self, job_id: str) -> int:
+        """How often a task failed so far; Flink keeps the last sixteen.
+
+        Not the metric numRestarts: REST answers nothing for it in 1.20's standalone cluster.
+        """
+        return len(self.get(f"/jobs/{job_id}/exceptions")["exceptionHistory"]["entries"])
+
+    def stop_with_savepoint(self, job_id: str, directory: str, *, timeout_seconds: float) -> str:
+        """Drain nothing, take a savepoint, stop; returns where the savepoint is."""
+        body = {"drain": False, "targetDirectory": directory}
+        trigger = self.get(f"/jobs/{job_id}/stop", body)["request-id"]
+        path = f"/jobs/{job_id}/savepoints/{trigger}"
+        done = wait_for(
+            lambda: _completed(self.get(path)), timeout_seconds, "the savepoint did not complete"
+        )
+        if "location" not in done["operation"]:
+            raise JobFailed(
+                f"savepoint: {done['operation']['failure-cause']['stack-trace'][:2000]}"
+            )
+        return str(done["operation"]["location"])
+
+    def step_metrics(self) -> dict[str, float]:
+        """Our counters, `decode.in` and so on, summed over all tasks."""
+        totals: dict[str, float] = defaultdict(float)
+        for url in self._prometheus_urls:
+            for line in _lines(url):
+                match = _SAMPLE.match(line)
+                if match:
+                    step = re.search(r'step="(\w+)"', match.group(2))
+                    scope = f"{step.group(1)}." if step else ""
+                    totals[scope + match.group(1)] += float(match.group(3))
+        return dict(totals)
+
+
+# What `flink run` is told to run: ours in this checkout.
+MAIN = ("-py", str(Path(__file__).parents[2] / "pipeline" / "main.py"))
+
+
+def submit(
+    flink_home: Path,
+    rest_url: str,
+    *,
+    python: str,
+    program: Sequence[str] = MAIN,
+    arguments: Sequence[str],
+    environment: Mapping[str, str],
+    savepoint: str = "",
+    allow_dropped_state: bool = False,
+    folder: Path | None = None,
+) -> str:
+    """Run `flink run -d` with a program, `pipeline/main.py` of this checkout; returns the job's id.
+
+    `folder` is the program's current one; None: ours. State in the savepoint that no operator of
+    the job takes is refused, or dropped when allowed.
+
+    Raises:
+        UserError: what the program said when it refused, or when Flink did.
+    """
+    address = rest_url.removeprefix("http://")
+    command = [
+        str(flink_home / "bin" / "flink"), "run", "-d", "-m", address,
+        *(["-s", savepoint] if savepoint else []),
+        *(["--allowNonRestoredState"] if allow_dropped_state else []),
+        "-pyexec", python, "-pyclientexec", python, *program, *arguments,
+    ]  # fmt: skip
+    done = subprocess.run(
+        command,
+        env=dict(environment),
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    match = re.search(r"Job has been submitted with JobID ([0-9a-f]{32})", done.stdout)
+    if match is None:
+        raise UserError(f"the job was not submitted:\n{reason(done.stdout + done.stderr)}")
+    return match.group(1)
+
+
+def wait_for(
+    probe: Callable[[], Any], timeout_seconds: float, otherwise: str, *, every: float = 0.25
+) -> Any:
+    """Ask until the answer is true and return it; TimeoutError(otherwise) when time is up."""
+    deadline = time.monotonic() + timeout_seconds
+    while not (answer := probe()):
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{otherwise} within {timeout_seconds:g} s")
+        time.sleep(every)
+    return answer
+
+
+def _completed(status: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    return status if status["status"]["id"] == "COMPLETED" else None
+
+
+def _lines(url: str) -> list[str]:
+    try:
+        with urllib.request.urlopen(url, timeout=10) as answer:
+            return str(answer.read().decode()).splitlines()
+    except (urllib.error.URLError, ConnectionError, TimeoutError):
+        return []  # a TaskManager that was killed has nothing to say
+
+
+def reason(output: str) -> str:
+    """Why a job was not submitted: in our words where we have some, else in Flink's."""
+    lines = [line for line in output.splitlines() if line.strip()]
+    own = [line for line in lines if line.startswith("streaming-etl: ")]
+    for pattern, meaning in _SAVEPOINT_PROBLEMS:
+        if found := pattern.search(output):
+            return meaning.format(found[1])
+    return "\n".join(own or [line for line in lines if not line.startswith("\tat ")][-25:])

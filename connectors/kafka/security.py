@@ -1,0 +1,95 @@
+"""How a Kafka cluster is reached, said once for Flink's Java client and once for librdkafka."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from connectors.errors import UserError
+from pipeline.config.model import Kafka
+
+_PROTOCOLS = {
+    "plaintext": "PLAINTEXT",
+    "tls": "SSL",
+    "scram": "SASL_SSL",
+    "msk_iam": "SASL_SSL",
+}
+_SCRAM = "org.apache.kafka.common.security.scram.ScramLoginModule"
+_IAM = "software.amazon.msk.auth.iam"
+
+
+def flink_properties(cluster: Kafka) -> dict[str, str]:
+    """The table options of Flink's Kafka connector.
+
+    Certificates travel inside the job as PEM text, so that no TaskManager needs the file.
+    """
+    properties = {
+        "bootstrap.servers": cluster.bootstrap_servers,
+        "security.protocol": _PROTOCOLS[cluster.security],
+    }
+    if cluster.security in ("tls", "scram", "msk_iam"):
+        properties["ssl.endpoint.identification.algorithm"] = "https"
+    if cluster.ca_file:
+        properties["ssl.truststore.type"] = "PEM"
+        properties["ssl.truststore.certificates"] = _certificates(cluster.ca_file)
+    if cluster.security == "scram":
+        properties["sasl.mechanism"] = cluster.scram_mechanism
+        properties["sasl.jaas.config"] = _scram_login(cluster.username, cluster.password)
+    if cluster.security == "msk_iam":
+        properties["sasl.mechanism"] = "AWS_MSK_IAM"
+        properties["sasl.jaas.config"] = f"{_IAM}.IAMLoginModule required;"
+        properties["sasl.client.callback.handler.class"] = f"{_IAM}.IAMClientCallbackHandler"
+    return {f"properties.{name}": value for name, value in properties.items()}
+
+
+def librdkafka_options(cluster: Kafka) -> dict[str, Any]:
+    """The same for `confluent_kafka`, which checks the topics before the start."""
+    options: dict[str, Any] = {
+        "bootstrap.servers": cluster.bootstrap_servers,
+        "security.protocol": _PROTOCOLS[cluster.security],
+        "log_level": 0,
+    }
+    if cluster.ca_file:
+        _certificates(cluster.ca_file)
+        options["ssl.ca.location"] = cluster.ca_file
+    if cluster.security == "scram":
+        options["sasl.mechanisms"] = cluster.scram_mechanism
+        options["sasl.username"] = cluster.username
+        options["sasl.password"] = cluster.password
+    if cluster.security == "msk_iam":
+        options["sasl.mechanisms"] = "OAUTHBEARER"
+        options["oauth_cb"] = lambda _: _iam_token(_region_of(cluster))
+    return options
+
+
+def _certificates(ca_file: str) -> str:
+    try:
+        text = Path(ca_file).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"kafka.ca_file: {ca_file} cannot be read ({error}).") from error
+    if "-----BEGIN CERTIFICATE-----" not in text:
+        raise UserError(f"kafka.ca_file: {ca_file} has no certificate in PEM form.")
+    return text
+
+
+def _scram_login(username: str, password: str) -> str:
+    return f"{_SCRAM} required username={_quoted(username)} password={_quoted(password)};"
+
+
+def _quoted(text: str) -> str:
+    """A text as JAAS writes it."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+def _iam_token(region: str) -> tuple[str, float]:
+    from aws_msk_iam_sasl_signer import MSKAuthTokenProvider
+
+    token, expires_millis = MSKAuthTokenProvider.generate_auth_token(region)
+    return token, expires_millis / 1000
+
+
+def _region_of(cluster: Kafka) -> str:
+    """The AWS region in an MSK broker's name, `b-1.name.id.c2.kafka.REGION.amazonaws.com:9098`."""
+    host = cluster.bootstrap_servers.split(",")[0].rpartition(":")[0]
+    return host.partition(".amazonaws.")[0].rpartition(".")[2]

@@ -1,0 +1,186 @@
+"""OpenSearch: settings, client, the sender of bulk requests, templates, and reading back.
+
+TLS is always verified: there is no setting against it, a private authority goes into `ca_file`.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from base64 import b64encode
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from opensearchpy import OpenSearch, Urllib3HttpConnection
+from opensearchpy.exceptions import ConnectionError as NoConnection
+from opensearchpy.exceptions import ConnectionTimeout, SSLError, TransportError
+from opensearchpy.helpers import scan
+
+from connectors.errors import UserError
+from connectors.opensearch.bulk import BULK_PARAMETERS, Answer, Send, Unreachable
+from connectors.opensearch.signing import Signer, signer
+
+_INDEX_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,127}")
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IndexSettings:
+    """Where the index is, how to identify ourselves and how indices are made. UserError if unfit.
+
+    `timeout_s` bounds one request. `refresh_interval`, `shards` and `replicas` count only when an
+    index is made (OpenSearch Serverless, service `aoss`, decides shards and replicas itself).
+    """
+
+    url: str
+    auth: Literal["none", "basic", "sigv4"] = "none"
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+    region: str | None = None
+    service: Literal["es", "aoss"] = "es"
+    ca_file: str | None = None
+    timeout_s: float = 10.0
+    prefix: str = ""
+    shards: int = 1
+    replicas: int = 1
+    refresh_interval: str = "30s"
+    compress: bool = False
+
+    def __post_init__(self) -> None:
+        _check_url(self.url, self.auth)
+        if self.auth == "basic" and not (self.username and self.password):
+            raise UserError("index.auth is basic: index.username and index.password are needed")
+        if self.auth == "basic" and ":" in (self.username or ""):
+            raise UserError("index.username holds a colon, which basic authorization cannot send")
+        if self.auth == "sigv4" and not self.region:
+            raise UserError("index.auth is sigv4: index.region is needed, for example eu-west-1")
+        if self.prefix:
+            index_name(self.prefix, "x")
+
+
+def _check_url(url: str, auth: str) -> None:
+    parts = urlsplit(url)
+    if parts.username or parts.password:
+        raise UserError("index.url holds a user name: move it to index.username and index.password")
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query:
+        raise UserError(f"index.url is {url!r}: allowed is http(s)://HOST:PORT")
+    if parts.scheme == "http" and auth != "none" and parts.hostname not in _LOOPBACK:
+        raise UserError(f"index.auth is {auth} over http, readable by the network: use https")
+
+
+def index_name(prefix: str, event_type: str) -> str:
+    """The index of an event type. Only names that mean nothing else to OpenSearch are allowed.
+
+    OpenSearch itself would take `.security`, `<trip-{now/d}>` or `é` from an event: we do not.
+    """
+    name = prefix + event_type
+    if not _INDEX_NAME.fullmatch(name):
+        raise UserError(
+            f"{name!r} (index.prefix {prefix!r} + event type {event_type!r}) is no index name: "
+            "allowed are a-z, 0-9, _ and -, at most 128, beginning with a letter or digit"
+        )
+    return name
+
+
+def client(settings: IndexSettings, *, credentials: Any = None) -> OpenSearch:
+    """A client that never retries by itself (the index step does) and never logs a document.
+
+    `credentials`: see signing.signer.
+    """
+    logging.getLogger("opensearch").setLevel(logging.ERROR)  # its DEBUG shows whole documents
+    parts = urlsplit(settings.url)
+    options: dict[str, Any] = {}
+    if parts.scheme == "https":
+        options = {"use_ssl": True, "verify_certs": True, "ca_certs": settings.ca_file}
+    return OpenSearch(
+        hosts=[{"host": parts.hostname, "port": parts.port or _port(parts.scheme)}],
+        url_prefix=parts.path.strip("/"),
+        connection_class=Urllib3HttpConnection,
+        http_auth=_signer(settings, credentials),
+        headers=_basic(settings),
+        http_compress=settings.compress,
+        timeout=settings.timeout_s,
+        max_retries=0,
+        retry_on_status=(),
+        **options,
+    )
+
+
+def _port(scheme: str) -> int:
+    return 443 if scheme == "https" else 80
+
+
+def _signer(settings: IndexSettings, credentials: Any) -> Signer | None:
+    if settings.auth != "sigv4":
+        return None
+    assert settings.region is not None
+    return signer(region=settings.region, service=settings.service, credentials=credentials)
+
+
+def _basic(settings: IndexSettings) -> dict[str, str]:
+    """Made here, in UTF-8: urllib3 writes Latin-1 and fails on a password beyond it."""
+    if settings.auth != "basic":
+        return {}
+    pair = f"{settings.username}:{settings.password}"
+    return {"authorization": "Basic " + b64encode(pair.encode()).decode("ascii")}
+
+
+def bulk_sender(settings: IndexSettings, *, credentials: Any = None) -> Send:
+    """Sends one `_bulk` body per call over one kept connection. For one thread."""
+    connection = client(settings, credentials=credentials).transport.get_connection()
+
+    def send(body: bytes) -> Answer:
+        try:
+            status, _, text = connection.perform_request(
+                "POST",
+                "/_bulk",
+                params=BULK_PARAMETERS,
+                body=body,
+                headers={"content-type": "application/x-ndjson"},
+                ignore=range(300, 600),
+            )
+        except NoConnection as error:
+            raise _unreachable(error) from None  # its text and chain may quote what was sent
+        return Answer(status, text.encode("utf-8", "surrogatepass"))
+
+    return send
+
+
+def _unreachable(error: NoConnection) -> Unreachable:
+    if isinstance(error, SSLError):
+        return Unreachable("TLS failed: the certificate is not trusted or not for this host")
+    if isinstance(error, ConnectionTimeout):
+        return Unreachable("no answer in time")
+    names = {type(cause).__name__ for cause in _causes(error.info)}
+    reset = bool(names & {"ConnectionResetError", "BrokenPipeError", "RemoteDisconnected"})
+    if reset:
+        return Unreachable("the connection was broken off", reset=True)
+    return Unreachable("no connection")
+
+
+def _causes(error: object) -> Iterator[object]:
+    """`error` and the exceptions it wraps, as urllib3 wraps them: as arguments or as context."""
+    while isinstance(error, BaseException):
+        yield error
+        wrapped = [arg for arg in error.args if isinstance(arg, BaseException)]
+        error = wrapped[0] if wrapped else error.__cause__
+
+
+def read_index(client: OpenSearch, index: str) -> Iterator[tuple[str, int, dict[str, Any]]]:
+    """Every document as (id, version, source), in no order, as of one moment after a refresh."""
+    client.indices.refresh(index=index)
+    query = {"query": {"match_all": {}}, "version": True}
+    for hit in scan(client, query=query, index=index, size=5_000, request_timeout=60):
+        yield hit["_id"], hit["_version"], hit["_source"]
+
+
+def explain(error: TransportError) -> str:
+    """One line for the user: what the server said, or that it could not be reached."""
+    if isinstance(error, NoConnection):
+        return str(_unreachable(error))
+    info = error.info if isinstance(error.info, dict) else {}
+    detail = info.get("error")
+    reason = detail.get("reason") if isinstance(detail, dict) else detail
+    return f"{error.status_code} {error.error}: {reason}"[:500]

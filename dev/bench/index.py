@@ -1,0 +1,156 @@
+"""`python -m dev.bench.index`: our bulk indexing beside opensearch-py's own `parallel_bulk`.
+
+The same trips, with the same ids and versions, into indices with the same mapping on one real node,
+in turn and in another order each round; the documents are counted before a figure counts.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from itertools import islice
+from typing import Annotated, Any, Final
+
+import typer
+from opensearchpy import OpenSearch
+from opensearchpy.helpers import parallel_bulk
+
+from connectors.opensearch import client as opensearch
+from connectors.opensearch.bulk import Document, Done, Limits
+from connectors.opensearch.client import IndexSettings
+from connectors.opensearch.templates import ensure_templates
+from dev.bench.contenders import running
+from dev.bench.topic import raws as made
+from pipeline.config.model import Index, Job
+from pipeline.decode.decoder import Decoder
+from pipeline.events import event_types
+from pipeline.events.derive import mapping
+from pipeline.index.indexer import Indexer, Retry
+from pipeline.ops.systems import ROOT
+
+_BATCH: Final = Job().batch_records
+Load = Callable[[IndexSettings, list[Document]], None]
+
+
+def documents(count: int) -> list[Document]:
+    """Trips as the decode step hands them to the index step."""
+    decoder = Decoder(event_types.load(ROOT / "schemas"), documents=True)
+    found: list[Document] = []
+    raws = made(count)
+    while block := list(islice(raws, _BATCH)):
+        decoded = decoder.decode_batch(block)
+        columns = zip(decoded.document_id, decoded.document_version, decoded.document, strict=True)
+        found += [Document("trip", key, int(version), body) for key, version, body in columns]
+    return found
+
+
+def ours(tasks: int) -> Load:
+    """As in the job with so many tasks, though these are threads: each has its part."""
+
+    def load(settings: IndexSettings, given: list[Document]) -> None:
+        parts = [given[number::tasks] for number in range(tasks)]
+        with ThreadPoolExecutor(tasks) as pool:
+            list(pool.map(partial(task, settings), parts))
+
+    return load
+
+
+def task(settings: IndexSettings, given: list[Document]) -> None:
+    """One task: one connection, one Arrow batch a call."""
+    index, name = Index(url=settings.url), f"{settings.prefix}trip"
+    indexer = Indexer(
+        opensearch.bulk_sender(settings),
+        limits=Limits(documents=index.max_documents, bytes=index.max_bytes),
+        retry=Retry(),
+        clock=time.monotonic,
+        sleep=time.sleep,
+        random=random.random,
+    )
+    for start in range(0, len(given), _BATCH):
+        batch = [Document(name, d.id, d.version, d.body) for d in given[start : start + _BATCH]]
+        assert set(indexer.index(batch)) == {Done.INDEXED}
+
+
+def theirs(threads: int) -> Load:
+    """`parallel_bulk` with so many threads, of documents that are JSON already, as ours are."""
+
+    def load(settings: IndexSettings, given: list[Document]) -> None:
+        client = OpenSearch(settings.url, timeout=60, maxsize=threads)
+        actions = _actions(f"{settings.prefix}trip", given)
+        options: dict[str, Any] = {"thread_count": threads, "chunk_size": 1000}
+        for done, answer in parallel_bulk(client, actions, **options):
+            assert done, answer
+
+    return load
+
+
+def _actions(index: str, given: list[Document]) -> Iterator[dict[str, Any]]:
+    for each in given:
+        yield {
+            "_index": index,
+            "_id": each.id,
+            "version": each.version,
+            "version_type": "external_gte",
+            "_source": each.body.decode(),
+        }
+
+
+AT_ONCE: Final = (1, 2, 4)
+LOADS: Final[dict[str, Load]] = {
+    **{f"ours, {number} at once": ours(number) for number in AT_ONCE},
+    **{f"parallel_bulk, {number} at once": theirs(number) for number in AT_ONCE},
+}
+
+
+def main(
+    count: Annotated[int, typer.Option("--documents", min=1000)] = 100_000,
+    rounds: Annotated[int, typer.Option(min=1)] = 3,
+) -> None:
+    """Measure on a node of its own."""
+    given = documents(count)
+    with running("opensearch") as stack:
+        speeds = measure(stack.environment()["OPENSEARCH_URL"], given, rounds)
+    medians = {name: statistics.median(each) for name, each in speeds.items()}
+    for number in AT_ONCE:
+        ratio = medians[f"ours, {number} at once"] / medians[f"parallel_bulk, {number} at once"]
+        typer.echo(f"ours / parallel_bulk, {number} at once: {ratio:.2f}")
+    typer.echo(json.dumps({**speeds, "documents": count, "load_after": os.getloadavg()[0]}))
+
+
+def measure(url: str, given: list[Document], rounds: int) -> dict[str, list[int]]:
+    """Documents a second of each load, by round; the first round before them warms the node."""
+    speeds: dict[str, list[int]] = {name: [] for name in LOADS}
+    names = list(LOADS)
+    for number in range(-1, rounds):
+        turn = number % len(names)
+        for name in names[turn:] + names[:turn]:
+            speed = one(url, f"r{number + 1}-{names.index(name)}-", given, LOADS[name])
+            if number >= 0:
+                speeds[name].append(speed)
+                typer.echo(f"round {number + 1} {name}: {speed:,} documents/s")
+    return speeds
+
+
+def one(url: str, prefix: str, given: list[Document], load: Load) -> int:
+    """One load into an index of its own."""
+    settings = IndexSettings(url=url, prefix=prefix, replicas=0, refresh_interval="1s")
+    trip = event_types.load(ROOT / "schemas")["trip"]
+    client = OpenSearch(url, timeout=60)
+    ensure_templates(client, {"trip": mapping(trip)}, settings)
+    began = time.monotonic()
+    load(settings, given)
+    seconds = time.monotonic() - began
+    client.indices.refresh(index=f"{prefix}trip")
+    assert client.count(index=f"{prefix}trip")["count"] == len(given)
+    client.indices.delete(index=f"{prefix}trip")
+    return round(len(given) / seconds)
+
+
+if __name__ == "__main__":
+    typer.run(main)

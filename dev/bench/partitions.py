@@ -1,0 +1,46 @@
+"""`python -m dev.bench.partitions`: the lake with few, some and very many open partitions.
+
+The job of `make bench`, lake only, in the same memory; the events are spread evenly. What was
+written is read back before a figure counts.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+from dev.bench.contenders import CONTENDERS, servers
+from dev.bench.run import one
+from dev.bench.topic import fill, spread
+
+
+def main(
+    events: Annotated[int, typer.Option(help="Records for each count.", min=10_000)] = 1_000_000,
+    counts: Annotated[
+        list[int] | None, typer.Option(help="How many partitions.", min=1, max=20_000)
+    ] = None,
+) -> None:
+    """Measure. Example: python -m dev.bench.partitions --counts 10 --counts 5000"""
+    ours = next(each for each in CONTENDERS if each.name == "ours")
+    found = {}
+    with servers("kafka") as (bench, _):
+        for number, count in enumerate(counts or [10, 263, 5000]):
+            topic = fill(bench.servers, f"p{count}", events, given=spread(events, count))
+            run = one(bench, ours, topic, number)
+            assert run.written.partitions == count, f"{run.written.partitions} partitions"
+            typer.echo(
+                f"{count} partitions, {run.figures.peak_bytes / 2**20:,.0f} MiB: {run.line()}"
+            )
+            found[count] = {
+                "events_per_second": round(run.events_per_second),
+                "cpu_seconds_per_million": round(run.cpu_per_million, 1),
+                "peak_bytes": run.figures.peak_bytes,
+                "files": run.written.files,
+            }
+    typer.echo(json.dumps({"events": events, "partitions": found}))
+
+
+if __name__ == "__main__":
+    typer.run(main)

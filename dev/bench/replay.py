@@ -1,0 +1,126 @@
+"""How fast and how punctual the replay is here: `python -m dev.bench.replay`.
+
+Starts a Kafka broker of its own on free loopback ports, writes trips of about 420 bytes as JSON
+lines, and replays them with the command itself, one process each time: first as fast as it goes,
+then paced. Prints what came out, at the end as one line of JSON, and cleans up.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import numpy as np
+import typer
+
+from connectors.errors import UserError
+from dev.demo import wire
+from dev.demo.produce import create_topics
+from dev.servers.setup import setup
+from dev.servers.stack import Stack
+from pipeline.ops.generate.rhythm import zone_shares
+from pipeline.ops.generate.trips import FIRST_ID, Rows
+from pipeline.ops.systems import ROOT
+
+_BLOCK: Final = 10_000
+_FIRST_MS: Final = 1_514_764_800_000
+_EVENT_MILLIS: Final = 20
+"""Event time from one event to the next."""
+_COMMAND: Final = Path(sys.executable).parent / "streaming-etl"
+_PARTITIONS: Final = 4
+_FILES: Final = 4
+
+
+def write_trips(folder: Path, events: int, seed: int = 2018) -> None:
+    """Yellow trips as JSON lines in order of dropoff, evenly spaced, in a few files."""
+    rng = np.random.default_rng(seed)
+    rows = Rows(rng, zone_shares(rng))
+    folder.mkdir(parents=True)
+    for number, places in enumerate(np.array_split(np.arange(events), _FILES)):
+        with (folder / f"trips-{number}.json").open("wb") as file:
+            for start in range(0, len(places), _BLOCK):
+                ids = FIRST_ID + places[start : start + _BLOCK]
+                dropoff = _FIRST_MS + (ids - FIRST_ID) * _EVENT_MILLIS
+                made = wire.events("trip", rows.of_type("trip", ids, dropoff))
+                file.write(b"".join((one.raw or b"") + b"\n" for one in made))
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """A running broker and a folder to write into."""
+
+    servers: str
+    folder: Path
+
+    def unpaced(self, data: Path, run: int) -> dict[str, Any]:
+        """Events a second with nothing but the broker in the way."""
+        return self._replay(data, f"unpaced-{run}", "--unpaced", "--no-watermarks")
+
+    def paced(self, data: Path, rate: int) -> dict[str, Any]:
+        """How punctual events are at that many a second."""
+        return self._replay(data, "paced", "--speedup", str(rate * _EVENT_MILLIS / 1000))
+
+    def _replay(self, data: Path, topic: str, *options: str) -> dict[str, Any]:
+        create_topics(self.servers, source=topic, dead_letters=None, partitions=_PARTITIONS)
+        to = ("--bootstrap-servers", self.servers, "--topic", topic)
+        state = ("--state", str(self.folder / f"{topic}.json"))
+        command = [str(_COMMAND), "replay", str(data), *to, *state]
+        started = time.monotonic()
+        done = subprocess.run(
+            [*command, *options, "--json"], cwd=ROOT, capture_output=True, text=True, check=False
+        )
+        if done.returncode:
+            raise UserError(f"the replay failed: {done.stderr}")
+        found: dict[str, Any] = json.loads(done.stdout)
+        return {**found, "process_seconds": round(time.monotonic() - started, 1)}
+
+
+def main(
+    events: Annotated[int, typer.Option(help="Of an unpaced run.", min=10_000)] = 1_000_000,
+    runs: Annotated[int, typer.Option(help="Unpaced runs.", min=1)] = 3,
+    rate: Annotated[int, typer.Option(help="Events a second of the paced run.", min=10)] = 5_000,
+    seconds: Annotated[int, typer.Option(help="Of the paced run.", min=1)] = 20,
+) -> None:
+    """Measure the replay against a Kafka broker on this machine."""
+    setup(ROOT, say=typer.echo, servers=("kafka",))
+    with tempfile.TemporaryDirectory(prefix="replay-bench-") as name:
+        folder = Path(name)
+        write_trips(folder / "many", events)
+        write_trips(folder / "few", rate * seconds)
+        made = Stack(ROOT, run_dir=folder / "run", free_ports=True, servers=("kafka",))
+        with made.running(typer.echo) as stack:
+            bench = Bench(stack.environment()["KAFKA_BOOTSTRAP_SERVERS"], folder)
+            typer.echo(json.dumps(measure(bench, runs, rate)))
+
+
+def measure(bench: Bench, runs: int, rate: int) -> dict[str, Any]:
+    """All figures; `load` is the machine's load average before, of which we are no part."""
+    load = os.getloadavg()[0]
+    speeds = []
+    for run in range(runs):
+        found = bench.unpaced(bench.folder / "many", run)
+        speeds.append(found["events_per_second"])
+        typer.echo(f"unpaced: {found['events_per_second']:,} events/s, {found['bytes']:,} bytes")
+    paced = bench.paced(bench.folder / "few", rate)
+    typer.echo(f"paced at {rate:,}/s: deviation {paced['deviation_ms']} ms")
+    return {
+        "event_bytes": round(found["bytes"] / found["events"]),
+        "unpaced_events_per_second": speeds,
+        "median": statistics.median(speeds),
+        "paced_events_per_second": paced["events_per_second"],
+        "deviation_ms": paced["deviation_ms"],
+        "load": load,
+        "cores": os.cpu_count(),
+    }
+
+
+if __name__ == "__main__":
+    typer.run(main)

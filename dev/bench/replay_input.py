@@ -1,0 +1,93 @@
+"""How many events a second the input of a replay gives, in one thread: `python -m` this.
+
+Not collected by pytest. Lines have 420 bytes; the demo's generator makes the values.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+
+from pipeline.decode import timestamps
+from pipeline.ops.replay.history import History, Selection
+
+LINE_BYTES = 420
+FIRST_MS = 1_514_764_800_000
+
+
+def lines(count: int, first: int, every_ms: int, disorder_ms: int) -> Iterator[bytes]:
+    """Trips in the order of their dropoff, shaken by up to so many milliseconds."""
+    rng = np.random.default_rng(first)
+    shaken = rng.integers(0, disorder_ms + 1, count).tolist()
+    for at, more in enumerate(shaken):
+        drop = FIRST_MS + (first + at) * every_ms + more
+        event = {
+            "trip_id": 4_071_000 + first + at,
+            "type": "trip",
+            "vendor_id": 1,
+            "pickup_datetime": timestamps.text(drop - 900_000),
+            "dropoff_datetime": timestamps.text(drop),
+            "passenger_count": 1,
+            "trip_distance": 0.5,
+            "ratecode_id": 1,
+            "store_and_fwd_flag": "N",
+            "pickup_location_id": 41,
+            "dropoff_location_id": 24,
+            "payment_type": 2,
+            "fare_amount": 4.5,
+            "extra": 0.5,
+            "mta_tax": 0.5,
+            "tip_amount": 0.0,
+            "tolls_amount": 0.0,
+            "improvement_surcharge": 0.3,
+            "total_amount": 5.8,
+            "padding": "",
+        }
+        raw = msgspec.json.encode(event)
+        yield raw[:-2] + b"x" * (LINE_BYTES - len(raw)) + raw[-2:] + b"\n"
+
+
+def write(folder: Path, codec: str, events: int, files: int, disorder_ms: int) -> None:
+    """Files that follow one another."""
+    each = events // files
+    for at in range(files):
+        path = folder / f"part-{at:03d}.json{f'.{codec}' if codec != 'none' else ''}"
+        text = b"".join(lines(each, at * each, 20, disorder_ms))
+        with pa.output_stream(str(path), compression=None if codec == "none" else codec) as out:
+            out.write(text)
+
+
+def measure(folder: Path, selection: Selection) -> None:
+    """Reads everything once."""
+    history = History(str(folder), selection, {})
+    started, used = time.perf_counter(), time.process_time()
+    count = sum(map(len, history.blocks()))
+    seconds, used = time.perf_counter() - started, time.process_time() - used
+    late = history.counts.out_of_order
+    rates = f"{count / seconds:,.0f}/s, {count / used:,.0f} in a second of the processor"
+    print(f"{count:,} events in {seconds:.2f} s: {rates}, {late} out of order")
+
+
+def main() -> None:
+    """Prints a line for each codec, ordered and shaken."""
+    given = argparse.ArgumentParser()
+    given.add_argument("--events", type=int, default=1_000_000)
+    given.add_argument("--files", type=int, default=4)
+    options = given.parse_args()
+    for codec in ("none", "lz4", "gzip", "zstd", "bz2"):
+        for disorder_ms in (0, 60_000):
+            with tempfile.TemporaryDirectory() as name:
+                write(Path(name), codec, options.events, options.files, disorder_ms)
+                print(f"{codec}, disorder {disorder_ms} ms: ", end="", flush=True)
+                measure(Path(name), Selection())
+
+
+if __name__ == "__main__":
+    main()

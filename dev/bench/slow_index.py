@@ -1,0 +1,111 @@
+"""`python -m dev.bench.slow_index`: what a slow OpenSearch does to the lake.
+
+The job with lake and index works off one topic: with the real node behind a proxy on 127.0.0.1 that
+holds each bulk request back, with the same proxy that does not, and without an index.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+import typer
+
+from dev.bench.contenders import Bench, Contender, Figures, configured, servers
+from dev.bench.run import one
+from dev.bench.topic import Topic, fill
+
+_OWN = {"connection", "keep-alive", "transfer-encoding", "content-length"}
+
+
+class Forwarder(BaseHTTPRequestHandler):
+    """Hands each request on to the node; bulk requests after a delay."""
+
+    protocol_version = "HTTP/1.1"
+
+    def __init__(self, node: str, delay_seconds: float, *rest: Any) -> None:
+        self._node, self._delay_seconds = node, delay_seconds
+        super().__init__(*rest)
+
+    def _forward(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        if urlsplit(self.path).path.endswith("/_bulk"):
+            time.sleep(self._delay_seconds)
+        connection = http.client.HTTPConnection(self._node, timeout=60)
+        try:
+            connection.request(self.command, self.path, body, dict(self.headers.items()))
+            answer = connection.getresponse()
+            self._answer(answer, answer.read())
+        finally:
+            connection.close()
+
+    def _answer(self, answer: http.client.HTTPResponse, body: bytes) -> None:
+        self.send_response(answer.status)
+        for name, value in answer.getheaders():
+            if name.lower() not in _OWN:
+                self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    do_GET = do_PUT = do_POST = do_HEAD = do_DELETE = _forward
+
+    def log_message(self, *words: Any) -> None:
+        """Nothing for each request."""
+
+
+@contextmanager
+def slowed(url: str, delay_seconds: float) -> Iterator[str]:
+    """The node's address by way of a proxy."""
+    handler = partial(Forwarder, urlsplit(url).netloc, delay_seconds)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def ours(**sections: dict[str, Any]) -> Any:
+    """This job with a lake and what else is given, as a contender."""
+
+    def run(bench: Bench, topic: Topic, output: Path) -> Figures:
+        return configured(bench, topic, output, bench.config(topic.name, output, **sections))
+
+    return run
+
+
+def main(
+    events: Annotated[int, typer.Option(help="Records in the topic.", min=10_000)] = 200_000,
+    delay: Annotated[int, typer.Option(help="Of each bulk request, in ms.", min=0)] = 200,
+) -> None:
+    """Measure. Example: python -m dev.bench.slow_index --delay 200"""
+    found = {}
+    with servers("kafka", "opensearch") as (bench, stack):
+        url = stack.environment()["OPENSEARCH_URL"]
+        topic = fill(bench.servers, "indexed", events)
+        for number, wait in enumerate((delay, 0)):
+            with slowed(url, wait / 1000) as slow:
+                run = ours(index={"url": slow, "prefix": f"d{wait}-"})
+                made = one(bench, Contender(f"index-{wait}-ms", "", run), topic, number)
+            typer.echo(made.line())
+            found[f"{wait} ms a bulk"] = round(made.events_per_second)
+        made = one(bench, Contender("without-index", "", ours()), topic, 2)
+        found["without an index"] = round(made.events_per_second)
+    typer.echo(json.dumps({"events": events, "events_per_second": found}))
+
+
+if __name__ == "__main__":
+    typer.run(main)

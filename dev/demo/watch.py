@@ -1,0 +1,157 @@
+"""What the demo and the tests ask a running job: how far it is, how far behind."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from typing import Any
+
+from confluent_kafka import Consumer, KafkaException, TopicPartition
+
+from connectors.flink.rest import wait_for
+from connectors.kafka import reader as kafka_topic
+from connectors.s3.storage import Store, store_at
+from pipeline.metrics import LAG_BUCKETS_MS
+from pipeline.submit import Submitted
+
+Offsets = dict[int, int]
+_TIMEOUT_SECONDS = 30.0
+PATIENCE_SECONDS = 300.0
+
+
+class SourceProgress:
+    """How much of a topic lies in completed checkpoints.
+
+    Flink commits a partition's offset to the group when the checkpoint that covers it completes,
+    so a committed offset is a promise: what lies before it is read and its effects are recorded.
+    """
+
+    def __init__(
+        self,
+        servers: str,
+        *,
+        topic: str,
+        group_id: str,
+        security: Mapping[str, Any] | None = None,
+    ) -> None:
+        # A consumer that never subscribes, and not the admin client: librdkafka 2.16 crashes in the
+        # latter's rd_kafka_cgrp_op when the group's coordinator is still loading.
+        self._group = Consumer(
+            {
+                "bootstrap.servers": servers,
+                **(security or {}),
+                "group.id": group_id,
+                "enable.auto.commit": False,
+                "enable.partition.eof": True,
+            }
+        )
+        self._topic = topic
+
+    def end(self) -> Offsets:
+        """The offset after the last record, of each partition."""
+        return {
+            number: self._group.get_watermark_offsets(
+                TopicPartition(self._topic, number), timeout=_TIMEOUT_SECONDS
+            )[1]
+            for number in self._partitions()
+        }
+
+    def committed(self) -> Offsets:
+        """The offset that the last completed checkpoint covers, of each partition.
+
+        Empty while the brokers are still finding the group a coordinator.
+        """
+        try:
+            return kafka_topic.committed(self._group, self._topic, self._partitions())
+        except KafkaException as error:
+            if kafka_topic.has_no_coordinator_yet(error):
+                return {}
+            raise
+
+    def _partitions(self) -> list[int]:
+        topics = self._group.list_topics(self._topic, timeout=_TIMEOUT_SECONDS).topics
+        return sorted(topics[self._topic].partitions)
+
+    def drained(self) -> bool:
+        """Whether every record of the topic is covered by a completed checkpoint."""
+        committed = self.committed()
+        behind = {number for number, end in self.end().items() if committed.get(number, 0) < end}
+        return not behind or not any(self._has_more(n, committed.get(n, 0)) for n in behind)
+
+    def _has_more(self, partition: int, offset: int) -> bool:
+        """Whether a record lies there or behind; the end of a transaction has an offset, too."""
+        self._group.assign([TopicPartition(self._topic, partition, offset)])
+        try:
+            found = self._group.poll(_TIMEOUT_SECONDS)
+            return found is None or found.error() is None
+        finally:
+            self._group.unassign()
+
+
+class ArchivedRecords:
+    """How many records lie in completed checkpoints, whatever source they came from.
+
+    A file of the archive (or of another Parquet sink) becomes visible when the checkpoint that
+    covers it completes, so its rows are read and their effects are recorded.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._rows: dict[str, int] = {}
+
+    def count(self) -> int:
+        """The rows of all files that there are now; each file's footer is read once."""
+        for stored in self._store.listing():
+            if stored.path not in self._rows:
+                self._rows[stored.path] = self._store.rows(stored.path)
+        return sum(self._rows.values())
+
+
+def wait_archived(
+    job: Submitted, environment: Mapping[str, str], records: int, patience_seconds: float
+) -> None:
+    """Wait until the Parquet archive holds so many records: completed checkpoints cover them."""
+    assert job.config.archive is not None and job.config.archive.path, "there is no such archive"
+    archived = ArchivedRecords(store_at(job.config.archive.path, environment))
+
+    def covered() -> bool:
+        job.cluster.running(job.job_id)
+        return archived.count() >= records
+
+    wait_for(covered, patience_seconds, f"the archive did not hold {records} records")
+
+
+def wait_checkpoints(job: Submitted, more: int) -> None:
+    """Wait until so many more checkpoints have completed."""
+    wanted = job.cluster.checkpoints(job.job_id).completed + more
+    wait_for(
+        lambda: job.cluster.checkpoints(job.job_id).completed >= wanted,
+        PATIENCE_SECONDS,
+        f"{more} more checkpoints did not complete",
+    )
+
+
+def lag_of(before: Mapping[str, float], after: Mapping[str, float], step: str) -> dict[str, int]:
+    """Percentiles in ms of the lag between two readings of the step's buckets.
+
+    A percentile is interpolated inside its bucket; `max` is the upper bound of the last one used.
+    """
+    bounds = [*LAG_BUCKETS_MS, 2 * LAG_BUCKETS_MS[-1]]
+    names = [*(f"{step}.lag_le_{bound}" for bound in LAG_BUCKETS_MS), f"{step}.lag_le_inf"]
+    counts = [after.get(name, 0) - before.get(name, 0) for name in names]
+    if not sum(counts):
+        return {}
+    used = max(bound for bound, count in zip(bounds, counts, strict=True) if count)
+    mean = (after[f"{step}.lag_ms"] - before.get(f"{step}.lag_ms", 0)) / sum(counts)
+    percentiles = {f"p{p}": _percentile(bounds, counts, p / 100) for p in (50, 99)}
+    return {"mean": round(mean), **percentiles, "max": used}
+
+
+def _percentile(bounds: list[int], counts: list[float], share: float) -> int:
+    wanted = share * sum(counts)
+    below = 0.0
+    for (low, high), count in zip(itertools.pairwise([0, *bounds]), counts, strict=True):
+        if count and below + count >= wanted:
+            return round(low + (high - low) * (wanted - below) / count)
+        below += count
+    return bounds[-1]

@@ -1,0 +1,33 @@
+"""The command `streaming-etl rehearse`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from pipeline.ops.systems import ROOT, JsonOption
+
+
+def add_to(main: typer.Typer) -> None:
+    """Make the command the main program's own."""
+    main.command(epilog="Example: streaming-etl rehearse")(rehearse)
+
+
+def rehearse(
+    keep: Annotated[bool, typer.Option("--keep", help="Leave the servers up.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Play the deployment on local servers: template, package, faults and alarms, upgrade.
+
+    Prints what was proved and how, and writes it to build/rehearsal-report.json. Exit 1 if
+    something did not hold.
+    """
+    from dev.rehearse.run import REPORT
+    from dev.rehearse.run import rehearse as run
+
+    held = run(ROOT, keep=keep, console=Console(stderr=as_json))
+    if as_json:
+        print((ROOT / REPORT).read_text(encoding="utf-8"), end="")
+    raise typer.Exit(not held)

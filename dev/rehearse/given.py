@@ -1,0 +1,52 @@
+"""Samples made up for an alarm: one series just beyond its threshold, one just within.
+
+They stand in where a fault cannot be provoked on local servers, or where only AWS has the metric.
+That an alarm fires on them shows that its rule is right, not that AWS emits the metric.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from pipeline.deploy.monitoring.alarms import Alarm
+from pipeline.deploy.monitoring.judge import Sample, verdict
+
+_NEAR: Final = 0.01
+"""How far beside the threshold, as a part of it."""
+_BASE: Final = 1_000_000.0
+"""By how much `per` grows in a period."""
+
+
+def fires_on_given(alarm: Alarm) -> bool:
+    """Whether it fires on the one series and not on the other, with its own periods."""
+    beyond, within = (verdict(alarm, series(alarm, beyond=each)) for each in (True, False))
+    return beyond == "alarm" and within == "ok"
+
+
+def series(alarm: Alarm, *, beyond: bool) -> list[Sample]:
+    """A sample at the end of each of its periods, and one before the first."""
+    value = _value(alarm, beyond)
+    return [
+        Sample(float(number * alarm.period_seconds), _values(alarm, value, number))
+        for number in range(alarm.periods + 1)
+    ]
+
+
+def _values(alarm: Alarm, value: float, number: int) -> dict[str, float]:
+    if alarm.form == "level":
+        return {alarm.signal: value}
+    if alarm.form == "growth":
+        return {alarm.signal: value * number}
+    grown = value * _BASE if alarm.form == "ratio" else value
+    return {alarm.signal: grown * number, alarm.per: _BASE * number}
+
+
+def _value(alarm: Alarm, beyond: bool) -> float:
+    """What is watched in each period."""
+    if alarm.form == "stalled":
+        return 0.0 if beyond else 1.0
+    step = max(abs(alarm.threshold) * _NEAR, _NEAR)
+    is_upper = alarm.comparison in (">", ">=")
+    if not beyond and alarm.comparison in (">", "<"):
+        return alarm.threshold
+    return alarm.threshold + (step if is_upper == beyond else -step)

@@ -1,0 +1,98 @@
+"""What a rehearsal proved: a line for each thing, with how it was shown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from rich.console import Console
+from rich.table import Table
+
+from dev.rehearse.watch import Values
+from pipeline.deploy.monitoring.alarms import Alarm
+
+How = Literal["done", "provoked", "threshold lowered", "on given samples", "reconciled"]
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """One thing that had to hold, how it was shown, and what was seen."""
+
+    what: str
+    how: How
+    ok: bool
+    seen: str
+
+
+@dataclass(slots=True)
+class Proofs:
+    """All of a rehearsal, in the order in which they came, and what is to be known of it."""
+
+    proofs: list[Proof] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    finished: bool = False
+
+    def add(self, what: str, how: How, ok: bool, seen: str) -> None:
+        """Note one."""
+        self.proofs.append(Proof(what, how, ok, seen))
+
+    @property
+    def ok(self) -> bool:
+        """Whether it came to its end, and all held."""
+        return self.finished and all(each.ok for each in self.proofs)
+
+    def as_dict(self, seconds: float) -> dict[str, Any]:
+        """For programs."""
+        counts = {how: sum(each.how == how for each in self.proofs) for how in _HOWS}
+        return {
+            "ok": self.ok,
+            "seconds": round(seconds, 1),
+            "counts": counts,
+            "proofs": [asdict(each) for each in self.proofs],
+            "notes": self.notes,
+        }
+
+
+_HOWS: tuple[How, ...] = (
+    "done",
+    "provoked",
+    "threshold lowered",
+    "on given samples",
+    "reconciled",
+)
+
+
+def watched(alarm: Alarm, values: Values) -> str:
+    """What an alarm saw when it fired.
+
+    >>> from pipeline.deploy.monitoring.alarms import alarm
+    >>> watched(alarm("Restarts"), [2.0])
+    'growth of full_restarts: 2, fires at > 0'
+    """
+    form = {"level": "", "growth": "growth of ", "ratio": "growth of ", "stalled": ""}[alarm.form]
+    per = f" / {alarm.per}" if alarm.form == "ratio" else ""
+    seen = ", ".join("no data" if each is None else f"{each:.4g}" for each in values)
+    return f"{form}{alarm.signal}{per}: {seen}, fires at {alarm.comparison} {alarm.threshold:g}"
+
+
+def render(proofs: Proofs, console: Console) -> None:
+    """Print a table on a terminal, else a line for each proof; then the notes and the verdict."""
+    if console.is_terminal:
+        console.print(_table(proofs.proofs))
+    else:
+        for each in proofs.proofs:
+            mark = "ok" if each.ok else "FAILED"
+            print(f"{mark} {each.what} [{each.how}]: {each.seen}", file=console.file)
+    for note in proofs.notes:
+        console.print(f"note: {note}", highlight=False, markup=False, soft_wrap=True)
+    held = sum(each.ok for each in proofs.proofs)
+    console.print(f"{held} of {len(proofs.proofs)} held", highlight=False)
+
+
+def _table(proofs: Sequence[Proof]) -> Table:
+    made = Table("proved", "how", "", "seen")
+    for each in proofs:
+        mark = "[green]ok[/]" if each.ok else "[bold red]FAILED[/]"
+        made.add_row(each.what, each.how, mark, each.seen)
+    return made

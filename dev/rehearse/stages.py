@@ -1,0 +1,245 @@
+"""The stages of a rehearsal, each of which notes what it proved."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from connectors.flink.rest import wait_for
+from connectors.opensearch import client as opensearch
+from connectors.s3.storage import s3_client
+from dev.demo.produce import create_topics
+from dev.demo.watch import ArchivedRecords, wait_checkpoints
+from dev.rehearse import as_platform, resources
+from dev.rehearse.account import Account, account
+from dev.rehearse.faults import FAULTS, LOWERED, RECONCILED, STOPPED, Fault, Scene, feed
+from dev.rehearse.judged import lowered, mismatch
+from dev.rehearse.load import FIELD, Load
+from dev.rehearse.platform import Platform, next_version
+from dev.rehearse.report import Proofs, watched
+from dev.rehearse.tool import tool
+from dev.rehearse.watch import Watch
+from dev.servers import kinesis
+from dev.servers.prepare import PARTITIONS
+from dev.servers.stack import Stack
+from pipeline.deploy.monitoring.alarms import Alarm, alarm
+from pipeline.ops.reconcile.options import Options
+from pipeline.ops.reconcile.report import Report
+from pipeline.ops.reconcile.run import reconcile
+from pipeline.ops.systems import Systems
+from pipeline.progress import Steps
+from pipeline.submit import Submitted
+
+PATIENCE_SECONDS: Final = 240.0
+_FIRES_SECONDS: Final = 300.0
+_BACKLOG: Final = 1_500
+_UPGRADED: Final = 400
+
+
+@dataclass(kw_only=True)
+class Rehearsal:
+    """One run on running servers; the job is there from `start_from_bucket` on."""
+
+    root: Path
+    folder: Path
+    stack: Stack
+    steps: Steps
+    proofs: Proofs
+    account: Account
+    platform: Platform
+    load: Load
+    job: Submitted = field(init=False)
+    systems: Systems = field(init=False)
+    watch: Watch = field(init=False)
+
+    @classmethod
+    def of(cls, root: Path, folder: Path, stack: Stack, steps: Steps, proofs: Proofs) -> Rehearsal:
+        """Ready to begin: the template read, the load made, the bare Python there."""
+        servers = stack.environment()
+        made = account(root, servers)
+        with steps.step("making the historical data set"):
+            load = Load(folder / "load", made.topic, made.source_stream, servers)
+        python = as_platform.bare_python(folder / "python")
+        platform = Platform(made, stack, folder / "platform", python)
+        return cls(
+            root=root, folder=folder, stack=stack, steps=steps, proofs=proofs, account=made,
+            platform=platform, load=load,
+        )  # fmt: skip
+
+    def make_resources(self) -> None:
+        """Bucket and streams by the template's properties; the topic that it expects to be there.
+
+        The bucket's policy is left out: it refuses what does not come over TLS, which is all here.
+        """
+        servers = self.stack.environment()
+        s3, streams = s3_client(servers), kinesis.client(servers["KINESIS_ENDPOINT"])
+        with self.steps.step("making bucket and streams"):
+            s3.create_bucket(Bucket=self.platform.packages)
+            made = resources.make_bucket(s3, self.account.properties("DataBucket"))
+            for properties in self.account.streams.values():
+                made += resources.make_stream(streams, properties)
+            create_topics(
+                servers["KAFKA_BOOTSTRAP_SERVERS"],
+                source=self.load.topic,
+                dead_letters=None,
+                partitions=PARTITIONS,
+            )
+        taken = sum(not each.refused for each in made)
+        seen = f"{taken} of {len(made)} of the template's properties taken by the local servers"
+        self.proofs.add("bucket and streams", "done", True, seen)
+        self.proofs.notes += [each.sentence() for each in made]
+        self.proofs.notes.append("bucket policy: left out, nothing here comes over TLS")
+        self.proofs.notes += self.account.changes()
+
+    def start_from_bucket(self, package: Path) -> None:
+        """The package into the bucket, the job out of it, and a backlog through the job."""
+        key = str(self.account.stack.ref("PackageKey"))
+        with self.steps.step("replaying a backlog"):
+            self.load.replay(to_topic=_BACKLOG, to_stream=_BACKLOG // 3)
+        with self.steps.step("starting the package from the bucket"):
+            self.platform.upload(package, key)
+            self._start(key)
+        self.watch = Watch(self.job.config, self.stack.environment, lambda: self.load.on_stream)
+        self._drain()
+        seen = f"{self.load.records:,} records archived, {len(self.account.groups())} groups"
+        self.proofs.add("job from the package, by property groups", "done", True, seen)
+
+    def provoke_all(self) -> None:
+        """Every fault, one after the other."""
+        scene = Scene(self.stack, self.load, self.job)
+        for fault in FAULTS:
+            with self.steps.step(f"fault: {fault.what}"):
+                self._provoke(fault, scene)
+                self._wait_running()
+
+    def judge_lowered(self) -> None:
+        """Alarms that need another threshold to fire on what is measured here."""
+        others = [
+            lowered(self.account.alarm(alarm(name)), value) for name, value in LOWERED.items()
+        ]
+        usual = partial(feed, Scene(self.stack, self.load, self.job))
+        with self.steps.step("judging with lowered thresholds"):
+            fired = self.watch.wait_on(others, usual, patience_seconds=_FIRES_SECONDS)
+        for each in others:
+            seen = watched(each, fired.get(each.name, self.watch.values(each)))
+            own = f"{seen} (own: {alarm(each.name).threshold:g})"
+            self.proofs.add(f"alarm {each.name}", "threshold lowered", each.name in fired, own)
+
+    def stop_and_reconcile(self, version: str) -> None:
+        """Stop with a savepoint when all is read, and hold every sink to the source."""
+        self._drain()
+        self._stop()
+        report = self._reconcile()
+        for row in report.rows:
+            counts = ", ".join(f"{row.count(k)} {k}" for k in ("missing", "doubled", "misplaced"))
+            ok = not any(one.is_error for one in row.findings)
+            seen = f"in {row.due:,}, out {row.found:,}: {counts}"
+            self.proofs.add(f"{version}: {row.step}", "reconciled", ok, seen)
+        self.proofs.notes += report.problems()
+
+    def miss_the_job(self) -> None:
+        """The job has stopped, and the alarm for that sees it; the last look was before."""
+        (name,) = STOPPED
+        found = self.account.alarm(alarm(name))
+        was_off = not self.watch.is_on(found)
+        with self.steps.step(f"fault: {STOPPED[name]}"):
+            on = self.watch.wait_on([found], lambda: None, patience_seconds=_FIRES_SECONDS)
+        self._note(STOPPED[name], found, on.get(name), was_off=was_off)
+
+    def miss_a_file(self) -> None:
+        """Delete a file of the lake, reconcile, and put it back."""
+        (name,) = RECONCILED
+        s3, bucket = s3_client(self.stack.environment()), self.account.bucket
+        with self.steps.step(f"fault: {RECONCILED[name]}"):
+            listed = self.systems.store(f"s3a://{bucket}/lake").listing()
+            key = f"lake/{listed[0].path}"
+            kept = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+            s3.delete_object(Bucket=bucket, Key=key)
+            try:
+                report = self._reconcile()
+            finally:
+                s3.put_object(Bucket=bucket, Key=key, Body=kept)
+        missing = report.row("lake").count("missing")
+        seen = f"{missing} missing in the lake without {Path(key).name}"
+        self.proofs.add(f"alarm {name}", "provoked", mismatch(alarm(name), report.ok), seen)
+
+    def upgrade(self) -> None:
+        """The next version, from the savepoint: yellow trips have one nullable field more."""
+        package = self.folder / "streaming-etl-2.zip"
+        with self.steps.step("building the next version"):
+            next_version(self.root, package, say=self.steps.say)
+        with self.steps.step("starting it from the savepoint"):
+            self.platform.upload(package, package.name)
+            self._start(package.name, self._savepoint)
+        with self.steps.step("replaying events of the next version"):
+            self.load.replay(to_topic=_UPGRADED, to_stream=_UPGRADED // 4, upgraded=True)
+        self._drain()
+        found = self._indexed(FIELD)
+        seen = f"{found} documents have the new field {FIELD}"
+        self.proofs.add("upgraded from the savepoint", "done", found > 0, seen)
+
+    # What follows is how it is done.
+
+    _savepoint: str = field(default="", init=False)
+
+    def _start(self, key: str, savepoint: str = "") -> None:
+        self.job, self.systems = self.platform.start(key, savepoint)
+        self._wait_running()
+
+    def _wait_running(self) -> None:
+        job = self.job
+        wait_for(lambda: job.cluster.running(job.job_id), PATIENCE_SECONDS, "the job did not run")
+
+    def _provoke(self, fault: Fault, scene: Scene) -> None:
+        due = [self.account.alarm(alarm(name)) for name in fault.alarms]
+        later = [self.account.alarm(alarm(name)) for name in fault.after]
+        usual = partial(feed, scene)
+        still = self.watch.wait_off([*due, *later], usual, patience_seconds=_FIRES_SECONDS)
+        with fault.begin(scene):
+            wait_on = partial(self.watch.wait_on, patience_seconds=_FIRES_SECONDS)
+            seen = wait_on(due, partial(fault.act, scene), lake=fault.lake)
+        seen |= wait_on(later, lambda: None)
+        for each in (*due, *later):
+            self._note(fault.what, each, seen.get(each.name), was_off=each.name not in still)
+
+    def _note(
+        self, what: str, found: Alarm, seen: list[float | None] | None, *, was_off: bool
+    ) -> None:
+        told = watched(found, seen if seen is not None else self.watch.values(found))
+        before = "" if was_off else "; was on before"
+        ok = seen is not None and was_off
+        self.proofs.add(f"alarm {found.name}", "provoked", ok, f"{what}: {told}{before}")
+
+    def _drain(self) -> None:
+        """Wait until completed checkpoints cover all that was sent."""
+        archived = ArchivedRecords(self.systems.store(f"s3a://{self.account.bucket}/archive"))
+
+        def covered() -> bool:
+            self.job.cluster.running(self.job.job_id)
+            return archived.count() >= self.load.records
+
+        with self.steps.step("waiting for checkpoints to cover everything"):
+            wait_for(covered, PATIENCE_SECONDS, "not all records were archived", every=1.0)
+            wait_checkpoints(self.job, 1)
+
+    def _stop(self) -> None:
+        with self.steps.step("stopping with a savepoint"):
+            into = f"s3a://{self.account.bucket}/savepoints"
+            run_dir = str(self.stack.run_dir)
+            told = tool("stop", self.job.job_id, "--into", into, "--run-dir", run_dir, "--json")
+        self._savepoint = json.loads(told)["savepoint"]
+
+    def _reconcile(self) -> Report:
+        return reconcile(self.systems, Options(complete=True, settle_seconds=2.0), self.steps)
+
+    def _indexed(self, name: str) -> int:
+        """How many yellow trips of the index have that field."""
+        assert self.job.config.index is not None, "the template has an index"
+        client = self.systems.opensearch()
+        index = opensearch.index_name(self.job.config.index.prefix, "trip")
+        client.indices.refresh(index=index)
+        query = {"query": {"exists": {"field": name}}}
+        return int(client.count(index=index, body=query)["count"])

@@ -1,0 +1,34 @@
+"""Runs `streaming-etl` as an operator does: a process of its own, words in, text out."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from typing import Final
+
+from connectors.errors import UserError
+from pipeline.ops.systems import ROOT
+
+_PROGRAM: Final = (sys.executable, "-c", "from pipeline.cli import main; main()")
+
+
+def tool(*words: str, environment: Mapping[str, str] | None = None) -> str:
+    """What the command printed; `environment` is added to ours.
+
+    Raises:
+        UserError: it did not end with 0; with the end of what it said.
+    """
+    done = subprocess.run(
+        [*_PROGRAM, *words],
+        cwd=ROOT,
+        env={**os.environ, **(environment or {}), "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        said = (done.stdout + done.stderr)[-2000:]
+        raise UserError(f"streaming-etl {words[0]} ended with {done.returncode}:\n{said}")
+    return done.stdout

@@ -1,0 +1,164 @@
+"""The entry point of our image (conf/docker/Dockerfile): one of its processes, in the foreground.
+
+    jobmanager, taskmanager   Flink's own, configured for the names of docker-compose.yml
+    prepare [--config FILE]   makes the topics, streams and buckets of the configuration
+    job [--config FILE]       submits the job to the cluster
+    anything else             is run as it is: streaming-etl, bash
+
+FLINK_PROPERTIES, lines of `key: value`, overrides Flink's settings, as in Flink's own images.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from connectors.errors import UserError
+from connectors.flink import rest as flink_rest
+from dev.servers import flink, flink_settings, kinesis, s3
+from dev.servers.cache import Cache
+from dev.servers.prepare import prepare
+from pipeline.config import load as load_config
+
+ROOT = Path(__file__).parents[2]
+CONFIG = ROOT / "conf" / "docker.yaml"
+METRICS_PORT = 9249
+SLOTS = 2
+
+
+def main(arguments: list[str]) -> int:
+    """Become the process that is asked for; 2 when the user has something to mend."""
+    try:
+        return run(arguments, dict(os.environ))
+    except UserError as error:
+        print(f"streaming-etl: {error}", file=sys.stderr)
+        return 2
+
+
+def run(arguments: list[str], given: Mapping[str, str]) -> int:
+    """Run one of our own roles to its end, or be replaced by the program."""
+    role, *rest = arguments or ["bash"]
+    if role in ("prepare", "job"):
+        config = _config(rest)
+        print("\n".join(_prepare(config, given)) if role == "prepare" else _job(config, given))
+        return 0
+    if role in ("jobmanager", "taskmanager"):
+        environment = write_configuration(given)
+        script = f"{environment['FLINK_HOME']}/bin/{role}.sh"
+        os.execve(script, [script, "start-foreground", *rest], environment)
+    try:
+        os.execvpe(role, [role, *rest], given)
+    except OSError as error:
+        raise UserError(
+            f"{role}: neither jobmanager, taskmanager, prepare or job, nor a program here"
+            f" ({error.strerror})."
+        ) from error
+
+
+def write_configuration(given: Mapping[str, str]) -> dict[str, str]:
+    """Write Flink's configuration folder and return the environment of its programs."""
+    home = Cache(ROOT).flink_home
+    folder = Path(given.get("FLINK_FOLDER", "/tmp/flink"))
+    conf = folder / "conf"
+    (folder / "tmp").mkdir(parents=True, exist_ok=True)
+    flink.copy_configuration(home / "conf", conf, settings(folder, given))
+    own = {
+        "FLINK_HOME": str(home),
+        "FLINK_CONF_DIR": str(conf),
+        "FLINK_LOG_DIR": str(folder / "log"),
+        "FLINK_PID_DIR": str(folder / "tmp"),
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), given.get("PATH", os.defpath)]),
+    }
+    return {**s3.CREDENTIALS, **kinesis.JSON_ONLY, **given, **own}
+
+
+def settings(folder: Path, given: Mapping[str, str]) -> dict[str, Any]:
+    """Flink's configuration in a container: as the local cluster's, but under compose's names.
+
+    Beyond loopback it listens to the containers of its network alone; what docker-compose.yml
+    publishes is on 127.0.0.1.
+    """
+    everywhere = "0.0.0.0"
+    reporter = "metrics.reporter.prometheus"
+    return {
+        "jobmanager.rpc.address": "jobmanager",
+        "jobmanager.bind-host": everywhere,
+        "rest.address": "jobmanager",
+        "rest.bind-address": everywhere,
+        "taskmanager.bind-host": everywhere,
+        "taskmanager.numberOfTaskSlots": SLOTS,
+        "web.submit.enable": False,
+        "io.tmp.dirs": str(folder / "tmp"),
+        "env.java.opts.jobmanager": " ".join(flink_settings.JOB_MANAGER_OPTIONS),
+        "env.java.opts.taskmanager": " ".join(flink_settings.TASK_MANAGER_OPTIONS),
+        "python.fn-execution.memory.managed": False,
+        "python.executable": sys.executable,
+        "python.client.executable": sys.executable,
+        **flink_settings.memory_settings(SLOTS),
+        **flink_settings.failure_settings(),
+        **flink_settings.s3_settings(s3_endpoint(given)),
+        f"{reporter}.factory.class": (
+            "org.apache.flink.metrics.prometheus.PrometheusReporterFactory"
+        ),
+        f"{reporter}.port": METRICS_PORT,
+        **overrides(given.get("FLINK_PROPERTIES", "")),
+    }
+
+
+def s3_endpoint(given: Mapping[str, str]) -> str:
+    """The address of the S3 server, `http://host:port`; UserError where the variable is absent."""
+    if not (endpoint := given.get("S3_ENDPOINT", "")):
+        raise UserError("S3_ENDPOINT is not set; give http://HOST:PORT of the S3 server.")
+    return endpoint
+
+
+def overrides(text: str) -> dict[str, Any]:
+    """Settings given as lines of `key: value`.
+
+    Raises:
+        UserError: the text is something else.
+    """
+    try:
+        found = yaml.safe_load(text) or {}
+    except yaml.YAMLError as error:
+        raise UserError(f"FLINK_PROPERTIES: is not YAML: {error}") from error
+    if not isinstance(found, dict):
+        raise UserError(f"FLINK_PROPERTIES: must be lines of key: value; found {found!r:.60}.")
+    return found
+
+
+def _config(arguments: list[str]) -> Path:
+    parser = argparse.ArgumentParser(prog="prepare | job")
+    parser.add_argument("--config", type=Path, default=CONFIG)
+    found: Path = parser.parse_args(arguments).config
+    return found
+
+
+def _prepare(config: Path, given: Mapping[str, str]) -> list[str]:
+    return prepare(load_config.load(config), s3_endpoint=s3_endpoint(given))
+
+
+def _job(config: Path, given: Mapping[str, str]) -> str:
+    load_config.event_types(load_config.load(config))
+    environment = write_configuration(given)
+    written = yaml.safe_load((Path(environment["FLINK_CONF_DIR"]) / "config.yaml").read_text())
+    address = f"http://{written['rest.address']}:{written.get('rest.port', 8081)}"
+    job_id = flink_rest.submit(
+        Path(environment["FLINK_HOME"]),
+        address,
+        python=sys.executable,
+        arguments=["--config", str(config.resolve())],
+        environment=environment,
+    )
+    return json.dumps({"job_id": job_id, "url": f"{address}/#/job/running/{job_id}"})
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,171 @@
+"""Flink's standalone cluster on 127.0.0.1: one JobManager and some TaskManagers, each a JVM that
+we start."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from dev.servers import flink_settings as sizes
+from dev.servers import kinesis, metrics_server, s3
+from dev.servers.flink_settings import Cluster, settings
+from dev.servers.server import Server, fetch, java
+
+JVM_OPTIONS = "env.java.opts.all"
+
+
+def prepare(cluster: Cluster) -> None:
+    """Generate FLINK_CONF_DIR from the distribution's own files and ours."""
+    (cluster.folder / "tmp").mkdir(parents=True, exist_ok=True)
+    copy_configuration(cluster.cache.flink_home / "conf", cluster.conf, settings(cluster))
+
+
+def copy_configuration(default: Path, conf: Path, own: Mapping[str, Any]) -> None:
+    """Make a FLINK_CONF_DIR of the distribution's files with our own settings in them."""
+    shutil.rmtree(conf, ignore_errors=True)
+    shutil.copytree(default, conf)
+    options = jvm_options((default / "config.yaml").read_text("utf-8"))
+    values = {JVM_OPTIONS: options, **own}  # the options are for Flink's scripts
+    lines = [f"{key}: {json.dumps(value)}" for key, value in values.items()]
+    (conf / "config.yaml").write_text("\n".join([*lines, ""]), "utf-8")
+    log_to_console_only(conf / "log4j-console.properties")
+
+
+def jvm_options(default_config: str) -> str:
+    """The flags without which Flink does not run on Java 17, from its default configuration."""
+    lines = (line.strip() for line in default_config.splitlines())
+    return next(line.partition(":")[2].strip() for line in lines if line.startswith("all:"))
+
+
+def log_to_console_only(properties: Path) -> None:
+    """Our log file takes what the console gets; a second, rolling one would need a name of its own.
+
+    Without one log4j makes a file called `${sys:log.file}` in the current directory.
+    """
+    lines = properties.read_text("utf-8").splitlines()
+    rolling = ("rootLogger.appenderRef.rolling", "appender.rolling")
+    kept = [line for line in lines if not line.startswith(rolling)]
+    properties.write_text("\n".join([*kept, ""]), "utf-8")
+
+
+def environment(cluster: Cluster) -> dict[str, str]:
+    """What Flink's start scripts would export, and what its Kinesis clients read; the virtual
+    environment's python comes first on PATH."""
+    home = cluster.cache.flink_home
+    python_folder = str(Path(sys.executable).parent)
+    return {
+        "FLINK_HOME": str(home),
+        "FLINK_CONF_DIR": str(cluster.conf),
+        "FLINK_LOG_DIR": str(cluster.logs),
+        "FLINK_BIN_DIR": str(home / "bin"),
+        "FLINK_LIB_DIR": str(home / "lib"),
+        "FLINK_OPT_DIR": str(home / "opt"),
+        "FLINK_PLUGINS_DIR": str(home / "plugins"),
+        "PATH": os.pathsep.join([python_folder, os.environ.get("PATH", os.defpath)]),
+        **s3.CREDENTIALS,
+        **kinesis.JSON_ONLY,
+    }
+
+
+def job_manager(cluster: Cluster) -> Server:
+    """The JobManager, ready when its REST answers."""
+    entry = "org.apache.flink.runtime.entrypoint.StandaloneSessionClusterEntrypoint"
+    heap = sizes.JOB_MANAGER_HEAP
+    return Server(
+        name="jobmanager",
+        command=(
+            *jvm(cluster, f"-Xms{heap}m", f"-Xmx{heap}m", *sizes.JOB_MANAGER_OPTIONS),
+            entry,
+            *("--configDir", str(cluster.conf), "--executionMode", "cluster"),
+            *own_settings(cluster, "jobmanager", "web.log.path"),
+        ),
+        port=cluster.rest,
+        url=cluster.rest_url,
+        is_ready=lambda: fetch(f"{cluster.rest_url}/overview") is not None,
+        prepare=lambda: prepare(cluster),
+        environment=environment(cluster),
+    )
+
+
+def task_manager(cluster: Cluster, number: int, *, port: int) -> Server:
+    """One TaskManager, ready when the JobManager counts it; `port` tells it from the others."""
+    name = f"taskmanager-{number}"
+    heap = sizes.FRAMEWORK_HEAP + sizes.TASK_HEAP
+    direct = sizes.OFF_HEAP + sizes.NETWORK
+    memory = (f"-Xms{heap}m", f"-Xmx{heap}m", f"-XX:MaxDirectMemorySize={direct}m")
+    return Server(
+        name=name,
+        command=(
+            *jvm(cluster, *memory, *sizes.TASK_MANAGER_OPTIONS),
+            "org.apache.flink.runtime.taskexecutor.TaskManagerRunner",
+            *("--configDir", str(cluster.conf)),
+            *own_settings(cluster, name, "taskmanager.log.path"),
+            *("-D", f"taskmanager.rpc.port={port}"),
+        ),
+        port=port,
+        url=f"127.0.0.1:{port}",
+        is_ready=lambda: port in registered_ports(cluster.rest_url),
+        prepare=lambda: None,
+        environment=environment(cluster),
+    )
+
+
+def jvm(cluster: Cluster, *memory: str) -> tuple[str, ...]:
+    """The JVM with Flink's class path and flags; flink-dist goes last, as in Flink's own
+    scripts."""
+    home = cluster.cache.flink_home
+    jars = sorted(
+        (home / "lib").glob("*.jar"), key=lambda jar: ("flink-dist" in jar.name, jar.name)
+    )
+    default = (home / "conf" / "config.yaml").read_text("utf-8")
+    logging = (cluster.conf / "log4j-console.properties").as_uri()
+    return (
+        java(),
+        *memory,
+        f"-XX:MaxMetaspaceSize={sizes.METASPACE}m",
+        *jvm_options(default).split(),
+        f"-Dlog4j.configurationFile={logging}",
+        *("-classpath", os.pathsep.join(map(str, jars))),
+    )
+
+
+def own_settings(cluster: Cluster, name: str, log_key: str) -> tuple[str, ...]:
+    """What differs between the processes of one cluster: the name its metrics go by and its log."""
+    return (
+        *("-D", f"metrics.reporter.prometheus.jobName={name}"),
+        *("-D", f"{log_key}={cluster.logs / name}.log"),
+    )
+
+
+def client_environment(cluster: Cluster, numbers: Iterable[int]) -> dict[str, str]:
+    """What a client of the cluster needs; `flink run` finds the cluster through FLINK_CONF_DIR."""
+    names = ["jobmanager", *(f"taskmanager-{number}" for number in numbers)]
+    urls = [metrics_server.process_url(cluster.metrics_url, name) for name in names]
+    return {
+        "FLINK_REST_URL": cluster.rest_url,
+        "FLINK_HOME": str(cluster.cache.flink_home),
+        "FLINK_CONF_DIR": str(cluster.conf),
+        "FLINK_LOG_DIR": str(cluster.logs),
+        "PROMETHEUS_URLS": ",".join(urls),
+    }
+
+
+def registered_ports(rest_url: str) -> set[int]:
+    """The RPC ports of the TaskManagers that the JobManager knows.
+
+    One that was killed stays among them until its heartbeat times out.
+    """
+    body = fetch(f"{rest_url}/taskmanagers")
+    if body is None:
+        return set()
+    return {rpc_port(each["path"]) for each in json.loads(body)["taskmanagers"]}
+
+
+def rpc_port(path: str) -> int:
+    """The port in `pekko.tcp://flink@127.0.0.1:36179/user/rpc/taskmanager_0`."""
+    return int(path.partition("@")[2].partition("/")[0].rpartition(":")[2])

@@ -1,0 +1,50 @@
+"""A Flink distribution out of what pip installed: PyFlink ships one, short of connectors and
+executable bits."""
+
+from __future__ import annotations
+
+import shutil
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+
+from connectors.errors import UserError
+from dev.servers import beam_loopback
+from dev.servers.cache import Cache
+
+FOLDERS = ("bin", "conf", "lib", "opt", "plugins")
+
+
+def inputs() -> str:
+    """What decides whether the distribution must be made anew, beside the pom."""
+    return f"apache-flink {version('apache-flink')}, loopback patch 1"
+
+
+def assemble(cache: Cache) -> None:
+    """Copy PyFlink's distribution and add our jars; an interrupted copy is never taken for a
+    whole one."""
+    unfinished = cache.directory / "flink.unfinished"
+    shutil.rmtree(unfinished, ignore_errors=True)
+    for folder in FOLDERS:
+        shutil.copytree(pyflink_folder() / folder, unfinished / folder)
+    for script in (unfinished / "bin").iterdir():
+        script.chmod(0o755)
+    for jar in (unfinished / "opt").glob("flink-python-*.jar"):
+        beam_loopback.patch_jar(jar)
+    link_connectors(unfinished / "lib", cache.connectors_jar)
+    shutil.copytree(cache.jars("s3-plugin"), unfinished / "plugins" / "s3-fs-hadoop")
+    shutil.rmtree(cache.flink_home, ignore_errors=True)
+    unfinished.rename(cache.flink_home)
+
+
+def link_connectors(lib: Path, jar: Path) -> None:
+    """Put the connectors on the cluster's class path without a second copy of 140 MB."""
+    (lib / jar.name).symlink_to(Path("..", "..", jar.parent.name, jar.name))
+
+
+def pyflink_folder() -> Path:
+    """Where pip put PyFlink; found without importing it, which takes seconds."""
+    spec = find_spec("pyflink")
+    if spec is None or spec.origin is None:
+        raise UserError("PyFlink is not installed in this environment: pip install apache-flink")
+    return Path(spec.origin).parent

@@ -1,0 +1,115 @@
+"""Kafka as one process: broker and controller in one JVM (KRaft combined mode), on 127.0.0.1
+only."""
+
+from __future__ import annotations
+
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+
+from connectors.errors import UserError
+from dev.servers import kafka_tls
+from dev.servers.cache import Cache
+from dev.servers.server import PROBE_SECONDS, Server, class_path, java
+
+CLUSTER_ID = (
+    "c3RyZWFtaW5nLWV0bC0wMQ"  # any 16 bytes in base64; fixed, so that a restart fits its data
+)
+
+CONFIGURATION = """\
+process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1@127.0.0.1:{controller}
+listeners=PLAINTEXT://127.0.0.1:{broker},SASL_SSL://127.0.0.1:{tls},\
+CONTROLLER://127.0.0.1:{controller}
+advertised.listeners=PLAINTEXT://127.0.0.1:{broker},SASL_SSL://127.0.0.1:{tls}
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,SASL_SSL:SASL_SSL,CONTROLLER:PLAINTEXT
+inter.broker.listener.name=PLAINTEXT
+controller.listener.names=CONTROLLER
+log.dirs={data}
+auto.create.topics.enable=false
+log.message.timestamp.type=LogAppendTime
+group.initial.rebalance.delay.ms=0
+# One broker: what is kept three times elsewhere is kept once here, or transactions never start.
+offsets.topic.replication.factor=1
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+share.coordinator.state.topic.replication.factor=1
+share.coordinator.state.topic.min.isr=1
+# A transaction whose producer died holds its readers back: end it soon after its time is over.
+transaction.abort.timed.out.transaction.cleanup.interval.ms=1000
+# The defaults (50 partitions each) cost a second at the start and hundreds of open files.
+offsets.topic.num.partitions=4
+transaction.state.log.num.partitions=4
+"""
+
+LOGGING = """\
+rootLogger.level = INFO
+rootLogger.appenderRef.console.ref = Console
+appender.console.type = Console
+appender.console.name = Console
+appender.console.layout.type = PatternLayout
+appender.console.layout.pattern = [%d] %p %m (%c{1})%n
+"""
+
+
+def server(cache: Cache, *, folder: Path, broker: int, tls: int, controller: int) -> Server:
+    """A Kafka broker with its data and configuration in `folder`; `tls` is its encrypted port."""
+    jvm = java_command(cache, folder)
+    properties = str(folder / "server.properties")
+    return Server(
+        name="kafka",
+        command=(*jvm, "-Xms256m", "-Xmx512m", "kafka.Kafka", properties),
+        port=broker,
+        url=f"127.0.0.1:{broker}",
+        is_ready=lambda: is_ready(f"127.0.0.1:{broker}"),
+        prepare=lambda: prepare(
+            jvm, folder, {"broker": broker, "tls": tls, "controller": controller}
+        ),
+    )
+
+
+def java_command(cache: Cache, folder: Path) -> tuple[str, ...]:
+    """The JVM with Kafka's jars; the serial collector is the one that keeps memory small."""
+    logging = f"-Dlog4j2.configurationFile={folder / 'log4j2.properties'}"
+    return (java(), "-cp", class_path(cache.jars("kafka")), "-XX:+UseSerialGC", logging)
+
+
+def prepare(jvm: tuple[str, ...], folder: Path, ports: dict[str, int]) -> None:
+    """Write the configuration; the first time make a certificate and format the data folder."""
+    data = folder / "data"
+    data.mkdir(parents=True, exist_ok=True)
+    properties = folder / "server.properties"
+    general = CONFIGURATION.format(**ports, data=data)
+    properties.write_text(general + kafka_tls.configuration(folder), "utf-8")
+    (folder / "log4j2.properties").write_text(LOGGING, "utf-8")
+    with ThreadPoolExecutor(1) as beside:  # keytool takes a second, and so does the formatting
+        certificate = beside.submit(kafka_tls.make_certificate, folder)
+        if not (data / "meta.properties").exists():
+            format_data(jvm, properties)
+        certificate.result()
+
+
+def format_data(jvm: tuple[str, ...], properties: Path) -> None:
+    """What KRaft demands before the first start, and the one moment to add the first user."""
+    tool = ("kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c", str(properties))
+    done = subprocess.run(
+        [*jvm, *tool, "--add-scram", kafka_tls.user()],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise UserError(f"Kafka could not format its data folder:\n{done.stdout}{done.stderr}")
+
+
+def is_ready(address: str) -> bool:
+    """Whether the broker answers a metadata request with itself in it."""
+    client = AdminClient({"bootstrap.servers": address, "log_level": 0})
+    try:
+        return bool(client.list_topics(timeout=PROBE_SECONDS).brokers)
+    except KafkaException:
+        return False

@@ -1,0 +1,170 @@
+"""Which servers a stack consists of, on which ports, and what others need to know to reach them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from connectors.errors import UserError
+from dev.servers import flink, kafka, kafka_tls, kinesis, metrics_server, opensearch, process, s3
+from dev.servers.cache import Cache
+from dev.servers.flink_settings import Cluster
+from dev.servers.server import Server
+
+SERVERS = ("kafka", "s3", "opensearch", "flink")
+ALL_SERVERS = (*SERVERS, "kinesis")
+
+# The ports that each choice needs. `metrics` belongs to Flink: its processes push there.
+PREFERRED_PORTS = {
+    "kafka": {"kafka": 9092, "kafka_tls": 9094, "kafka_controller": 9093},
+    "s3": {"s3": 8087},
+    "opensearch": {"opensearch": 9200, "opensearch_transport": 9300},
+    "flink": {"flink_rest": 8081, "flink_rpc": 6123, "metrics": 9249},
+    "kinesis": {"kinesis": 4568},
+}
+
+WITHIN = {"opensearch": opensearch.HTTP_PORTS}
+
+
+class Layout(msgspec.Struct, kw_only=True):
+    """What a running stack is made of, as `stack.json` keeps it for later processes.
+
+    `task_managers` maps a number to the RPC port of its latest start: each start takes a new one,
+    so that it cannot be mistaken for its dead predecessor.
+    """
+
+    root: str
+    servers: tuple[str, ...]
+    slots: int
+    ports: dict[str, int]
+    task_managers: dict[int, int]
+
+    def port(self, name: str) -> int:
+        """A port by its name; the preferred one where the stack has none (or is of a time when
+        there was none)."""
+        return self.ports.get(name) or preferred_ports(ALL_SERVERS)[name]
+
+    def url(self, name: str) -> str:
+        """The address of one of the HTTP servers."""
+        return f"http://127.0.0.1:{self.port(name)}"
+
+
+def preferred_ports(servers: tuple[str, ...]) -> dict[str, int]:
+    """The ports that these servers would like to have."""
+    unknown = [name for name in servers if name not in PREFERRED_PORTS]
+    if unknown or not servers:
+        raise UserError(f"Unknown server {', '.join(unknown)}; there are {', '.join(ALL_SERVERS)}")
+    return {name: port for each in servers for name, port in PREFERRED_PORTS[each].items()}
+
+
+def read(path: Path) -> Layout | None:
+    """The layout of the stack that was started last and not yet stopped; None when there is
+    none."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Layout)
+    except FileNotFoundError:
+        return None
+    except msgspec.DecodeError as error:
+        raise UserError(f"{path} is not a stack of ours ({error}): delete it") from None
+
+
+def write(path: Path, layout: Layout) -> None:
+    """Keep the layout for later processes."""
+    process.write_whole(path, msgspec.json.format(msgspec.json.encode(layout)))
+
+
+def cluster_of(layout: Layout, run_dir: Path) -> Cluster:
+    """The Flink cluster of a layout."""
+    return Cluster(
+        cache=Cache(Path(layout.root)),
+        folder=run_dir / "flink",
+        logs=run_dir / "logs",
+        rest=layout.ports["flink_rest"],
+        rpc=layout.ports["flink_rpc"],
+        slots=layout.slots,
+        s3_url=layout.url("s3"),
+        metrics_url=layout.url("metrics"),
+    )
+
+
+def servers_of(layout: Layout, run_dir: Path) -> dict[str, Server]:
+    """Every process of a layout by its name, the slowest to start first."""
+    makers = {
+        "opensearch": opensearch_server,
+        "flink": flink_servers,
+        "s3": s3_server,
+        "kinesis": kinesis_server,
+        "kafka": kafka_server,
+    }
+    made = [
+        server
+        for name, make in makers.items()
+        if name in layout.servers
+        for server in make(layout, run_dir)
+    ]
+    return {server.name: server for server in made}
+
+
+def kafka_server(layout: Layout, run_dir: Path) -> list[Server]:
+    """The broker."""
+    return [
+        kafka.server(
+            Cache(Path(layout.root)),
+            folder=run_dir / "kafka",
+            broker=layout.ports["kafka"],
+            tls=layout.port("kafka_tls"),
+            controller=layout.ports["kafka_controller"],
+        )
+    ]
+
+
+def s3_server(layout: Layout, run_dir: Path) -> list[Server]:
+    """The object store."""
+    return [s3.server(Cache(Path(layout.root)), folder=run_dir / "s3", port=layout.ports["s3"])]
+
+
+def kinesis_server(layout: Layout, run_dir: Path) -> list[Server]:
+    """The streams."""
+    port = layout.ports["kinesis"]
+    return [kinesis.server(Cache(Path(layout.root)), folder=run_dir / "kinesis", port=port)]
+
+
+def opensearch_server(layout: Layout, run_dir: Path) -> list[Server]:
+    """The search node."""
+    return [
+        opensearch.server(
+            Cache(Path(layout.root)),
+            folder=run_dir / "opensearch",
+            http=layout.ports["opensearch"],
+            transport=layout.ports["opensearch_transport"],
+        )
+    ]
+
+
+def flink_servers(layout: Layout, run_dir: Path) -> list[Server]:
+    """JobManager, TaskManagers and the server that takes their metrics."""
+    cluster = cluster_of(layout, run_dir)
+    workers = [
+        flink.task_manager(cluster, number, port=port)
+        for number, port in layout.task_managers.items()
+    ]
+    metrics = metrics_server.server(port=layout.ports["metrics"])
+    return [metrics, flink.job_manager(cluster), *workers]
+
+
+def environment_of(layout: Layout, run_dir: Path) -> dict[str, str]:
+    """What a client of the stack needs, as environment variables; only of the servers it has."""
+    found: dict[str, str] = {}
+    if "kafka" in layout.servers:
+        found["KAFKA_BOOTSTRAP_SERVERS"] = f"127.0.0.1:{layout.ports['kafka']}"
+        found |= kafka_tls.environment(run_dir / "kafka", layout.port("kafka_tls"))
+    if "s3" in layout.servers:
+        found |= {"S3_ENDPOINT": layout.url("s3"), **s3.CREDENTIALS}
+    if "kinesis" in layout.servers:
+        found |= {"KINESIS_ENDPOINT": layout.url("kinesis"), **s3.CREDENTIALS}
+    if "opensearch" in layout.servers:
+        found["OPENSEARCH_URL"] = layout.url("opensearch")
+    if "flink" in layout.servers:
+        found |= flink.client_environment(cluster_of(layout, run_dir), layout.task_managers)
+    return found

@@ -1,0 +1,71 @@
+"""What a configuration names on servers of one's own: its topics, streams and buckets are made."""
+
+from __future__ import annotations
+
+from connectors.errors import UserError
+from dev.demo.produce import create_topics
+from dev.servers.kinesis import create_stream
+from dev.servers.s3 import create_bucket
+from pipeline.config.checks import targets
+from pipeline.config.model import Config
+
+PARTITIONS = 4
+
+
+def prepare(config: Config, *, s3_endpoint: str) -> list[str]:
+    """Make what is not there yet, with the throw-away keys of local servers; the names of all.
+
+    A topic gets `PARTITIONS` partitions, that of the dead letters room for the largest record too,
+    and a stream one shard.
+
+    Raises:
+        UserError: a topic of another cluster than the section `kafka`, or what Kafka said.
+    """
+    topics, streams, buckets = topics_of(config), streams_of(config), buckets_of(config)
+    for topic in config.source.kafka_topics:
+        _create_topic(config, topic, topics)
+    for stream in streams:
+        create_stream(stream, endpoint=config.kinesis.endpoint)
+    for bucket in buckets:
+        create_bucket(bucket, endpoint=s3_endpoint)
+    named = {"topic": topics, "stream": streams, "bucket": buckets}
+    return [f"{kind} {name}" for kind, names in named.items() for name in names]
+
+
+def topics_of(config: Config) -> list[str]:
+    """The topics that it reads and writes."""
+    used = [each for each in targets(config).values() if each.kafka_topic]
+    others = {config.source.kafka_cluster, *(each.kafka_cluster for each in used)} - {""}
+    if others:
+        raise UserError(
+            f"topics are on the clusters {', '.join(sorted(others))}; only those of the section"
+            " kafka are made here, make the others yourself."
+        )
+    return sorted({*config.source.kafka_topics, *(each.kafka_topic for each in used)})
+
+
+def streams_of(config: Config) -> list[str]:
+    """The streams that it reads and writes."""
+    written = {each.kinesis_stream for each in targets(config).values()}
+    return sorted({*config.source.kinesis_streams, *written} - {""})
+
+
+def buckets_of(config: Config) -> list[str]:
+    """The buckets that it writes to."""
+    sections = [config.lake, *targets(config).values()]
+    paths = {config.job.checkpoint_dir}
+    paths |= {getattr(each, key, "") for each in sections for key in ("path", "large_path")}
+    return sorted({path.split("/")[2] for path in paths if path.startswith("s3a://")})
+
+
+def _create_topic(config: Config, source: str, topics: list[str]) -> None:
+    """One source topic, and with it the targets, which are fine when they are there already."""
+    dead_letters = config.dead_letters.kafka_topic if config.dead_letters else ""
+    apart = {dead_letters, *config.source.kafka_topics}
+    create_topics(
+        config.cluster("").bootstrap_servers,
+        source=source,
+        dead_letters=dead_letters or None,
+        partitions=PARTITIONS,
+        others=[name for name in topics if name not in apart],
+    )

@@ -1,0 +1,248 @@
+"""From a YAML file or property groups to a checked `Config`; every mistake is a `UserError`."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, get_args, get_type_hints
+
+import msgspec
+import yaml
+
+from connectors.errors import UserError
+from pipeline.config import legacy as original_properties
+from pipeline.config.checks import contradictions
+from pipeline.config.model import PLATFORM_KEYS, SECRETS, Config, Section
+from pipeline.events.event_types import EventTypes
+from pipeline.events.event_types import load as load_types
+
+# Sections that hold any number of entries, each under a name of the user's.
+ENTRIES = frozenset({"clusters", "replicate"})
+PROPERTY_GROUPS = Path("/etc/flink/application_properties.json")
+_SHIPPED = Path(__file__).parents[2]
+_REFERENCE = re.compile(r"\$\{(env|file):([^}:]+)(?::-([^}]*))?\}")
+
+
+class _PropertyGroup(msgspec.Struct):
+    """As the platform writes it."""
+
+    PropertyGroupId: str
+    PropertyMap: dict[str, str]
+
+
+def load(path: Path) -> Config:
+    """Read a YAML file, resolve its references, check it whole.
+
+    Raises:
+        UserError: the file, the key, the value seen, what is allowed.
+    """
+    try:
+        found = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(
+            f"{path}: cannot be read ({error.strerror}). Give --config FILE."
+        ) from error
+    except yaml.YAMLError as error:
+        raise UserError(f"{path}: is not YAML: {error}") from error
+    if not isinstance(found, dict):
+        raise UserError(f"{path}: must hold sections such as `source:`; found {found!r:.60}.")
+    return check(found, where=str(path))
+
+
+def load_property_groups(path: Path = PROPERTY_GROUPS) -> Config:
+    """Read what Managed Service for Apache Flink puts beside the application.
+
+    A group is a section and its values are text: `kafka_topics` is split at commas. A group
+    `replicate.mirror` is the entry `mirror` of the section `replicate`. Groups of the platform's
+    own (`kinesis.analytics.…`) are not ours and are passed over. The group of the original
+    application is translated, see `pipeline.config.legacy`.
+
+    Raises:
+        UserError: as `load`; and a key of the platform's own, `PLATFORM_KEYS`.
+    """
+    found: dict[str, Any] = {}
+    original: dict[str, str] = {}
+    for name, values in _groups(path).items():
+        if name.startswith("kinesis.analytics."):
+            continue
+        if name == original_properties.GROUP:
+            original = values
+            continue
+        section, _, entry = name.partition(".")
+        if entry and section in ENTRIES:
+            found.setdefault(section, {})[entry] = _typed(section, values)
+        else:
+            found[name] = _typed(name, values)
+    if original:
+        found = original_properties.translate(original, found, str(path))
+    return check(_left_to_the_platform(found, str(path)), where=str(path))
+
+
+def check(found: Mapping[str, Any], *, where: str) -> Config:
+    """Turn plain data into a `Config`; refuse unknown keys, wrong types and contradictions."""
+    _refuse_unknown(found, where)
+    resolved = _resolve(dict(found), where)
+    try:
+        config = msgspec.convert(resolved, Config)
+    except msgspec.ValidationError as error:
+        text = _with_entry(str(error), resolved)
+        raise UserError(
+            f"{where}: {text}{_seen(resolved, text)} See conf/reference.yaml."
+        ) from error
+    _refuse_contradictions(config, where)
+    return config
+
+
+def event_types(config: Config) -> EventTypes:
+    """The event types of `decode.schemas`; a relative folder may also be the one we ship."""
+    folder = Path(config.decode.schemas)
+    return load_types(folder if folder.is_dir() else _SHIPPED / folder)
+
+
+def sections() -> dict[str, type[Section]]:
+    """The model's sections by name, in the model's order; of `ENTRIES` the section of one entry."""
+    hints = get_type_hints(Config)
+    return {name: _section_of(hint) for name, hint in hints.items()}
+
+
+def masked(config: Config) -> dict[str, Any]:
+    """The configuration as plain data with every secret replaced by stars."""
+    plain: dict[str, Any] = msgspec.to_builtins(config)
+    for name, section in plain.items():
+        for keys in (section or {}).values() if name in ENTRIES else [section or {}]:
+            for key in SECRETS & set(keys):
+                keys[key] = "********" if keys[key] else ""
+    return plain
+
+
+def _groups(path: Path) -> dict[str, dict[str, str]]:
+    try:
+        groups = msgspec.json.decode(path.read_bytes(), type=list[_PropertyGroup])
+    except OSError as error:
+        raise UserError(
+            f"{path}: cannot be read ({error.strerror}). Managed Service for Apache Flink writes it"
+            " where the application has property groups; elsewhere give --config FILE."
+        ) from error
+    except msgspec.MsgspecError as error:
+        raise UserError(f"{path}: holds no property groups: {error}.") from error
+    names = Counter(group.PropertyGroupId for group in groups)
+    for name in (name for name, times in names.items() if times > 1):
+        raise UserError(f"{path}: group {name} is there {names[name]} times; make it one.")
+    return {group.PropertyGroupId: group.PropertyMap for group in groups}
+
+
+def _left_to_the_platform(found: dict[str, Any], where: str) -> dict[str, Any]:
+    """The same without a setting that the platform makes itself, be it one of our defaults."""
+    job = found.get("job", {})
+    for key in PLATFORM_KEYS:
+        if key in job:
+            raise UserError(
+                f"{where}: job.{key} is {job[key]!r}, but parallelism, checkpoints and restarts"
+                " belong to the managed service; leave it out and set it on the application."
+            )
+    return {**found, "job": {**job, "checkpoint_timeout_seconds": None}}
+
+
+def _section_of(hint: Any) -> type[Section]:
+    kinds = [kind for kind in (hint, *get_args(hint)) if isinstance(kind, type)]
+    return next(kind for kind in kinds if issubclass(kind, Section))
+
+
+def _refuse_unknown(found: Mapping[str, Any], where: str) -> None:
+    known = sections()
+    for name, section in found.items():
+        _refuse_key(name, known, f"{where}: section")
+        entries = {name: section}
+        if name in ENTRIES and isinstance(section, Mapping):
+            entries = {f"{name}.{entry}": keys for entry, keys in section.items()}
+        for path, keys in entries.items():
+            for key in keys if isinstance(keys, Mapping) else ():
+                _refuse_key(key, known[name].__struct_fields__, f"{where}: key {path}.")
+
+
+def _refuse_key(key: str, known: Any, what: str) -> None:
+    if key in known:
+        return
+    near = difflib.get_close_matches(str(key), list(known), n=1, cutoff=0.5)
+    hint = f"did you mean `{near[0]}`?" if near else f"allowed: {', '.join(known)}."
+    separator = "" if what.endswith(".") else " "
+    raise UserError(f"{what}{separator}{key} is unknown; {hint} See conf/reference.yaml.")
+
+
+def _resolve(value: Any, where: str) -> Any:
+    if isinstance(value, dict):
+        return {key: _resolve(item, f"{where}: {key}") for key, item in value.items()}
+    if isinstance(value, list):
+        return [_resolve(item, where) for item in value]
+    if isinstance(value, str):
+        return _REFERENCE.sub(lambda match: _referenced(match, where), value)
+    return value
+
+
+def _referenced(match: re.Match[str], where: str) -> str:
+    kind, name, default = match.groups()
+    if kind == "env":
+        value = os.environ.get(name, default)
+        if value is None:
+            raise UserError(f"{where}: the environment variable {name} is not set; set it.")
+        return value
+    try:
+        return Path(name).read_text(encoding="utf-8").rstrip("\n")
+    except OSError as error:
+        raise UserError(f"{where}: the file {name} cannot be read ({error.strerror}).") from error
+
+
+def _with_entry(text: str, resolved: Mapping[str, Any]) -> str:
+    """msgspec's message, with the entry's name where it says only `[...]`."""
+    for section in ENTRIES:
+        if f"`$.{section}[...]" in text:
+            kind = sections()[section]
+            entry = next(name for name, keys in resolved[section].items() if _is_bad(keys, kind))
+            return text.replace("[...]", f".{entry}", 1)
+    return text
+
+
+def _is_bad(keys: Any, kind: type[Section]) -> bool:
+    try:
+        msgspec.convert(keys, kind)
+    except msgspec.ValidationError:
+        return True
+    return False
+
+
+def _seen(resolved: Any, text: str) -> str:
+    match = re.search(r"`\$\.([^`\[]+)[^`]*`", text)
+    path = match[1].split(".") if match else []
+    for key in path:
+        resolved = resolved.get(key) if isinstance(resolved, dict) else None
+    if "at `key`" in text and isinstance(resolved, dict):
+        return f"; the names are {', '.join(map(str, resolved))}."
+    if not path or path[-1] in SECRETS or isinstance(resolved, dict):
+        return "."
+    return f"; the value is {resolved!r:.80}."
+
+
+def _typed(group: str, values: Mapping[str, str]) -> dict[str, Any]:
+    section = sections().get(group)
+    if section is None:
+        return dict(values)
+    hints = get_type_hints(section)
+    return {key: _from_text(text, hints.get(key, str)) for key, text in values.items()}
+
+
+def _from_text(text: str, hint: Any) -> Any:
+    if getattr(hint, "__origin__", None) is tuple:
+        return [part.strip() for part in text.split(",") if part.strip()]
+    try:
+        return msgspec.convert(text, hint, strict=False)
+    except msgspec.ValidationError:
+        return text
+
+
+def _refuse_contradictions(config: Config, where: str) -> None:
+    for problem in contradictions(config):
+        raise UserError(f"{where}: {problem}")

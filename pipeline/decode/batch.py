@@ -1,0 +1,219 @@
+"""The columnar part of decoding: events of one type together, timestamps by the column."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from operator import attrgetter
+from typing import Any, Final, cast
+
+import numpy as np
+from msgspec import Struct
+
+from pipeline.decode import columns, timestamps
+from pipeline.decode.columns import Array, objects
+from pipeline.decode.document import document_ids, documents_of
+from pipeline.decode.outcome import Decoded
+from pipeline.decode.partition import partition_columns, partition_numbers
+from pipeline.decode.reference import Fault
+from pipeline.decode.structs import Shape
+from pipeline.events.model import LONGEST_ID_BYTES, Column, EventType, Field
+
+
+@dataclass(slots=True)
+class Group:
+    """The batch's events of one type, the rows they are in, and their times (int64 ms, or NaT)."""
+
+    shape: Shape
+    rows: Array
+    events: list[Struct]
+    times: dict[str, Array] = field(default_factory=dict)
+
+    def without(self, rows: Collection[int]) -> Group:
+        """The same without the events in those rows."""
+        keep = ~np.isin(self.rows, np.fromiter(rows, np.int64, len(rows)))
+        if keep.all():
+            return self
+        events = [event for event, kept in zip(self.events, keep, strict=True) if kept]
+        times = {name: each[keep] for name, each in self.times.items()}
+        return Group(self.shape, self.rows[keep], events, times)
+
+
+def grouped(parsed: Sequence[Struct | None], shapes: dict[type[Struct], Shape]) -> list[Group]:
+    """The events by type; rows without one (None) are in no group."""
+    kinds = set(map(type, parsed))
+    if len(kinds) == 1 and parsed[0] is not None:
+        events = cast("list[Struct]", list(parsed))
+        return [Group(shapes[kinds.pop()], np.arange(len(events)), events)]
+    rows: dict[type, list[int]] = defaultdict(list)
+    for row, kind in enumerate(map(type, parsed)):
+        rows[kind].append(row)
+    rows.pop(type(None), None)
+    return [
+        Group(shapes[kind], np.array(at), cast("list[Struct]", [parsed[row] for row in at]))
+        for kind, at in rows.items()
+    ]
+
+
+def read_times(groups: Sequence[Group], now: int) -> list[int]:
+    """Fills the groups' times and makes their texts canonical; the rows with a bad timestamp.
+
+    All timestamps of a batch are parsed at once, since small arrays cost as much as larger ones.
+    """
+    texts: list[str] = []
+    spans: list[tuple[Group, str, list[int]]] = []
+    for group in groups:
+        for each in group.shape.timestamps:
+            found = _canonical_texts(group.events, each)
+            missing = [at for at, text in enumerate(found) if text is None] if each.nullable else []
+            for at in missing:
+                found[at] = _EPOCH_TEXT
+            texts += cast("list[str]", found)
+            spans.append((group, each.name, missing))
+    millis, good = timestamps.parse_canonical(texts)
+    good &= millis <= now + timestamps.AHEAD
+    odd: list[int] = []
+    end = 0
+    for group, name, missing in spans:
+        start, end = end, end + len(group.events)
+        odd += _set_times(group, name, millis[start:end], good[start:end], missing)
+    return odd
+
+
+def _set_times(
+    group: Group, name: str, millis: Array, good: Array, missing: Sequence[int]
+) -> list[int]:
+    if group.shape.event_type is not None:
+        good &= millis >= timestamps.EARLIEST
+    times = millis.view("M8[ms]")
+    if missing:
+        good[missing] = True
+        times[missing] = np.datetime64("NaT")
+    group.times[name] = times
+    return [] if good.all() else group.rows[~good].tolist()
+
+
+_EPOCH_TEXT: Final = "1970-01-01T00:00:00.000Z"
+
+
+def _canonical_texts(events: Sequence[Struct], each: Field) -> list[str | None]:
+    length, made = timestamps.CANONICAL_LENGTH, timestamps.canonical
+    texts: list[str | None] = columns.values(events, each)
+    if not each.nullable and set(map(len, cast("list[str]", texts))) == {length}:
+        return texts
+    result = [text if text is None or len(text) == length else made(text) for text in texts]
+    for event, given, text in zip(events, texts, result, strict=True):
+        if text is not given:
+            setattr(event, each.name, text)
+    return result
+
+
+def odd_ids(group: Group) -> list[int]:
+    """The rows whose id may have more bytes than an index takes."""
+    event_type = group.shape.event_type
+    if event_type is None or event_type.field(event_type.id).kind != "string":
+        return []
+    ids = map(attrgetter(event_type.id), group.events)
+    long = [at for at, each in enumerate(ids) if len(each) * 4 > LONGEST_ID_BYTES]
+    return [int(group.rows[at]) for at in long]
+
+
+class Assembly:
+    """A `Decoded` while it is being put together, group by group."""
+
+    def __init__(self, rows: int, union: Sequence[Column]) -> None:
+        self._rows = rows
+        self._union = {column.name: column for column in union}
+        self._columns: dict[str, Array] = {}
+        self._arrays = {
+            **{name: _texts(rows, "") for name in _TEXTS},
+            **{name: _texts(rows, None) for name in ("document", "reason", "detail")},
+            "kind": _texts(rows, "reject"),
+            "schema_version": np.zeros(rows, np.int32),
+            "partition": np.full(rows, -1, np.int64),
+            "document_version": np.zeros(rows, np.int64),
+        }
+
+    def add_control(self, group: Group) -> None:
+        """Marks the group's rows as control; nothing of them is kept."""
+        self._put("kind", group.rows, "control")
+        self._put("event_type", group.rows, group.shape.name)
+
+    def add_events(self, group: Group, event_type: EventType, *, documents: bool) -> None:
+        """Fills everything about the group's events."""
+        rows = group.rows
+        self._put("kind", rows, "event")
+        self._put("event_type", rows, event_type.name)
+        self._put("schema_version", rows, event_type.version)
+        for each in event_type.fields:
+            self._put_column(each.column, rows, self._values(group, event_type, each.column))
+        self._add_position(group, event_type)
+        if documents:
+            ids = columns.values(group.events, event_type.field(event_type.id))
+            self._put("document_id", rows, objects(document_ids(ids)))
+            self._put("document", rows, objects(documents_of(group.events, event_type.fields)))
+
+    def add_rejects(self, faults: dict[int, Fault]) -> None:
+        """Fills the rows of rejects."""
+        for row, fault in faults.items():
+            self._arrays["event_type"][row] = fault.event_type
+            self._arrays["schema_version"][row] = fault.schema_version
+            self._arrays["reason"][row] = fault.reason
+            self._arrays["detail"][row] = fault.detail
+
+    def add_unknown(self, column: str, unknown: dict[int, str]) -> None:
+        """Fills the column of unknown members."""
+        array = columns.empty(self._union[column], self._rows)
+        for row, text in unknown.items():
+            array[row] = text
+        self._columns[column] = array
+
+    def decoded(self) -> Decoded:
+        """The whole; columns of types that the batch doesn't have are empty."""
+        for name, column in self._union.items():
+            if name not in self._columns:
+                self._columns[name] = columns.empty(column, self._rows)
+        return Decoded(columns=self._columns, **self._arrays)
+
+    def _values(self, group: Group, event_type: EventType, column: str) -> Any:
+        each = next(field for field in event_type.fields if field.column == column)
+        if each.name == "type":
+            return event_type.name
+        if each.kind == "timestamp":
+            return group.times[each.name]
+        return columns.array(columns.values(group.events, each), self._union[column])
+
+    def _add_position(self, group: Group, event_type: EventType) -> None:
+        place = self._columns[event_type.column_of(event_type.place)][group.rows]
+        event_time = group.times[event_type.event_time].view(np.int64)
+        numbers = partition_numbers(place, event_time)
+        self._put("partition", group.rows, numbers)
+        located = partition_columns(numbers)
+        for name, array in zip(("pickup_location", "year", "month"), located, strict=True):
+            self._put(name, group.rows, array)
+        version = group.times[event_type.version_time].view(np.int64)
+        self._put("document_version", group.rows, version)
+
+    def _put_column(self, name: str, rows: Array, values: Any) -> None:
+        if len(rows) == self._rows and isinstance(values, np.ndarray):
+            self._columns[name] = values
+            return
+        if name not in self._columns:
+            self._columns[name] = columns.empty(self._union[name], self._rows)
+        self._columns[name][rows] = values
+
+    def _put(self, name: str, rows: Array, values: Any) -> None:
+        if len(rows) == self._rows and isinstance(values, np.ndarray):
+            self._arrays[name] = values
+        elif len(rows) == self._rows:
+            self._arrays[name][:] = values
+        else:
+            self._arrays[name][rows] = values
+
+
+_TEXTS = ("event_type", "pickup_location", "year", "month", "document_id")
+
+
+def _texts(rows: int, value: str | None) -> Array:
+    return np.full(rows, value, object)

@@ -1,0 +1,186 @@
+"""Raw records -> events, by the batch: strict, nothing coerced, and no record ever raises.
+
+msgspec reads and checks; what it can't see (a key given twice, control characters, timestamps) is
+checked cheaply for the whole batch. Whatever looks odd goes to the slow rule in `diagnose`, whose
+word is final.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+from msgspec import Struct
+
+from pipeline.decode.batch import Assembly, Group, grouped, odd_ids, read_times
+from pipeline.decode.outcome import Control, Decoded, Event, Reject
+from pipeline.decode.partition import Partition
+from pipeline.decode.prescreen import expected_quotes, odd_rows
+from pipeline.decode.reference import Fault, Rule, UnknownFields, examine
+from pipeline.decode.structs import shapes, union
+from pipeline.events.model import Column, EventTypes
+
+__all__ = ["Control", "Decoded", "Decoder", "Event", "Reject", "UnknownFields", "wall_clock"]
+
+UNKNOWN_FIELDS: Final = Column("unknown_fields", "string", nullable=True)
+"""The column that keeps unknown members as JSON text (None if there are none)."""
+
+_REFUSALS: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+
+
+def wall_clock() -> int:
+    """Epoch milliseconds now."""
+    return time.time_ns() // 1_000_000
+
+
+class Decoder:
+    """Decodes raw records of the given event types; a worker makes one when it opens.
+
+    `columns` are the columns of `Decoded.columns`: the types' union, and with
+    `unknown_fields="keep"` also `unknown_fields`. `documents=True` fills `Decoded.document`.
+    `now` gives epoch milliseconds and is asked once a batch.
+    """
+
+    def __init__(
+        self,
+        types: EventTypes,
+        *,
+        max_record_bytes: int = 1_000_000,
+        unknown_fields: UnknownFields = "refuse",
+        documents: bool = False,
+        now: Callable[[], int] = wall_clock,
+    ) -> None:
+        self.types = types
+        self.columns = (*types.columns, *((UNKNOWN_FIELDS,) if unknown_fields == "keep" else ()))
+        self._max_record_bytes = max_record_bytes
+        self._unknown_fields: UnknownFields = unknown_fields
+        self._documents = documents
+        self._now = now
+        made = shapes(types, unknown_fields)
+        self._shapes = {shape.struct: shape for shape in made}
+        self._read = msgspec.json.Decoder(union(made)).decode
+
+    def decode(self, raw: bytes | None) -> Event | Control | Reject:
+        """What becomes of one raw record: `decode_batch`'s answer, and the document in any case."""
+        groups, faults, unknown = self._judged([raw])
+        decoded = self._assembled(1, groups, faults, unknown, documents=True)
+        if faults:
+            fault = faults[0]
+            return Reject(fault.reason, fault.detail, fault.event_type, fault.schema_version)
+        if decoded.kind[0] == "control":
+            return Control(int(groups[0].times["watermark"].view(np.int64)[0]))
+        return _event(decoded, self.types)
+
+    def decode_batch(self, raws: Sequence[bytes | None]) -> Decoded:
+        """What becomes of each raw record, by the column. Never raises, whatever the bytes are."""
+        groups, faults, unknown = self._judged(raws)
+        return self._assembled(len(raws), groups, faults, unknown, documents=self._documents)
+
+    def _judged(
+        self, raws: Sequence[bytes | None]
+    ) -> tuple[list[Group], dict[int, Fault], dict[int, str]]:
+        """The accepted events by type, the faults by row, and unknown members by row."""
+        rule = Rule(self.types, self._max_record_bytes, self._unknown_fields, self._now())
+        parsed = self._parsed(raws)
+        groups = grouped(parsed, self._shapes)
+        odd = self._odd(raws, parsed, groups, rule.now)
+        faults: dict[int, Fault] = {}
+        unknown: dict[int, str] = {}
+        for row in odd:
+            verdict = examine(raws[row], rule)
+            if isinstance(verdict, Fault):
+                faults[row] = verdict
+            elif parsed[row] is None:
+                faults[row] = self._unexplained(raws[row])
+            elif verdict.unknown:
+                unknown[row] = _json(verdict.unknown)
+        return [group.without(faults) for group in groups] if faults else groups, faults, unknown
+
+    def _parsed(self, raws: Sequence[bytes | None]) -> list[Struct | None]:
+        read = self._read
+        parsed: list[Struct | None] = []
+        for raw in raws:
+            try:
+                parsed.append(read(raw or b""))
+            except _REFUSALS:
+                parsed.append(None)
+        return parsed
+
+    def _odd(
+        self,
+        raws: Sequence[bytes | None],
+        parsed: Sequence[Struct | None],
+        groups: Sequence[Group],
+        now: int,
+    ) -> Collection[int]:
+        """The rows to be examined: refused by msgspec, or accepted and suspicious."""
+        refused = [row for row, event in enumerate(parsed) if event is None]
+        texts: list[Any] = list(raws)
+        for row in refused:
+            texts[row] = b""
+        quotes = np.zeros(len(raws), np.int32)
+        odd = {*refused, *read_times(groups, now)}
+        for group in groups:
+            quotes[group.rows] = expected_quotes(group.events, group.shape)
+            odd.update(odd_ids(group))
+        odd.update(odd_rows(texts, quotes, self._max_record_bytes))
+        return sorted(odd)
+
+    def _unexplained(self, raw: bytes | None) -> Fault:
+        """The fault of a record that msgspec refuses and the slow rule doesn't: none is known."""
+        try:
+            self._read(raw or b"")
+        except _REFUSALS as error:
+            return Fault("invalid_json", f"payload: {error}"[:200])
+        return Fault("invalid_json", "payload: refused at first, accepted at the second look")
+
+    def _assembled(
+        self,
+        rows: int,
+        groups: Sequence[Group],
+        faults: dict[int, Fault],
+        unknown: dict[int, str],
+        *,
+        documents: bool,
+    ) -> Decoded:
+        assembly = Assembly(rows, self.columns)
+        for group in groups:
+            if group.shape.event_type is None:
+                assembly.add_control(group)
+            else:
+                assembly.add_events(group, group.shape.event_type, documents=documents)
+        assembly.add_rejects(faults)
+        if self._unknown_fields == "keep":
+            assembly.add_unknown(UNKNOWN_FIELDS.name, unknown)
+        return assembly.decoded()
+
+
+def _json(members: Mapping[str, Any]) -> str:
+    return json.dumps(members, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+
+
+def _event(decoded: Decoded, types: EventTypes) -> Event:
+    event_type = types[decoded.event_type[0]]
+    names = [(each.name, each.column) for each in event_type.fields]
+    if UNKNOWN_FIELDS.name in decoded.columns:
+        names.append((UNKNOWN_FIELDS.name, UNKNOWN_FIELDS.name))
+    return Event(
+        event_type=event_type.name,
+        schema_version=event_type.version,
+        values={name: _plain(decoded.columns[column][0]) for name, column in names},
+        partition=Partition(decoded.pickup_location[0], decoded.year[0], decoded.month[0]),
+        document_id=decoded.document_id[0],
+        document_version=int(decoded.document_version[0]),
+        document=decoded.document[0],
+    )
+
+
+def _plain(value: Any) -> Any:
+    """The numpy value as Python's; a timestamp as epoch milliseconds."""
+    if isinstance(value, np.datetime64):
+        return None if np.isnat(value) else int(value.astype(np.int64))
+    return value.item() if isinstance(value, np.generic) else value

@@ -1,0 +1,62 @@
+"""Where in the lake an event belongs: a pure rule, and the same by the column."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.decode.timestamps import EPOCH, MILLISECOND
+
+LARGEST_PLACE: Final = 999
+_LAST_YEAR: Final = 2199
+_MONTHS: Final = (_LAST_YEAR - 1970 + 1) * 12
+
+
+@dataclass(frozen=True, slots=True)
+class Partition:
+    """The values of the three partition columns, padded with zeros."""
+
+    pickup_location: str
+    year: str
+    month: str
+
+    def path(self) -> str:
+        """The folder below the lake's folder of the event type, as Hive and Flink write it."""
+        return f"pickup_location={self.pickup_location}/year={self.year}/month={self.month}"
+
+
+def partition(place: int, millis: int) -> Partition:
+    """The partition of an event at that place (0..999) and time (epoch ms, UTC)."""
+    if not 0 <= place <= LARGEST_PLACE:
+        raise ValueError(f"place {place} isn't within 0..{LARGEST_PLACE}")
+    moment = EPOCH + millis * MILLISECOND
+    return Partition(f"{place:03d}", f"{moment.year:04d}", f"{moment.month:02d}")
+
+
+def _month_start(month: int) -> int:
+    return int(np.datetime64(month, "M").astype("M8[ms]").astype(np.int64))
+
+
+_BY_MONTH: Final = [partition(0, _month_start(month)) for month in range(_MONTHS)]
+_YEAR_TEXT: Final = np.array([each.year for each in _BY_MONTH], dtype=object)
+_MONTH_TEXT: Final = np.array([each.month for each in _BY_MONTH], dtype=object)
+_PLACE_TEXT: Final = np.array(
+    [partition(place, 0).pickup_location for place in range(LARGEST_PLACE + 1)], dtype=object
+)
+
+
+def partition_numbers(places: npt.NDArray[Any], millis: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """`partition` of many events (of 1970 to 2199), each as one number."""
+    months = millis.astype("M8[ms]").astype("M8[M]").astype(np.int64)
+    return places.astype(np.int64) * _MONTHS + months
+
+
+def partition_columns(
+    numbers: npt.NDArray[Any],
+) -> tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]]:
+    """What `partition_numbers` gave as the columns pickup_location, year, month."""
+    places, months = np.divmod(numbers, _MONTHS)
+    return _PLACE_TEXT[places], _YEAR_TEXT[months], _MONTH_TEXT[months]

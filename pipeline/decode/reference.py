@@ -1,0 +1,187 @@
+"""The reference rule of what is an event: slow, exact, and able to say why a record is refused."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal
+
+from pipeline.decode import json_text, timestamps
+from pipeline.decode.json_text import Refused, refuse
+from pipeline.events.model import LONGEST_ID_BYTES, WATERMARK, EventType, EventTypes, Field
+
+UnknownFields = Literal["refuse", "keep"]
+
+_WATERMARK_FIELDS: Final = (
+    Field("watermark", "timestamp", doc="Event time up to which all events have been sent."),
+    Field("type", "string", enum=(WATERMARK,), max_length=len(WATERMARK), doc="Always watermark."),
+)
+_JSON_NAMES: Final = {
+    "int32": "an integer",
+    "int64": "an integer",
+    "double": "a number",
+    "string": "text",
+    "boolean": "true or false",
+    "timestamp": "ISO-8601 text",
+}
+_PYTHON_TYPES: Final[Mapping[str, tuple[type, ...]]] = {
+    "int32": (int,),
+    "int64": (int,),
+    "double": (int, float),
+    "string": (str,),
+    "boolean": (bool,),
+    "timestamp": (str,),
+}
+
+_KPL_MAGIC: Final = b"\xf3\x89\x9a\xc2"
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Why a record is refused. Type and version are "" and 0 if the record didn't get that far."""
+
+    reason: str
+    detail: str
+    event_type: str = ""
+    schema_version: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A record that is fine: its members by name, those outside the schema apart."""
+
+    event_type: str
+    members: Mapping[str, Any]
+    unknown: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What a record is measured against. `now` is in epoch milliseconds."""
+
+    types: EventTypes
+    max_record_bytes: int
+    unknown_fields: UnknownFields
+    now: int
+
+
+def diagnose(raw: bytes | None, rule: Rule) -> Fault | None:
+    """Why the raw record is refused; None if it is an event or a watermark."""
+    found = examine(raw, rule)
+    return found if isinstance(found, Fault) else None
+
+
+def examine(raw: bytes | None, rule: Rule) -> Accepted | Fault:
+    """The record's members if it is an event or a watermark, else why it is refused."""
+    event_type: EventType | None = None
+    try:
+        document = json_text.read(_bytes(raw, rule))
+        event_type = rule.types.get(document.text_of("type"))
+        content = document.value()
+        if not isinstance(content, dict):
+            refuse("not_an_object", "payload", content, "one JSON object")
+        name = _type_name(content, rule.types)
+        fields = event_type.fields if event_type else _WATERMARK_FIELDS
+        unknown = _unknown(content, fields, rule)
+        for each in fields:
+            _check_member(content, each, event_type, rule)
+    except Refused as refused:
+        name, version = (event_type.name, event_type.version) if event_type else ("", 0)
+        return Fault(refused.reason, refused.detail, name, version)
+    known = {key: value for key, value in content.items() if key not in unknown}
+    return Accepted(name, known, unknown)
+
+
+def _bytes(raw: bytes | None, rule: Rule) -> bytes:
+    if not raw:
+        seen = "no value (a Kafka tombstone)" if raw is None else "no bytes"
+        raise Refused("empty_payload", f"payload: saw {seen}; allowed: one JSON object")
+    # Asked before the size: no limit, however high, would make an event of it.
+    if raw.startswith(_KPL_MAGIC):
+        seen = (
+            f"{len(raw)} bytes (begins like an aggregated record of the Kinesis Producer Library)"
+        )
+        raise Refused("kpl_aggregated", f"payload: saw {seen}; allowed: one JSON object")
+    if len(raw) > rule.max_record_bytes:
+        allowed = f"allowed: {rule.max_record_bytes} (max_record_bytes)"
+        raise Refused("record_too_large", f"payload: saw {len(raw)} bytes; {allowed}")
+    return raw
+
+
+def _type_name(content: Mapping[str, Any], types: EventTypes) -> str:
+    allowed = ", ".join((*types.names, WATERMARK))
+    if "type" not in content:
+        raise Refused("missing_field", f"$.type: saw nothing; allowed: {allowed}")
+    name = content["type"]
+    if not isinstance(name, str):
+        refuse("wrong_type", "$.type", name, f"text: {allowed}")
+    if name != WATERMARK and types.get(name) is None:
+        guess = _did_you_mean(name, (*types.names, WATERMARK))
+        refuse("unknown_event_type", "$.type", name, f"{allowed}{guess}")
+    return name
+
+
+def _unknown(content: Mapping[str, Any], fields: Iterable[Field], rule: Rule) -> dict[str, Any]:
+    known = {each.name for each in fields}
+    unknown = {key: value for key, value in content.items() if key not in known}
+    if unknown and rule.unknown_fields == "refuse":
+        first = next(iter(unknown))
+        aliases = {alias.lower(): each.name for each in fields for alias in each.aliases}
+        guess = aliases.get(first.lower())
+        hint = f" (did you mean {guess}?)" if guess else _did_you_mean(first, known)
+        refuse("unknown_field", "$", first, f"the schema's fields{hint}")
+    return unknown
+
+
+def _did_you_mean(seen: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(seen[:64], sorted(known), 1, 0.6)
+    return f" (did you mean {close[0]}?)" if close else ""
+
+
+def _check_member(
+    content: Mapping[str, Any], each: Field, event_type: EventType | None, rule: Rule
+) -> None:
+    if each.name not in content:
+        if not each.optional:
+            allowed = f"{_JSON_NAMES[each.kind]}{' or null' if each.nullable else ''}"
+            raise Refused("missing_field", f"$.{each.name}: saw nothing; allowed: {allowed}")
+        return
+    value = content[each.name]
+    if value is None and each.nullable:
+        return
+    if type(value) not in _PYTHON_TYPES[each.kind]:
+        allowed = f"{_JSON_NAMES[each.kind]}{' or null' if each.nullable else ''}"
+        refuse("wrong_type", f"$.{each.name}", value, allowed)
+    if each.kind == "timestamp":
+        _check_timestamp(value, each, event_type, rule)
+    elif each.kind == "string":
+        _check_text(value, each, is_id=event_type is not None and each.name == event_type.id)
+    elif each.minimum is not None and each.maximum is not None:
+        if not each.minimum <= value <= each.maximum:
+            refuse("out_of_range", f"$.{each.name}", value, f"{each.minimum} to {each.maximum}")
+
+
+def _check_timestamp(value: str, each: Field, event_type: EventType | None, rule: Rule) -> None:
+    path = f"$.{each.name}"
+    millis = timestamps.parse(value)
+    if isinstance(millis, timestamps.BadTimestamp):
+        refuse(millis.reason, path, value, millis.allowed)
+    # A replayed watermark of a shard without events is 1970-01-01; it is never stored.
+    earliest = timestamps.EARLIEST if event_type else 0
+    if not earliest <= millis <= rule.now + timestamps.AHEAD:
+        allowed = f"{timestamps.text(earliest)} until one day ahead of the clock"
+        refuse("timestamp_out_of_range", path, value, allowed)
+
+
+def _check_text(value: str, each: Field, *, is_id: bool) -> None:
+    path = f"$.{each.name}"
+    if each.enum and value not in each.enum:
+        refuse("out_of_range", path, value, f"one of {', '.join(each.enum)}")
+    if each.max_length is not None and len(value) > each.max_length:
+        refuse("out_of_range", path, value, f"at most {each.max_length} characters")
+    if each.pattern is not None and not re.search(each.pattern, value):
+        refuse("out_of_range", path, value, f"text matching {each.pattern}")
+    if is_id and not 0 < len(value.encode()) <= LONGEST_ID_BYTES:
+        refuse("out_of_range", path, value, f"1 to {LONGEST_ID_BYTES} bytes of UTF-8 for an id")

@@ -1,0 +1,105 @@
+"""The event types as msgspec structs: what the fast decoder checks while it reads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any, Final, Literal, Union
+
+import msgspec
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from pipeline.decode.reference import UnknownFields
+from pipeline.events.model import WATERMARK, EventType, EventTypes, Field
+
+TYPE_QUOTES: Final = 4
+"""Quotation marks that the member `type` takes: two for the key, two for the value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """A struct and what the batch decoder wants to know of it; `event_type` is None for control.
+
+    `quotes` is the least number of quotation marks in an event's JSON; `uncertain` names the fields
+    that add to it, depending on whether they are there.
+    """
+
+    name: str
+    struct: type[Struct]
+    event_type: EventType | None
+    fields: tuple[Field, ...]
+    quotes: int
+    uncertain: tuple[str, ...]
+
+    @property
+    def timestamps(self) -> tuple[Field, ...]:
+        """The fields that hold timestamps, which the struct keeps as text."""
+        return tuple(each for each in self.fields if each.kind == "timestamp")
+
+
+def shapes(types: EventTypes, unknown_fields: UnknownFields) -> tuple[Shape, ...]:
+    """One shape for each event type, and one for watermarks."""
+    strict = unknown_fields == "refuse"
+    control = (Field("watermark", "timestamp"),)
+    return (
+        *(_shape(each.name, each, each.fields, strict=strict) for each in types),
+        _shape(WATERMARK, None, control, strict=strict),
+    )
+
+
+def union(shapes: tuple[Shape, ...]) -> Any:
+    """The type for `msgspec.json.Decoder`: the member `type` chooses the struct."""
+    return Union[tuple(shape.struct for shape in shapes)]  # noqa: UP007
+
+
+def _shape(
+    name: str, event_type: EventType | None, fields: tuple[Field, ...], *, strict: bool
+) -> Shape:
+    fields = tuple(each for each in fields if each.name != "type")
+    struct = msgspec.defstruct(
+        name,
+        [_member(each, is_id=bool(event_type and event_type.id == each.name)) for each in fields],
+        tag_field="type",
+        tag=name,
+        forbid_unknown_fields=strict,
+        kw_only=True,
+        gc=False,
+    )
+    certain = [each for each in fields if not _uncertain(each)]
+    quotes = TYPE_QUOTES + sum(4 if _quoted(each) else 2 for each in certain)
+    uncertain = tuple(each.name for each in fields if _uncertain(each))
+    return Shape(name, struct, event_type, fields, quotes, uncertain)
+
+
+def _quoted(field: Field) -> bool:
+    return field.kind in ("string", "timestamp")
+
+
+def _uncertain(field: Field) -> bool:
+    return field.optional or (field.nullable and _quoted(field))
+
+
+def _member(field: Field, *, is_id: bool) -> tuple[str, Any, Any]:
+    annotation = _annotation(field, is_id=is_id)
+    if field.nullable:
+        annotation = annotation | None
+    if field.optional:
+        return field.name, annotation | UnsetType, UNSET
+    return field.name, annotation, msgspec.NODEFAULT
+
+
+def _annotation(field: Field, *, is_id: bool) -> Any:
+    if field.enum:
+        return Literal[field.enum]
+    match field.kind:
+        case "boolean":
+            return bool
+        case "timestamp":
+            return str
+        case "string":
+            least = 1 if is_id else None
+            limits = Meta(min_length=least, max_length=field.max_length, pattern=field.pattern)
+            return Annotated[str, limits]
+        case "double":
+            return Annotated[float, Meta(ge=field.minimum, le=field.maximum)]
+        case _:
+            return Annotated[int, Meta(ge=field.minimum, le=field.maximum)]

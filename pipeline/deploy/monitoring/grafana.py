@@ -1,0 +1,96 @@
+"""The board for Grafana over Prometheus: conf/grafana/streaming-etl.json is written by this."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final
+
+from pipeline.deploy.monitoring.board import PANELS, Line, Panel
+from pipeline.deploy.monitoring.signals import Local, signal
+
+_UNITS: Final = {
+    "ms": "ms",
+    "bytes": "bytes",
+    "percent": "percent",
+    "ratio": "percentunit",
+    "records/s": "cps",
+    "requests/s": "reqps",
+    "ms/s": "none",
+    "count": "none",
+}
+_SPLITS: Final = {"Operator": "operator_name", "Task": "task_name"}
+_SOURCE: Final = {"type": "prometheus", "uid": "${datasource}"}
+_WINDOW: Final = "1m"
+
+
+def board() -> str:
+    """The dashboard's JSON; panels of which the local servers have nothing are left out."""
+    panels = [each for each in PANELS if any(_is_local(line) for line in each.lines)]
+    found = {
+        "uid": "streaming-etl",
+        "title": "streaming-etl",
+        "schemaVersion": 39,
+        "refresh": "10s",
+        "time": {"from": "now-30m", "to": "now"},
+        "templating": {
+            "list": [{"name": "datasource", "type": "datasource", "query": "prometheus"}]
+        },
+        "panels": [_panel(number, each) for number, each in enumerate(panels)],
+    }
+    return json.dumps(found, indent=1) + "\n"
+
+
+def expression(line: Line) -> str:
+    """The line in PromQL."""
+    found = local_of(line.signal)
+    if line.form == "ratio":
+        return f"{_grown(found)} / {_grown(local_of(line.per))}"
+    if line.form == "growth":
+        return _grown(found)
+    level = _series(found) + (f" / {found.per}" if found.per else "")
+    by = f" by ({_SPLITS[line.split]})" if line.split else ""
+    scale = f"{found.scale:g} * " if found.scale != 1 else ""
+    return f"{scale}{found.combine}{by} ({level})"
+
+
+def local_of(name: str) -> Local:
+    """The Prometheus metric of a signal that has one."""
+    found = signal(name).local
+    assert found, f"{name} is not measured on local servers"
+    return found
+
+
+def _is_local(line: Line) -> bool:
+    return signal(line.signal).local is not None
+
+
+def _grown(found: Local) -> str:
+    return f"sum (rate({_series(found)}[{_WINDOW}]))"
+
+
+def _series(found: Local) -> str:
+    labels = ",".join(f'{name}="{value}"' for name, value in found.labels)
+    return f"{found.metric}{{{labels}}}" if labels else found.metric
+
+
+def _panel(number: int, panel: Panel) -> dict[str, Any]:
+    lines = [each for each in panel.lines if _is_local(each)]
+    return {
+        "id": number + 1,
+        "type": "timeseries",
+        "title": panel.title,
+        "datasource": _SOURCE,
+        "gridPos": {"x": number % 3 * 8, "y": number // 3 * 8, "w": 8, "h": 8},
+        "fieldConfig": {"defaults": {"unit": _UNITS[panel.unit]}, "overrides": []},
+        "targets": [_target(chr(ord("A") + place), each) for place, each in enumerate(lines)],
+    }
+
+
+def _target(letter: str, line: Line) -> dict[str, Any]:
+    label = f"{{{{{_SPLITS[line.split]}}}}}" if line.split else line.label
+    return {
+        "refId": letter,
+        "expr": expression(line),
+        "legendFormat": label,
+        "datasource": _SOURCE,
+    }

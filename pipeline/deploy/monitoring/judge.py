@@ -1,0 +1,99 @@
+"""Would an alarm fire on these samples? The rules are CloudWatch's, in pure functions."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from pipeline.deploy.monitoring.alarms import Alarm
+from pipeline.deploy.monitoring.signals import Statistic, signal
+
+Verdict = Literal["alarm", "ok", "no_data"]
+_COMPARE: Final[Mapping[str, Callable[[float, float], bool]]] = {
+    ">": operator.gt, ">=": operator.ge, "<": operator.lt, "<=": operator.le,
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """What was measured at one moment: `at` in seconds, values by signal.
+
+    What is absent is unknown. Counters are cumulative, those too of which CloudWatch has only the
+    part of each period.
+    """
+
+    at: float
+    values: Mapping[str, float]
+
+
+def fires(alarm: Alarm, samples: Sequence[Sample], *, period_seconds: float = 0) -> bool:
+    """Whether the alarm is on at the last sample; `period_seconds` stands in for its own."""
+    return verdict(alarm, samples, period_seconds=period_seconds) == "alarm"
+
+
+def verdict(alarm: Alarm, samples: Sequence[Sample], *, period_seconds: float = 0) -> Verdict:
+    """alarm when every one of the last `periods` breaches; no_data when none can be judged.
+
+    Samples are in the order of time. A growth needs one from before the first period too.
+    """
+    points = datapoints(alarm, samples, period_seconds or alarm.period_seconds)
+    known = [each for each in points if each is not None]
+    if not known and alarm.missing == "missing":
+        return "no_data"
+    judged = [_breaches(alarm, each) for each in points]
+    if alarm.missing == "missing":
+        judged = [_breaches(alarm, each) for each in known]
+    return "alarm" if all(judged) and len(judged) >= alarm.periods else "ok"
+
+
+def datapoints(
+    alarm: Alarm, samples: Sequence[Sample], period_seconds: float
+) -> list[float | None]:
+    """The alarm's value in each of its last periods, the newest last; None where it is unknown."""
+    end = samples[-1].at if samples else 0
+    ends = [end - back * period_seconds for back in reversed(range(alarm.periods))]
+    return [_value(alarm, samples, each - period_seconds, each) for each in ends]
+
+
+def _breaches(alarm: Alarm, value: float | None) -> bool:
+    if value is None:
+        return alarm.missing == "breaching"
+    return _COMPARE[alarm.comparison](value, alarm.threshold)
+
+
+def _value(alarm: Alarm, samples: Sequence[Sample], start: float, end: float) -> float | None:
+    if alarm.form == "level":
+        return _level(alarm.signal, samples, start, end)
+    grown = _growth(alarm.signal, samples, start, end)
+    if alarm.form == "growth":
+        return grown
+    base = _growth(alarm.per, samples, start, end)
+    if alarm.form == "stalled":
+        return float((base or 0) > 0 and (grown or 0) <= 0)
+    if grown is None or base is None:
+        return None
+    return grown / base if base > 0 else 0.0
+
+
+def _level(name: str, samples: Sequence[Sample], start: float, end: float) -> float | None:
+    seen = [each.values[name] for each in samples if start < each.at <= end and name in each.values]
+    return _combined(signal(name).statistic, seen) if seen else None
+
+
+def _combined(statistic: Statistic, values: Sequence[float]) -> float:
+    if statistic == "Maximum":
+        return max(values)
+    if statistic == "Minimum":
+        return min(values)
+    return sum(values) / (len(values) if statistic == "Average" else 1)
+
+
+def _growth(name: str, samples: Sequence[Sample], start: float, end: float) -> float | None:
+    """How much a counter grew; negative after a restart, which begins at 0 again."""
+    known = [each for each in samples if name in each.values and each.at <= end]
+    before = [each for each in known if each.at <= start]
+    if not before or before[-1] is known[-1]:
+        return None
+    return known[-1].values[name] - before[-1].values[name]

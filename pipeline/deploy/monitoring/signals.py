@@ -1,0 +1,220 @@
+"""What alarms and boards read: each signal as CloudWatch has it, and as the local servers have it.
+
+A signal's metric is one of ours (`pipeline.metrics`), one that the platform documents
+(`pipeline.deploy.monitoring.documented`), or one that the template makes itself (`MADE`). Local names are what
+Flink's Prometheus reporter makes of the same metric.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from pipeline import metrics
+from pipeline.deploy.monitoring.documented import documented
+
+Kind = Literal["gauge", "counter", "count"]
+"""gauge: a level. counter: it only grows. count: CloudWatch has what came in each period, the local
+servers have the sum of it."""
+Statistic = Literal["Average", "Maximum", "Minimum", "Sum"]
+
+OWN: Final = "StreamingEtl/${ApplicationName}"
+"""The namespace of the metrics that the template makes of log lines."""
+MADE: Final = frozenset({"UncommittedTransactions", "ReconcileMismatch"})
+
+
+@dataclass(frozen=True, slots=True)
+class Local:
+    """A Prometheus metric. `combine` joins its series; each may be divided by its twin in `per`."""
+
+    metric: str
+    combine: Literal["sum", "max"] = "max"
+    labels: tuple[tuple[str, str], ...] = ()
+    per: str = ""
+    scale: float = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signal:
+    """Something that is measured.
+
+    `labels` are CloudWatch's dimensions, as texts for Fn::Sub. Where `exact` is false AWS does not
+    document all of them, and the metric is asked for by a query that names only these.
+    `local` is None where the local servers have no such thing.
+    """
+
+    name: str
+    kind: Kind
+    namespace: str
+    metric: str
+    unit: str
+    statistic: Statistic
+    labels: tuple[tuple[str, str], ...]
+    exact: bool = True
+    local: Local | None = None
+
+
+def _platform(
+    name: str,
+    kind: Kind,
+    place: str,
+    statistic: Statistic,
+    labels: dict[str, str],
+    local: Local | None = None,
+    *,
+    exact: bool = True,
+) -> Signal:
+    """A documented metric; `place` is `namespace:metric`."""
+    found = documented(*place.split(":"))
+    return Signal(
+        name=name,
+        kind=kind,
+        namespace=found.namespace,
+        metric=found.name,
+        unit=found.unit,
+        statistic=statistic,
+        labels=tuple(labels.items()),
+        exact=exact,
+        local=local,
+    )
+
+
+_STEP_SCOPE = "flink_taskmanager_job_task_operator_kinesisanalytics_step"
+_APPLICATION = {"Application": "${ApplicationName}"}
+
+
+def _step(step: str, name: str) -> Signal:
+    """A counter of ours; KeyError if `pipeline.metrics` has none of that name.
+
+    The group `step` of the metric is a dimension in CloudWatch. Its statistics mix tasks and four
+    samples a minute, so alarms ask only whether such a counter grows, and for ratios of two.
+    """
+    found = metrics.names(step)[name]
+    return Signal(
+        name=f"{step}.{name}",
+        kind="counter",
+        namespace="AWS/KinesisAnalytics",
+        metric=name,
+        unit=found.unit,
+        statistic="Sum",
+        labels=(*_APPLICATION.items(), ("step", step)),
+        local=Local(f"{_STEP_SCOPE}_{name}", "sum", (("step", step),)),
+    )
+
+
+def _made(name: str, metric: str, kind: Kind = "count") -> Signal:
+    return Signal(
+        name=name, kind=kind, namespace=OWN, metric=metric, unit="count", statistic="Sum", labels=()
+    )
+
+
+_JOB = "flink_jobmanager_job"
+_JVM = "flink_taskmanager_Status_JVM"
+_TASK = "flink_taskmanager_job_task"
+_SHARD = f"{_TASK}_operator_KinesisConsumer_stream_shardId"
+_SOURCE = {"StreamName": "${SourceStreamName}"}
+_LETTERS = {"StreamName": "${ApplicationName}-dead-letters"}
+_CLUSTER = {"Cluster Name": "${MskClusterName}"}
+_DOMAIN = {"DomainName": "${DomainName}", "ClientId": "${AWS::AccountId}"}
+_BUCKET = {"BucketName": "${ApplicationName}-${AWS::AccountId}-${AWS::Region}"}
+_ALL = {**_BUCKET, "FilterId": "all"}
+
+_FLINK = (
+    _platform("downtime", "gauge", "AWS/KinesisAnalytics:downtime", "Average", _APPLICATION,
+              Local(f"{_JOB}_downtime")),
+    _platform("uptime", "gauge", "AWS/KinesisAnalytics:uptime", "Minimum", _APPLICATION,
+              Local(f"{_JOB}_uptime")),
+    _platform("full_restarts", "counter", "AWS/KinesisAnalytics:fullRestarts", "Maximum",
+              _APPLICATION, Local(f"{_JOB}_fullRestarts")),
+    _platform("failed_checkpoints", "counter", "AWS/KinesisAnalytics:numberOfFailedCheckpoints",
+              "Average", _APPLICATION, Local(f"{_JOB}_numberOfFailedCheckpoints")),
+    _platform("checkpoint_ms", "gauge", "AWS/KinesisAnalytics:lastCheckpointDuration", "Maximum",
+              _APPLICATION, Local(f"{_JOB}_lastCheckpointDuration")),
+    _platform("checkpoint_bytes", "gauge", "AWS/KinesisAnalytics:lastCheckpointSize", "Maximum",
+              _APPLICATION, Local(f"{_JOB}_lastCheckpointSize")),
+    _platform("heap_percent", "gauge", "AWS/KinesisAnalytics:heapMemoryUtilization", "Maximum",
+              _APPLICATION, Local(f"{_JVM}_Memory_Heap_Used", per=f"{_JVM}_Memory_Heap_Max",
+                                  scale=100)),
+    _platform("memory_percent", "gauge", "AWS/KinesisAnalytics:containerMemoryUtilization",
+              "Maximum", _APPLICATION),
+    _platform("cpu_percent", "gauge", "AWS/KinesisAnalytics:cpuUtilization", "Maximum",
+              _APPLICATION, Local(f"{_JVM}_CPU_Load", scale=100)),
+    _platform("old_gc_ms", "count", "AWS/KinesisAnalytics:oldGenerationGCTime", "Maximum",
+              _APPLICATION, Local(f"{_JVM}_GarbageCollector_PS_MarkSweep_Time")),
+    _platform("threads", "gauge", "AWS/KinesisAnalytics:threadsCount", "Maximum", _APPLICATION,
+              Local(f"{_JVM}_Threads_Count", "sum")),
+    _platform("back_pressure", "gauge", "AWS/KinesisAnalytics:backPressuredTimeMsPerSecond",
+              "Maximum", _APPLICATION, Local(f"{_TASK}_backPressuredTimeMsPerSecond"),
+              exact=False),
+    _platform("busy", "gauge", "AWS/KinesisAnalytics:busyTimeMsPerSecond", "Maximum",
+              _APPLICATION, Local(f"{_TASK}_busyTimeMsPerSecond"), exact=False),
+    _platform("records_in", "gauge", "AWS/KinesisAnalytics:numRecordsInPerSecond", "Average",
+              _APPLICATION, Local(f"{_TASK}_operator_numRecordsInPerSecond", "sum")),
+    _platform("records_out", "gauge", "AWS/KinesisAnalytics:numRecordsOutPerSecond", "Average",
+              _APPLICATION, Local(f"{_TASK}_operator_numRecordsOutPerSecond", "sum")),
+    _platform("millis_behind", "gauge", "AWS/KinesisAnalytics:millisBehindLatest", "Maximum",
+              _APPLICATION, Local(f"{_SHARD}_millisBehindLatest"), exact=False),
+    _platform("records_lag", "gauge", "AWS/KinesisAnalytics:records_lag_max", "Maximum",
+              _APPLICATION,
+              Local(f"{_TASK}_operator_KafkaSourceReader_KafkaConsumer_records_lag_max"),
+              exact=False),
+)  # fmt: skip
+_SYSTEMS = (
+    _platform("source_throttled", "count", "AWS/Kinesis:WriteProvisionedThroughputExceeded",
+              "Sum", _SOURCE),
+    _platform("source_read_throttled", "count", "AWS/Kinesis:ReadProvisionedThroughputExceeded",
+              "Sum", _SOURCE),
+    _platform("source_age_ms", "gauge", "AWS/Kinesis:GetRecords.IteratorAgeMilliseconds",
+              "Maximum", _SOURCE),
+    _platform("source_records", "count", "AWS/Kinesis:IncomingRecords", "Sum", _SOURCE),
+    _platform("source_bytes", "count", "AWS/Kinesis:IncomingBytes", "Sum", _SOURCE),
+    _platform("letters_throttled", "count", "AWS/Kinesis:WriteProvisionedThroughputExceeded",
+              "Sum", _LETTERS),
+    _platform("letters_records", "count", "AWS/Kinesis:IncomingRecords", "Sum", _LETTERS),
+    _platform("kafka_offline", "gauge", "AWS/Kafka:OfflinePartitionsCount", "Maximum", _CLUSTER,
+              exact=False),
+    _platform("kafka_under_min_isr", "gauge", "AWS/Kafka:UnderMinIsrPartitionCount", "Maximum",
+              _CLUSTER, exact=False),
+    _platform("kafka_under_replicated", "gauge", "AWS/Kafka:UnderReplicatedPartitions",
+              "Maximum", _CLUSTER, exact=False),
+    _platform("kafka_disk_percent", "gauge", "AWS/Kafka:KafkaDataLogsDiskUsed", "Maximum",
+              _CLUSTER, exact=False),
+    _platform("kafka_cpu_percent", "gauge", "AWS/Kafka:CpuUser", "Maximum", _CLUSTER,
+              exact=False),
+    _platform("kafka_heap_percent", "gauge", "AWS/Kafka:HeapMemoryAfterGC", "Maximum", _CLUSTER,
+              exact=False),
+    _platform("kafka_lag_seconds", "gauge", "AWS/Kafka:EstimatedMaxTimeLag", "Maximum", _CLUSTER,
+              exact=False),
+    _platform("search_red", "gauge", "AWS/ES:ClusterStatus.red", "Maximum", _DOMAIN),
+    _platform("search_yellow", "gauge", "AWS/ES:ClusterStatus.yellow", "Maximum", _DOMAIN),
+    _platform("search_blocked", "gauge", "AWS/ES:ClusterIndexWritesBlocked", "Maximum", _DOMAIN),
+    _platform("search_free_mib", "gauge", "AWS/ES:FreeStorageSpace", "Minimum", _DOMAIN),
+    _platform("search_nodes", "gauge", "AWS/ES:Nodes", "Minimum", _DOMAIN),
+    _platform("search_no_snapshot", "gauge", "AWS/ES:AutomatedSnapshotFailure", "Maximum",
+              _DOMAIN),
+    _platform("search_key_error", "gauge", "AWS/ES:KMSKeyError", "Maximum", _DOMAIN),
+    _platform("search_key_gone", "gauge", "AWS/ES:KMSKeyInaccessible", "Maximum", _DOMAIN),
+    _platform("search_refused", "counter", "AWS/ES:ThreadpoolWriteRejected", "Maximum", _DOMAIN),
+    _platform("s3_requests", "count", "AWS/S3:AllRequests", "Sum", _ALL),
+    _platform("s3_refused", "count", "AWS/S3:4xxErrors", "Sum", _ALL),
+    _platform("s3_failed", "count", "AWS/S3:5xxErrors", "Sum", _ALL),
+    _platform("s3_latency_ms", "gauge", "AWS/S3:TotalRequestLatency", "Average", _ALL),
+    _platform("lake_objects", "count", "AWS/Events:MatchedEvents", "Sum",
+              {"RuleName": "${ApplicationName}-lake-objects"}),
+)  # fmt: skip
+_OURS = (
+    *(_step("decode", name) for name in metrics.names("decode") if "lag_le" not in name),
+    *(_step("index", name) for name in metrics.names("index") if "lag_le" not in name),
+    *(_step("seal", name) for name in metrics.names("seal")),
+    _made("uncommitted", "UncommittedTransactions"),
+    _made("reconcile_mismatch", "ReconcileMismatch", "gauge"),
+)
+SIGNALS: Final[tuple[Signal, ...]] = (*_FLINK, *_SYSTEMS, *_OURS)
+
+
+def signal(name: str) -> Signal:
+    """The signal of that name; KeyError if there is none."""
+    for each in SIGNALS:
+        if each.name == name:
+            return each
+    raise KeyError(f"there is no signal {name}")

@@ -1,0 +1,53 @@
+"""The command `streaming-etl package`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipeline.deploy.package.build import LIMIT_BYTES, RUN_OPTIONS, Built, build
+from pipeline.ops.systems import ROOT, JsonOption
+
+OutOption = Annotated[Path, typer.Option("--out", help="Where to write the zip.")]
+
+
+def add_to(main: typer.Typer) -> None:
+    """Make the command the main program's own."""
+    main.command(epilog="Example: streaming-etl package --out build/streaming-etl.zip")(package)
+
+
+def package(
+    out: OutOption = ROOT / "build" / "streaming-etl.zip", as_json: JsonOption = False
+) -> None:
+    """Build the zip for Managed Service for Apache Flink (FLINK-1_20), the same bytes each time.
+
+    Prints its size and SHA-256, and the property group that tells the platform what is where in it.
+    """
+    built = build(ROOT, out, say=lambda text: print(text, file=sys.stderr))
+    print(json.dumps(as_plain(built)) if as_json else as_text(built))
+
+
+def as_plain(built: Built) -> dict[str, object]:
+    """For programs."""
+    return {
+        "file": str(built.path),
+        "files": built.files,
+        "bytes": built.bytes,
+        "limit_bytes": LIMIT_BYTES,
+        "sha256": built.sha256,
+        "run_options": RUN_OPTIONS,
+    }
+
+
+def as_text(built: Built) -> str:
+    """For people."""
+    megabytes, limit = built.bytes / 1e6, LIMIT_BYTES / 1e6
+    return (
+        f"{built.path}: {built.files:,} files, {megabytes:.1f} MB of the {limit:.0f} allowed\n"
+        f"sha256: {built.sha256}\n"
+        f"property group to start it with:\n{json.dumps(RUN_OPTIONS, indent=2)}"
+    )

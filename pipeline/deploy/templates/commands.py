@@ -1,0 +1,42 @@
+"""The command `streaming-etl template`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipeline.deploy.templates.derived import derived_files
+from pipeline.events.event_types import load
+from pipeline.ops.systems import ROOT, JsonOption
+
+
+def add_to(main: typer.Typer) -> None:
+    """Make the command the main program's own."""
+    main.command(epilog="Example: streaming-etl template --write")(template)
+
+
+def template(
+    write: Annotated[bool, typer.Option("--write", help="Renew what is not equal.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Hold the CloudFormation template, the boards and docs/alarms.md equal to the code.
+
+    To be run after a change of schemas/ or of the alarms. Exit 1 if a file was not equal and is not
+    written.
+    """
+    wanted = derived_files(ROOT, load(ROOT / "schemas"))
+    differing = [path for path, text in wanted.items() if _text(ROOT / path) != text]
+    for path in differing if write else ():
+        (ROOT / path).write_text(wanted[path], encoding="utf-8")
+    done = "written" if write else "differs; say --write"
+    told = [f"{path}: {done}" for path in differing] or ["all are equal to the code"]
+    listed = {"differing": [str(path) for path in differing], "written": write}
+    print(json.dumps(listed) if as_json else "\n".join(told))
+    raise typer.Exit(bool(differing) and not write)
+
+
+def _text(path: Path) -> str:
+    return path.read_text(encoding="utf-8") if path.exists() else ""

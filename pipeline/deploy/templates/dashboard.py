@@ -1,0 +1,71 @@
+"""The board of `pipeline.deploy.monitoring.board` as a CloudWatch dashboard."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from pipeline.deploy.monitoring.board import PANELS, Line, Panel
+from pipeline.deploy.monitoring.signals import Signal, signal
+from pipeline.deploy.templates.alarm_resources import query
+
+
+def dashboard() -> dict[str, Any]:
+    """The dashboard as a CloudFormation resource."""
+    widgets = [_widget(number, each) for number, each in enumerate(PANELS)]
+    body = json.dumps({"widgets": widgets}, separators=(",", ":"))
+    properties = {
+        "DashboardName": {"Ref": "ApplicationName"},
+        "DashboardBody": {"Fn::Sub": body},
+    }
+    return {"Type": "AWS::CloudWatch::Dashboard", "Properties": properties}
+
+
+def _widget(number: int, panel: Panel) -> dict[str, Any]:
+    metrics = [
+        entry for place, line in enumerate(panel.lines) for entry in _entries(line, f"m{place}")
+    ]
+    properties = {
+        "title": panel.title,
+        "region": "${AWS::Region}",
+        "view": "timeSeries",
+        "period": 60,
+        "yAxis": {"left": {"label": panel.unit, "showUnits": False}},
+        "metrics": metrics,
+    }
+    place = {"x": number % 3 * 8, "y": number // 3 * 6, "width": 8, "height": 6}
+    return {"type": "metric", **place, "properties": properties}
+
+
+def _entries(line: Line, name: str) -> list[list[Any]]:
+    """A line's metrics, hidden where an expression over them is what is shown."""
+    found = signal(line.signal)
+    if line.split:
+        return [[{"expression": _search(found, line.split), "id": name}]]
+    if line.form == "level":
+        return [_metric(found, name, label=line.label)]
+    grown = _per_second(found, name)
+    entries = [_metric(found, name, visible=False)]
+    if line.per:
+        base = signal(line.per)
+        grown = f"{grown} / ({_per_second(base, f'{name}p')})"
+        entries.append(_metric(base, f"{name}p", visible=False))
+    return [*entries, [{"expression": grown, "label": line.label, "id": f"{name}e"}]]
+
+
+def _per_second(found: Signal, name: str) -> str:
+    return f"{name}/PERIOD({name})" if found.kind == "count" else f"RATE({name})"
+
+
+def _search(found: Signal, split: str) -> str:
+    asked = f'Namespace="{found.namespace}" MetricName="{found.metric}"'
+    application = 'Application="${ApplicationName}"'
+    return f"SEARCH('{asked} {application} {split}', '{found.statistic}', 60)"
+
+
+def _metric(found: Signal, name: str, **options: Any) -> list[Any]:
+    if not found.exact:
+        return [{"expression": query(found)["Fn::Sub"], "id": name, **options}]
+    labels = [text for pair in found.labels for text in pair]
+    shown = {"id": name, "stat": found.statistic, **options}
+    return [found.namespace, found.metric, *labels, shown]

@@ -1,0 +1,134 @@
+"""What changed between two sets of event types, and whether old files and old readers bear it.
+
+Three things were made with the older schemas and stay: files of the lake and documents, records in
+the archive (which a backfill or a replay decodes with the newer ones), and programs that read. A
+change is refused when one of them would break, or quietly mean something else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from connectors.opensearch.templates import mapping_differences
+from pipeline.events.derive import mapping
+from pipeline.events.model import EventType, EventTypes, Field
+
+_ROLES = ("id", "event_time", "version_time", "place")
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One change of an event type, or of a field of it; `refused` says why not, empty if it may."""
+
+    event_type: str
+    field: str
+    what: str
+    refused: str = ""
+
+    def __str__(self) -> str:
+        where = f"{self.event_type}.{self.field}" if self.field else self.event_type
+        return f"{where}: {self.what}" + (f"; {self.refused}" if self.refused else "")
+
+
+def changes(old: EventTypes, new: EventTypes) -> Iterator[Change]:
+    """Every change that matters to data, type by type; wording (`doc`) does not."""
+    for before in old:
+        after = new.get(before.name)
+        if after is None:
+            yield Change(before.name, "", "removed", "its events would become dead letters")
+        else:
+            yield from _of_type(before, after)
+    yield from (Change(each.name, "", "added") for each in new if old.get(each.name) is None)
+
+
+def _of_type(old: EventType, new: EventType) -> Iterator[Change]:
+    found = [*_roles(old, new), *_fields(old, new), *_columns(old, new), *_mapping(old, new)]
+    yield from found
+    if new.version < old.version or (found and new.version == old.version):
+        what = f"version was {old.version}, is {new.version}"
+        why = "rows of two schemas would carry one version, so raise it with every change"
+        yield Change(new.name, "", what, why)
+
+
+def _roles(old: EventType, new: EventType) -> Iterator[Change]:
+    for role in _ROLES:
+        before, after = getattr(old, role), getattr(new, role)
+        if before != after:
+            why = "one event would have two ids, versions or partitions"
+            yield Change(new.name, "", f"{role} was {before}, is {after}", why)
+
+
+def _fields(old: EventType, new: EventType) -> Iterator[Change]:
+    before = {each.name: each for each in old.fields}
+    after = {each.name: each for each in new.fields}
+    for name in before:
+        if name in after:
+            for what, refused in _of_field(before[name], after[name]):
+                yield Change(new.name, name, what, refused)
+        else:
+            why = "old readers look for it, and records that have it would be refused"
+            yield Change(new.name, name, "removed", why)
+    for name in after:
+        if name not in before:
+            why = "" if after[name].optional else "archived records lack it, so give it a default"
+            yield Change(new.name, name, "added", why)
+
+
+def _of_field(old: Field, new: Field) -> Iterator[tuple[str, str]]:
+    if old.kind != new.kind:
+        yield f"type was {old.kind}, is {new.kind}", "files of two types cannot be read together"
+        return
+    if old.nullable != new.nullable:
+        why = "old files may hold null" if old.nullable else "old readers know no null in it"
+        yield "may be null" if new.nullable else "may no longer be null", why
+    if old.optional != new.optional:
+        why = "" if new.optional else "archived records may lack it"
+        yield "may be left out" if new.optional else "may no longer be left out", why
+    elif old.default != new.default:
+        why = "archived records without it would get another value than in the lake"
+        yield f"default was {old.default!r}, is {new.default!r}", why
+    yield from _limits(old, new)
+
+
+def _limits(old: Field, new: Field) -> Iterator[tuple[str, str]]:
+    """Wider limits may be; within narrower ones archived records would be refused."""
+    why = "archived records may be beyond it"
+    for name, sign in (("minimum", -1), ("maximum", 1), ("max_length", 1)):
+        before, after = getattr(old, name), getattr(new, name)
+        if before is not None and before != after:
+            narrower = sign * after < sign * before
+            yield f"{name} was {before}, is {after}", why if narrower else ""
+    if old.enum != new.enum:
+        narrower = bool(new.enum) and not (old.enum and set(old.enum) <= set(new.enum))
+        yield f"enum was {list(old.enum)}, is {list(new.enum)}", why if narrower else ""
+    if old.pattern != new.pattern:
+        what = f"pattern was {old.pattern!r}, is {new.pattern!r}"
+        yield what, why if new.pattern is not None else ""
+    if lost := [each for each in old.aliases if each not in new.aliases]:
+        yield f"aliases lost {lost}", "historical files name their columns so"
+
+
+def _columns(old: EventType, new: EventType) -> Iterator[Change]:
+    """The columns of all types' events together, which the filters of replicas name."""
+    after = {each.name: each for each in new.fields}
+    for field in old.fields:
+        now = after.get(field.name, field)
+        if now.kind == field.kind and now.column != field.column:
+            what = f"column was {field.column}, is {now.column}"
+            why = "another event type has it with another type, and filters name columns"
+            yield Change(new.name, field.name, what, why)
+
+
+def _mapping(old: EventType, new: EventType) -> Iterator[Change]:
+    """Definitions in the index of the fields that both have and that are of one type."""
+    after = {each.name: each.kind for each in new.fields}
+    both = [each.name for each in old.fields if after.get(each.name) == each.kind]
+    for difference in mapping_differences(_only(both, mapping(old)), _only(both, mapping(new))):
+        why = "an index cannot change it; reindex under another index.prefix"
+        yield Change(new.name, "", f"mapping: {difference}", why)
+
+
+def _only(fields: list[str], found: dict[str, Any]) -> dict[str, Any]:
+    return {**found, "properties": {name: found["properties"][name] for name in fields}}

@@ -1,0 +1,65 @@
+"""The event types: data in `schemas/`, from which decoder, tables and mappings are derived."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+from connectors.errors import UserError
+from pipeline.events.model import WATERMARK, Column, EventType, EventTypes, Field, Kind
+from pipeline.events.schema_files import read_event_type
+
+__all__ = ["WATERMARK", "Column", "EventType", "EventTypes", "Field", "Kind", "load"]
+
+
+def load(folder: Path) -> EventTypes:
+    """All event types of the folder, one from each `*.avsc` file.
+
+    The result is plain data and can be pickled into Flink's Python workers. A faulty schema, or two
+    files with one event type, raise `UserError` naming the file, the value and what is allowed.
+    """
+    paths = sorted(folder.glob("*.avsc"))
+    if not paths:
+        raise UserError(f"{folder}: has no schema; at least one file <event type>.avsc is needed")
+    seen: dict[str, Path] = {}
+    found: list[EventType] = []
+    for path in paths:
+        event_type = read_event_type(path)
+        if event_type.name in seen:
+            first = seen[event_type.name]
+            raise UserError(f'{path}: eventType: "{event_type.name}" is already taken by {first}')
+        seen[event_type.name] = path
+        found.append(event_type)
+    _refuse_orphans(folder, seen)
+    return of(found)
+
+
+def _refuse_orphans(folder: Path, names: Iterable[str]) -> None:
+    for path in sorted(folder.glob("*.mapping.json")):
+        if path.name.removesuffix(".mapping.json") not in names:
+            allowed = ", ".join(f"{name}.mapping.json" for name in names)
+            raise UserError(f"{path}: belongs to no event type; allowed: {allowed}")
+
+
+def of(event_types: Iterable[EventType]) -> EventTypes:
+    """The event types together, each field told its column.
+
+    Fields of one name and kind share a column. Where the kinds differ, the first type (in order of
+    the names) keeps the plain name and the others' columns are called `<field>__<type>`.
+    """
+    columns: dict[str, Column] = {}
+    named: list[EventType] = []
+    for event_type in sorted(event_types, key=lambda each: each.name):
+        fields = tuple(_with_column(field, event_type, columns) for field in event_type.fields)
+        named.append(replace(event_type, fields=fields))
+    return EventTypes(tuple(named), tuple(columns.values()))
+
+
+def _with_column(field: Field, event_type: EventType, columns: dict[str, Column]) -> Field:
+    name = field.name
+    if name in columns and columns[name].kind != field.kind:
+        name = f"{field.name}__{event_type.name}"
+    nullable = field.nullable or (name in columns and columns[name].nullable)
+    columns[name] = Column(name, field.kind, nullable)
+    return replace(field, column=name)

@@ -1,0 +1,331 @@
+"""Reads one schema file (`<type>.avsc`) into an `EventType`; what it can't understand it refuses.
+
+Every refusal names the file, the field, the value seen and what is allowed.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import keyword
+import re
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any, Final, NoReturn, cast
+
+from connectors.errors import UserError
+from pipeline.events.model import (
+    EVENT_TYPE_NAME,
+    EXACT_IN_DOUBLE,
+    LONGEST_ID_BYTES,
+    LONGEST_TEXT,
+    WATERMARK,
+    EventType,
+    Field,
+    Kind,
+    Scalar,
+)
+
+RESERVED: Final = frozenset(
+    "source_topic source_partition source_offset arrival_time schema_version unknown_fields"
+    " source_stream source_shard source_sequence_number stream shard sequence_number"
+    " pickup_location year month kind event_type document document_id document_version"
+    " document_bytes raw_bytes is_event redrive_step redrive_replica"
+    " step reason detail raw key headers topic partition offset watermark".split()
+)
+"""Names of columns that the job adds by itself, so no field may take them."""
+
+_RECORD_KEYS: Final = frozenset(
+    "type name namespace doc aliases fields"
+    " eventType version id eventTime versionTime place".split()
+)
+_FIELD_KEYS: Final = frozenset(
+    "name type doc aliases default order minimum maximum maxLength enum pattern".split()
+)
+_AVRO_KINDS: Final[Mapping[str, Kind]] = {
+    "int": "int32",
+    "long": "int64",
+    "double": "double",
+    "string": "string",
+    "boolean": "boolean",
+}
+_BOUNDS: Final[Mapping[str, tuple[int, int]]] = {
+    "int32": (-(2**31), 2**31 - 1),
+    "int64": (-(2**63), 2**63 - 1),
+    "double": (-EXACT_IN_DOUBLE, EXACT_IN_DOUBLE),
+}
+_FIELD_NAME: Final = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
+
+
+def read_event_type(path: Path) -> EventType:
+    """The event type that the schema file describes.
+
+    Beside it `<type>.mapping.json` may hold a mapping to be merged over the derived one.
+    """
+    return _Schema(path, read_object(path)).event_type()
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """The JSON object in the file; a `UserError` naming the file if there is none."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"{path}: can't be read: {error.strerror}") from error
+    except ValueError as error:
+        raise UserError(f"{path}: not JSON in UTF-8: {error}") from error
+    if not isinstance(content, dict):
+        raise UserError(f"{path}: holds {_shown(content)}; allowed: one JSON object")
+    return content
+
+
+def _shown(value: object) -> str:
+    text = json.dumps(value, default=repr)
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+class _Schema:
+    """One schema file while it is being read: knows where it stands, for the messages."""
+
+    def __init__(self, path: Path, record: Mapping[str, Any]) -> None:
+        self.path = path
+        self.record = record
+
+    def event_type(self) -> EventType:
+        self._refuse_unknown("the record", self.record, _RECORD_KEYS)
+        if self.record.get("type") != "record":
+            self._fault("type", self.record.get("type"), '"record"')
+        name = self._event_type_name()
+        fields = self._fields(name)
+        by_name = {field.name: field for field in fields}
+        event_type = EventType(
+            name=name,
+            version=self._version(),
+            doc=self._text("doc"),
+            fields=fields,
+            id=self._role("id", by_name, "int64 or string, neither nullable", _fits_id),
+            event_time=self._role("eventTime", by_name, "a timestamp-millis", _fits_time),
+            version_time=self._role("versionTime", by_name, "a timestamp-millis", _fits_time),
+            place=self._role("place", by_name, "an int, minimum 0 up, maximum 999", _fits_place),
+            mapping_override=self._mapping_override(name),
+        )
+        return event_type
+
+    def _event_type_name(self) -> str:
+        name = self.record.get("eventType")
+        if not isinstance(name, str) or not EVENT_TYPE_NAME.fullmatch(name):
+            self._fault("eventType", name, f"text matching ^{EVENT_TYPE_NAME.pattern}$")
+        if name == WATERMARK:
+            self._fault("eventType", name, "any other name: watermark is the built-in control type")
+        return name
+
+    def _version(self) -> int:
+        version = self.record.get("version")
+        if type(version) is not int or not 1 <= version < 2**31:
+            self._fault("version", version, "an integer from 1 up")
+        return version
+
+    def _text(self, key: str) -> str:
+        value = self.record.get(key)
+        if not isinstance(value, str) or not value.strip():
+            self._fault(key, value, "text that isn't empty")
+        return value
+
+    def _role(
+        self,
+        role: str,
+        fields: Mapping[str, Field],
+        allowed: str,
+        fits: Callable[[Field], bool],
+    ) -> str:
+        name = self.record.get(role)
+        if not isinstance(name, str) or name not in fields:
+            guess = _did_you_mean(str(name), fields)
+            self._fault(role, name, f"the name of a field that is {allowed}{guess}")
+        if fields[name].optional or not fits(fields[name]):
+            self._fault(role, name, f"a required field that is {allowed}")
+        return name
+
+    def _mapping_override(self, name: str) -> dict[str, Any]:
+        beside = self.path.with_name(f"{name}.mapping.json")
+        return read_object(beside) if beside.exists() else {}
+
+    def _fields(self, event_type: str) -> tuple[Field, ...]:
+        listed = self.record.get("fields")
+        if not isinstance(listed, list) or not all(isinstance(each, dict) for each in listed):
+            self._fault("fields", listed, "a list of Avro fields")
+        fields = tuple(self._field(each, event_type) for each in listed)
+        names = [field.name for field in fields]
+        for name in names:
+            if names.count(name) > 1:
+                self._fault("fields", name, "each name once")
+        if "type" not in names:
+            self._fault("fields", names, 'a field "type" (string): it names the event type')
+        return fields
+
+    def _field(self, declared: Mapping[str, Any], event_type: str) -> Field:
+        name = self._field_name(declared.get("name"))
+        self._refuse_unknown(f"field {name}", declared, _FIELD_KEYS)
+        kind, nullable = self._kind(name, declared.get("type"))
+        doc = declared.get("doc")
+        if not isinstance(doc, str) or not doc.strip():
+            self._fault(f"field {name}: doc", doc, "text that isn't empty")
+        if name == "type":
+            return self._type_field(declared, event_type, doc, kind, nullable)
+        low, high = self._range(name, kind, declared)
+        return Field(
+            name=name,
+            kind=kind,
+            nullable=nullable,
+            optional="default" in declared,
+            default=self._default(name, kind, nullable, declared),
+            minimum=low,
+            maximum=high,
+            max_length=self._max_length(name, kind, declared),
+            enum=self._texts(name, "enum", kind, declared),
+            pattern=self._pattern(name, kind, declared),
+            doc=doc,
+            aliases=self._texts(name, "aliases", "string", declared),
+        )
+
+    def _field_name(self, name: object) -> str:
+        if not isinstance(name, str) or not _FIELD_NAME.fullmatch(name) or keyword.iskeyword(name):
+            self._fault("field name", name, f"text matching ^{_FIELD_NAME.pattern}$, no keyword")
+        if name in RESERVED:
+            self._fault("field name", name, "any other name: the job has a column of that name")
+        return name
+
+    def _type_field(
+        self, declared: Mapping[str, Any], event_type: str, doc: str, kind: Kind, nullable: bool
+    ) -> Field:
+        if kind != "string" or nullable or "default" in declared:
+            self._fault("field type", declared, "a required string")
+        if declared.get("enum", [event_type]) != [event_type]:
+            self._fault("field type: enum", declared["enum"], f"[{event_type!r}], its eventType")
+        return Field(
+            name="type",
+            kind="string",
+            max_length=len(event_type),
+            enum=(event_type,),
+            doc=doc,
+            aliases=self._texts("type", "aliases", "string", declared),
+        )
+
+    def _kind(self, name: str, avro: object) -> tuple[Kind, bool]:
+        if isinstance(avro, list):
+            inner = [each for each in avro if each != "null"]
+            if len(inner) != 1 or len(avro) != 2:
+                self._fault(f"field {name}: type", avro, 'a union of "null" and one type')
+            return self._kind(name, inner[0])[0], True
+        if isinstance(avro, dict):
+            if avro.get("logicalType") == "timestamp-millis" and avro.get("type") == "long":
+                return "timestamp", False
+            if set(avro) == {"type"}:
+                return self._kind(name, avro["type"])
+        if isinstance(avro, str) and avro in _AVRO_KINDS:
+            return _AVRO_KINDS[avro], False
+        allowed = f"{', '.join(_AVRO_KINDS)}, long with logicalType timestamp-millis"
+        self._fault(f"field {name}: type", avro, f'{allowed}, or a union of "null" and one of them')
+
+    def _range(
+        self, name: str, kind: Kind, declared: Mapping[str, Any]
+    ) -> tuple[int | float | None, int | float | None]:
+        if kind not in _BOUNDS:
+            for key in ("minimum", "maximum"):
+                if key in declared:
+                    self._fault(f"field {name}: {key}", declared[key], "only on numbers")
+            return None, None
+        lowest, highest = _BOUNDS[kind]
+        low, high = declared.get("minimum", lowest), declared.get("maximum", highest)
+        for key, value in (("minimum", low), ("maximum", high)):
+            number = type(value) is int or (kind == "double" and type(value) is float)
+            if not number or not lowest <= value <= highest:
+                self._fault(f"field {name}: {key}", value, f"{kind} from {lowest} to {highest}")
+        if low > high:
+            self._fault(f"field {name}: minimum", low, f"at most its maximum, {high}")
+        return low, high
+
+    def _max_length(self, name: str, kind: Kind, declared: Mapping[str, Any]) -> int | None:
+        if kind != "string":
+            if "maxLength" in declared:
+                self._fault(f"field {name}: maxLength", declared["maxLength"], "only on strings")
+            return None
+        default = LONGEST_ID_BYTES if name == self.record.get("id") else LONGEST_TEXT
+        length = declared.get("maxLength", default)
+        if type(length) is not int or length < 0:
+            self._fault(f"field {name}: maxLength", length, "an integer from 0 up")
+        return length
+
+    def _texts(
+        self, name: str, key: str, kind: Kind, declared: Mapping[str, Any]
+    ) -> tuple[str, ...]:
+        texts = declared.get(key, [])
+        proper = isinstance(texts, list) and all(isinstance(each, str) and each for each in texts)
+        if not proper or (key in declared and (not texts or kind != "string")):
+            self._fault(f"field {name}: {key}", texts, "a list of texts, on a string field")
+        return tuple(texts)
+
+    def _pattern(self, name: str, kind: Kind, declared: Mapping[str, Any]) -> str | None:
+        if "pattern" not in declared:
+            return None
+        pattern = declared["pattern"]
+        if kind != "string" or not isinstance(pattern, str):
+            self._fault(f"field {name}: pattern", pattern, "a regular expression, on a string")
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            self._fault(f"field {name}: pattern", pattern, f"a regular expression ({error})")
+        return pattern
+
+    def _default(
+        self, name: str, kind: Kind, nullable: bool, declared: Mapping[str, Any]
+    ) -> Scalar:
+        default = declared.get("default")
+        if "default" not in declared:
+            return None
+        first_is_null = nullable and declared["type"][0] == "null"
+        if (default is None) != first_is_null or not _has_kind(default, kind):
+            self._fault(f"field {name}: default", default, "a value of the (first) Avro type")
+        if kind == "double" and default is not None:
+            return float(default)
+        return cast(Scalar, default)
+
+    def _refuse_unknown(
+        self, where: str, mapping: Mapping[str, Any], known: frozenset[str]
+    ) -> None:
+        for key in mapping:
+            # Avro allows properties of one's own; ours to be caught are the near misses.
+            if key not in known and difflib.get_close_matches(key, known, 1, 0.75):
+                self._fault(f"{where}: property", key, f"known ones{_did_you_mean(key, known)}")
+
+    def _fault(self, where: str, seen: object, allowed: str) -> NoReturn:
+        raise UserError(f"{self.path}: {where}: {_shown(seen)} isn't allowed; allowed: {allowed}")
+
+
+def _has_kind(value: object, kind: Kind) -> bool:
+    if value is None:
+        return True
+    if kind == "timestamp":
+        return False
+    expected = {"string": (str,), "boolean": (bool,), "double": (int, float)}.get(kind, (int,))
+    return type(value) in expected
+
+
+def _fits_id(field: Field) -> bool:
+    if field.kind == "string":
+        return not field.nullable and (field.max_length or 0) <= LONGEST_ID_BYTES
+    return field.kind == "int64" and not field.nullable
+
+
+def _fits_time(field: Field) -> bool:
+    return field.kind == "timestamp" and not field.nullable
+
+
+def _fits_place(field: Field) -> bool:
+    if field.kind != "int32" or field.nullable:
+        return False
+    return field.minimum is not None and 0 <= field.minimum and (field.maximum or 0) <= 999
+
+
+def _did_you_mean(seen: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(seen, list(known), 1, 0.6)
+    return f" (did you mean {close[0]}?)" if close else ""

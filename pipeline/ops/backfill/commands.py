@@ -1,0 +1,197 @@
+"""`streaming-etl backfill`: the lake rebuilt from the archive, and partitions swapped."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from connectors.errors import UserError
+from dev.demo.report import lines
+from pipeline.ops.backfill.derive import Backfill
+from pipeline.ops.backfill.partition import checked
+from pipeline.ops.backfill.rebuild import Rebuild
+from pipeline.ops.backfill.swap import Swap
+from pipeline.ops.reconcile.options import instant
+from pipeline.ops.systems import (
+    LOCAL,
+    ROOT,
+    RUN_DIR,
+    ConfigOption,
+    JsonOption,
+    RunDirOption,
+    systems,
+)
+from pipeline.progress import Steps
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help=(
+        "Rebuild the lake from the archive beside the live one, then swap partitions in."
+        " The old files are kept until you confirm."
+    ),
+)
+_NAME = re.compile(r"[a-z][a-z0-9-]{0,62}")
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")]
+NameOption = Annotated[str, typer.Option(help="Of this backfill; of letters, digits and dashes.")]
+
+
+def add_to(main: typer.Typer) -> None:
+    """Make this group of commands the main program's own."""
+    main.add_typer(app, name="backfill")
+
+
+@app.command(epilog="Example: streaming-etl backfill rebuild --into s3a://lake/rebuilt --dry-run")
+def rebuild(
+    into: Annotated[str, typer.Option(help="An empty place beside the lake, s3a://bucket/prefix.")],
+    config: ConfigOption = LOCAL,
+    since: Annotated[
+        str | None, typer.Option("--from", help="First arrival time, 2018-01-01T00:00:00Z.")
+    ] = None,
+    until: Annotated[str | None, typer.Option(help="Arrival time to stop before.")] = None,
+    index: Annotated[bool, typer.Option("--index", help="Fill the index too.")] = False,
+    parallelism: Annotated[
+        int | None, typer.Option(help="Slots to take; as the main job where left out.", min=1)
+    ] = None,
+    name: NameOption = "",
+    dry_run: DryRun = False,
+    run_dir: RunDirOption = RUN_DIR,
+    as_json: JsonOption = False,
+) -> None:
+    """Feed archived records through the same job into a fresh prefix, and verify it.
+
+    Exit 1 when the rebuilt lake lacks something or has something twice.
+    """
+    found = systems(config, run_dir)
+    backfill = Backfill(
+        name=_name(name),
+        into=into.rstrip("/"),
+        index=index,
+        parallelism=parallelism,
+        start_ms=instant("--from", since),
+        end_ms=instant("--until", until),
+    )
+    steps = Steps(Console(stderr=True))
+    work = Rebuild(
+        systems=found,
+        path=config,
+        folder=ROOT / "build" / "backfill",
+        backfill=backfill,
+        steps=steps,
+    )
+    _announce(work.plan())
+    if dry_run:
+        _tell({"name": backfill.name, **asdict(work.count())}, as_json)
+        return
+    report = work.run()
+    _tell(report, as_json)
+    raise typer.Exit(1 if report["problems"] else 0)
+
+
+@app.command(
+    epilog="Example: streaming-etl backfill swap --rebuilt s3a://lake/rebuilt"
+    " --partition trip/pickup_location=041/year=2018/month=01 --dry-run"
+)
+def swap(
+    rebuilt: Annotated[str, typer.Option(help="Where `rebuild` put it.")],
+    partition: Annotated[
+        list[str], typer.Option(help="TYPE/pickup_location=NNN/year=YYYY/month=MM; repeatable.")
+    ],
+    config: ConfigOption = LOCAL,
+    name: NameOption = "",
+    dry_run: DryRun = False,
+    run_dir: RunDirOption = RUN_DIR,
+    as_json: JsonOption = False,
+) -> None:
+    """Put rebuilt partitions in the place of live ones; refuses one that would lose a row.
+
+    For a moment a reader may see a partition twice. Exit 1 when a partition was refused.
+    """
+    work = Swap(systems(config, run_dir), _name(name))
+    compared = [work.compare(rebuilt, checked(each)) for each in partition]
+    problems = [text for each in compared for text in each.problems(work.topics)]
+    _announce([] if problems else work.plan(compared))
+    if not dry_run and not problems:
+        problems = work.switch(rebuilt, compared)
+    _tell(
+        {
+            "name": work.name,
+            "partitions": {each.partition: each.counts() for each in compared},
+            "kept": work.kept,
+            "swapped": not dry_run and not problems,
+            "problems": problems,
+        },
+        as_json,
+    )
+    raise typer.Exit(1 if problems else 0)
+
+
+@app.command(epilog="Example: streaming-etl backfill resume backfill-20180101-000000")
+def resume(
+    name: Annotated[str, typer.Argument(help="Of the swap.")],
+    config: ConfigOption = LOCAL,
+    run_dir: RunDirOption = RUN_DIR,
+    as_json: JsonOption = False,
+) -> None:
+    """Go on with a swap that was broken off."""
+    problems = Swap(systems(config, run_dir), _name(name)).go_on()
+    _tell({"name": name, "problems": problems}, as_json)
+    raise typer.Exit(1 if problems else 0)
+
+
+@app.command(epilog="Example: streaming-etl backfill undo backfill-20180101-000000")
+def undo(
+    name: Annotated[str, typer.Argument(help="Of the swap.")],
+    config: ConfigOption = LOCAL,
+    dry_run: DryRun = False,
+    run_dir: RunDirOption = RUN_DIR,
+    as_json: JsonOption = False,
+) -> None:
+    """Put the old files back in the place of the rebuilt ones."""
+    work = Swap(systems(config, run_dir), _name(name))
+    _announce(work.plan_undo())
+    if not dry_run:
+        work.undo()
+    _tell({"name": name, "undone": not dry_run}, as_json)
+
+
+@app.command(epilog="Example: streaming-etl backfill confirm backfill-20180101-000000")
+def confirm(
+    name: Annotated[str, typer.Argument(help="Of the swap.")],
+    config: ConfigOption = LOCAL,
+    dry_run: DryRun = False,
+    run_dir: RunDirOption = RUN_DIR,
+    as_json: JsonOption = False,
+) -> None:
+    """Delete the old files that a swap kept."""
+    work = Swap(systems(config, run_dir), _name(name))
+    _announce(work.plan_confirm())
+    _tell({"name": name, "deleted": 0 if dry_run else work.confirm()}, as_json)
+
+
+def _name(given: str) -> str:
+    """The name of a topic, a job and a folder; made of the time where none was given."""
+    name = given or f"backfill-{datetime.now(UTC):%Y%m%d-%H%M%S}"
+    if not _NAME.fullmatch(name):
+        raise UserError(f"the name {name!r} is not of lower-case letters, digits and dashes.")
+    return name
+
+
+def _announce(plan: list[str]) -> None:
+    """Says what will be done, beside the output for programs."""
+    for line in plan:
+        typer.echo(f"will {line}", err=True)
+
+
+def _tell(report: Mapping[str, Any], as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(report))
+        return
+    for name, value in lines(report):
+        print(f"{name}: {value}")

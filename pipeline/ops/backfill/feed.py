@@ -1,0 +1,72 @@
+"""Feeds archived records into the topic of a backfill."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from connectors.positions import Position
+from connectors.producer import Target
+from pipeline.ops.backfill.derive import Backfill
+from pipeline.ops.dead_letters.letter import mark_of, position_text
+from pipeline.ops.dead_letters.read import letters
+from pipeline.ops.reconcile.options import Span
+from pipeline.ops.replay.history import History, Selection
+from pipeline.ops.systems import Systems
+
+
+@dataclass(frozen=True, slots=True)
+class Fed:
+    """How many archived records were sent, and how many not: dead letters of step decode.
+
+    Those are in the live lake under the position of their redriven copy, or not at all.
+    """
+
+    records: int
+    left_out: int
+
+
+class Left:
+    """Says which archived records to leave out: the dead letters of step decode.
+
+    It is asked about every one, and so knows how far the archive went when it was read: `ends`
+    has the last position of each topic and partition, or stream and shard.
+    """
+
+    def __init__(self, systems: Systems) -> None:
+        found = letters(systems) if systems.config.dead_letters else ()
+        self._marks = {mark_of(each.where) for each in found if each.step == "decode"}
+        self.ends: dict[tuple[str, str], int] = {}
+
+    def __call__(self, position: Position) -> bool:
+        """Whether to leave out the record of that position."""
+        place, part, number = position[:3] if position.topic else position[3:]
+        key, last = (str(place), str(part)), int(number or 0)
+        if last >= self.ends.get(key, 0):
+            self.ends[key] = last
+        return bool(self._marks) and mark_of(position_text(position)) in self._marks
+
+    def spans(self) -> tuple[Span, ...]:
+        """What was read, for a reconciliation."""
+        return tuple(Span(place, part, None, last) for (place, part), last in self.ends.items())
+
+
+def archived(systems: Systems, backfill: Backfill, leave_out: Left) -> History:
+    """The archived records of a backfill, in the order of their arrival."""
+    archive = systems.config.archive
+    assert archive, "derive.refuse asks for one"
+    selection = Selection(archive=True, start_ms=backfill.start_ms, end_ms=backfill.end_ms)
+    return History(archive.path, selection, systems.environment, leave_out=leave_out)
+
+
+def feed(history: History, target: Target | None, progress: Callable[[int], None]) -> Fed:
+    """Sends them all, and waits until each is acknowledged; without a target it only counts."""
+    done = 0
+    for block in history.blocks():
+        if target:
+            target.send_block(block)
+        done += len(block)
+        progress(done)
+    if target:
+        target.close()
+    return Fed(done, history.counts.left_out)

@@ -1,0 +1,122 @@
+"""Compares a partition of the live lake with the same one rebuilt beside it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final
+
+import numpy as np
+
+from connectors import positions
+from connectors.errors import UserError
+from connectors.positions import Positions
+from connectors.s3.storage import tables
+from pipeline.ops.readers.lake import Lake
+
+_PARTITION: Final = re.compile(
+    r"[a-z][a-z0-9_]*/pickup_location=\d{3}/year=\d{4}/month=(0[1-9]|1[0-2])"
+)
+_PREFIX: Final = "source_"
+_NAMED: Final = 5
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The files of one partition by their path, and the source positions of the rows in each."""
+
+    files: dict[str, Positions]
+
+    @cached_property
+    def positions(self) -> Positions:
+        """Of every row."""
+        return np.concatenate([np.zeros(0, np.int64), *self.files.values()])
+
+    @cached_property
+    def doubled(self) -> int:
+        """How many rows are there besides the first of their position."""
+        return len(self.positions) - len(np.unique(self.positions))
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A partition as it is and as it was rebuilt.
+
+    A live file without a single rebuilt row is newer than the rebuild, and stays.
+    """
+
+    partition: str
+    live: Rows
+    rebuilt: Rows
+
+    @cached_property
+    def replaced(self) -> Rows:
+        """The live files with rebuilt rows."""
+        found = self.live.files.items()
+        return Rows(
+            {path: rows for path, rows in found if np.isin(rows, self.rebuilt.positions).any()}
+        )
+
+    def counts(self) -> dict[str, int]:
+        """What a swap would change."""
+        return {
+            "live_files": len(self.live.files),
+            "live_rows": len(self.live.positions),
+            "live_doubled": self.live.doubled,
+            "replaced_files": len(self.replaced.files),
+            "rebuilt_files": len(self.rebuilt.files),
+            "rebuilt_rows": len(self.rebuilt.positions),
+            "added_rows": len(np.setdiff1d(self.rebuilt.positions, self.live.positions)),
+        }
+
+    def problems(self, topics: list[str]) -> list[str]:
+        """Why a swap would lose or double rows; empty when it would not."""
+        found = []
+        lost = np.setdiff1d(self.replaced.positions, self.rebuilt.positions)
+        if len(lost):
+            named = ", ".join(described(each, topics) for each in lost[:_NAMED].tolist())
+            found.append(
+                f"{self.partition}: {len(lost):,} rows of files to be replaced were not rebuilt:"
+                f" {named}{', ...' if len(lost) > _NAMED else ''}. They were not archived, were not"
+                " in the time rebuilt, or are no longer valid events; rebuild with more."
+            )
+        if self.rebuilt.doubled:
+            found.append(f"{self.partition}: {self.rebuilt.doubled:,} rebuilt rows are doubled.")
+        if not self.rebuilt.files:
+            found.append(f"{self.partition}: nothing was rebuilt, so there is nothing to put in.")
+        return found
+
+
+def checked(partition: str) -> str:
+    """The name of a partition, TYPE/pickup_location=041/year=2018/month=01.
+
+    Raises:
+        UserError: it is no such name, so no path is made of it.
+    """
+    if not _PARTITION.fullmatch(partition):
+        raise UserError(
+            f"--partition is {partition!r}; give TYPE/pickup_location=041/year=2018/month=01."
+        )
+    return partition
+
+
+def rows(lake: Lake, partition: str, topics: list[str]) -> Rows:
+    """Reads the positions of a partition; one that isn't there has no files."""
+    files = [each for one in lake.partitions(partition) for each in one.current()]
+    columns = [_PREFIX + name for name in positions.COLUMNS]
+    return Rows(
+        {
+            stored.path: positions.numbers(table, topics, _PREFIX)
+            for batch in tables(lake, files, columns)
+            for stored, table in batch
+        }
+    )
+
+
+def described(position: int, topics: list[str]) -> str:
+    """A position for people; of Kinesis only a hash is known here."""
+    if position < 0:
+        return f"a Kinesis record (hash {-position})"
+    code, partition, offset = positions.unpacked(position)
+    return f"{topics[code]}/{partition}@{offset}"

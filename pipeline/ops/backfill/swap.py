@@ -1,0 +1,245 @@
+"""Puts rebuilt partitions in the place of live ones; the old are kept until that is confirmed.
+
+S3 cannot rename, so a reader may for a moment see a partition's rows twice, and never not at all:
+the rebuilt files are copied in before the old are deleted. Every step may be repeated; what was
+begun stands in a journal beside the old files, so that a swap that was broken off goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sized
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import msgspec
+
+from connectors.errors import UserError
+from connectors.s3.objects import Objects, objects_of
+from pipeline.ops.backfill.hold import Hold, with_sources
+from pipeline.ops.backfill.partition import Compared, rows
+from pipeline.ops.compact.records import Records
+from pipeline.ops.readers.lake import Record
+from pipeline.ops.systems import Systems
+
+REPLACED: Final = "_replaced"
+State = Literal["switching", "switched", "undoing", "undone", "confirmed"]
+
+
+class Moved(msgspec.Struct, frozen=True):
+    """The files of one partition: the old ones, and what each rebuilt one is called there.
+
+    `record` is what compaction had done to it before.
+    """
+
+    old: list[str]
+    new: dict[str, str]
+    record: Record = Record()
+
+
+class Journal(msgspec.Struct, frozen=True):
+    """What a swap does; paths are below the live lake, rebuilt ones below `rebuilt`."""
+
+    rebuilt: str
+    partitions: dict[str, Moved]
+    state: State
+
+
+@dataclass(frozen=True, slots=True)
+class Swap:
+    """One swap by its name, in the live lake of a configuration."""
+
+    systems: Systems
+    name: str
+
+    @property
+    def lake(self) -> str:
+        """The live lake."""
+        assert self.systems.config.lake, "derive.refuse asks for one"
+        return self.systems.config.lake.path.rstrip("/")
+
+    @property
+    def kept(self) -> str:
+        """Where the old files are kept: readers pass over what begins with an underscore."""
+        return f"{self.lake}/{REPLACED}/{self.name}"
+
+    @property
+    def topics(self) -> list[str]:
+        """The topics that a position may name."""
+        return sorted(self.systems.config.source.kafka_topics)
+
+    def compare(self, rebuilt: str, partition: str) -> Compared:
+        """Reads a partition in both places."""
+        live = rows(self.systems.lake(self.lake), partition, self.topics)
+        return Compared(partition, live, rows(self.systems.lake(rebuilt), partition, self.topics))
+
+    def plan(self, compared: Iterable[Compared]) -> list[str]:
+        """What `switch` will do, a sentence a step."""
+        found = list(compared)
+        old = sum(len(each.replaced.files) for each in found)
+        new = sum(len(each.rebuilt.files) for each in found)
+        return [
+            f"keep {old:,} live files of {len(found)} partitions in {self.kept}",
+            f"copy {new:,} rebuilt files into {self.lake}; for a moment readers see both",
+            f"delete those {old:,} live files, and read the partitions again",
+        ]
+
+    def plan_undo(self) -> list[str]:
+        """What `undo` will do."""
+        partitions = self._begun("switching", "switched", "undoing").partitions.values()
+        old, new = (sum(map(len, each)) for each in _files(partitions))
+        return [f"put {old:,} old files back into {self.lake}", f"delete {new:,} rebuilt ones"]
+
+    def plan_confirm(self) -> list[str]:
+        """What `confirm` will do."""
+        partitions = self._begun("switched", "confirmed").partitions.values()
+        old = sum(map(len, _files(partitions)[0]))
+        return [f"delete {old:,} old files from {self.kept}, for good"]
+
+    def switch(self, rebuilt: str, compared: Iterable[Compared]) -> list[str]:
+        """Swaps the partitions, and looks at them again; what it answers is wrong with them."""
+        partitions = {each.partition: self._moved(each) for each in compared}
+        if self.journal():
+            raise UserError(f"there was a swap {self.name} before; give another --name.")
+        journal = Journal(rebuilt, partitions, "switching")
+        self._note(journal)
+        try:
+            self._take(journal)
+        except UserError:
+            self._end(journal, "undone")
+            raise
+        return self.go_on()
+
+    def go_on(self) -> list[str]:
+        """Does what the journal says, from the beginning: each step may be repeated."""
+        journal = self._begun("switching", "switched")
+        if journal.state == "switching":
+            self._take(journal)
+            self._move(journal)
+        problems = self._look_again(journal)
+        self._end(journal, "switched")
+        return problems
+
+    def _move(self, journal: Journal) -> None:
+        objects = self._objects()
+        for partition, moved in journal.partitions.items():
+            self._keep(objects, moved)
+            for source, name in moved.new.items():
+                objects.copy(f"{journal.rebuilt.rstrip('/')}/{source}", f"{self.lake}/{name}")
+            self._hold.without(partition, moved.old)
+            for path in moved.old:
+                objects.delete(f"{self.lake}/{path}")
+
+    def undo(self) -> None:
+        """Puts the old files back, and takes the rebuilt ones out."""
+        journal = self._begun("switching", "switched", "undoing")
+        objects = self._objects()
+        for partition, moved in journal.partitions.items():
+            self._hold.take_back(partition)
+            if journal.state == "switched":
+                self._refuse_merged(journal, partition, moved)
+        self._note(msgspec.structs.replace(journal, state="undoing"))
+        for partition, moved in journal.partitions.items():
+            kept = [path for path in moved.old if objects.exists(f"{self.kept}/{path}")]
+            for path in kept:
+                objects.copy(f"{self.kept}/{path}", f"{self.lake}/{path}")
+            self._hold.with_again(partition, kept, moved.record)
+            for name in moved.new.values():
+                objects.delete(f"{self.lake}/{name}")
+        self._end(journal, "undone")
+
+    def confirm(self) -> int:
+        """Deletes the old files for good; how many."""
+        journal = self._begun("switched", "confirmed")
+        objects = self._objects()
+        old = [path for moved in journal.partitions.values() for path in moved.old]
+        for path in old:
+            objects.delete(f"{self.kept}/{path}")
+        self._note(msgspec.structs.replace(journal, state="confirmed"))
+        return len(old)
+
+    def journal(self) -> Journal | None:
+        """What this swap did so far; None when there is none of that name."""
+        found = self._objects().read(f"{self.kept}/swap.json")
+        return msgspec.json.decode(found, type=Journal) if found else None
+
+    def _begun(self, *allowed: State) -> Journal:
+        journal = self.journal()
+        if journal is None:
+            raise UserError(f"there is no swap {self.name} in {self.lake}/{REPLACED}.")
+        if journal.state not in allowed:
+            raise UserError(f"the swap {self.name} is {journal.state} already.")
+        return journal
+
+    def _moved(self, compared: Compared) -> Moved:
+        """Refuses what compaction changed since the partition was compared."""
+        partition, old = compared.partition, list(compared.replaced.files)
+        record = self._records.read(partition).record
+        if {each.path for each in record.replaced} & set(old):
+            raise UserError(
+                f"{partition}: `streaming-etl compact` changed it meanwhile; nothing was swapped."
+                " Give the same command again."
+            )
+        new = {path: self._new_name(partition, path) for path in compared.rebuilt.files}
+        return Moved(with_sources(old, record), new, record)
+
+    def _refuse_merged(self, journal: Journal, partition: str, moved: Moved) -> None:
+        """What was put in can't be taken out when it was merged with other files since."""
+        live = self.systems.lake(self.lake).partitions(partition)
+        gone = set(moved.new.values()) - {each.path for one in live for each in one.current()}
+        if gone:
+            self._end(journal, "switched")
+            raise UserError(
+                f"{partition}: `streaming-etl compact` merged {len(gone):,} files that the swap"
+                f" {self.name} put in, so they can't be taken out again. Rebuild the partition and"
+                " swap once more."
+            )
+
+    def _take(self, journal: Journal) -> None:
+        """Holds all partitions, before anything is done in the first."""
+        for partition, moved in journal.partitions.items():
+            self._hold.take(partition, moved.record)
+
+    def _end(self, journal: Journal, state: State) -> None:
+        self._note(msgspec.structs.replace(journal, state=state))
+        for partition in journal.partitions:
+            self._hold.release(partition)
+
+    def _keep(self, objects: Objects, moved: Moved) -> None:
+        for path in moved.old:
+            # Begun before: a file that was deleted by then is kept already.
+            if objects.exists(f"{self.lake}/{path}"):
+                objects.copy(f"{self.lake}/{path}", f"{self.kept}/{path}")
+
+    def _look_again(self, journal: Journal) -> list[str]:
+        problems: list[str] = []
+        for partition in journal.partitions:
+            compared = self.compare(journal.rebuilt, partition)
+            if compared.live.doubled:
+                problems.append(f"{partition}: {compared.live.doubled:,} rows are doubled now.")
+            missing = compared.counts()["added_rows"]
+            if missing:
+                problems.append(f"{partition}: {missing:,} rebuilt rows are not there.")
+        return problems
+
+    def _new_name(self, partition: str, path: str) -> str:
+        return f"{partition}/{self.name}-{path.rpartition('/')[2]}"
+
+    def _note(self, journal: Journal) -> None:
+        self._objects().write(f"{self.kept}/swap.json", msgspec.json.encode(journal))
+
+    @property
+    def _records(self) -> Records:
+        return Records(self.lake, self._objects())
+
+    @property
+    def _hold(self) -> Hold:
+        return Hold(self._records, self.name)
+
+    def _objects(self) -> Objects:
+        return objects_of(self.lake, self.systems.environment)
+
+
+def _files(partitions: Iterable[Moved]) -> tuple[list[Sized], list[Sized]]:
+    """The old files and the rebuilt ones, of each partition."""
+    moved = list(partitions)
+    return [each.old for each in moved], [each.new for each in moved]

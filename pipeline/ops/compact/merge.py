@@ -1,0 +1,120 @@
+"""Reads small files, and makes one of their rows, in the order of event time.
+
+Memory: the rows of one merged file are held twice while they are sorted, and once encoded. Rows
+take at most `DECODED_BYTES` and the last file beyond, whatever the target is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from connectors import checksums as content
+from connectors.errors import UserError
+from connectors.s3.storage import Store, Stored, pages
+from pipeline.ops.compact.choose import groups
+
+DECODED_BYTES: Final = 256 * 1024 * 1024
+_GROUP_ROWS: Final = 131_072
+_LEVEL: Final = 3
+
+
+@dataclass(slots=True)
+class Batch:
+    """Whole files of one schema: how many rows each has, and the rows of all."""
+
+    files: dict[str, int] = field(default_factory=dict)
+    parts: list[pa.Table] = field(default_factory=list)
+    bytes: int = 0
+
+    def takes(self, stored: Stored, part: pa.Table) -> bool:
+        """Whether that part of a file is to go into this batch: a file is never divided."""
+        if not self.parts or stored.path in self.files:
+            return True
+        return self.bytes < DECODED_BYTES and bool(part.schema.equals(self.parts[0].schema))
+
+    def add(self, stored: Stored, part: pa.Table) -> None:
+        """Takes the rows of a file, or of a part of it."""
+        self.files[stored.path] = self.files.get(stored.path, 0) + part.num_rows
+        self.parts.append(part)
+        self.bytes += part.nbytes
+
+    def in_order(self, event_time: str) -> pa.Table:
+        """All rows by event time, those of one time as they came. The batch is empty then."""
+        table = pa.concat_tables(self.parts).combine_chunks()
+        self.parts.clear()
+        if event_time not in table.column_names:
+            first = next(iter(self.files))
+            raise UserError(
+                f"{first} has no column {event_time!r}, the schema's event time; it has"
+                f" {', '.join(table.column_names)}. It was written under another schema: leave its"
+                " partition out, or give the configuration whose schemas it has."
+            )
+        return table.take(np.argsort(content.millis(table.column(event_time)), kind="stable"))
+
+
+def batches(lake: Store, files: list[Stored], target_bytes: int) -> Iterator[Batch]:
+    """What each merged file is to hold: two files or more, of the target's bytes together.
+
+    It holds less where the schema changes, or where the memory for its rows ends.
+    """
+    for group in groups(files, target_bytes):
+        for batch in _loaded(lake, group):
+            if len(batch.files) > 1:
+                yield batch
+
+
+def _loaded(lake: Store, group: list[Stored]) -> Iterator[Batch]:
+    batch = Batch()
+    for page in pages(lake, group):
+        for stored, part in page:
+            if not batch.takes(stored, part):
+                yield batch
+                batch = Batch()
+            batch.add(stored, part)
+    yield batch
+
+
+def encoded(table: pa.Table) -> bytes:
+    """The rows as one Parquet file: ZSTD, row groups of 131,072 rows.
+
+    Dictionaries save space but in columns of times, ids and positions: with them a file was half
+    as large again.
+    """
+    few = [each.name for each in table.schema if not _has_many_values(each.type)]
+    sink = pa.BufferOutputStream()
+    pq.write_table(
+        table,
+        sink,
+        row_group_size=_GROUP_ROWS,
+        compression="zstd",
+        compression_level=_LEVEL,
+        use_dictionary=few,
+        # Without Arrow's own schema the columns read as they do from Flink's files.
+        store_schema=False,
+        version="2.6",
+    )
+    content: bytes = sink.getvalue().to_pybytes()
+    return content
+
+
+def _has_many_values(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_int64(kind) or pa.types.is_timestamp(kind))
+
+
+def problem(lake: Store, path: str, wanted: pa.Table) -> str:
+    """What is wrong with a file that should hold just those rows, read back; empty: nothing."""
+    start = 0
+    with lake.open(path) as file:
+        for found in pq.ParquetFile(file).iter_batches(_GROUP_ROWS, use_threads=False):
+            if not pa.Table.from_batches([found]).equals(wanted.slice(start, found.num_rows)):
+                return f"{path}: rows {start:,} to {start + found.num_rows:,} read back differ"
+            start += found.num_rows
+    if start != wanted.num_rows:
+        return f"{path}: {start:,} rows were read back, of {wanted.num_rows:,}"
+    return ""

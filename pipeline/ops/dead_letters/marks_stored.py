@@ -1,0 +1,81 @@
+"""Marks of what was redriven to a stream or to the index: JSON objects on S3.
+
+They are written after the acknowledgement: after a crash in between a record is sent again.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Final
+
+import msgspec
+
+from connectors.errors import UserError
+from connectors.s3.objects import objects_of
+from connectors.s3.storage import Store, store_at
+from pipeline.config.model import Config
+from pipeline.ops.dead_letters.letter import mark_of
+
+_FOLDER: Final = "_redriven"  # Readers of the path pass over what begins with an underscore.
+
+
+class Marked(msgspec.Struct, forbid_unknown_fields=True):
+    """One object: what one batch of one run redrove."""
+
+    run: str
+    time: str
+    redriven: list[str]
+
+
+class StoredMarks:
+    """The marks below one path, s3a:// or file://."""
+
+    def __init__(self, path: str, environment: Mapping[str, str]) -> None:
+        self._path = f"{path.rstrip('/')}/{_FOLDER}"
+        self._environment = environment
+        self._run = uuid.uuid4().hex
+        self._written = 0
+
+    def read(self) -> set[bytes]:
+        """Everything marked; UserError for an object that is none of ours."""
+        store = store_at(self._path, self._environment)
+        return {mark_of(one) for marked in self._objects(store) for one in marked.redriven}
+
+    def write(self, identities: list[str]) -> None:
+        """Mark what is acknowledged."""
+        if not identities:
+            return
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        content = msgspec.json.encode(Marked(self._run, now, identities))
+        objects = objects_of(self._path, self._environment)
+        objects.write(f"{self._path}/{self._run}-{self._written}.json", content)
+        self._written += 1
+
+    def _objects(self, store: Store) -> Iterable[Marked]:
+        for stored in store.listing():
+            try:
+                yield msgspec.json.decode(store.read(stored.path), type=Marked)
+            except msgspec.MsgspecError as error:
+                raise UserError(
+                    f"{self._path}/{stored.path} is no record of what was redriven: {error}"
+                ) from error
+
+
+def marks_path(config: Config) -> str:
+    """Where marks are stored: below the dead letters' S3 path, else the archive's; empty if none"""
+    letters, archive = config.dead_letters, config.archive
+    given = (letters.path, letters.large_path) if letters else ()
+    return next((path for path in (*given, archive.path if archive else "") if path), "")
+
+
+def needed_path(config: Config) -> str:
+    """As `marks_path`; UserError where there is none."""
+    path = marks_path(config)
+    if not path:
+        raise UserError(
+            "what is redriven to a Kinesis stream, or of one to the index, is remembered on S3, and"
+            " the configuration has no path for it; give dead_letters.large_path or archive.path."
+        )
+    return path

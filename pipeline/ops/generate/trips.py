@@ -1,0 +1,164 @@
+"""Realistic values for the three event types, a block of rows at a time, as numpy columns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.ops.generate.rhythm import WINTER, ZONES, Span
+
+Columns = dict[str, NDArray[Any]]
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+SHARES: Final = {"trip": 0.55, "green_trip": 0.15, "fhv_trip": 0.30}
+"""The share of each event type; the order is the order of its code in a block."""
+
+FIRST_ID: Final = 4_071_000
+"""The id of the first trip; the others follow without a gap."""
+
+_PARTS: Final = (
+    *("fare_amount", "extra", "mta_tax", "tip_amount", "tolls_amount"),
+    "improvement_surcharge",
+)
+_BASES: Final = np.array([f"B{number:05d}" for number in range(2500, 2620)], dtype=object)
+
+
+class Rows:
+    """Draws rows: ids ascend, zones follow `shares`, and the first 265 rows visit every zone."""
+
+    def __init__(self, rng: np.random.Generator, shares: Floats, span: Span = WINTER) -> None:
+        self._rng = rng
+        self._first_ms = span.first_ms
+        self._zones = np.cumsum(shares)
+        self._tour = rng.permutation(np.arange(1, ZONES + 1))
+
+    def of_type(self, event_type: str, ids: Ints, dropoff: Ints) -> Columns:
+        """The columns of rows with these ids and dropoff times (epoch milliseconds)."""
+        return _MAKERS[event_type](self, ids, dropoff)
+
+    def zones(self, count: int) -> Ints:
+        """Zones 1 to 265 by popularity."""
+        drawn = np.searchsorted(self._zones, self._rng.random(count))
+        return np.minimum(drawn, ZONES - 1).astype(np.int64) + 1
+
+    def pickup_zones(self, ids: Ints) -> Ints:
+        """As `zones`; the rows with the first 265 ids visit every zone once."""
+        zones = self.zones(len(ids))
+        early = ids - FIRST_ID < ZONES
+        zones[early] = self._tour[ids[early] - FIRST_ID]
+        return zones
+
+    def pick(self, count: int, values: list[Any], weights: list[float]) -> NDArray[Any]:
+        """`count` of `values` by weight; texts come as an object array."""
+        kind = object if isinstance(values[0], str) else None
+        picked: NDArray[Any] = np.array(values, dtype=kind)[self._codes(count, weights)]
+        return picked
+
+    def any_base(self, count: int) -> NDArray[Any]:
+        """Licence numbers of for-hire bases."""
+        bases: NDArray[Any] = _BASES[self._rng.integers(0, len(_BASES), count)]
+        return bases
+
+    def journey(self, dropoff: Ints) -> tuple[Ints, Floats]:
+        """Pickup times and miles: log-normal distances at city speed, never before the span."""
+        count = len(dropoff)
+        miles = np.clip(self._rng.lognormal(0.6, 0.85, count), 0.1, 60.0).round(2)
+        miles_an_hour = np.clip(self._rng.normal(11.5, 3.5, count), 4.0, 35.0)
+        seconds = np.clip(miles / miles_an_hour * 3600, 60, 3 * 3600).astype(np.int64)
+        return np.maximum(dropoff - seconds * 1000, self._first_ms), miles
+
+    def _codes(self, count: int, weights: list[float]) -> Ints:
+        edges = np.cumsum(np.array(weights) / sum(weights))
+        codes = np.searchsorted(edges, self._rng.random(count))
+        return np.minimum(codes, len(weights) - 1).astype(np.int64)
+
+
+def metered_fare(miles: Floats, minutes: Floats) -> Floats:
+    """TLC's meter of 2018: 2.50 to start, 0.50 for a fifth of a mile or a slow minute."""
+    return 2.5 + 0.5 * np.floor(miles * 4.2 + minutes * 0.25)
+
+
+def total(columns: Columns) -> Floats:
+    """What the passenger pays: the sum of all parts, in whole cents."""
+    parts = [columns[name] for name in _PARTS if name in columns]
+    amount: Floats = np.sum(parts, axis=0).round(2)
+    return amount
+
+
+def _meter(rows: Rows, *, pickup: Ints, dropoff: Ints, miles: Floats) -> Columns:
+    count = len(miles)
+    minutes = (dropoff - pickup) / 60_000
+    fare = metered_fare(miles, minutes)
+    payment = rows.pick(count, [1, 2, 3, 4], [0.69, 0.30, 0.007, 0.003])
+    tip_share = rows.pick(count, [0.0, 0.1, 0.15, 0.2, 0.25], [0.06, 0.1, 0.24, 0.5, 0.1])
+    tolls = np.where(miles > 9, rows.pick(count, [0.0, 5.76], [0.6, 0.4]), 0.0)
+    return {
+        "payment_type": payment,
+        "fare_amount": fare,
+        "extra": rows.pick(count, [0.0, 0.5, 1.0], [0.52, 0.33, 0.15]),
+        "mta_tax": np.full(count, 0.5),
+        "tip_amount": np.where(payment == 1, fare * tip_share, 0.0).round(2),
+        "tolls_amount": tolls,
+        "improvement_surcharge": np.full(count, 0.3),
+    }
+
+
+def _taxi(rows: Rows, ids: Ints, dropoff: Ints) -> Columns:
+    count = len(ids)
+    pickup, miles = rows.journey(dropoff)
+    columns: Columns = {
+        "vendor_id": rows.pick(count, [1, 2], [0.44, 0.56]),
+        "pickup_datetime": pickup,
+        "dropoff_datetime": dropoff,
+        "passenger_count": rows.pick(count, [1, 2, 3, 4, 5, 6], [71, 15, 4, 2, 5, 3]),
+        "trip_distance": miles,
+        "ratecode_id": rows.pick(count, [1, 2, 3, 4, 5], [0.975, 0.02, 0.002, 0.001, 0.002]),
+        "store_and_fwd_flag": rows.pick(count, ["N", "Y"], [0.995, 0.005]),
+        "pickup_location_id": rows.pickup_zones(ids),
+        "dropoff_location_id": rows.zones(count),
+        **_meter(rows, pickup=pickup, dropoff=dropoff, miles=miles),
+    }
+    columns["total_amount"] = total(columns)
+    return columns
+
+
+def _yellow(rows: Rows, ids: Ints, dropoff: Ints) -> Columns:
+    return {**_taxi(rows, ids, dropoff), "trip_id": ids, "type": _named("trip", ids)}
+
+
+def _green(rows: Rows, ids: Ints, dropoff: Ints) -> Columns:
+    kind = rows.pick(len(ids), [1, 2], [0.98, 0.02])
+    taxi = _taxi(rows, ids, dropoff)
+    return {**taxi, "trip_type": kind, "trip_id": ids, "type": _named("green_trip", ids)}
+
+
+def _for_hire(rows: Rows, ids: Ints, dropoff: Ints) -> Columns:
+    pickup, _ = rows.journey(dropoff)
+    base = rows.any_base(len(ids))
+    affiliated = base.copy()
+    affiliated[rows.pick(len(ids), [True, False], [0.4, 0.6])] = None
+    return {
+        "dispatching_base_num": base,
+        "affiliated_base_number": affiliated,
+        "pickup_datetime": pickup,
+        "dropoff_datetime": dropoff,
+        "pickup_location_id": rows.pickup_zones(ids),
+        "dropoff_location_id": rows.zones(len(ids)),
+        "trip_id": ids,
+        "type": _named("fhv_trip", ids),
+    }
+
+
+def _named(event_type: str, ids: Ints) -> NDArray[Any]:
+    return np.full(len(ids), event_type, dtype=object)
+
+
+_MAKERS: Final[dict[str, Callable[[Rows, Ints, Ints], Columns]]] = {
+    "trip": _yellow,
+    "green_trip": _green,
+    "fhv_trip": _for_hire,
+}

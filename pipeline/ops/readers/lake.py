@@ -1,0 +1,216 @@
+"""Which files a lake consists of: the one rule that compaction and every reader of ours share.
+
+Of each partition, `_compacted/<partition>/record.json` names the merged files and the files that
+these replaced. The content of a partition is
+
+    its visible files, without the replaced, with the merged.
+
+Merged files lie below `_compacted`, which readers that only list folders pass over. One write of
+the record is the switch from the one to the other; docs/compaction.md argues why a reader sees
+every row exactly once whenever it comes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+
+from connectors.errors import UserError
+from connectors.s3.storage import Store, Stored
+
+COMPACTED: Final = "_compacted"
+_RECORD: Final = "record.json"
+_READERS: Final = 8
+_PARTITION: Final = re.compile(r"[^/_.][^/]*/pickup_location=\d{3}/year=\d{4}/month=\d{2}")
+
+
+class Gone(UserError):
+    """A file was deleted between the listing of the lake and its being read."""
+
+
+class Merged(msgspec.Struct, frozen=True):
+    """A file that compaction made; `path` is below the lake."""
+
+    path: str
+    rows: int
+    bytes: int
+
+
+class Replaced(msgspec.Struct, frozen=True):
+    """A file whose rows are in the merged file `into` since then (epoch milliseconds)."""
+
+    path: str
+    rows: int
+    into: str
+    since_ms: int
+
+
+class Record(msgspec.Struct, frozen=True):
+    """What compaction did to a partition. Each change has a greater generation.
+
+    `held` is the swap that is at work there, while nothing else may change it; empty: none is.
+    """
+
+    generation: int = 0
+    files: tuple[Merged, ...] = ()
+    replaced: tuple[Replaced, ...] = ()
+    held: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Partition:
+    """One partition: its visible files, those that compaction made, and its record.
+
+    They were found in that order.
+    """
+
+    name: str
+    visible: tuple[Stored, ...]
+    made: tuple[Stored, ...]
+    record: Record
+
+    def current(self) -> list[Stored]:
+        """The files that make up its content, in the order of their paths."""
+        replaced = {each.path for each in self.record.replaced}
+        merged = [Stored(each.path, each.bytes) for each in self.record.files]
+        return [*merged, *(each for each in self.visible if each.path not in replaced)]
+
+
+class Lake:
+    """A lake as a store: `listing` gives the files that it consists of now.
+
+    A file may go while it is read, when compaction's grace is over: that is the error
+    Gone, and never a row too few or too many.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def listing(self) -> list[Stored]:
+        """The files of all partitions, and what else lies visible in the lake."""
+        files, partitions = _sorted(self._store, "")
+        files += [each for one in partitions for each in one.current()]
+        return sorted(files, key=lambda stored: stored.path)
+
+    def partitions(self, below: str = "") -> list[Partition]:
+        """All partitions, or those below a folder such as `trip`; in the order of their names."""
+        return _sorted(self._store, below)[1]
+
+    def everything(self, below: str = "") -> list[Stored]:
+        """As the store."""
+        return self._store.everything(below)
+
+    def read(self, path: str) -> bytes:
+        """All bytes of one object."""
+        try:
+            return self._store.read(path)
+        except FileNotFoundError as error:
+            raise _gone(path) from error
+
+    def read_at_once(self, path: str) -> bytes:
+        """As the store."""
+        return self._store.read_at_once(path)
+
+    def rows(self, path: str) -> int:
+        """How many rows a file has."""
+        try:
+            return self._store.rows(path)
+        except FileNotFoundError as error:
+            raise _gone(path) from error
+
+    def open(self, path: str) -> Any:
+        """One file to read parts of."""
+        try:
+            return self._store.open(path)
+        except FileNotFoundError as error:
+            raise _gone(path) from error
+
+
+def home(path: str) -> str:
+    """The path that a file of the lake would have in the folder of its partition."""
+    return path.removeprefix(f"{COMPACTED}/")
+
+
+def record_path(partition: str) -> str:
+    """Where the record of a partition is, below the lake."""
+    return f"{COMPACTED}/{partition}/{_RECORD}"
+
+
+def decoded(content: bytes, path: str) -> Record:
+    """A record of its JSON.
+
+    Raises:
+        UserError: it isn't one, so what the partition holds isn't known.
+    """
+    try:
+        return msgspec.json.decode(content, type=Record)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise UserError(
+            f"{path} isn't a record of `streaming-etl compact`: {error}. Without it nobody can say"
+            " which files count; put back its last version."
+        ) from error
+
+
+def _sorted(store: Store, below: str) -> tuple[list[Stored], list[Partition]]:
+    """Visible files outside of partitions, and the partitions.
+
+    The order is the guarantee: 1 the files, 2 which records there are, 3 the records. So a file
+    that was deleted before it could be listed stands in a record that is read.
+    """
+    visible = [each for each in store.everything(below) if _is_visible(each.path)]
+    beside = store.everything(f"{COMPACTED}/{below}" if below else COMPACTED)
+    names = [_partition(each.path) for each in beside if each.path.endswith(f"/{_RECORD}")]
+    records = _records(store, names)
+    files = _by_partition(visible)
+    made = _by_partition(each for each in beside if each.path.endswith(".parquet"))
+    other = [each for name, found in files.items() if not _is_partition(name) for each in found]
+    return other, [
+        Partition(
+            name, tuple(files.get(name, ())), tuple(made.get(name, ())), records.get(name, Record())
+        )
+        for name in sorted({*files, *made, *records})
+        if _is_partition(name)
+    ]
+
+
+def _by_partition(found: Iterable[Stored]) -> dict[str, list[Stored]]:
+    folders: dict[str, list[Stored]] = defaultdict(list)
+    for each in found:
+        folders[_partition(each.path)].append(each)
+    return folders
+
+
+def _is_partition(name: str) -> bool:
+    return _PARTITION.fullmatch(name) is not None
+
+
+def _records(store: Store, names: Iterable[str]) -> Mapping[str, Record]:
+    paths = {name: record_path(name) for name in names}
+    with ThreadPoolExecutor(_READERS) as pool:
+        contents = pool.map(store.read_at_once, paths.values())
+        return {
+            name: decoded(content, paths[name])
+            for name, content in zip(paths, contents, strict=True)
+        }
+
+
+def _partition(path: str) -> str:
+    return home(path).rpartition("/")[0]
+
+
+def _is_visible(path: str) -> bool:
+    return not any(part.startswith(("_", ".")) for part in path.split("/"))
+
+
+def _gone(path: str) -> Gone:
+    return Gone(
+        f"{path} was there when the lake was listed and is gone now: something deleted it, such as"
+        " `compact --clean` when its --grace was over. Read again; if it recurs, give a --grace"
+        " that is longer than the longest query."
+    )

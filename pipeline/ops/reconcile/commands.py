@@ -1,0 +1,85 @@
+"""The command `streaming-etl reconcile`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from pipeline.ops.systems import LOCAL, RUN_DIR, ConfigOption, JsonOption, RunDirOption
+from pipeline.progress import Steps
+
+
+def add_to(main: typer.Typer) -> None:
+    """Make the command the main program's own."""
+    main.command(
+        epilog="Example: streaming-etl reconcile --config conf/local.yaml --out findings.json"
+    )(reconcile)
+
+
+RangeOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--range",
+        help="Only these positions, ends included and either may be left out:"
+        " trips/0@100..200; may be repeated.",
+    ),
+]
+
+
+def reconcile(
+    config: ConfigOption = LOCAL,
+    range_: RangeOption = None,
+    since: Annotated[
+        str | None, typer.Option(help="Only what arrived from then on: 2018-01-01T00:00:00Z.")
+    ] = None,
+    until: Annotated[str | None, typer.Option(help="Only what arrived before then.")] = None,
+    complete: Annotated[
+        bool,
+        typer.Option("--complete", help="The job is stopped or drained: judge to the end."),
+    ] = False,
+    from_archive: Annotated[
+        bool,
+        typer.Option("--from-archive", help="Take the archive for the truth, not the source."),
+    ] = False,
+    values: Annotated[
+        bool, typer.Option(help="Compare the values of rows, not only where they are.")
+    ] = True,
+    settle: Annotated[
+        float,
+        typer.Option(min=0, help="For how many seconds to look again for what is missing."),
+    ] = 30.0,
+    show: Annotated[
+        int, typer.Option(min=1, help="How many positions of each finding to name.")
+    ] = 10,
+    out: Annotated[
+        Path | None, typer.Option(help="Write JSON with all positions into this file.")
+    ] = None,
+    as_json: JsonOption = False,
+    run_dir: RunDirOption = RUN_DIR,
+) -> None:
+    """Prove that what is in the source is in every sink once, or name what isn't.
+
+    Reads only, and without the job. On a running job judges what completed checkpoints cover.
+    Exit 1 if anything is missing, doubled, misplaced, wrong or unexpected.
+    """
+    from pipeline.ops.reconcile import options, run
+    from pipeline.ops.reconcile.show import show as show_report
+    from pipeline.ops.systems import systems
+
+    asked = options.Options(
+        spans=options.spans(range_ or ()),
+        since=options.instant("--since", since),
+        until=options.instant("--until", until),
+        complete=complete,
+        from_archive=from_archive,
+        values=values,
+        settle_seconds=settle,
+    )
+    output = options.Output(show=show, as_json=as_json, out=out)
+    steps = Steps(Console(stderr=True))
+    report = run.reconcile(systems(config, run_dir), asked, steps)
+    show_report(report, output, Console())
+    raise typer.Exit(not report.ok)

@@ -1,0 +1,135 @@
+"""The single-dash options of the original's replay, of both its generations, put into ours."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from connectors.errors import UserError
+
+Translate = Callable[[str], list[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Old:
+    """An old option: its successor ("" where it has no meaning any more), and what to know."""
+
+    name: str
+    ours: str
+    note: str = ""
+    takes_value: bool = True
+
+
+OLD: Final = (
+    Old("-streamName", "--stream", "With `--region`; an ARN has its own."),
+    Old("-streamArn", "--stream"),
+    Old("-s", "--stream", "The short form of `-streamArn`."),
+    Old("-streamRegion", "--region"),
+    Old("-bucketName", "INPUT", "Together with `-objectPrefix`: s3://bucket/prefix."),
+    Old("-objectPrefix", "INPUT", "Together with `-bucketName`: s3://bucket/prefix."),
+    Old("-bucketRegion", "--input-region"),
+    Old("-speedup", "--speedup", "Its default was 6480, ours is 3600."),
+    Old("-timestampAttributeName", "--timestamp-field"),
+    Old("-seek", "--from"),
+    Old("-statisticsFrequency", "--statistics-seconds", "Milliseconds become seconds."),
+    Old("-aggregate", "--aggregate", takes_value=False),
+    Old("-noWatermark", "--no-watermarks", takes_value=False),
+    Old("-bufferSize", "--reorder", "The events among which order is restored."),
+    Old("-readerBufferSize", "--reorder", "The events among which order is restored."),
+    Old("-noBackpressure", "", "There always is back-pressure.", takes_value=False),
+    Old("-maxOutstandingRecords", "", "What is on its way is bounded by itself."),
+    Old("-kinesisProducerBuffer", "", "Batches are as full as Kinesis allows."),
+    Old("-kinesisSenderThreads", "", "Four requests at once."),
+    Old("-help", "--help", takes_value=False),
+)
+_BY_NAME: Final = {old.name: old for old in OLD}
+
+
+def translate(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The arguments with every old option in our spelling, and what to say about each.
+
+    >>> translate(["-streamName", "trips", "-noBackpressure"])[0]
+    ['--stream', 'trips']
+
+    Raises:
+        UserError: an old option without its value, or one half of bucket and prefix.
+    """
+    found: list[str] = []
+    notes: list[str] = []
+    place: dict[str, str] = {}
+    rest = list(arguments)
+    while rest:
+        name, equals, given = rest.pop(0).partition("=")
+        old = _BY_NAME.get(name)
+        if old is None:
+            found.append(name + equals + given)
+            continue
+        value = given if equals else _value(old, rest)
+        notes.append(_said(old))
+        if old.ours == "INPUT":
+            place[old.name] = value
+        elif old.ours:
+            found += [old.ours, _changed(old, value)] if old.takes_value else [old.ours]
+    return _input(place) + found, notes
+
+
+def with_loop_count(arguments: Sequence[str]) -> list[str]:
+    """`--loop` without a number means for ever: 0.
+
+    >>> with_loop_count(["data", "--loop", "--unpaced"])
+    ['data', '--loop', '0', '--unpaced']
+    """
+    found: list[str] = []
+    for number, argument in enumerate(arguments):
+        found.append(argument)
+        following = arguments[number + 1] if number + 1 < len(arguments) else ""
+        if argument == "--loop" and not following.removeprefix("-").isdecimal():
+            found.append("0")
+    return found
+
+
+def table() -> str:
+    """The table of docs/replay.md."""
+    rows = ["| old | now | what differs |", "| --- | --- | --- |"]
+    for old in OLD:
+        ours = f"`{old.ours}`" if old.ours else "nothing"
+        rows.append(f"| `{old.name}` | {ours} | {old.note} |".replace("|  |", "| |"))
+    return "\n".join(rows) + "\n"
+
+
+def _value(old: Old, rest: list[str]) -> str:
+    if not old.takes_value:
+        return ""
+    if not rest:
+        raise UserError(f"{old.name} needs a value after it, as {old.ours or old.name} does.")
+    return rest.pop(0)
+
+
+def _said(old: Old) -> str:
+    note = f" {old.note}" if old.note else ""
+    if not old.ours:
+        return f"{old.name} is not needed any more and changes nothing.{note}"
+    return f"{old.name} is the old spelling of {old.ours}.{note}"
+
+
+def _changed(old: Old, value: str) -> str:
+    if old.name != "-statisticsFrequency":
+        return value
+    try:
+        return str(int(value) / 1000)
+    except ValueError:
+        raise UserError(f"-statisticsFrequency is {value!r}; give milliseconds.") from None
+
+
+def _input(place: dict[str, str]) -> list[str]:
+    if not place:
+        return []
+    missing = {"-bucketName", "-objectPrefix"} - set(place)
+    if missing:
+        raise UserError(
+            f"{missing.pop()} is missing beside {next(iter(place))}: give both, or instead of them"
+            " s3://bucket/prefix. The original's own bucket is no default any more."
+        )
+    bucket, prefix = place["-bucketName"], place["-objectPrefix"]
+    return [f"s3://{bucket}/{prefix.lstrip('/')}"]

@@ -1,0 +1,82 @@
+"""What every operator's command has in common: its options, and where the systems are."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from connectors.errors import UserError
+from connectors.kinesis import reader as kinesis_stream
+from connectors.kinesis.table import stream_of
+from connectors.opensearch import client as opensearch
+from connectors.s3.storage import Store, store_at
+from dev.servers.stack import Stack
+from pipeline.config import load as load_config
+from pipeline.config.index_settings import index_settings
+from pipeline.config.model import Config
+from pipeline.events.event_types import EventTypes
+from pipeline.ops.readers.lake import Lake
+
+ROOT = Path(__file__).parents[2]
+LOCAL = ROOT / "conf" / "local.yaml"
+RUN_DIR = ROOT / "build" / "run"
+
+ConfigOption = Annotated[Path, typer.Option("--config", "-c", help="The YAML file.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+RunDirOption = Annotated[
+    Path,
+    typer.Option(
+        "--run-dir",
+        help="Of local servers; where none were started, addresses and keys are the environment's.",
+    ),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Systems:
+    """The systems that a configuration names, and how to reach them."""
+
+    config: Config
+    types: EventTypes
+    environment: dict[str, str]
+
+    def store(self, path: str) -> Store:
+        """What lies below that path."""
+        return store_at(path, self.environment)
+
+    def lake(self, path: str) -> Lake:
+        """The lake at that path, of the files that it consists of now."""
+        return Lake(self.store(path))
+
+    def stream(self, name_or_arn: str) -> tuple[Any, str]:
+        """A client for that stream, and the stream's name."""
+        stream = stream_of(name_or_arn, self.config.kinesis)
+        endpoint = self.config.kinesis.endpoint
+        return kinesis_stream.connect(stream, endpoint, self.environment), stream.name
+
+    def opensearch(self) -> Any:
+        """An opensearch-py client; the configuration must have an index."""
+        assert self.config.index, "ask only where there is an index"
+        return opensearch.client(index_settings(self.config.index))
+
+
+def systems(config: Path, run_dir: Path = RUN_DIR) -> Systems:
+    """Reads the configuration, with the addresses of the local servers where these were started.
+
+    Raises:
+        UserError: what is wrong in the configuration or the schemas.
+    """
+    os.environ.update(_local(run_dir))
+    settings = load_config.load(config)
+    return Systems(settings, load_config.event_types(settings), dict(os.environ))
+
+
+def _local(run_dir: Path) -> dict[str, str]:
+    try:
+        return Stack.load(run_dir).environment()
+    except UserError:
+        return {}

@@ -1,0 +1,113 @@
+"""The boards and the local readings name what is really pushed, and nothing else."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from pipeline import metrics
+from pipeline.decode.reasons import REASONS
+from pipeline.deploy.monitoring.board import PANELS
+from pipeline.deploy.monitoring.documented import DOCUMENTED
+from pipeline.deploy.monitoring.grafana import board
+from pipeline.deploy.monitoring.judge import Sample
+from pipeline.deploy.monitoring.readings import parse, reading, sample
+from pipeline.deploy.monitoring.signals import MADE, SIGNALS, Local, signal
+from pipeline.deploy.templates.dashboard import dashboard
+
+PUSHED = (Path(__file__).parent / "pushed.txt").read_text()
+# Of these the run had nothing to push: no dead letter was sealed, no bulk request was repeated or
+# refused, no record met a fault of ours.
+NOT_SEEN = {
+    "seal.in",
+    "seal.large",
+    "index.retries",
+    *(f"{step}.{name}" for step in ("decode", "index") for name in metrics.names(step)
+      if name.startswith("rejected")),
+}  # fmt: skip
+
+
+def test_local_names_are_what_flink_pushes() -> None:
+    series = parse([PUSHED])
+    missing = {
+        each.name for each in SIGNALS if each.local and each.local.metric not in series
+    } - NOT_SEEN
+    assert missing == set()
+
+
+def test_a_sample_has_the_signals_that_were_pushed() -> None:
+    values = sample(parse([PUSHED]), at=1.0).values
+    assert values["checkpoint_ms"] == 285
+    assert values["failed_checkpoints"] == 3
+    assert values["heap_percent"] == pytest.approx(100 * 2.02636104e8 / 1.207959552e9)
+    assert values["index.in"] > 0
+    assert "search_red" not in values
+
+
+def test_a_reading_joins_series_and_keeps_others_labels_out() -> None:
+    series = parse(
+        [
+            '# HELP n none\nn{step="decode",task="0",} 3.0\nn{step="decode",task="1",} 4.0\n'
+            'n{step="index",task="0",} 50.0\n',
+            'load{tm="a"} NaN\nused{tm="a"} 1\nmost{tm="a"} 4\nused{tm="b"} 3\nmost{tm="b"} 4\n',
+        ]
+    )
+    assert reading(Local("n", "sum", (("step", "decode"),)), series) == 7
+    assert reading(Local("n", "max", (("step", "index"),)), series) == 50
+    assert reading(Local("used", per="most", scale=100), series) == 75
+    assert reading(Local("load"), series) is None
+    assert sample(parse([]), at=2.0) == Sample(2.0, {})
+
+
+def test_every_line_of_a_panel_is_a_signal() -> None:
+    for panel in PANELS:
+        for line in panel.lines:
+            assert signal(line.signal) and (not line.per or signal(line.per))
+            assert bool(line.per) == (line.form == "ratio")
+
+
+def test_the_board_shows_every_reason_of_a_reject() -> None:
+    (panel,) = [each for each in PANELS if each.title == "Rejects by reason"]
+    shown = {line.label for line in panel.lines}
+    assert shown == {each.code for each in REASONS.values() if each.step in ("decode", "index")}
+
+
+def test_every_metric_of_the_dashboard_is_known() -> None:
+    known = {(each.namespace, each.name) for each in DOCUMENTED}
+    ours = {name for step in ("decode", "index", "seal") for name in metrics.names(step)}
+    text = dashboard()["Properties"]["DashboardBody"]["Fn::Sub"]
+    for widget in json.loads(text)["widgets"]:
+        for namespace, metric in _named(widget["properties"]["metrics"]):
+            is_ours = namespace == "AWS/KinesisAnalytics" and metric in ours
+            assert is_ours or metric in MADE or (namespace, metric) in known
+
+
+def _named(entries: list[list[object]]) -> list[tuple[str, str]]:
+    """Namespace and metric of every entry, also of what an expression asks for."""
+    text = json.dumps([each[0] for each in entries if isinstance(each[0], dict)])
+    asked = [
+        *re.findall(r'Namespace=\\+"(.*?)\\+" MetricName=\\+"(.*?)\\+"', text),
+        *((b, a) for a, b in re.findall(r'SELECT \w+\(\\+"(.*?)\\+"\) FROM \\+"(.*?)\\+"', text)),
+    ]
+    plain = [(str(each[0]), str(each[1])) for each in entries if isinstance(each[0], str)]
+    return plain + asked
+
+
+def test_widgets_do_not_lie_on_one_another() -> None:
+    text = dashboard()["Properties"]["DashboardBody"]["Fn::Sub"]
+    places = [(each["x"], each["y"]) for each in json.loads(text)["widgets"]]
+    assert len(set(places)) == len(places)
+    assert all(x + 8 <= 24 for x, _ in places)
+
+
+def test_every_metric_of_the_grafana_board_is_pushed() -> None:
+    local = {each.local.metric for each in SIGNALS if each.local}
+    local |= {each.local.per for each in SIGNALS if each.local and each.local.per}
+    expressions = [
+        target["expr"] for panel in json.loads(board())["panels"] for target in panel["targets"]
+    ]
+    named = {name for each in expressions for name in re.findall(r"flink_\w+", each)}
+    assert named and named <= local

@@ -1,0 +1,140 @@
+"""The package, unpacked into an empty folder, is the whole job: a bare apache-flink runs it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from connectors.errors import UserError
+from dev.demo.generate import Recipe, generate
+from dev.demo.produce import create_topics
+from dev.rehearse import as_platform
+from dev.servers import kinesis
+from dev.servers.layout import ALL_SERVERS
+from dev.servers.setup import setup
+from dev.servers.stack import Stack
+from pipeline.config import load as load_config
+from pipeline.config.load import PROPERTY_GROUPS
+from pipeline.config.model import PLATFORM_KEYS
+from pipeline.deploy.package.build import build
+from pipeline.submit import Submitted, cluster_of
+from tests.job.harness import Harness
+
+ROOT = Path(__file__).parents[2]
+NAME = "packaged"
+RECIPE = Recipe(events=1_000, seed=5)
+# What the platform sets for the application.
+PLATFORM = {
+    "parallelism.default": "2",
+    "execution.checkpointing.interval": "4321 ms",
+    "execution.checkpointing.timeout": "98765 ms",
+    "execution.checkpointing.dir": f"s3a://{NAME}/checkpoints",
+}
+
+
+pytestmark = pytest.mark.deployment
+
+
+@pytest.fixture(scope="module")
+def program(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """What `flink run` is told of the unpacked package."""
+    folder = tmp_path_factory.mktemp("platform")
+    built = build(ROOT, folder / "package.zip", say=print)
+    return as_platform.unpack(built.path, folder / "unpacked")
+
+
+@pytest.fixture(scope="module")
+def bare(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return as_platform.bare_python(tmp_path_factory.mktemp("bare") / "venv")
+
+
+@pytest.fixture(scope="module")
+def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """The servers, with a Flink that lacks our jar."""
+    setup(ROOT, say=print)
+    checkout = as_platform.bare_checkout(ROOT, tmp_path_factory.mktemp("checkout") / "root")
+    folder = tmp_path_factory.mktemp("platform-servers")
+    made = Stack(checkout, run_dir=folder, free_ports=True, servers=ALL_SERVERS)
+    with made.running(print) as running:
+        yield running
+
+
+def test_the_bare_interpreter_has_apache_flink_and_no_more(bare: Path) -> None:
+    for module in ("msgspec", "opensearchpy", "confluent_kafka", "yaml", "boto3", "pipeline"):
+        done = subprocess.run([bare, "-c", f"import {module}"], capture_output=True, cwd="/")
+        assert b"ModuleNotFoundError" in done.stderr, module
+    subprocess.run([bare, "-c", "import pyflink.table, pandas, pyarrow"], check=True, cwd="/")
+
+
+def test_the_package_is_the_whole_job(
+    platform: Stack, program: list[str], bare: Path, tmp_path: Path
+) -> None:
+    replicate = {"topic": {"kafka_topic": f"{NAME}-copy"}, "stream": {"kinesis_stream": NAME}}
+    with Harness(
+        stack=platform,
+        name=NAME,
+        folder=tmp_path,
+        overrides={"replicate": replicate},
+        streams=("trips",),
+    ) as harness:
+        create_topics(harness.servers, source=f"{NAME}-copy", dead_letters=None, partitions=2)
+        kinesis.create_stream(NAME, endpoint=harness.endpoint)
+        ledger = harness.produce(generate(RECIPE))
+        harness.job = start(harness, program, bare)
+        harness.wait_running()
+        workers = {command_line(pid)[0] for pid in platform.python_worker_pids()}
+        harness.drain()
+        checkpoints = harness.job.cluster.get(f"/jobs/{harness.job.job_id}/checkpoints/config")
+        harness.stop()
+
+    assert workers == {str(bare)}
+    assert (checkpoints["interval"], checkpoints["timeout"]) == (4321, 98765)
+    assert checkpoints["externalization"]["enabled"] is False
+    verdict = harness.verdict(ledger)
+    assert verdict.problems() == []
+    figures = verdict.as_dict()
+    assert figures["lake_rows"] == figures["valid"]
+    assert figures["archive_records"] == figures["produced"] == len(ledger)
+    assert figures["index_docs"]
+
+
+def start(harness: Harness, program: list[str], bare: Path) -> Submitted:
+    """Submit as the platform does; the configuration is the property groups' file alone."""
+    sections = harness.config()
+    del sections["decode"]  # the schemas are those of the package
+    sections["job"] = {k: v for k, v in sections["job"].items() if k not in PLATFORM_KEYS}
+    environment = platform_environment(harness)
+    try:
+        with as_platform.placed(as_platform.property_groups(sections)) as path:
+            config = load_config.load_property_groups(path)
+            job_id = as_platform.submit(
+                Path(environment["FLINK_HOME"]),
+                environment["FLINK_REST_URL"],
+                python=bare,
+                program=program,
+                environment=environment,
+            )
+    except UserError as error:
+        if str(error).startswith(f"{PROPERTY_GROUPS}: cannot be made (Permission"):
+            pytest.skip(str(error))
+        raise
+    return Submitted(job_id, "", config, cluster_of(environment))
+
+
+def platform_environment(harness: Harness) -> dict[str, str]:
+    """The servers' addresses, and Flink's configuration with the platform's own settings."""
+    found = harness.stack.environment()
+    conf = harness.folder / "conf"
+    shutil.copytree(found["FLINK_CONF_DIR"], conf)
+    with (conf / "config.yaml").open("a") as file:
+        file.writelines(f'{key}: "{value}"\n' for key, value in PLATFORM.items())
+    return {"PATH": os.environ["PATH"], **found, "FLINK_CONF_DIR": str(conf)}
+
+
+def command_line(pid: int) -> list[str]:
+    return Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")

@@ -1,0 +1,189 @@
+"""Local sinks as a faultless job would have left them, for the verifier to examine."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from connectors import checksums as content
+from connectors.positions import Position, table_of
+from dev.demo.ledger import Ledger
+from dev.demo.made import CONTROL, EVENT, Made
+from dev.demo.read_dead_letters import DeadLetter
+from dev.demo.read_index import Document
+from dev.demo.writer import StreamWriter, Writer
+
+TOPIC = "trips"
+STREAM = "trip-stream"
+TYPES = ["trip", "green_trip", "fhv_trip"]
+PARTITIONS = 4
+ARRIVAL = datetime(2018, 3, 1, 5, 30, tzinfo=UTC)
+TIME = pa.timestamp("ms", tz="UTC")
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A made record and the position it was given."""
+
+    made: Made
+    position: Position
+
+    @property
+    def place(self) -> int:
+        """The number of the partition, or of the shard."""
+        if self.position.partition is not None:
+            return self.position.partition
+        return int((self.position.shard or "").rpartition("-")[2])
+
+
+@dataclass(slots=True)
+class Sinks:
+    """The ledger of some records, and all that a faultless job makes of them."""
+
+    root: Path
+    records: list[Record]
+    ledger: Ledger
+    letters: list[DeadLetter] = field(default_factory=list)
+    documents: dict[str, dict[str, Document]] = field(default_factory=dict)
+
+    @property
+    def lake(self) -> Path:
+        """The lake's folder."""
+        return self.root / "lake"
+
+    @property
+    def archive(self) -> Path:
+        """The archive's folder."""
+        return self.root / "archive"
+
+
+def build(made: Iterable[Made], root: Path, *, events_a_file: int = 200) -> Sinks:
+    """Gives each record a position in a Kafka topic and writes all sinks."""
+    records, ledger = on_kafka(made)
+    return write(records, ledger, root, events_a_file=events_a_file)
+
+
+def build_of_both(made: list[Made], root: Path) -> Sinks:
+    """As `build`; every second record stands in a Kinesis stream."""
+    kafka, topic = on_kafka(made[::2])
+    kinesis, stream = on_kinesis(made[1::2])
+    return write([*kafka, *kinesis], Ledger.of([topic, stream]), root)
+
+
+def write(records: list[Record], ledger: Ledger, root: Path, *, events_a_file: int = 200) -> Sinks:
+    """Writes all sinks of records that have their positions."""
+    sinks = Sinks(root, records, ledger)
+    _write_lake(sinks, events_a_file)
+    _write_archive(sinks)
+    sinks.letters = [
+        DeadLetter("decode", r.made.expect, r.position, content.digest(r.made.raw))
+        for r in records
+        if r.made.expect not in (EVENT, CONTROL)
+    ]
+    sinks.documents = {name: _documents(records, name) for name in TYPES}
+    return sinks
+
+
+def on_kafka(made: Iterable[Made]) -> tuple[list[Record], Ledger]:
+    """The records in the partitions of a topic, and their ledger."""
+    writer, records, ends = Writer(TOPIC), [], [0] * PARTITIONS
+    for one in made:
+        partition = content.digest(one.key) % PARTITIONS
+        position = Position(TOPIC, partition, ends[partition])
+        writer.acknowledged(writer.sent(one), position)
+        records.append(Record(one, position))
+        ends[partition] += 1
+    return records, writer.ledger()
+
+
+def on_kinesis(made: Iterable[Made]) -> tuple[list[Record], Ledger]:
+    """The records in the shards of a stream, and their ledger."""
+    writer, records = StreamWriter(STREAM), []
+    for number, one in enumerate(made):
+        shard = f"shardId-{content.digest(one.key) % PARTITIONS:012d}"
+        sequence_number = str(10**55 + number)
+        position = Position(stream=STREAM, shard=shard, sequence_number=sequence_number)
+        writer.acknowledged(writer.sent(one), position)
+        records.append(Record(one, position))
+    return records, writer.ledger()
+
+
+def _write_lake(sinks: Sinks, events_a_file: int) -> None:
+    by_folder: dict[str, list[Record]] = defaultdict(list)
+    for record in sinks.records:
+        if record.made.expect == EVENT:
+            by_folder[folder(record.made)].append(record)
+    for name, records in by_folder.items():
+        for start in range(0, len(records), events_a_file):
+            path = sinks.lake / name / f"part-{start}.parquet"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            pq.write_table(_lake_table(records[start : start + events_a_file]), path)
+
+
+def folder(made: Made) -> str:
+    """The lake's partition of an event, below the lake's path."""
+    pickup = datetime.fromtimestamp(made.pickup_ms / 1000, UTC)
+    place = f"pickup_location={made.pickup_location_id:03d}"
+    return f"{made.event_type}/{place}/year={pickup.year:04d}/month={pickup.month:02d}"
+
+
+def _lake_table(records: list[Record]) -> pa.Table:
+    rows = [json.loads(record.made.raw or b"") for record in records]
+    columns: dict[str, Any] = {}
+    for name in rows[0]:
+        values = pa.array([row[name] for row in rows])
+        columns[name] = values.cast(TIME) if name.endswith("_datetime") else values
+    columns |= {f"source_{name}": column for name, column in position_columns(records).items()}
+    columns["arrival_time"] = pa.array([ARRIVAL] * len(rows), TIME)
+    columns["schema_version"] = pa.array([1] * len(rows), pa.int32())
+    return pa.table(columns)
+
+
+def _write_archive(sinks: Sinks) -> None:
+    path = sinks.archive / "arrival_date=2018-03-01/arrival_hour=05"
+    path.mkdir(parents=True, exist_ok=True)
+    for partition in range(PARTITIONS):
+        records = [record for record in sinks.records if record.place == partition]
+        pq.write_table(archive_table(records), path / f"part-{partition}.parquet")
+
+
+def archive_table(records: list[Record]) -> pa.Table:
+    """These records as the archive holds them."""
+    return pa.table(
+        {
+            "raw": pa.array([record.made.raw for record in records], pa.binary()),
+            "key": pa.array([record.made.key for record in records], pa.binary()),
+            **position_columns(records),
+            "arrival_time": pa.array([ARRIVAL] * len(records), TIME),
+        }
+    )
+
+
+def position_columns(records: list[Record]) -> dict[str, pa.ChunkedArray]:
+    """The position's columns, as a job has them: those of the back ends that it reads."""
+    table = table_of(record.position for record in records)
+    columns = dict(zip(table.column_names, table.columns, strict=True))
+    return {name: column for name, column in columns.items() if column.null_count < len(records)}
+
+
+def document(made: Made) -> Document:
+    """The document of an event."""
+    return Document(str(made.trip_id), made.version_ms, json.loads(made.raw or b""))
+
+
+def _documents(records: list[Record], event_type: str) -> dict[str, Document]:
+    newest: dict[str, Document] = {}
+    for record in records:
+        if record.made.event_type == event_type:
+            one = document(record.made)
+            if one.id not in newest or newest[one.id].version <= one.version:
+                newest[one.id] = one
+    return newest

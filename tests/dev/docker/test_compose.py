@@ -1,0 +1,217 @@
+"""docker-compose.yml and what it mounts agree with each other and with conf/docker.yaml.
+
+No engine is needed for this; `docker compose config` itself is asked where it is installed.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+import subprocess
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+import yaml
+
+from connectors.errors import UserError
+from dev.servers import container, flink_settings, s3
+from dev.servers.prepare import buckets_of, streams_of, topics_of
+from pipeline.config import load as load_config
+from pipeline.ops.replay.where import Wanted, places
+from tests.test_docs import is_ours
+
+ROOT = Path(__file__).parents[3]
+COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+DOCKERFILE = (ROOT / "conf" / "docker" / "Dockerfile").read_text()
+ENVIRONMENT = SERVICES["jobmanager"]["environment"]
+
+
+@pytest.fixture(autouse=True)
+def no_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A submitted job leaves its servers' addresses in the environment; here compose's count."""
+    for name in ("KAFKA_BOOTSTRAP_SERVERS", "KINESIS_ENDPOINT", "AWS_REGION", "OPENSEARCH_URL"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def test_the_client_takes_it() -> None:
+    client = shutil.which("docker")
+    asked = [client, "compose", "version"] if client else ["false"]
+    if subprocess.run(asked, capture_output=True).returncode != 0:
+        pytest.skip("docker compose is not installed here")
+    command = [*asked[:2], "-f", "docker-compose.yml", "--profile", "on-request", "config"]
+    subprocess.run([*command, "--quiet"], cwd=ROOT, check=True)
+
+
+def test_every_published_port_is_on_loopback() -> None:
+    ports = [port for each in SERVICES.values() for port in each.get("ports", [])]
+    assert len(ports) == 7
+    assert [port for port in ports if not re.fullmatch(r"127\.0\.0\.1:(\d+):\1", port)] == []
+
+
+def test_every_image_has_a_version() -> None:
+    images = [each["image"] for each in SERVICES.values()]
+    images += re.findall(r"^FROM (\S+)", DOCKERFILE, re.MULTILINE)
+    floating = [each for each in images if not re.search(r":v?\d+\.\d+", each)]
+    assert set(floating) == {"streaming-etl:local"}
+
+
+def test_what_stays_up_has_a_health_check_and_the_rest_is_on_request() -> None:
+    on_request = {name for name, each in SERVICES.items() if "profiles" in each}
+    assert on_request == {"prepare", "job", "tools"}
+    assert {name for name, each in SERVICES.items() if "healthcheck" not in each} == on_request
+
+
+def test_whom_a_service_waits_for_is_there_and_has_a_health_check() -> None:
+    for each in SERVICES.values():
+        for name, asked in each.get("depends_on", {}).items():
+            assert asked == {"condition": "service_healthy"}
+            assert "healthcheck" in SERVICES[name]
+
+
+def test_the_configuration_names_the_services(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("KAFKA_BOOTSTRAP_SERVERS", "KINESIS_ENDPOINT", "OPENSEARCH_URL"):
+        monkeypatch.delenv(name, raising=False)
+    config = load_config.load(ROOT / "conf" / "docker.yaml")
+    assert config.index
+    load_config.event_types(config)
+    kafka = SERVICES["kafka"]["environment"]
+    listeners = f"PLAINTEXT://{config.cluster('').bootstrap_servers},"
+    assert kafka["KAFKA_ADVERTISED_LISTENERS"].startswith(listeners)
+    assert ENVIRONMENT["S3_ENDPOINT"] == config.kinesis.endpoint
+    for url in (config.kinesis.endpoint, config.index.url):
+        host, port = urlsplit(url).hostname, urlsplit(url).port
+        assert f"127.0.0.1:{port}:{port}" in SERVICES[str(host)]["ports"]
+
+
+def test_the_throw_away_keys_are_the_same_everywhere() -> None:
+    assert s3.CREDENTIALS.items() <= ENVIRONMENT.items()
+
+
+def test_flink_is_set_as_the_local_cluster_is() -> None:
+    made = container.settings(Path("/tmp/flink"), {"S3_ENDPOINT": ENVIRONMENT["S3_ENDPOINT"]})
+    for same in (
+        flink_settings.memory_settings(container.SLOTS),
+        flink_settings.failure_settings(),
+        flink_settings.s3_settings("http://localstack:4566"),
+    ):
+        assert same.items() <= made.items()
+    assert made["rest.address"] == made["jobmanager.rpc.address"] == "jobmanager"
+    assert "jobmanager" in SERVICES
+
+
+def test_flink_has_the_reporter_that_prometheus_asks() -> None:
+    made = container.settings(Path("/tmp/flink"), {"S3_ENDPOINT": ENVIRONMENT["S3_ENDPOINT"]})
+    name = made["metrics.reporter.prometheus.factory.class"].replace(".", "/") + ".class"
+    (jar,) = (ROOT / ".cache" / "flink" / "plugins" / "metrics-prometheus").glob("*.jar")
+    with zipfile.ZipFile(jar) as classes:
+        assert name in classes.namelist()
+
+
+def test_prometheus_asks_the_services_on_the_reporter_s_port() -> None:
+    found = yaml.safe_load((ROOT / "conf" / "docker" / "prometheus.yml").read_text())
+    jobs = {each["job_name"]: each for each in found["scrape_configs"]}
+    assert set(jobs) <= set(SERVICES)
+    (targets,) = (each["targets"] for each in jobs["jobmanager"]["static_configs"])
+    assert targets == [f"jobmanager:{container.METRICS_PORT}"]
+    (looked_up,) = jobs["taskmanager"]["dns_sd_configs"]
+    assert looked_up["names"] == ["taskmanager"]
+    assert looked_up["port"] == container.METRICS_PORT
+
+
+def test_grafana_finds_its_datasource_and_the_folder_of_the_board() -> None:
+    provisioning = ROOT / "conf" / "docker" / "grafana"
+    (source,) = yaml.safe_load((provisioning / "datasources" / "prometheus.yml").read_text())[
+        "datasources"
+    ]
+    assert f"127.0.0.1:{urlsplit(source['url']).port}" in SERVICES["prometheus"]["ports"][0]
+    (provider,) = yaml.safe_load((provisioning / "dashboards" / "streaming-etl.yml").read_text())[
+        "providers"
+    ]
+    mounts = dict(reversed(each.split(":")[:2]) for each in SERVICES["grafana"]["volumes"])
+    assert mounts[provider["options"]["path"]] == "./conf/grafana"
+    assert mounts["/etc/grafana/provisioning"] == "./conf/docker/grafana"
+
+
+def test_what_is_copied_into_the_image_is_there_and_not_ignored() -> None:
+    copied = re.findall(r"^COPY (?!--from)(.+) \S+$", DOCKERFILE, re.MULTILINE)
+    names = [name.rstrip("/") for line in copied for name in line.split()]
+    assert {"pipeline", "connectors", "schemas", "conf"} <= set(names)
+    kept = re.findall(r"^!(\S+)$", (ROOT / ".dockerignore").read_text(), re.MULTILINE)
+    for name in names:
+        assert (ROOT / name).exists(), name
+        assert name.split("/")[0] in kept, name
+
+
+def test_all_that_the_configuration_names_is_prepared() -> None:
+    config = load_config.load(ROOT / "conf" / "docker.yaml")
+    assert topics_of(config) == ["trips", "trips.airport", "trips.dead-letters"]
+    assert streams_of(config) == ["trips", "trips-airport"]
+    assert buckets_of(config) == ["streaming-etl"]
+
+
+def test_topics_of_another_cluster_are_the_user_s_to_make() -> None:
+    config = load_config.check(
+        {
+            "clusters": {"far": {"bootstrap_servers": "127.0.0.1:1"}},
+            "source": {"kafka_topics": ["a"], "kafka_cluster": "far"},
+            "archive": {"path": "s3a://b/a"},
+            "dead_letters": {"path": "s3a://b/d"},
+        },
+        where="test",
+    )
+    with pytest.raises(UserError, match="on the clusters far; only those of the section kafka"):
+        topics_of(config)
+
+
+def test_mistakes_in_the_environment_are_told() -> None:
+    with pytest.raises(UserError, match="S3_ENDPOINT is not set"):
+        container.settings(Path("/tmp/flink"), {})
+    with pytest.raises(UserError, match="must be lines of key: value; found 'just text'"):
+        container.overrides("just text")
+    assert container.overrides("rest.port: 1\na: b\n") == {"rest.port": 1, "a": "b"}
+    assert container.main(["no-such-role"]) == 2
+
+
+def test_the_page_has_commands_for_our_services_only() -> None:
+    page = (ROOT / "docs" / "docker.md").read_text()
+    lines = [line for line in page.splitlines() if line.startswith("docker compose ")]
+    assert 0 < len(lines) < 20
+    for line in lines:
+        words = shlex.split(line, comments=True)[2:]
+        if words[0] == "run":
+            assert words[2] in SERVICES
+        if words[2:3] == ["tools"]:
+            assert is_ours(words[3:]), line
+
+
+def test_each_of_the_page_s_commands_says_who_runs_it() -> None:
+    page = (ROOT / "docs" / "docker.md").read_text()
+    lines = [line for line in page.splitlines() if line.startswith("docker compose ")]
+    for line in lines:
+        assert re.search(r" # [PE](\b| )", line), line
+        by_processes = line.split()[2:5] == ["run", "--rm", "tools"] or line.split()[4:5] in (
+            ["prepare"],
+            ["job"],
+        )
+        assert not by_processes or " # P" in line, line
+
+
+def test_the_page_has_the_images_of_the_services() -> None:
+    page = (ROOT / "docs" / "docker.md").read_text()
+    for name, each in SERVICES.items():
+        assert f"`{name}`" in page
+        assert each["image"] == "streaming-etl:local" or f"| {each['image']} |" in page
+
+
+def test_replay_takes_the_endpoint_that_the_configuration_allows(tmp_path: Path) -> None:
+    wanted = Wanted(config=ROOT / "conf" / "docker.yaml", stream="trips", run_dir=tmp_path)
+    (place,) = places(wanted).places
+    assert place.addresses == ("localstack",)
+    with pytest.raises(UserError, match="http is for 127.0.0.1 only"):
+        places(replace(wanted, endpoint="http://elsewhere:4566"))

@@ -1,0 +1,167 @@
+"""What the containers would run, run as processes: entry points, settings, health commands."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from connectors.flink.rest import Cluster, wait_for
+from connectors.s3.storage import store_at
+from dev.demo.watch import ArchivedRecords
+from dev.servers import ports, process
+from dev.servers.stack import Stack
+
+ROOT = Path(__file__).parents[3]
+SERVICES: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
+PATIENCE_SECONDS = 180.0
+EVENTS = 4_000
+
+
+class Containers:
+    """The image's entry point under loopback addresses, beside the servers of the stack."""
+
+    def __init__(self, stack: Stack, folder: Path) -> None:
+        self.stack, self.folder = stack, folder
+        self.rest, self.rpc = ports.unused(2)
+
+    def environment(self, name: str) -> dict[str, str]:
+        """As compose gives it, but for the addresses."""
+        loopback = {
+            "jobmanager.rpc.address": "127.0.0.1",
+            "jobmanager.rpc.port": self.rpc,
+            "jobmanager.bind-host": "127.0.0.1",
+            "rest.address": "127.0.0.1",
+            "rest.bind-address": "127.0.0.1",
+            "rest.port": self.rest,
+            "taskmanager.host": "127.0.0.1",
+            "taskmanager.bind-host": "127.0.0.1",
+            # Its reporter listens on every address; see docs/local-servers.md.
+            "metrics.reporters": "none",
+        }
+        return {
+            **os.environ,
+            **self.stack.environment(),
+            "FLINK_PROPERTIES": yaml.safe_dump(loopback),
+            "FLINK_FOLDER": str(self.folder / name),
+            "PYTHONPATH": str(ROOT),
+        }
+
+    def command(self, name: str) -> list[str]:
+        """The Dockerfile's entry point with compose's command."""
+        return [sys.executable, "-m", "dev.servers.container", *SERVICES[name]["command"]]
+
+    def start(self, name: str) -> process.Started:
+        """A process that stays in the foreground, as a container's must, in the root folder."""
+        return process.start(
+            ["env", "-C", "/", *self.command(name)],
+            environment=self.environment(name),
+            log=self.folder / f"{name}.log",
+            pid_file=self.folder / f"{name}.pid",
+        )
+
+    def run(self, name: str) -> str:
+        """One that ends; what it printed."""
+        done = subprocess.run(
+            self.command(name), env=self.environment(name), cwd="/", capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def tools(self, arguments: list[str]) -> str:
+        """`streaming-etl`, as the service `tools` runs it, with 0 as its end; what it printed."""
+        program = [sys.executable, "-c", "from pipeline.cli import main; main()"]
+        done = subprocess.run(
+            [*program, *arguments], env=self.environment("tools"), cwd=self.folder,
+            capture_output=True, text=True,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def healthy(self, name: str) -> bool:
+        """What compose's health check says, asked at our ports."""
+        (_, command) = SERVICES[name]["healthcheck"]["test"]
+        found = self.stack.environment()
+        moved = {
+            "http://127.0.0.1:8081": f"http://127.0.0.1:{self.rest}",
+            "http://jobmanager:8081": f"http://127.0.0.1:{self.rest}",
+            "http://127.0.0.1:9200": found["OPENSEARCH_URL"],
+            "127.0.0.1/9092": found["KAFKA_BOOTSTRAP_SERVERS"].replace(":", "/"),
+        }
+        for ours, here in moved.items():
+            command = command.replace(ours, here)
+        return subprocess.run(["sh", "-c", command], capture_output=True).returncode == 0
+
+
+@pytest.fixture
+def containers(stack: Stack, tmp_path: Path) -> Iterator[Containers]:
+    """JobManager and TaskManager in the foreground; stopped by their own pids, workers too."""
+    made = Containers(stack, tmp_path)
+    assert not made.healthy("jobmanager")
+    assert not made.healthy("taskmanager")
+    with ExitStack() as stop:
+        for name in ("jobmanager", "taskmanager"):
+            stop.callback(process.stop, made.start(name), patience=60)
+            wait_for(partial(made.healthy, name), PATIENCE_SECONDS, f"{name}: not healthy")
+        yield made
+
+
+@pytest.mark.deployment
+def test_the_page_s_commands_run_the_job(containers: Containers, tmp_path: Path) -> None:
+    (tmp_path / "conf").symlink_to(ROOT / "conf")
+    assert containers.healthy("kafka")
+    assert containers.healthy("opensearch")
+    assert "topic trips.dead-letters" in containers.run("prepare").splitlines()
+    assert "stream trips-airport" in containers.run("prepare"), "what is there already is fine"
+    generate, to_topic, to_stream, *others = page_commands("tools")
+    for command in (generate, to_topic, to_stream):
+        containers.tools(command)
+    job_id = json.loads(containers.run("job"))["job_id"]
+    cluster = Cluster(f"http://127.0.0.1:{containers.rest}")
+    wait_for(lambda: cluster.running(job_id), PATIENCE_SECONDS, "the job did not run")
+    archived = ArchivedRecords(
+        store_at("s3a://streaming-etl/archive", containers.environment("reader"))
+    )
+    wait_for(lambda: archived.count() >= EVENTS, PATIENCE_SECONDS, "not all is archived")
+    told = [containers.tools(command) for command in others]
+    cluster.cancel(job_id)
+    assert len(told) == 2
+    assert [line for line in told[-1].splitlines() if line.split()[:1] == ["lake"]], told[-1]
+
+
+def test_what_the_image_copies_is_enough_to_assemble_its_flink(tmp_path: Path) -> None:
+    dockerfile = (ROOT / "conf" / "docker" / "Dockerfile").read_text()
+    last_stage = dockerfile.rpartition("FROM ")[2]
+    for line in re.findall(r"^COPY (?!--from)(.+) \S+$", last_stage, re.MULTILINE):
+        for name in line.split():
+            copy = shutil.copytree if name.endswith("/") else shutil.copy
+            copy(ROOT / name, tmp_path / name)
+    (tmp_path / ".cache").mkdir()
+    for folder in re.findall(r"^COPY --from=jars \S+/ (\S+)/$", last_stage, re.MULTILINE):
+        (tmp_path / folder).symlink_to(ROOT / folder)
+    (program,) = re.findall(r'python -c "([^"]+)"', last_stage)
+    subprocess.run([sys.executable, "-c", program], cwd=tmp_path, check=True)
+    made = tmp_path / ".cache" / "flink"
+    assert os.access(made / "bin" / "jobmanager.sh", os.X_OK)
+    assert (made / "lib" / "streaming-etl-connectors.jar").resolve().is_file()
+    assert list((made / "plugins" / "s3-fs-hadoop").glob("flink-s3-fs-hadoop-*.jar"))
+
+
+def page_commands(service: str) -> list[list[str]]:
+    """What docs/docker.md tells that service to do."""
+    page = (ROOT / "docs" / "docker.md").read_text()
+    start = f"docker compose run --rm {service} "
+    lines = [line.removeprefix(start) for line in page.splitlines() if line.startswith(start)]
+    return [shlex.split(line, comments=True) for line in lines]

@@ -1,0 +1,111 @@
+"""The broker's encrypted listener: the right password gets in, and nothing else does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from dev.servers import kafka_tls
+from dev.servers.setup import setup
+from dev.servers.stack import Stack
+
+ROOT = Path(__file__).parents[3]
+
+Settings = dict[str, Any]
+
+
+def silent(_: str) -> None:
+    """Progress that nobody reads."""
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A broker on free ports."""
+    setup(ROOT, say=silent, servers=("kafka",))
+    run_dir = tmp_path_factory.mktemp("kafka")
+    made = Stack(ROOT, run_dir=run_dir, free_ports=True, servers=("kafka",))
+    with made.running(silent):
+        yield made
+
+
+@pytest.fixture(scope="module")
+def settings(stack: Stack) -> Settings:
+    """What a client needs, from the stack's environment alone."""
+    environment = stack.environment()
+    return {
+        "bootstrap.servers": environment["KAFKA_TLS_BOOTSTRAP_SERVERS"],
+        "security.protocol": "SASL_SSL",
+        "sasl.mechanism": "SCRAM-SHA-512",
+        "sasl.username": environment["KAFKA_USERNAME"],
+        "sasl.password": environment["KAFKA_PASSWORD"],
+        "ssl.ca.location": environment["KAFKA_CA_FILE"],
+    }
+
+
+def test_user_with_the_password_writes_and_reads_back(settings: Settings) -> None:
+    admin = AdminClient(settings)
+    admin.create_topics([NewTopic("trips", 1, 1)])["trips"].result(timeout=20)
+    producer = Producer(settings)
+    producer.produce("trips", b"by the encrypted way")
+    assert producer.flush(20) == 0
+
+    consumer = Consumer({**settings, "group.id": "readers", "auto.offset.reset": "earliest"})
+    consumer.subscribe(["trips"])
+    message = consumer.poll(20)
+    consumer.close()
+
+    assert message is not None and message.error() is None
+    assert message.value() == b"by the encrypted way"
+
+
+def test_wrong_password_is_refused(settings: Settings) -> None:
+    assert refusal({**settings, "sasl.password": "wrong"}) == KafkaError._AUTHENTICATION
+
+
+def test_client_that_does_not_trust_the_certificate_stays_out(settings: Settings) -> None:
+    elsewhere = {key: value for key, value in settings.items() if key != "ssl.ca.location"}
+
+    assert refusal(elsewhere) == KafkaError._SSL
+
+
+def test_plain_protocol_is_refused(settings: Settings) -> None:
+    plain = {"bootstrap.servers": settings["bootstrap.servers"]}
+
+    with pytest.raises(KafkaException):
+        AdminClient({**plain, "log_level": "0"}).list_topics(timeout=2)
+
+
+def test_restart_keeps_certificate_and_user(stack: Stack, settings: Settings) -> None:
+    before = Path(settings["ssl.ca.location"]).read_bytes()
+    stack.stop_server("kafka", silent)
+
+    stack.start_server("kafka", silent)
+
+    assert AdminClient(settings).list_topics(timeout=20).brokers
+    assert Path(settings["ssl.ca.location"]).read_bytes() == before
+
+
+def test_certificate_is_made_again_when_its_making_was_cut_short(tmp_path: Path) -> None:
+    kafka_tls.make_certificate(tmp_path)
+    kafka_tls.ca_file(tmp_path).unlink()
+
+    kafka_tls.make_certificate(tmp_path)
+
+    assert kafka_tls.ca_file(tmp_path).read_text("ascii").startswith("-----BEGIN CERTIFICATE")
+    assert {each.name for each in tmp_path.iterdir()} == {"broker.p12", "ca.pem"}
+
+
+def refusal(settings: Settings) -> int:
+    """The first error that a client with these settings is told."""
+    told: list[int] = []
+    listening: Settings = {**settings, "error_cb": lambda error: told.append(error.code())}
+    client = AdminClient({**listening, "log_level": "0"})
+    with pytest.raises(KafkaException):
+        client.list_topics(timeout=4)
+    client.poll(1)
+    return told[0]

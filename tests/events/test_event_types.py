@@ -1,0 +1,180 @@
+"""Schema files -> event types and the union of their columns; each fault has its own message."""
+
+from __future__ import annotations
+
+import copy
+import json
+import pickle
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from connectors.errors import UserError
+from pipeline.events.derive import flink_type, mapping
+from pipeline.events.event_types import Column, load
+from tests.decode.corpus import SCHEMAS, TYPES
+
+_TRIP: dict[str, Any] = json.loads((SCHEMAS / "trip.avsc").read_text())
+
+
+def _load(folder: Path, **files: object) -> Any:
+    for name, schema in files.items():
+        (folder / f"{name}.avsc").write_text(json.dumps(schema))
+    return load(folder)
+
+
+def _changed(of: str, /, **changes: object) -> dict[str, Any]:
+    """The schema of trips with one field changed."""
+    schema = copy.deepcopy(_TRIP)
+    next(each for each in schema["fields"] if each["name"] == of).update(changes)
+    return schema
+
+
+def _as(event_type: str, schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema as that of another event type."""
+    next(each for each in schema["fields"] if each["name"] == "type")["enum"] = [event_type]
+    return {**schema, "eventType": event_type}
+
+
+def test_the_types_can_travel_into_a_worker() -> None:
+    assert pickle.loads(pickle.dumps(TYPES)) == TYPES
+
+
+def test_fields_of_one_kind_share_a_column() -> None:
+    names = [column.name for column in TYPES.columns]
+    assert len(names) == len(set(names))
+    assert TYPES["trip"].column_of("fare_amount") == TYPES["green_trip"].column_of("fare_amount")
+    assert Column("ehail_fee", "double", nullable=True) in TYPES.columns
+    for event_type in TYPES:
+        kinds = {column.name: column.kind for column in TYPES.columns}
+        assert all(kinds[event_type.column_of(each)] == each.kind for each in event_type.fields)
+
+
+def test_fields_of_two_kinds_have_two_columns(tmp_path: Path) -> None:
+    other = _as("tram_trip", _changed("vendor_id", type="string"))
+    vendor = next(each for each in other["fields"] if each["name"] == "vendor_id")
+    del vendor["minimum"], vendor["maximum"]
+    types = _load(tmp_path, trip=_TRIP, tram_trip=other)
+    assert types["tram_trip"].column_of("vendor_id") == "vendor_id"
+    assert types["trip"].column_of("vendor_id") == "vendor_id__trip"
+    assert Column("vendor_id__trip", "int32", nullable=False) in types.columns
+
+
+def test_a_column_is_nullable_if_any_type_says_so(tmp_path: Path) -> None:
+    other = _as("atrip", _changed("extra", type=["null", "double"]))
+    types = _load(tmp_path, trip=_TRIP, atrip=other)
+    assert Column("extra", "double", nullable=True) in types.columns
+    assert not types["trip"].field("extra").nullable
+
+
+def test_flink_types() -> None:
+    trip = TYPES["trip"]
+    assert flink_type(trip.field("trip_id")) == "BIGINT"
+    assert flink_type(trip.field("vendor_id")) == "INT"
+    assert flink_type(trip.field("pickup_datetime")) == "TIMESTAMP_LTZ(3)"
+    assert flink_type(trip.field("fare_amount")) == "DOUBLE"
+    assert flink_type(trip.field("type")) == "STRING"
+
+
+def test_mapping_is_strict_and_has_the_override_merged_in() -> None:
+    made = mapping(TYPES["trip"])
+    assert made["dynamic"] == "strict"
+    assert set(made["properties"]) == {each.name for each in TYPES["trip"].fields}
+    assert made["properties"]["trip_id"] == {"type": "long"}
+    assert made["properties"]["pickup_datetime"] == {"type": "date", "format": "strict_date_time"}
+    padding = {"type": "keyword", "index": False, "doc_values": False}
+    assert made["properties"]["padding"] == padding
+
+
+_FAULTS: list[tuple[dict[str, Any], list[str]]] = [
+    ({**_TRIP, "type": "enum"}, ["type", '"enum"', '"record"']),
+    ({**_TRIP, "eventType": "Trip"}, ["eventType", '"Trip"', "[a-z]"]),
+    ({**_TRIP, "eventType": "../trip"}, ["eventType", '"../trip"']),
+    ({**_TRIP, "eventType": "watermark"}, ["watermark", "control"]),
+    ({**_TRIP, "version": 0}, ["version", "0", "from 1"]),
+    ({**_TRIP, "doc": " "}, ["doc", "isn't empty"]),
+    ({**_TRIP, "id": "tripid"}, ["id", '"tripid"', "did you mean trip_id?"]),
+    ({**_TRIP, "id": "fare_amount"}, ["id", "int64 or string"]),
+    ({**_TRIP, "eventTime": "trip_id"}, ["eventTime", "timestamp-millis"]),
+    ({**_TRIP, "versionTime": None}, ["versionTime", "null"]),
+    ({**_TRIP, "place": "passenger"}, ["place", '"passenger"']),
+    ({**_TRIP, "place": "trip_distance"}, ["place", "999"]),
+    ({**_TRIP, "evenTime": "pickup_datetime"}, ["evenTime", "did you mean eventTime?"]),
+    ({**_TRIP, "fields": 7}, ["fields", "7"]),
+    ({**_TRIP, "fields": _TRIP["fields"] * 2}, ["trip_id", "each name once"]),
+    ({**_TRIP, "fields": _TRIP["fields"][2:]}, ["fields", "type"]),
+    (_changed("trip_id", name="source_topic"), ["source_topic", "any other name"]),
+    (_changed("trip_id", name="watermark"), ["watermark", "any other name"]),
+    (_changed("trip_id", name="Trip"), ["field name", '"Trip"']),
+    (_changed("trip_id", name="a__b"), ["field name", '"a__b"']),
+    (_changed("trip_id", name="class"), ["field name", '"class"']),
+    (_changed("type", enum=["trips"]), ["type", "trips", "trip"]),
+    (_changed("type", default="trip"), ["type", "required string"]),
+    (_changed("extra", type="float"), ["extra", '"float"', "double"]),
+    (_changed("extra", type=["null", "int", "long"]), ["extra", "union"]),
+    (_changed("extra", type={"type": "array", "items": "int"}), ["extra", "array"]),
+    (_changed("extra", doc=""), ["extra", "doc"]),
+    (_changed("extra", minimun=0), ["minimun", "did you mean minimum?"]),
+    (_changed("extra", minimum="0"), ["extra", "minimum", '"0"']),
+    (_changed("extra", maximum=1e300), ["extra", "maximum", "1e+300"]),
+    (_changed("extra", minimum=1, maximum=0), ["extra", "minimum", "at most"]),
+    (_changed("extra", maxLength=3), ["extra", "maxLength", "strings"]),
+    (_changed("extra", pattern="x"), ["extra", "pattern", "string"]),
+    (_changed("extra", enum=["x"]), ["extra", "enum", "string"]),
+    (_changed("extra", default="0"), ["extra", "default", '"0"']),
+    (_changed("extra", default=None), ["extra", "default", "null"]),
+    (_changed("vendor_id", default=1.0), ["vendor_id", "default", "1.0"]),
+    (_changed("vendor_id", minimum=-(2**31) - 1), ["vendor_id", "minimum", "int32"]),
+    (_changed("pickup_datetime", minimum=0), ["pickup_datetime", "minimum", "numbers"]),
+    (_changed("padding", maxLength=-1), ["padding", "maxLength", "-1"]),
+    (_changed("padding", pattern="("), ["padding", "pattern", "regular expression"]),
+    (_changed("padding", enum=[]), ["padding", "enum"]),
+    (_changed("pickup_location_id", minimum=-1), ["place", "999"]),
+    (_changed("pickup_location_id", maximum=1000), ["place", "999"]),
+    (_changed("pickup_location_id", default=1), ["place", "required"]),
+    (_changed("pickup_datetime", type=["null", "long"]), ["pickup_datetime", "minimum"]),
+]
+_FAULTS[-1] = (
+    _changed("pickup_datetime", type=["null", {"type": "long", "logicalType": "timestamp-millis"}]),
+    ["eventTime", "timestamp-millis"],
+)
+
+
+@pytest.mark.parametrize(("schema", "words"), _FAULTS, ids=lambda each: str(each)[-50:])
+def test_a_fault_names_file_field_value_and_what_is_allowed(
+    tmp_path: Path, schema: dict[str, Any], words: list[str]
+) -> None:
+    with pytest.raises(UserError) as refused:
+        _load(tmp_path, faulty=schema)
+    message = str(refused.value)
+    assert "faulty.avsc" in message and "allowed" in message
+    assert [word for word in words if word not in message] == []
+
+
+def test_two_files_with_one_event_type(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r'b\.avsc.*"trip" is already taken by .*a\.avsc'):
+        _load(tmp_path, a=_TRIP, b=_TRIP)
+
+
+def test_no_schema_at_all(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="has no schema"):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "7"])
+def test_not_a_json_object(tmp_path: Path, content: str) -> None:
+    (tmp_path / "trip.avsc").write_text(content)
+    with pytest.raises(UserError, match=r"trip\.avsc"):
+        load(tmp_path)
+
+
+def test_a_mapping_of_no_event_type(tmp_path: Path) -> None:
+    (tmp_path / "trips.mapping.json").write_text("{}")
+    with pytest.raises(UserError, match=r"trips\.mapping\.json.*allowed: trip\.mapping\.json"):
+        _load(tmp_path, trip=_TRIP)
+
+
+def test_properties_of_ones_own_are_fine(tmp_path: Path) -> None:
+    types = _load(tmp_path, trip={**_changed("extra", unit="USD"), "team": "taxis"})
+    assert types.names == ("trip",)

@@ -1,0 +1,202 @@
+"""The rules that need no server."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from connectors.errors import UserError
+from connectors.positions import Position
+from pipeline.config import load as load_config
+from pipeline.ops.dead_letters.choose import Choice, choice
+from pipeline.ops.dead_letters.group import groups
+from pipeline.ops.dead_letters.lane import Pace
+from pipeline.ops.dead_letters.letter import Letter, escaped, mark_of
+from pipeline.ops.dead_letters.marks_stored import StoredMarks
+from pipeline.ops.dead_letters.redrive import default_rate
+from pipeline.ops.dead_letters.show import check_position
+from pipeline.ops.dead_letters.to_topic import headers_of
+
+KAFKA = Position("trips", 2, 17)
+KINESIS = Position(stream="trips", shard="shardId-000000000001", sequence_number="49")
+
+
+def letter(**changes: Any) -> Letter:
+    made = Letter(
+        raw=b"{}",
+        key=None,
+        step="decode",
+        reason="missing_field",
+        detail="",
+        position=KAFKA,
+        arrival_ms=1_000,
+        event_type="trip",
+        schema_version=1,
+        raw_bytes=2,
+        sha256="",
+        full_record="",
+        place="dead/0/1",
+    )
+    return replace(made, **changes)
+
+
+def test_copies_are_one_and_everything_else_is_another() -> None:
+    detail = "replica {}: 5 bytes"
+    different = [
+        letter(),
+        letter(step="index"),
+        letter(step="replicate", detail=detail.format("airport")),
+        letter(step="replicate", detail=detail.format("all")),
+        letter(position=KAFKA._replace(offset=18)),
+        letter(position=KINESIS),
+        letter(position=KINESIS, raw=b"the other part"),
+        letter(position=KINESIS, raw=None),
+        letter(position=KINESIS, raw=b""),
+    ]
+    assert len({mark_of(one.identity) for one in different}) == len(different)
+    copy = letter(place="dead/1/9", reason="wrong_type", detail="said otherwise")
+    assert copy.identity == letter().identity
+
+
+def test_a_large_one_is_known_by_its_whole() -> None:
+    head = letter(raw=b"{", full_record="s3a://b/f", raw_bytes=2)
+    from_hash = replace(head, sha256=SHA256)
+    assert from_hash.identity == letter().identity
+
+
+SHA256 = "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"  # of {}
+
+
+def test_headers_say_where_a_record_still_has_to_go() -> None:
+    assert headers_of(letter()) == {
+        "redrive_step": b"decode",
+        "redrive_position": b"trips/2/17",
+    }
+    refused = letter(step="replicate", detail="replica airport: 5 bytes")
+    assert headers_of(refused)["redrive_replica"] == b"airport"
+
+
+def test_positions_as_text() -> None:
+    assert letter().where == "trips/2/17"
+    assert letter().partition == "trips/2"
+    assert letter(position=KINESIS).where == "trips/shardId-000000000001/49"
+    assert letter(position=Position()).where == ""
+    for bad in ("trips", "trips/1", "trips/1/", "a/b/c/d"):
+        with pytest.raises(UserError, match="is no position"):
+            check_position(bad)
+
+
+def chosen(**options: Any) -> Choice:
+    none: dict[str, Any] = dict.fromkeys(("steps", "reasons", "event_types", "partitions"))
+    return choice(**{**none, "since": "", "until": "", **options})
+
+
+@pytest.mark.parametrize(
+    ("options", "takes"),
+    [
+        ({}, True),
+        ({"steps": ["index", "decode"]}, True),
+        ({"steps": ["index"]}, False),
+        ({"reasons": ["missing_field"]}, True),
+        ({"reasons": ["wrong_type"]}, False),
+        ({"event_types": ["green_trip"]}, False),
+        ({"partitions": ["trips/2"]}, True),
+        ({"partitions": ["trips/1"]}, False),
+        ({"since": "1970-01-01T00:00:01Z"}, True),
+        ({"since": "1970-01-01T00:00:01.001Z"}, False),
+        ({"until": "1970-01-01T00:00:01+00:00"}, False),
+        ({"since": "1970-01-01", "until": "1970-01-02"}, True),
+        ({"since": "1970-01-01T01:00:01+01:00"}, True),
+    ],
+)
+def test_filters(options: dict[str, Any], takes: bool) -> None:
+    assert chosen(**options).takes(letter()) is takes
+    assert chosen(**options).is_everything is (not options)
+
+
+def test_an_unknown_arrival_is_in_no_interval() -> None:
+    assert chosen().takes(letter(arrival_ms=None))
+    assert not chosen(since="1970-01-01").takes(letter(arrival_ms=None))
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"steps": ["decoding"]}, "--step decoding: there is no such; give one of decode, index"),
+        ({"reasons": ["bad"]}, "--reason bad"),
+        ({"partitions": ["trips"]}, "topic/partition"),
+        ({"since": "yesterday"}, "--since yesterday: give ISO-8601"),
+    ],
+)
+def test_a_filter_that_fits_nothing_is_refused(options: dict[str, Any], told: str) -> None:
+    with pytest.raises(UserError, match=told):
+        chosen(**options)
+
+
+def test_groups_count_copies_apart() -> None:
+    letters = [letter(), letter(), letter(position=KINESIS, arrival_ms=5_000), letter(step="index")]
+    first, second = groups(letters, {mark_of(letter().identity)})
+    assert (first.count, first.distinct, first.redriven) == (3, 2, 1)
+    assert (first.first_ms, first.last_ms) == (1_000, 5_000)
+    assert (second.step, second.count) == ("index", 1)
+
+
+def test_nothing_reaches_the_terminal_but_text() -> None:
+    assert escaped(b"caf\xc3\xa9 \x1b[2J\xff\n") == "café \\x1b[2J\\xff\\n"
+    assert escaped("\u202e") == "\\u202e"
+    assert escaped(None) == ""
+
+
+def test_the_pace_is_shared_and_bounds_a_batch() -> None:
+    assert Pace(None).batch == 500
+    assert Pace(0.5).batch == 1
+    assert Pace(20).batch == 20
+    assert Pace(5_000).batch == 500
+
+
+@pytest.mark.parametrize(
+    ("sections", "rate"),
+    [
+        ({"source": {"kafka_topics": ["trips"]}}, None),
+        ({"source": {"kafka_topics": ["trips"], "kafka_cluster": "far"}}, 1_000.0),
+        ({"source": {"kinesis_streams": ["trips"]}}, 1_000.0),
+        (
+            {
+                "source": {"kinesis_streams": ["trips"]},
+                "kinesis": {"region": "eu-west-1", "endpoint": "http://127.0.0.1:4568"},
+            },
+            None,
+        ),
+    ],
+)
+def test_only_this_machine_is_sent_to_without_a_bound(
+    sections: dict[str, Any], rate: float | None
+) -> None:
+    config = load_config.check(
+        {
+            "kafka": {"bootstrap_servers": "127.0.0.1:9092,localhost:9093"},
+            "clusters": {"far": {"bootstrap_servers": "b-1:9098", "security": "msk_iam"}},
+            "kinesis": {"region": "eu-west-1"},
+            "archive": {"path": "s3a://b/archive"},
+            **sections,
+        },
+        where="test",
+    )
+    assert default_rate(config) == rate
+
+
+def test_marks_in_a_folder(tmp_path: Any) -> None:
+    path = f"file://{tmp_path}/letters"
+    StoredMarks(path, {}).write([letter().identity])
+    other = StoredMarks(path, {})
+    other.write([])
+    other.write([letter(step="index").identity])
+    other.write([letter(step="index").identity])
+    wanted = {mark_of(letter().identity), mark_of(letter(step="index").identity)}
+    assert StoredMarks(path, {}).read() == wanted
+    assert len(list((tmp_path / "letters" / "_redriven").iterdir())) == 3
+    (tmp_path / "letters" / "_redriven" / "mine.json").write_text("{}")
+    with pytest.raises(UserError, match="mine.json is no record"):
+        StoredMarks(path, {}).read()

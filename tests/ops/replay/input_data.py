@@ -1,0 +1,78 @@
+"""Small data sets for the tests of a replay's input."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from connectors.block import Block
+from pipeline.decode import timestamps
+from pipeline.ops.replay.history import History, Selection
+
+START = 1_514_764_800_000
+"""2018-01-01T00:00:00Z."""
+
+CODECS = {"lz4": ".lz4", "gzip": ".gz", "zstd": ".zst", "bz2": ".bz2"}
+
+
+def trip(second: int, number: int | None = None, **more: Any) -> bytes:
+    """A yellow trip dropped off at that second of the year."""
+    at = START + second * 1000
+    event = {
+        "trip_id": second + 1 if number is None else number,
+        "type": "trip",
+        "vendor_id": 1,
+        "pickup_datetime": timestamps.text(at - 600_000),
+        "dropoff_datetime": timestamps.text(at),
+        "passenger_count": 1,
+        "trip_distance": 0.5,
+        "ratecode_id": 1,
+        "store_and_fwd_flag": "N",
+        "pickup_location_id": 41,
+        "dropoff_location_id": 24,
+        "payment_type": 2,
+        "fare_amount": 4.5,
+        "extra": 0.5,
+        "mta_tax": 0.5,
+        "tip_amount": 0.0,
+        "tolls_amount": 0.0,
+        "improvement_surcharge": 0.3,
+        "total_amount": 5.8,
+    }
+    return json.dumps(event | more).encode()
+
+
+def trips(seconds: Iterable[int]) -> list[bytes]:
+    """`trip` of each second."""
+    return [trip(second) for second in seconds]
+
+
+def write(path: Path, lines: Iterable[bytes], codec: str | None = None) -> Path:
+    """A file of lines, each with its newline."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with pa.output_stream(str(path), compression=codec) as out:
+        out.write(b"".join(line + b"\n" for line in lines))
+    return path
+
+
+def history(path: Path | str, **selection: Any) -> History:
+    """The data set there."""
+    return History(str(path), Selection(**selection), {})
+
+
+def raws(blocks: Iterable[Block]) -> list[bytes | None]:
+    """The events' bytes, one after the other."""
+    return list(chain.from_iterable(block.raws for block in blocks))
+
+
+def seconds(blocks: Iterable[Block]) -> list[int]:
+    """The events' times, in seconds of the year."""
+    found: list[int] = []
+    for block in blocks:
+        found += ((block.times - START) // 1000).tolist()
+    return found

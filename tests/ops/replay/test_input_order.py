@@ -1,0 +1,226 @@
+"""Events come in the order of their time across files, in bounded memory, the same every time."""
+
+from __future__ import annotations
+
+import random
+import tempfile
+from collections.abc import Iterator
+from itertools import chain, islice
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.ops.replay import lines, order
+from pipeline.ops.replay.history import History, Selection
+from pipeline.ops.replay.order import Part, merged
+from pipeline.ops.replay.rows import LOWEST, Rows, objects
+from tests.ops.replay.input_data import START, history, raws, seconds, trip, trips, write
+
+
+def rows(times: list[int], name: str = "") -> Rows:
+    texts = [f"{name}{at}".encode() for at in range(len(times))]
+    found = objects(texts, len(texts))
+    return Rows(np.array(times, np.int64), found, found)
+
+
+def part(batches: list[list[int]], name: str = "", first: int | None = None) -> Part:
+    def read() -> Iterator[Rows]:
+        for at, batch in enumerate(batches):
+            yield rows(batch, f"{name}{at}.")
+
+    return Part(min(chain.from_iterable(batches)) if first is None else first, read)
+
+
+def times(found: Iterator[Rows]) -> list[int]:
+    return [time for one in found for time in one.times.tolist()]
+
+
+def names(found: Iterator[Rows]) -> list[str]:
+    return [raw.decode() for one in found for raw in one.raws.tolist()]
+
+
+def test_disorder_within_the_buffer_is_mended() -> None:
+    shaken = list(range(10_000))
+    for start in range(0, 10_000, 50):
+        span = shaken[start : start + 50]
+        random.Random(start).shuffle(span)
+        shaken[start : start + 50] = span
+    batches = [shaken[at : at + 30] for at in range(0, 10_000, 30)]
+    assert times(merged([part(batches)], 50)) == list(range(10_000))
+
+
+def test_what_the_buffer_cannot_mend_goes_out_at_once(tmp_path: Path) -> None:
+    given = [*range(100, 20_000), 7, *range(20_000, 40_000)]
+    write(tmp_path / "a.json", trips(given))
+    found = history(tmp_path, reorder=1_000)
+    come = seconds(found.blocks())
+    assert sorted(come) == sorted(given)
+    assert [second for second in come if second != 7] == [second for second in given if second != 7]
+    assert found.counts.out_of_order == 1
+    before = max(come[: come.index(7)])
+    assert found.counts.largest_lateness_ms == (before - 7) * 1000
+    assert before < 20_000 + 1_000
+
+
+def test_files_that_follow_one_another_are_opened_one_at_a_time() -> None:
+    opened: list[int] = []
+    ended: list[int] = []
+    largest = 0
+
+    def following(at: int) -> Part:
+        def read() -> Iterator[Rows]:
+            nonlocal largest
+            opened.append(at)
+            largest = max(largest, len(opened) - len(ended))
+            for start in range(at * 1_000, at * 1_000 + 1_000, 100):
+                yield rows(list(range(start, start + 100)))
+            ended.append(at)
+
+        return Part(at * 1_000, read)
+
+    parts = [following(at) for at in (3, 0, 2, 1)]
+    assert times(merged(parts, 10)) == list(range(4_000))
+    assert opened == [0, 1, 2, 3]
+    assert largest <= 2
+
+
+def test_overlapping_files_are_merged(tmp_path: Path) -> None:
+    for at, name in enumerate(["yellow.json", "green.json", "fhv.json.gz"]):
+        write(tmp_path / name, trips(range(at, 9_000, 3)), "gzip" if ".gz" in name else None)
+    found = history(tmp_path, reorder=100)
+    assert seconds(found.blocks()) == list(range(9_000))
+    assert (found.counts.out_of_order, found.counts.files) == (0, 3)
+
+
+def test_ties_keep_the_order_of_files_and_lines() -> None:
+    parts = [part([[5, 5], [5, 5], [5, 6]], name) for name in "abc"]
+    fives = [f"{name}{at}.{line}" for name in "abc" for at in range(3) for line in range(2)]
+    last = [f"{name}2.1" for name in "abc"]
+    wanted = [one for one in fives if one not in last] + last
+    for reorder in (0, 1, 2, 100):
+        assert names(merged(parts, reorder)) == wanted
+
+
+def test_a_file_whose_first_time_is_not_known_is_opened_at_once() -> None:
+    parts = [part([[1, 2], [3]], "a"), part([[2, 4]], "b", first=LOWEST)]
+    assert times(merged(parts, 0)) == [1, 2, 2, 3, 4]
+
+
+def test_more_files_than_may_be_open_lose_their_order_and_nothing_else(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(order, "MOST_OPEN", 2)
+    parts = [part([[at, at + 10], [at + 20]], str(at)) for at in range(5)]
+    assert sorted(times(merged(parts, 0))) == sorted(
+        at + more for at in range(5) for more in (0, 10, 20)
+    )
+
+
+def test_start_is_inclusive_and_end_exclusive(tmp_path: Path) -> None:
+    write(tmp_path / "a.json", trips(range(100)))
+    found = history(tmp_path, start_ms=START + 10_000, end_ms=START + 20_000)
+    assert seconds(found.blocks()) == list(range(10, 20))
+    assert (found.counts.outside, found.counts.events) == (90, 10)
+
+
+def test_reading_ends_where_only_later_events_can_be_expected(tmp_path: Path) -> None:
+    write(tmp_path / "a.json", trips(range(50_000)))
+    write(tmp_path / "b.json", trips(range(50_000, 50_100)))
+    found = history(tmp_path, end_ms=START + 10_000, reorder=1_000)
+    assert seconds(found.blocks()) == list(range(10))
+    assert found.counts.files_outside == 1
+    assert found.counts.lines < 10_000
+
+
+@pytest.mark.parametrize("limit", [0, 1, 2_500, 9_000, 20_000])
+def test_a_limit_ends_the_selection(tmp_path: Path, limit: int) -> None:
+    write(tmp_path / "a.json", trips(range(9_000)))
+    found = history(tmp_path, limit=limit)
+    assert seconds(found.blocks()) == list(range(min(limit, 9_000)))
+    assert found.counts.events == min(limit, 9_000)
+
+
+files = st.lists(st.lists(st.integers(0, 60), max_size=40), max_size=4)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    files,
+    st.integers(0, 30),
+    st.integers(0, 150),
+    st.none() | st.integers(0, 150),
+    st.none() | st.integers(0, 60),
+    st.none() | st.integers(0, 60),
+)
+def test_skipping_is_a_slice_of_the_whole(
+    made: list[list[int]],
+    reorder: int,
+    skip: int,
+    limit: int | None,
+    start: int | None,
+    end: int | None,
+) -> None:
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lines, "_READ_BYTES", 2_000)  # So that there are batches to be merged.
+        for at, times in enumerate(made):
+            path = Path(folder) / f"{at}.json"
+            write(path, [trip(time, at * 1_000 + line) for line, time in enumerate(times)])
+        selection = Selection(
+            reorder=reorder,
+            limit=limit,
+            start_ms=None if start is None else START + start * 1_000,
+            end_ms=None if end is None else START + end * 1_000,
+        )
+        whole = raws(History(folder, selection, {}).blocks())
+        resumed = History(folder, selection, {})
+        assert raws(resumed.blocks(skip)) == list(islice(whole, skip, None))
+        counts = resumed.counts
+        assert (counts.skipped, counts.events) == (min(skip, len(whole)), max(0, len(whole) - skip))
+        if limit is None and end is None:
+            wanted = [time for times in made for time in times if time >= (start or 0)]
+            assert len(whole) == len(wanted)
+            assert counts.lines == counts.events + counts.skipped + counts.outside
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.lists(st.integers(0, 30), min_size=1, max_size=60), max_size=5))
+def test_with_a_buffer_as_large_as_the_files_all_is_in_order(made: list[list[int]]) -> None:
+    parts = [
+        part([one[at : at + 7] for at in range(0, len(one), 7)], f"{n}:")
+        for n, one in enumerate(made)
+    ]
+    wanted = sorted((time, n, line) for n, one in enumerate(made) for line, time in enumerate(one))
+    found = [
+        (int(time), raw.decode())
+        for one in merged(parts, 100)
+        for time, raw in zip(one.times, one.raws, strict=True)
+    ]
+    assert found == [(time, f"{n}:{line // 7}.{line % 7}") for time, n, line in wanted]
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(st.lists(st.integers(0, 300), min_size=1, max_size=60), max_size=5),
+    st.integers(0, 40),
+)
+def test_nothing_is_lost_or_doubled(made: list[list[int]], reorder: int) -> None:
+    parts = [
+        part([one[at : at + 5] for at in range(0, len(one), 5)], f"{n}:", first=one[0])
+        for n, one in enumerate(made)
+    ]
+    found = names(merged(parts, reorder))
+    assert len(set(found)) == len(found) == sum(map(len, made))
+
+
+def test_the_fingerprint_follows_files_and_selection(tmp_path: Path) -> None:
+    write(tmp_path / "a.json", [trip(1)])
+    first = history(tmp_path).fingerprint()
+    assert history(tmp_path).fingerprint() == first
+    assert history(tmp_path, limit=5).fingerprint() != first
+    write(tmp_path / "a.json", [trip(1), trip(2)])
+    longer = history(tmp_path).fingerprint()
+    write(tmp_path / "b.json", [trip(3)])
+    assert len({first, longer, history(tmp_path).fingerprint()}) == 3

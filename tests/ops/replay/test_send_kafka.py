@@ -1,0 +1,496 @@
+"""Sending to a real Kafka: the target alone, then the command as a user runs it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+from confluent_kafka import Message
+from rich.console import Console
+from typer.testing import CliRunner
+
+from connectors.block import Block
+from connectors.errors import UserError
+from connectors.kafka import reader as kafka_topic
+from connectors.kafka.producer import KafkaTarget
+from connectors.kinesis import reader as kinesis_stream
+from connectors.positions import Position
+from connectors.producer import Outgoing
+from dev.demo.produce import create_topics
+from dev.servers import kinesis, process
+from dev.servers.stack import Stack
+from pipeline.cli import app
+from pipeline.config.model import Kafka
+from pipeline.decode import timestamps
+from pipeline.ops.replay.history import History, Selection
+from pipeline.ops.replay.report import Show
+from pipeline.ops.replay.rounds import Rounds
+from pipeline.ops.replay.run import Plan, Replay, Source, Stop
+from pipeline.ops.replay.state import State
+
+ROOT = Path(__file__).parents[3]
+COMMAND = str(Path(sys.executable).parent / "streaming-etl")
+PARTITIONS = 3
+FIRST_MS = 1_514_764_800_000
+NAMES = count()
+
+
+class Done(NamedTuple):
+    """What a command came to."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    made = Stack(
+        ROOT, run_dir=tmp_path_factory.mktemp("run"), free_ports=True, servers=("kafka", "kinesis")
+    )
+    with made.running(print, wipe=True) as running:
+        yield running
+        process.kill(running.started()["kinesis"])  # Asked to end, it waits for idle connections.
+
+
+@pytest.fixture
+def cluster(stack: Stack) -> Kafka:
+    return Kafka(bootstrap_servers=stack.environment()["KAFKA_BOOTSTRAP_SERVERS"])
+
+
+@pytest.fixture
+def topic(cluster: Kafka) -> str:
+    name = f"replay-{next(NAMES)}"
+    create_topics(cluster.bootstrap_servers, source=name, dead_letters=None, partitions=PARTITIONS)
+    return name
+
+
+# The target alone.
+
+
+def test_a_block_arrives_once_in_order_with_its_keys(cluster: Kafka, topic: str) -> None:
+    target = KafkaTarget(cluster, topic)
+    target.send_block(block(5_000))
+    target.send_block(block(5_000, 5_000))
+    target.flush()
+    assert target.acknowledged_records == 10_000
+    target.close()
+    found = read(cluster, topic)
+    assert sorted(key_number(one) for one in found) == list(range(10_000))
+    assert all(value(one) == b"event %d" % key_number(one) for one in found)
+    for partition in range(PARTITIONS):
+        mine = [key_number(one) for one in found if one.partition() == partition]
+        assert mine and mine == sorted(mine)
+
+
+def test_a_position_is_told_and_is_where_the_record_lies(cluster: Kafka, topic: str) -> None:
+    target = KafkaTarget(cluster, topic)
+    headers = (("step", b"decode"), ("empty", None))
+    told: list[Position] = []
+    target.send_block(block(10))
+    target.send(Outgoing(b"one", b"k", headers), told.append)
+    target.send(Outgoing(None, b"k"), told.append)
+    target.send_block(block(10))
+    target.close()
+    assert target.acknowledged_records == 22
+    there = {(one.partition(), one.offset()): one for one in read(cluster, topic)}
+    first, second = (there[one.partition, one.offset] for one in told)
+    found: Any = first.headers()
+    assert (first.value(), first.key(), tuple(found)) == (b"one", b"k", headers)
+    assert second.value() is None
+    assert told[0].topic == topic
+
+
+def test_headers_of_a_block_are_kept(cluster: Kafka, topic: str) -> None:
+    target = KafkaTarget(cluster, topic)
+    some = block(2)
+    target.send_block(Block(some.times, some.raws, some.keys, [(("a", b"1"),), ()]))
+    target.close()
+    found = {one.value(): one.headers() for one in read(cluster, topic)}
+    assert found == {b"event 0": [("a", b"1")], b"event 1": None}
+
+
+def test_a_control_record_reaches_every_partition_behind_the_rest(
+    cluster: Kafka, topic: str
+) -> None:
+    target = KafkaTarget(cluster, topic)
+    target.send_block(block(100))
+    assert target.send_everywhere(b"control") == PARTITIONS
+    target.close()
+    assert target.acknowledged_records == 100
+    last = {one.partition(): one.value() for one in read(cluster, topic)}
+    assert last == dict.fromkeys(range(PARTITIONS), b"control")
+
+
+def test_what_kafka_refuses_is_named_with_its_size(cluster: Kafka, topic: str) -> None:
+    target = KafkaTarget(cluster, topic)
+    target.send(Outgoing(os.urandom(3_000_000)))
+    with pytest.raises(UserError, match=rf"the topic {topic} on .*a record of 3000000 bytes"):
+        target.flush()
+    target.close()
+
+
+def test_an_absent_topic_is_named(cluster: Kafka) -> None:
+    with pytest.raises(UserError, match="the topic nowhere on .*make the topic first"):
+        KafkaTarget(cluster, "nowhere")
+
+
+# The command.
+
+
+def test_all_of_it_arrives_and_the_summary_says_so(
+    cluster: Kafka, topic: str, tmp_path: Path
+) -> None:
+    data = write(tmp_path / "data", 10_000)
+    done = replay(cluster, topic, tmp_path, data, "--unpaced", "--json")
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert (told["events"], told["acknowledged"], told["files"]) == (10_000, 10_000, 2)
+    assert (told["first_event_time"], told["last_event_time"]) == (instant(0), instant(9_999))
+    assert told["bytes"] == sum(len(value(one)) for one in events(cluster, topic))
+    assert ids(cluster, topic) == list(range(10_000))
+    assert all(key_number(one) == trip(one)["trip_id"] for one in events(cluster, topic))
+
+
+def test_the_pace_is_that_of_event_time(cluster: Kafka, topic: str, tmp_path: Path) -> None:
+    data = write(tmp_path / "data", 1_000)
+    done = replay(cluster, topic, tmp_path, data, "--speedup", "500", "--json")
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert told["seconds"] >= 999 / 500
+    assert 0 < told["deviation_ms"]["p50"] <= told["deviation_ms"]["p99"]
+    assert told["deviation_ms"]["p99"] <= told["deviation_ms"]["max"]
+
+
+def test_the_cap_holds_without_a_pace(cluster: Kafka, topic: str, tmp_path: Path) -> None:
+    data = write(tmp_path / "data", 1_000)
+    done = replay(cluster, topic, tmp_path, data, "--unpaced", "--rate", "500", "--json")
+    told = json.loads(done.stdout)
+    assert told["seconds"] >= (1_000 - 50) / 500
+    assert told["deviation_ms"] is None
+
+
+def test_a_long_pause_is_cut_and_told(cluster: Kafka, topic: str, tmp_path: Path) -> None:
+    data = write(tmp_path / "data", 10)
+    late = data / "z-late.json"
+    late.write_bytes(line(100_000) + b"\n")
+    done = replay(cluster, topic, tmp_path, data, "--speedup", "100", "--max-wait", "0.5")
+    assert done.returncode == 0, done.stderr
+    assert "pauses cut: 1, by 999 s in all" in done.stdout
+
+
+def test_a_dry_run_sends_nothing(cluster: Kafka, topic: str, tmp_path: Path) -> None:
+    data = write(tmp_path / "data", 1_000)
+    done = replay(cluster, topic, tmp_path, data, "--dry-run", "--json")
+    told = json.loads(done.stdout)
+    assert (told["events"], told["seconds"]) == (1_000, pytest.approx(999 / 3600, abs=0.001))
+    assert read(cluster, topic) == []
+    elsewhere = run(str(data), "--dry-run", "--topic", "t", "--bootstrap-servers", "127.0.0.1:9")
+    assert elsewhere.returncode == 0
+    assert "1,000 events" in elsewhere.stdout and "nothing was sent" in elsewhere.stdout
+
+
+def test_watermarks_reach_every_partition_and_keep_their_promise(
+    cluster: Kafka, topic: str, tmp_path: Path
+) -> None:
+    data = write(tmp_path / "data", 3_000)
+    done = replay(cluster, topic, tmp_path, data, "--speedup", "1000", "--json")
+    told = json.loads(done.stdout)
+    found = read(cluster, topic)
+    assert len(found) == 3_000 + told["watermarks"]
+    for partition in range(PARTITIONS):
+        mine = [trip(one) for one in found if one.partition() == partition]
+        promised = -1
+        for one in mine:
+            if one["type"] == "watermark":
+                assert millis(one["watermark"]) >= promised
+                promised = millis(one["watermark"])
+            else:
+                assert millis(one["dropoff_datetime"]) >= promised
+        assert mine[-1] == {"watermark": instant(2_999), "type": "watermark"}
+        assert sum(one["type"] == "watermark" for one in mine) >= 3
+
+
+def test_stopped_by_ctrl_c_it_goes_on_and_nothing_is_doubled(
+    cluster: Kafka, topic: str, tmp_path: Path
+) -> None:
+    data = write(tmp_path / "data", 20_000)
+    command = [*arguments(cluster, topic, tmp_path, data), "--speedup", "4000"]
+    child = subprocess.Popen(
+        [COMMAND, "replay", *command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    wait_for_records(cluster, topic)
+    child.send_signal(signal.SIGINT)
+    _, told = child.communicate(timeout=60)
+    assert child.returncode == 130, told
+    assert "--resume goes on" in told
+    state = json.loads((tmp_path / "state.json").read_text())
+    assert 0 < state["sent"] == len(ids(cluster, topic)) < 20_000
+    done = run(*arguments(cluster, topic, tmp_path, data), "--unpaced", "--resume", "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["resumed_at"] == state["sent"]
+    assert ids(cluster, topic) == list(range(20_000))
+    again = run(*arguments(cluster, topic, tmp_path, data), "--resume")
+    assert (again.returncode, "nothing is left to send" in again.stdout) == (0, True)
+
+
+def test_only_the_same_replay_is_resumed(cluster: Kafka, topic: str, tmp_path: Path) -> None:
+    data = write(tmp_path / "data", 100)
+    same = arguments(cluster, topic, tmp_path, data)
+    assert run(*same, "--unpaced").returncode == 0
+    refused = {
+        "the selection was": [*same, "--limit", "5"],
+        "the target was": [*arguments(cluster, "other", tmp_path, data)],
+        "--loop was 1 and is now 2": [*same, "--loop", "2"],
+        "there is no state": [*same, "--state", str(tmp_path / "nowhere.json")],
+    }
+    for why, command in refused.items():
+        done = run(*command, "--resume")
+        assert (done.returncode, why in done.stderr) == (2, True), done.stderr
+    write(data, 101)
+    done = run(*same, "--resume")
+    assert (done.returncode, "fingerprint" in done.stderr) == (2, True), done.stderr
+
+
+def test_rounds_are_later_each_and_have_ids_of_their_own(
+    cluster: Kafka, topic: str, tmp_path: Path
+) -> None:
+    data = write(tmp_path / "data", 500)
+    done = replay(cluster, topic, tmp_path, data, "--unpaced", "--loop", "3", "--json")
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert (told["events"], told["rounds"]) == (1_500, 3)
+    found = [trip(one) for one in events(cluster, topic)]
+    assert len({one["trip_id"] for one in found}) == 1_500
+    assert millis(told["last_event_time"]) > millis(instant(999))
+
+
+def test_stopped_in_a_later_round_it_goes_on_there(
+    cluster: Kafka, topic: str, tmp_path: Path
+) -> None:
+    data = write(tmp_path / "data", 3_000)
+    state = State(input="", fingerprint="", selection="", targets=(), rounds=3)
+    for enough in (4_000, 7_000, 10_000):
+        state = until(enough, state, data, KafkaTarget(cluster, topic))
+        assert state.spans and state.finished == (enough > 9_000)
+    found = ids(cluster, topic)
+    assert len(found) == len(set(found)) == 9_000
+
+
+def until(enough: int, state: State, data: Path, target: KafkaTarget) -> State:
+    """Three rounds of the data, from a state on, stopped when enough is sent; the last state."""
+    stop, states = Stop(), [state]
+
+    def save(state: State) -> None:
+        states.append(state)
+        stop.wanted = state.total > enough
+
+    selection = Selection()
+    history = History(str(data), selection, {}, loop=True)
+    rounds = Rounds(history, 3, state.spans)
+    source = Source(rounds=rounds, counts=history.counts, selection=selection)
+    plan = Plan(speedup=None, rate=10_000, statistics_seconds=0.05)
+    show = Show(Console(quiet=True))
+    Replay(source, [target], plan, state, save=save, show=show, stop=stop).run()
+    target.close()
+    return states[-1]
+
+
+def test_a_topic_and_a_stream_get_the_same(
+    stack: Stack, cluster: Kafka, topic: str, tmp_path: Path
+) -> None:
+    found = stack.environment()
+    endpoint = found["KINESIS_ENDPOINT"]
+    kinesis.create_stream(topic, endpoint=endpoint, shards=2)
+    data = write(tmp_path / "data", 300)
+    also = ["--stream", topic, "--region", "us-east-1", "--endpoint", endpoint]
+    options = [*also, "--run-dir", str(stack.run_dir), "--unpaced", "--json"]
+    done = replay(cluster, topic, tmp_path, data, *options)
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert (told["events"], told["acknowledged"], len(told["targets"])) == (300, 300, 2)
+    records = kinesis_stream.records(kinesis.client(endpoint), topic)
+    events = [event for event in (json.loads(one.data) for one in records) if "trip_id" in event]
+    assert sorted(event["trip_id"] for event in events) == ids(cluster, topic) == list(range(300))
+
+
+def test_a_bad_line_is_told_and_the_rest_is_sent(
+    cluster: Kafka, topic: str, tmp_path: Path
+) -> None:
+    data = write(tmp_path / "data", 100)
+    with (data / "trips-1.json").open("ab") as file:
+        file.write(b'{"trip_id": oops\n')
+    done = replay(cluster, topic, tmp_path, data, "--unpaced")
+    assert done.returncode == 1
+    assert "BAD LINES, not sent: 1" in done.stdout and "trips-1.json" in done.stdout
+    assert re.search(r"trips-1\.json.*\b51\b", done.stdout)
+    assert "oops" not in done.stdout
+    assert ids(cluster, topic) == list(range(100))
+
+
+def test_nothing_to_send_is_fine(cluster: Kafka, topic: str, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    done = replay(cluster, topic, tmp_path, tmp_path / "empty", "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["events"] == 0
+
+
+def test_a_part_of_the_time_can_be_chosen(cluster: Kafka, topic: str, tmp_path: Path) -> None:
+    data = write(tmp_path / "data", 100)
+    span = ("--seek", instant(10), "--until", instant(20))
+    done = replay(cluster, topic, tmp_path, data, "--unpaced", *span, "--limit", "5")
+    assert done.returncode == 0, done.stderr
+    assert ids(cluster, topic) == [10, 11, 12, 13, 14]
+
+
+def test_a_broker_that_stays_away_ends_it_and_one_that_comes_back_loses_nothing(
+    stack: Stack, cluster: Kafka, topic: str, tmp_path: Path
+) -> None:
+    data = write(tmp_path / "data", 20_000)
+    command = [*arguments(cluster, topic, tmp_path, data), "--timeout", "3"]
+    child = subprocess.Popen(
+        [COMMAND, "replay", *command, "--speedup", "2000", "--statistics-seconds", "0.5"],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    patient = KafkaTarget(cluster, topic)
+    wait_for_records(cluster, topic)
+    stack.stop_server("kafka", print)
+    patient.send(Outgoing(line(20_000), b"20000"))
+    try:
+        _, told = child.communicate(timeout=60)
+    finally:
+        stack.start_server("kafka", print)
+    patient.close()
+    assert child.returncode == 2, told
+    assert f"cannot produce to the topic {topic}" in told and "--resume" in told
+    assert run(*command, "--unpaced", "--resume").returncode == 0
+    found = ids(cluster, topic)
+    assert sorted(set(found)) == list(range(20_001))
+    assert found.count(20_000) == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        (["--topic", "t", "--bootstrap-servers", "10.1.2.3:9092"], "says nothing of TLS"),
+        (["--stream", "trips", "--region", "eu-west-1"], "is not on this machine"),
+        (["--stream", "trips", "--region", "eu-west-1", "--remote"], "--rate"),
+        (["--stream", "s", "--region", "r", "--endpoint", "http://10.1.2.3"], "use https"),
+        (["--bootstrap-servers", "127.0.0.1:9"], "Say where to"),
+        (["--topic", "t", "--bootstrap-servers", "127.0.0.1:9", "--from", "soon"], "--from is"),
+        (["--topic", "t", "--bootstrap-servers", "127.0.0.1:9", "--rate", "0"], "--rate is 0"),
+    ],
+)
+def test_what_the_user_must_mend(options: list[str], why: str, tmp_path: Path) -> None:
+    done = run(str(write(tmp_path / "data", 10)), *options)
+    assert (done.returncode, why in done.stderr) == (2, True), done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_the_configuration_says_where_to(
+    cluster: Kafka, topic: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tmp_path / "one.yaml"
+    text = (ROOT / "conf" / "local.yaml").read_text()
+    config.write_text(text.replace("kafka_topics: [trips]", f"kafka_topics: [{topic}]"))
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", cluster.bootstrap_servers)
+    data = write(tmp_path / "data", 10)
+    state = ["--state", str(tmp_path / "state.json"), "--run-dir", str(tmp_path)]
+    done = run(str(data), "--config", str(config), "--unpaced", *state)
+    assert done.returncode == 0, done.stderr
+    assert ids(cluster, topic) == list(range(10))
+
+
+def block(events: int, first: int = 0) -> Block:
+    numbers = range(first, first + events)
+    return Block(
+        np.array(numbers, dtype=np.int64),
+        [b"event %d" % number for number in numbers],
+        [b"%d" % number for number in numbers],
+    )
+
+
+def write(folder: Path, events: int) -> Path:
+    """Trips a second of event time apart, in two files."""
+    folder.mkdir(exist_ok=True)
+    for number, part in enumerate(np.array_split(np.arange(events), 2)):
+        lines = b"".join(line(int(one)) + b"\n" for one in part)
+        (folder / f"trips-{number}.json").write_bytes(lines)
+    return folder
+
+
+def line(number: int) -> bytes:
+    times = f'"pickup_datetime":"{instant(number - 60)}","dropoff_datetime":"{instant(number)}"'
+    return f'{{{times},"pickup_location_id":41,"trip_id":{number},"type":"trip"}}'.encode()
+
+
+def instant(number: int) -> str:
+    return timestamps.text(FIRST_MS + number * 1000)
+
+
+def millis(text: str) -> int:
+    found = timestamps.parse(text)
+    assert isinstance(found, int)
+    return found
+
+
+def arguments(cluster: Kafka, topic: str, folder: Path, data: Path) -> list[str]:
+    where = ["--bootstrap-servers", cluster.bootstrap_servers, "--topic", topic]
+    return [str(data), *where, "--state", str(folder / "state.json")]
+
+
+def replay(cluster: Kafka, topic: str, folder: Path, data: Path, *options: str) -> Done:
+    return run(*arguments(cluster, topic, folder, data), *options)
+
+
+def run(*options: str) -> Done:
+    """The command in this process, with what `main` makes of a mistake."""
+    result = CliRunner().invoke(app, ["replay", *options])
+    if isinstance(result.exception, UserError):
+        return Done(2, result.stdout, result.stderr + str(result.exception))
+    return Done(result.exit_code, result.stdout, result.stderr)
+
+
+def read(cluster: Kafka, topic: str) -> list[Message]:
+    return list(kafka_topic.messages(cluster, topic))
+
+
+def events(cluster: Kafka, topic: str) -> list[Message]:
+    return [one for one in read(cluster, topic) if trip(one)["type"] != "watermark"]
+
+
+def ids(cluster: Kafka, topic: str) -> list[int]:
+    return sorted(trip(one)["trip_id"] for one in events(cluster, topic))
+
+
+def trip(message: Message) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(value(message))
+    return found
+
+
+def value(message: Message) -> bytes:
+    found: Any = message.value()
+    return bytes(found)
+
+
+def key_number(message: Message) -> int:
+    found: Any = message.key()
+    return int(found)
+
+
+def wait_for_records(cluster: Kafka, topic: str) -> None:
+    deadline = time.monotonic() + 60
+    while not read(cluster, topic):
+        assert time.monotonic() < deadline, "nothing was sent"
