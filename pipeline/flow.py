@@ -1,4 +1,4 @@
-"""The statements of one job, gathered before any of them runs."""
+"""The statements of one job, collected before any of them runs."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from connectors.flink import table_environment as flink
 from connectors.kinesis import sink as kinesis_sink
 from connectors.kinesis.table import Stream
 from pipeline.config.model import Config
+from pipeline.sinks.sink import Sink
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,41 +28,41 @@ class Flow:
 
     @classmethod
     def of(cls, tables: Any) -> Flow:
-        """A flow of nothing yet."""
+        """Return an empty flow over a table environment."""
         return cls(tables, tables.create_statement_set())
 
     def attach(self, stream_env: Any, config: Config) -> list[str]:
-        """Turn the statements into the stream's operators and name them; all the names."""
-        made = {
+        """Compile the statements into the stream and name the operators; return all names."""
+        kinesis_sinks = {
             name: kinesis_sink.sink(stream, config.kinesis) for name, stream in self.streams.items()
         }
-        return flink.name_steps(stream_env, self.statements, self.sinks, made)
+        return flink.name_steps(stream_env, self.statements, self.sinks, kinesis_sinks)
 
     def table(self, create: str) -> None:
-        """Make a table."""
+        """Create a table."""
         self.tables.execute_sql(create)
 
     def function(self, name: str, function: Any) -> None:
-        """Give a Python function a name."""
+        """Register a Python function."""
         self.tables.create_temporary_function(name, function)
 
     def view(self, name: str, select: str) -> None:
-        """Give a SELECT a name."""
+        """Create a view."""
         self.tables.create_temporary_view(name, self.tables.sql_query(select))
 
-    def insert(self, name: str, create: str, select: str, stream: Stream | None = None) -> None:
-        """Make a sink's table and fill it."""
-        self.table(create)
-        self.statements.add_insert_sql(f"INSERT INTO `{name}` {select}")
+    def insert(self, name: str, sink: Sink, view: str) -> None:
+        """Create a sink's table and fill it with the sink's columns of `view`."""
+        self.table(sink.create)
+        self.statements.add_insert_sql(f"INSERT INTO `{name}` SELECT {sink.select} FROM {view}")
         self.sinks.append(name)
-        if stream:
-            self.streams[name] = stream
+        if sink.stream:
+            self.streams[name] = sink.stream
 
     def check(self, select: str, key: str, value: str) -> None:
-        """See that a query is one; `key` and `value` are what the user wrote of it.
+        """Check that a query which contains a user's condition is valid.
 
         Raises:
-            UserError: it isn't SQL, isn't a condition, or names what the rows do not have.
+            UserError: the configuration's `key` is not a condition, or names an unknown column.
         """
         try:
             self.tables.sql_query(select)

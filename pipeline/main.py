@@ -14,6 +14,7 @@ from connectors.errors import UserError
 from connectors.flink import table_environment as flink
 from pipeline import job, preflight
 from pipeline.config import load as load_config
+from pipeline.config.flink_settings import flink_settings
 from pipeline.config.model import Config
 from pipeline.flow import Flow
 
@@ -31,7 +32,7 @@ def main(arguments: list[str]) -> int:
 def submit(config: Config) -> None:
     """Check what the job needs, build it, name its operators, hand it to Flink."""
     types = load_config.event_types(config)
-    stream, tables = flink.environment(config.job)
+    stream, tables = flink.environment(flink_settings(config.job))
     flow = job.build(Flow.of(tables), config, types)
     preflight.run(config, types, flink.checkpoint_seconds(stream))
     flow.attach(stream, config)

@@ -19,19 +19,18 @@ import pandas as pd
 from pyflink.table import DataTypes
 from pyflink.table.udf import FunctionContext, ScalarFunction, udf
 
-from connectors.opensearch import client as opensearch
 from connectors.opensearch.bulk import Document, Limits, Outcome, Rejected
+from connectors.opensearch.options import Index, index_name
 from connectors.opensearch.templates import careful_sender
 from pipeline.config import model as config
-from pipeline.config.index_settings import index_settings
+from pipeline.decode.claim_check import byte_lengths, claim_check
 from pipeline.decode.decoder import Decoded, Decoder, wall_clock
-from pipeline.decode.query import Through
+from pipeline.decode.query import Forwarded
 from pipeline.decode.reject_limit import RejectLimit
 from pipeline.events.derive import mapping
 from pipeline.events.event_types import EventTypes
 from pipeline.events.model import Kind
 from pipeline.index.indexer import Counts, Indexer, Retry
-from pipeline.sinks.claim_check import byte_lengths, seal
 from pipeline.step_metrics import StepMetrics
 
 _KINDS = {
@@ -70,7 +69,7 @@ _DOCUMENT = {
     "document_bytes": DataTypes.INT(),
     "raw_bytes": DataTypes.INT(),
 }
-_SEALED = {
+_CLAIM_CHECK = {
     "large": DataTypes.BOOLEAN(),
     "head": DataTypes.BYTES(),
     "bytes": DataTypes.INT(),
@@ -78,11 +77,11 @@ _SEALED = {
 }
 
 
-class Decode(ScalarFunction):  # type: ignore[misc]
+class DecodeFunction(ScalarFunction):  # type: ignore[misc]
     """Raw bytes to event, control or reject. Never raises for what is in a record.
 
     Where a limit is set, too many rejects raise `RejectLimitExceeded`: the job stops before the
-    batch that went over it is handed on. With `through` the rows of one lake partition come
+    batch that went over it is handed on. With `forwarded` the rows of one lake partition come
     together, and bring what is named there with them; without, they come as they were given.
     """
 
@@ -92,12 +91,12 @@ class Decode(ScalarFunction):  # type: ignore[misc]
         types: EventTypes,
         *,
         documents: bool,
-        through: Sequence[Through] = (),
+        forwarded: Sequence[Forwarded] = (),
     ) -> None:
         self._settings = settings
         self._types = types
         self._documents = documents
-        self._through = through
+        self._forwarded = forwarded
 
     def open(self, function_context: FunctionContext) -> None:
         self._metrics = StepMetrics("decode", function_context.get_metric_group())
@@ -129,8 +128,8 @@ class Decode(ScalarFunction):  # type: ignore[misc]
             told |= {name: sizes.get(name, getattr(decoded, name, None)) for name in _DOCUMENT}
         columns = {name: _plain(decoded.columns[name]) for name in _columns(self._decoder)}
         frame = {**told, **columns}
-        if self._through:
-            went = _went(self._through, (raw, arrival_ms, *beside), decoded.kind == "reject")
+        if self._forwarded:
+            went = _went(self._forwarded, (raw, arrival_ms, *beside), decoded.kind == "reject")
             # A lake partition's rows together: its writer finds its buffers in the cache.
             order = np.argsort(decoded.partition, kind="stable")
             frame = {name: values[order] for name, values in {**went, **frame}.items()}
@@ -153,12 +152,12 @@ class Decode(ScalarFunction):  # type: ignore[misc]
 
 
 def _went(
-    through: Sequence[Through], given: Sequence[pd.Series], rejected: np.ndarray[Any, Any]
+    forwarded: Sequence[Forwarded], given: Sequence[pd.Series], rejected: np.ndarray[Any, Any]
 ) -> dict[str, np.ndarray[Any, Any]]:
     """What was given with the records, to go back with them."""
-    went = {each.name: values.to_numpy() for each, values in zip(through, given, strict=True)}
-    for each in through:
-        if each.of_rejects:
+    went = {each.name: values.to_numpy() for each, values in zip(forwarded, given, strict=True)}
+    for each in forwarded:
+        if each.rejects_only:
             kept = np.full(len(rejected), None, object)
             kept[rejected] = went[each.name][rejected]
             went[each.name] = kept
@@ -213,14 +212,14 @@ def _joined(parts: Sequence[Decoded]) -> Decoded:
     return Decoded(**attributes, columns=columns)
 
 
-class Index(ScalarFunction):  # type: ignore[misc]
+class IndexFunction(ScalarFunction):  # type: ignore[misc]
     """Events to OpenSearch; returns the reason for what did not get there, null for the rest.
 
     Flink completes a batch before it lets a checkpoint barrier by, so an event whose checkpoint
     completed has been acknowledged by OpenSearch or is a reject.
     """
 
-    def __init__(self, settings: config.Index, types: EventTypes) -> None:
+    def __init__(self, settings: Index, types: EventTypes) -> None:
         self._settings = settings
         self._types = types
         self._mappings = {each.name: mapping(each) for each in types}
@@ -229,7 +228,7 @@ class Index(ScalarFunction):  # type: ignore[misc]
         self._metrics = StepMetrics("index", function_context.get_metric_group())
         settings = self._settings
         self._indexer = Indexer(
-            careful_sender(index_settings(settings), self._mappings),
+            careful_sender(settings, self._mappings),
             limits=Limits(documents=settings.max_documents, bytes=settings.max_bytes),
             retry=Retry(seconds=settings.retry_seconds, breaker_seconds=settings.breaker_seconds),
             clock=time.monotonic,
@@ -237,9 +236,7 @@ class Index(ScalarFunction):  # type: ignore[misc]
             random=random.random,
         )
         self._counted = Counts()
-        self._names = {
-            name: opensearch.index_name(settings.prefix, name) for name in self._types.names
-        }
+        self._names = {name: index_name(settings.prefix, name) for name in self._types.names}
 
     def is_deterministic(self) -> bool:
         return False
@@ -280,14 +277,14 @@ def _rejections(outcomes: Sequence[Outcome]) -> pd.DataFrame:
     return pd.DataFrame(columns, dtype=object)
 
 
-class Seal(ScalarFunction):  # type: ignore[misc]
-    """The claim check of records too large for their target; see `pipeline.sinks.claim_check`."""
+class ClaimCheckFunction(ScalarFunction):  # type: ignore[misc]
+    """The claim check of records too large for their target; see `pipeline.decode.claim_check`."""
 
     def __init__(self, settings: config.Archive | config.DeadLetters) -> None:
         self._settings = settings
 
     def open(self, function_context: FunctionContext) -> None:
-        self._metrics = StepMetrics("seal", function_context.get_metric_group())
+        self._metrics = StepMetrics("claim_check", function_context.get_metric_group())
 
     def is_deterministic(self) -> bool:
         return False
@@ -297,28 +294,29 @@ class Seal(ScalarFunction):  # type: ignore[misc]
         beside = byte_lengths(key)
         for values in headers:
             beside += np.array([_total(each) for each in values], np.int32)
-        sealed = seal(
+        checked = claim_check(
             raw.to_numpy(),
             max_bytes=settings.max_bytes,
             head_bytes=settings.head_bytes,
             beside=beside,
         )
-        self._metrics.count("in", len(sealed))
-        self._metrics.count("large", int(sealed.large.sum()))
-        return pd.DataFrame({name: getattr(sealed, name) for name in _SEALED}, copy=False)
+        self._metrics.count("in", len(checked))
+        self._metrics.count("large", int(checked.large.sum()))
+        return pd.DataFrame({name: getattr(checked, name) for name in _CLAIM_CHECK}, copy=False)
 
 
 def decode_function(
     settings: config.Decode,
     types: EventTypes,
-    *,
     documents: bool,
-    through: Sequence[Through] = (),
+    forwarded: Sequence[Forwarded] = (),
 ) -> Any:
-    """`decode_step(raw, arrival_ms[, …])`: a row of what goes through, then of `decode_row`."""
-    row = {each.name: _SQL[each.kind] for each in through}
+    """`decode_step(raw, arrival_ms[, …])`: a row of the forwarded columns, then of `decode_row`."""
+    row = {each.name: _SQL[each.kind] for each in forwarded}
     row |= decode_row(settings, types, documents=documents)
-    return _vectorised(Decode(settings, types, documents=documents, through=through), row)
+    return _vectorised(
+        DecodeFunction(settings, types, documents=documents, forwarded=forwarded), row
+    )
 
 
 def decode_row(settings: config.Decode, types: EventTypes, *, documents: bool) -> dict[str, Any]:
@@ -336,16 +334,16 @@ def _columns(decoder: Decoder) -> dict[str, Kind]:
     return {each.name: each.kind for each in decoder.columns if each.name != "type"}
 
 
-def index_function(settings: config.Index, types: EventTypes) -> Any:
+def index_function(settings: Index, types: EventTypes) -> Any:
     """`index_step(…)`: a row of reason and detail, both null when the document is in the index."""
     return _vectorised(
-        Index(settings, types), dict.fromkeys(("reason", "detail"), DataTypes.STRING())
+        IndexFunction(settings, types), dict.fromkeys(("reason", "detail"), DataTypes.STRING())
     )
 
 
-def seal_function(settings: config.Archive | config.DeadLetters) -> Any:
-    """`seal_<sink>(raw, key[, header values])`: a row of large, head, bytes (of raw), sha256."""
-    return _vectorised(Seal(settings), _SEALED)
+def claim_check_function(settings: config.Archive | config.DeadLetters) -> Any:
+    """`claim_check_<sink>(raw, key[, header values])`: a row of large, head, bytes (of raw), sha256."""
+    return _vectorised(ClaimCheckFunction(settings), _CLAIM_CHECK)
 
 
 def _total(values: Sequence[bytes | None] | None) -> int:

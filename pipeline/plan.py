@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from connectors.flink import table_environment as flink
 from pipeline import job
+from pipeline.config.flink_settings import flink_settings
 from pipeline.config.model import Config
 from pipeline.events.event_types import EventTypes
 from pipeline.flow import Flow
@@ -11,12 +12,12 @@ from pipeline.flow import Flow
 
 def explain(config: Config, types: EventTypes) -> str:
     """The page's own picture, then the optimized plan."""
-    _, tables = flink.environment(config.job)
+    _, tables = flink.environment(flink_settings(config.job))
     text = str(job.build(Flow.of(tables), config, types).statements.explain())
     return f"{job.__doc__}\n{text[text.index('== Optimized Execution Plan') :]}"
 
 
 def step_names(config: Config, types: EventTypes) -> list[str]:
     """The operators' names and uids, sources first."""
-    stream, tables = flink.environment(config.job)
+    stream, tables = flink.environment(flink_settings(config.job))
     return job.build(Flow.of(tables), config, types).attach(stream, config)

@@ -18,7 +18,6 @@ from connectors.kinesis import table as kinesis
 from connectors.opensearch import client as opensearch
 from connectors.opensearch.templates import IndexAway, ensure_templates
 from pipeline.config.checks import targets, transaction_too_short, transactional
-from pipeline.config.index_settings import index_settings
 from pipeline.config.model import Archive, Config, DeadLetters, Replica
 from pipeline.events.derive import mapping
 from pipeline.events.event_types import EventTypes
@@ -51,7 +50,7 @@ def indices(config: Config, types: EventTypes, *, may_be_away: bool) -> None:
     """
     if config.index is None:
         return
-    settings = index_settings(config.index)
+    settings = config.index
     wanted = {each.name: mapping(each) for each in types}
     try:
         ensure_templates(opensearch.client(settings), wanted, settings)
@@ -114,8 +113,8 @@ def _room(
     key: str, target: Archive | DeadLetters | Replica, brokers: Brokers, largest: int
 ) -> Iterator[str]:
     """A message that does not fit would be refused by Kafka, and the job fail over it for ever."""
-    is_sealed = not isinstance(target, Replica) and target.large_path
-    needed = target.max_bytes if isinstance(target, Replica) or is_sealed else largest
+    has_claim_check = not isinstance(target, Replica) and target.large_path
+    needed = target.max_bytes if isinstance(target, Replica) or has_claim_check else largest
     needed += HEADERS_BYTES
     room = brokers.max_message_bytes(target.kafka_topic)
     if room < needed:

@@ -8,7 +8,7 @@ from typing import Any, TextIO
 
 import msgspec
 
-from connectors.opensearch import client as opensearch
+from connectors.opensearch.options import index_name
 from pipeline.config.model import Config
 from pipeline.decode.decoder import Control, Decoder, Event
 from pipeline.decode.partition import Partition
@@ -52,7 +52,7 @@ def _placed(event: Event, config: Config) -> dict[str, Any]:
     if config.lake:
         placed["lake"] = f"{config.lake.path}/{event.event_type}/{partition.path()}/"
     if config.index:
-        placed["index"] = opensearch.index_name(config.index.prefix, event.event_type)
+        placed["index"] = index_name(config.index.prefix, event.event_type)
         placed["id"] = event.document_id
         placed["version"] = event.document_version
         placed["document"] = msgspec.json.decode(event.document or b"null")

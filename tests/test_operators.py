@@ -15,7 +15,7 @@ from pipeline import metrics
 from pipeline.config import model as config
 from pipeline.decode.columns import objects
 from pipeline.decode.decoder import Decoded, Decoder
-from pipeline.decode.query import through
+from pipeline.decode.query import forwarded_columns
 from pipeline.decode.reasons import REASONS
 from pipeline.decode.reject_limit import RejectLimitExceeded
 from pipeline.events.event_types import load
@@ -23,12 +23,12 @@ from pipeline.events.schema_files import RESERVED
 from pipeline.operators import (
     _DOCUMENT,
     _VERDICT,
-    Decode,
-    Seal,
+    ClaimCheckFunction,
+    DecodeFunction,
     _plain,
+    claim_check_function,
     decode_function,
     decode_guarded,
-    seal_function,
 )
 from pipeline.step_metrics import StepMetrics
 from tests.decode.corpus import TYPES, VALID, WATERMARK
@@ -95,7 +95,7 @@ class Counter:
         self.counts[self.name] += by
 
 
-@pytest.mark.parametrize("step", ["decode", "index", "seal"])
+@pytest.mark.parametrize("step", ["decode", "index", "claim_check"])
 def test_every_reason_has_its_counter(step: str) -> None:
     known = metrics.names(step)
     for reason in REASONS.values():
@@ -141,12 +141,12 @@ ARRIVAL_MS = 1514764800000
 MIXED = [VALID["trip"], None, WATERMARK, b"[]", b"[]"]
 
 
-def decoded_by(decode: Decode, raws: Sequence[bytes | None]) -> pd.DataFrame:
+def decoded_by(decode: DecodeFunction, raws: Sequence[bytes | None]) -> pd.DataFrame:
     return decode.eval(pd.Series(objects(raws)), pd.Series([ARRIVAL_MS] * len(raws)))
 
 
-def opened(settings: config.Decode, *, documents: bool = True) -> tuple[Decode, Context]:
-    decode, context = Decode(settings, TYPES, documents=documents), Context()
+def opened(settings: config.Decode, *, documents: bool = True) -> tuple[DecodeFunction, Context]:
+    decode, context = DecodeFunction(settings, TYPES, documents=documents), Context()
     decode.open(context)
     return decode, context
 
@@ -183,8 +183,8 @@ def test_the_row_is_declared_as_it_is_returned() -> None:
 
 
 def test_rows_of_a_partition_come_together_and_bring_what_was_given_with_them() -> None:
-    goes = through(config.Source(kafka_topics=("a",)))
-    decode = Decode(config.Decode(), TYPES, documents=False, through=goes)
+    forwarded = forwarded_columns(config.Source(kafka_topics=("a",)))
+    decode = DecodeFunction(config.Decode(), TYPES, documents=False, forwarded=forwarded)
     decode.open(Context())
     raws = [placed(41), b"[]", placed(7), placed(41), None, placed(7)]
     keys = pd.Series(objects([b"%d" % at for at in range(6)]))
@@ -197,14 +197,14 @@ def test_rows_of_a_partition_come_together_and_bring_what_was_given_with_them() 
     assert found.raw.tolist() == [b"[]", *[None] * 5]
     assert found.key.tolist() == [b"1", b"4", *[None] * 4]
     assert found.reason.tolist()[:2] == ["not_an_object", "empty_payload"]
-    declared = decode_function(config.Decode(), TYPES, documents=False, through=goes)
+    declared = decode_function(config.Decode(), TYPES, documents=False, forwarded=forwarded)
     assert list(row_of(declared)) == list(found.columns)
 
 
 def test_no_field_of_an_event_can_take_the_name_of_a_column_of_ours() -> None:
     own = set(_VERDICT) | set(_DOCUMENT)
     everywhere = config.Source(kafka_topics=("a",), kinesis_streams=("s",))
-    assert own | {each.name for each in through(everywhere)} <= RESERVED
+    assert own | {each.name for each in forwarded_columns(everywhere)} <= RESERVED
 
 
 def placed(place: int) -> bytes:
@@ -233,16 +233,16 @@ def test_without_a_limit_everything_may_be_a_reject() -> None:
     assert not decoded_by(decode, [b"["] * 2000).is_event.any()
 
 
-def test_seal_tells_large_from_small() -> None:
+def test_claim_check_tells_large_from_small() -> None:
     settings = config.DeadLetters(max_bytes=1000, head_bytes=3)
-    function, context = Seal(settings), Context()
+    function, context = ClaimCheckFunction(settings), Context()
     function.open(context)
     found = function.eval(
         pd.Series(objects([b"x" * 1001, b"x" * 1000, None, b"x", b"x"])),
         pd.Series(objects([b"k" * 9, None, None, b"k" * 1000, None])),
         pd.Series([None, [], [None], None, [b"h" * 500, None, b"h" * 500]], dtype=object),
     )
-    assert row_of(seal_function(settings)) == {
+    assert row_of(claim_check_function(settings)) == {
         "large": "BOOLEAN",
         "head": "VARBINARY",
         "bytes": "INT",

@@ -55,8 +55,8 @@ def test_a_dead_letter_topic_that_is_too_small_is_refused(kafka: dict[str, Any])
     assert problems(kafka, dead_letters={"kafka_topic": "pre-large"}) == []
     found = problems(kafka, dead_letters={"kafka_topic": "pre-small"})
     assert "pre-small takes messages of 1,048,588 bytes" in found[0]
-    sealed = {"kafka_topic": "pre-small", "large_path": "s3a://b/large"}
-    assert problems(kafka, dead_letters=sealed) == []
+    checked = {"kafka_topic": "pre-small", "large_path": "s3a://b/large"}
+    assert problems(kafka, dead_letters=checked) == []
 
 
 def test_a_transaction_longer_than_the_brokers_allow_is_refused(kafka: dict[str, Any]) -> None:

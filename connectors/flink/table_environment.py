@@ -18,13 +18,12 @@ from pyflink.table import EnvironmentSettings, StatementSet, StreamTableEnvironm
 from pyflink.util.exceptions import JavaException
 
 from connectors.kinesis.sink import replace_placeholder
-from pipeline.config.model import Job
 
 
-def environment(job: Job) -> tuple[StreamExecutionEnvironment, Any]:
-    """The stream and table environments, set as the configuration says; UTC throughout."""
+def environment(settings: Mapping[str, str]) -> tuple[StreamExecutionEnvironment, Any]:
+    """Return the stream and table environments with Flink's own `settings` (key -> value)."""
     configuration = Configuration()
-    for key, value in settings(job).items():
+    for key, value in settings.items():
         configuration.set_string(key, value)
     stream = StreamExecutionEnvironment.get_execution_environment(configuration)
     tables = StreamTableEnvironment.create(
@@ -37,51 +36,11 @@ def environment(job: Job) -> tuple[StreamExecutionEnvironment, Any]:
     return stream, tables
 
 
-def settings(job: Job) -> dict[str, str]:
-    """Flink's own keys for our configuration; what is None stays the cluster's business."""
-    batches = {
-        "python.fn-execution.arrow.batch.size": str(job.batch_records),
-        "python.fn-execution.bundle.size": str(job.bundle_records),
-        "python.fn-execution.bundle.time": str(job.bundle_milliseconds),
-    }
-    optional = {
-        "parallelism.default": job.parallelism,
-        "execution.checkpointing.interval": _millis(job.checkpoint_seconds),
-        "execution.checkpointing.timeout": _millis(job.checkpoint_timeout_seconds),
-        "execution.checkpointing.dir": job.checkpoint_dir or None,
-        "execution.checkpointing.externalized-checkpoint-retention": (
-            None if job.checkpoint_seconds is None else "RETAIN_ON_CANCELLATION"
-        ),
-        **_restarts(job),
-    }
-    return {
-        "pipeline.name": job.name,
-        "pipeline.max-parallelism": str(job.max_parallelism),
-        "pipeline.object-reuse": "true",
-        "table.local-time-zone": "UTC",
-        **batches,
-        **{key: str(value) for key, value in optional.items() if value is not None},
-    }
-
-
 def checkpoint_seconds(stream: StreamExecutionEnvironment) -> float | None:
     """How often this job takes a checkpoint, be it our setting or the cluster's; None: never."""
     checkpoints = stream.get_checkpoint_config()
     enabled = stream._j_stream_execution_environment.getCheckpointConfig().isCheckpointingEnabled()
     return checkpoints.get_checkpoint_interval() / 1000 if enabled else None
-
-
-def _restarts(job: Job) -> dict[str, Any]:
-    """After so many failures in ten minutes the job has failed, and its last error is shown."""
-    if job.max_failures is None:
-        return {}
-    prefix = "restart-strategy.failure-rate"
-    return {
-        "restart-strategy.type": "failure-rate",
-        f"{prefix}.max-failures-per-interval": job.max_failures,
-        f"{prefix}.failure-rate-interval": "10 min",
-        f"{prefix}.delay": "2 s",
-    }
 
 
 def name_steps(
@@ -158,8 +117,8 @@ def step_name(name: str, description: str, *, sink: str, is_source: bool) -> str
 
 def _python_step(description: str) -> str:
     """The function that an operator calls, from a description that has it as `index_step(` or
-    `seal_archive(`."""
-    found = re.search(r"(?:(index|decode)_step|(seal_\w+))\(", description)
+    `claim_check_archive(`."""
+    found = re.search(r"(?:(index|decode)_step|(claim_check_\w+))\(", description)
     assert found, description
     return found[1] or found[2]
 
@@ -172,7 +131,3 @@ def _unique(name: str, named: Mapping[int, str]) -> str:
 
 # Edges of the graph, not operators: they take no uid.
 _VIRTUAL = frozenset({"PartitionTransformation", "UnionTransformation"})
-
-
-def _millis(seconds: float | None) -> str | None:
-    return None if seconds is None else f"{round(seconds * 1000)} ms"

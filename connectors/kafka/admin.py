@@ -10,8 +10,8 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
 
 from connectors.errors import UserError
+from connectors.kafka.options import Kafka
 from connectors.kafka.security import librdkafka_options
-from pipeline.config.model import Kafka
 
 _SECONDS = 10.0
 

@@ -10,10 +10,10 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from connectors.block import Block, Headers
 from connectors.errors import UserError
+from connectors.kafka.options import Kafka
 from connectors.kafka.security import librdkafka_options
 from connectors.positions import Position
 from connectors.producer import Acknowledged, Outgoing
-from pipeline.config.model import Kafka
 
 _ASK_SECONDS: Final = 10.0
 _REFRESH_SECONDS: Final = 10.0

@@ -16,8 +16,8 @@ from confluent_kafka import (
 )
 
 from connectors.errors import UserError
+from connectors.kafka.options import Kafka
 from connectors.kafka.security import librdkafka_options
-from pipeline.config.model import Kafka
 
 _TIMEOUT_SECONDS: Final = 30.0
 _WAIT_SECONDS: Final = 0.2

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from connectors.errors import UserError
-from pipeline.config.model import Kafka
+from connectors.kafka.options import Kafka
 
 _PROTOCOLS = {
     "plaintext": "PLAINTEXT",

@@ -10,10 +10,11 @@ checkpoint has completed, and once only.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Protocol
 
+from connectors.kafka.options import Kafka
 from connectors.kafka.security import flink_properties
 from connectors.sql import create_table
-from pipeline.config.model import Kafka, Source
 
 # What a message's position headers may take, beside its value and key.
 HEADERS_BYTES = 16_384
@@ -33,7 +34,22 @@ _RAW_KEY_AND_VALUE = {
 }
 
 
-def records_table(name: str, source: Source, cluster: Kafka) -> str:
+class KafkaSource(Protocol):
+    """What a source reads from Kafka; see the section `source` of the configuration."""
+
+    @property
+    def kafka_topics(self) -> tuple[str, ...]: ...
+    @property
+    def kafka_group_id(self) -> str: ...
+    @property
+    def kafka_start(self) -> str: ...
+    @property
+    def kafka_isolation_level(self) -> str: ...
+    @property
+    def kafka_discover_partitions_seconds(self) -> float: ...
+
+
+def records_table(name: str, source: KafkaSource, cluster: Kafka) -> str:
     """The table of raw records: bytes, key, headers, position and the broker's arrival time."""
     columns = {
         "raw": "BYTES",
@@ -94,7 +110,7 @@ def exactly_once(prefix: str, timeout_seconds: int) -> dict[str, str]:
     """By transactions, one from checkpoint to checkpoint on each task.
 
     Kafka aborts a transaction that is older than the timeout, and Flink's sink then drops what was
-    in it and goes on (reliability.md, finding 1): so the timeout must outlive any outage.
+    in it and goes on: so the timeout must outlive any outage.
     """
     return {
         "sink.delivery-guarantee": "exactly-once",

@@ -12,9 +12,9 @@ from typing import Any
 
 from pyflink.java_gateway import get_gateway
 
+from connectors.kinesis.options import Kinesis
 from connectors.kinesis.table import SINK, Stream, client_options
 from connectors.sql import create_table
-from pipeline.config.model import Kinesis
 
 
 def placeholder_table(name: str) -> str:

@@ -11,10 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
 
+from connectors.kinesis.options import Kinesis
 from connectors.sql import create_table
-from pipeline.config.model import Kinesis, Source
-from pipeline.decode.timestamps import parse
 
 # A record's data and partition key together; larger records are an option of the stream's owner.
 RECORD_BYTES = 1_048_576
@@ -30,6 +31,23 @@ class Stream:
     arn: str = ""
 
 
+class KinesisSource(Protocol):
+    """What a source reads from Kinesis; see the section `source` of the configuration."""
+
+    @property
+    def kinesis_start(self) -> str: ...
+    @property
+    def kinesis_start_timestamp(self) -> str: ...
+    @property
+    def kinesis_reader(self) -> str: ...
+    @property
+    def kinesis_consumer(self) -> str: ...
+    @property
+    def kinesis_poll_milliseconds(self) -> int: ...
+    @property
+    def kinesis_discover_shards_seconds(self) -> float: ...
+
+
 def stream_of(name_or_arn: str, settings: Kinesis) -> Stream:
     """A stream by its name, in the configured region, or by its ARN, which has its own.
 
@@ -41,7 +59,7 @@ def stream_of(name_or_arn: str, settings: Kinesis) -> Stream:
     return Stream(name_or_arn.rpartition("/")[2], name_or_arn.split(":")[3], name_or_arn)
 
 
-def records_table(name: str, stream: Stream, source: Source, settings: Kinesis) -> str:
+def records_table(name: str, stream: Stream, source: KinesisSource, settings: Kinesis) -> str:
     """The table of raw records: bytes, position and the stream's approximate arrival time."""
     columns = {
         "raw": "BYTES",
@@ -65,16 +83,16 @@ def records_table(name: str, stream: Stream, source: Source, settings: Kinesis) 
     )
 
 
-def _start(source: Source) -> Mapping[str, str]:
+def _start(source: KinesisSource) -> Mapping[str, str]:
     start = {"scan.stream.initpos": source.kinesis_start.upper()}
     if source.kinesis_start != "at_timestamp":
         return start
-    millis = parse(source.kinesis_start_timestamp)
-    assert isinstance(millis, int), "pipeline/config/checks.py refuses what is no instant"
-    return start | {"scan.stream.initpos-timestamp": f"{millis / 1000:.3f}"}  # or seconds, as here
+    seconds = datetime.fromisoformat(source.kinesis_start_timestamp).timestamp()
+    # The connector takes epoch seconds, or a text in a format of its own.
+    return start | {"scan.stream.initpos-timestamp": f"{seconds:.3f}"}
 
 
-def _reader(source: Source) -> Mapping[str, str]:
+def _reader(source: KinesisSource) -> Mapping[str, str]:
     if source.kinesis_reader == "polling":
         return {"scan.stream.recordpublisher": "POLLING"}
     return {

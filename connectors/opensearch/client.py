@@ -6,11 +6,9 @@ TLS is always verified: there is no setting against it, a private authority goes
 from __future__ import annotations
 
 import logging
-import re
 from base64 import b64encode
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 from urllib.parse import urlsplit
 
 from opensearchpy import OpenSearch, Urllib3HttpConnection
@@ -18,73 +16,12 @@ from opensearchpy.exceptions import ConnectionError as NoConnection
 from opensearchpy.exceptions import ConnectionTimeout, SSLError, TransportError
 from opensearchpy.helpers import scan
 
-from connectors.errors import UserError
 from connectors.opensearch.bulk import BULK_PARAMETERS, Answer, Send, Unreachable
+from connectors.opensearch.options import Index
 from connectors.opensearch.signing import Signer, signer
 
-_INDEX_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,127}")
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IndexSettings:
-    """Where the index is, how to identify ourselves and how indices are made. UserError if unfit.
-
-    `timeout_s` bounds one request. `refresh_interval`, `shards` and `replicas` count only when an
-    index is made (OpenSearch Serverless, service `aoss`, decides shards and replicas itself).
-    """
-
-    url: str
-    auth: Literal["none", "basic", "sigv4"] = "none"
-    username: str | None = None
-    password: str | None = field(default=None, repr=False)
-    region: str | None = None
-    service: Literal["es", "aoss"] = "es"
-    ca_file: str | None = None
-    timeout_s: float = 10.0
-    prefix: str = ""
-    shards: int = 1
-    replicas: int = 1
-    refresh_interval: str = "30s"
-    compress: bool = False
-
-    def __post_init__(self) -> None:
-        _check_url(self.url, self.auth)
-        if self.auth == "basic" and not (self.username and self.password):
-            raise UserError("index.auth is basic: index.username and index.password are needed")
-        if self.auth == "basic" and ":" in (self.username or ""):
-            raise UserError("index.username holds a colon, which basic authorization cannot send")
-        if self.auth == "sigv4" and not self.region:
-            raise UserError("index.auth is sigv4: index.region is needed, for example eu-west-1")
-        if self.prefix:
-            index_name(self.prefix, "x")
-
-
-def _check_url(url: str, auth: str) -> None:
-    parts = urlsplit(url)
-    if parts.username or parts.password:
-        raise UserError("index.url holds a user name: move it to index.username and index.password")
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query:
-        raise UserError(f"index.url is {url!r}: allowed is http(s)://HOST:PORT")
-    if parts.scheme == "http" and auth != "none" and parts.hostname not in _LOOPBACK:
-        raise UserError(f"index.auth is {auth} over http, readable by the network: use https")
-
-
-def index_name(prefix: str, event_type: str) -> str:
-    """The index of an event type. Only names that mean nothing else to OpenSearch are allowed.
-
-    OpenSearch itself would take `.security`, `<trip-{now/d}>` or `é` from an event: we do not.
-    """
-    name = prefix + event_type
-    if not _INDEX_NAME.fullmatch(name):
-        raise UserError(
-            f"{name!r} (index.prefix {prefix!r} + event type {event_type!r}) is no index name: "
-            "allowed are a-z, 0-9, _ and -, at most 128, beginning with a letter or digit"
-        )
-    return name
-
-
-def client(settings: IndexSettings, *, credentials: Any = None) -> OpenSearch:
+def client(settings: Index, *, credentials: Any = None) -> OpenSearch:
     """A client that never retries by itself (the index step does) and never logs a document.
 
     `credentials`: see signing.signer.
@@ -93,7 +30,7 @@ def client(settings: IndexSettings, *, credentials: Any = None) -> OpenSearch:
     parts = urlsplit(settings.url)
     options: dict[str, Any] = {}
     if parts.scheme == "https":
-        options = {"use_ssl": True, "verify_certs": True, "ca_certs": settings.ca_file}
+        options = {"use_ssl": True, "verify_certs": True, "ca_certs": settings.ca_file or None}
     return OpenSearch(
         hosts=[{"host": parts.hostname, "port": parts.port or _port(parts.scheme)}],
         url_prefix=parts.path.strip("/"),
@@ -101,7 +38,7 @@ def client(settings: IndexSettings, *, credentials: Any = None) -> OpenSearch:
         http_auth=_signer(settings, credentials),
         headers=_basic(settings),
         http_compress=settings.compress,
-        timeout=settings.timeout_s,
+        timeout=settings.timeout_seconds,
         max_retries=0,
         retry_on_status=(),
         **options,
@@ -112,14 +49,13 @@ def _port(scheme: str) -> int:
     return 443 if scheme == "https" else 80
 
 
-def _signer(settings: IndexSettings, credentials: Any) -> Signer | None:
+def _signer(settings: Index, credentials: Any) -> Signer | None:
     if settings.auth != "sigv4":
         return None
-    assert settings.region is not None
     return signer(region=settings.region, service=settings.service, credentials=credentials)
 
 
-def _basic(settings: IndexSettings) -> dict[str, str]:
+def _basic(settings: Index) -> dict[str, str]:
     """Made here, in UTF-8: urllib3 writes Latin-1 and fails on a password beyond it."""
     if settings.auth != "basic":
         return {}
@@ -127,7 +63,7 @@ def _basic(settings: IndexSettings) -> dict[str, str]:
     return {"authorization": "Basic " + b64encode(pair.encode()).decode("ascii")}
 
 
-def bulk_sender(settings: IndexSettings, *, credentials: Any = None) -> Send:
+def bulk_sender(settings: Index, *, credentials: Any = None) -> Send:
     """Sends one `_bulk` body per call over one kept connection. For one thread."""
     connection = client(settings, credentials=credentials).transport.get_connection()
 

@@ -16,7 +16,8 @@ from opensearchpy.exceptions import NotFoundError, SSLError, TransportError
 
 from connectors.errors import UserError
 from connectors.opensearch.bulk import Answer, Send, Unreachable
-from connectors.opensearch.client import IndexSettings, bulk_sender, client, explain, index_name
+from connectors.opensearch.client import bulk_sender, client, explain
+from connectors.opensearch.options import Index, index_name
 
 _PRIORITY = 500  # above templates that an administrator made for everything
 
@@ -26,7 +27,7 @@ class IndexAway(UserError):
 
 
 def ensure_templates(
-    client: OpenSearch, mappings: Mapping[str, Mapping[str, Any]], settings: IndexSettings
+    client: OpenSearch, mappings: Mapping[str, Mapping[str, Any]], settings: Index
 ) -> None:
     """Puts the template of each event type, makes its index, gives it the fields that it lacks.
 
@@ -43,7 +44,7 @@ def ensure_templates(
             _ensure(client, name, {**mapping, "dynamic": "strict"}, settings)
 
 
-def careful_sender(settings: IndexSettings, mappings: Mapping[str, Mapping[str, Any]]) -> Send:
+def careful_sender(settings: Index, mappings: Mapping[str, Mapping[str, Any]]) -> Send:
     """A `bulk_sender` that sends nothing until the indices are as `ensure_templates` makes them.
 
     Until then each call is Unreachable, with what stands in the way. Indices that are as they must
@@ -65,7 +66,7 @@ def careful_sender(settings: IndexSettings, mappings: Mapping[str, Mapping[str, 
 
 
 def _make_ready(
-    client: OpenSearch, mappings: Mapping[str, Mapping[str, Any]], settings: IndexSettings
+    client: OpenSearch, mappings: Mapping[str, Mapping[str, Any]], settings: Index
 ) -> None:
     for event_type, mapping in mappings.items():
         name = index_name(settings.prefix, event_type)
@@ -77,7 +78,7 @@ def _make_ready(
 
 
 @contextmanager
-def _told(name: str, settings: IndexSettings) -> Iterator[None]:
+def _told(name: str, settings: Index) -> Iterator[None]:
     """What the server or the network said of that index, as an error for the user."""
     try:
         yield
@@ -96,9 +97,7 @@ def _is_away(error: TransportError) -> bool:
     return int(error.status_code) == 429 or int(error.status_code) >= 500
 
 
-def _ensure(
-    client: OpenSearch, name: str, mapping: dict[str, Any], settings: IndexSettings
-) -> None:
+def _ensure(client: OpenSearch, name: str, mapping: dict[str, Any], settings: Index) -> None:
     found = _mapping(client, name)
     new = {} if found is None else _new_fields(name, found, mapping)
     template = {"settings": _index_settings(settings), "mappings": mapping}
@@ -117,7 +116,7 @@ def _ensure(
             raise  # else another start or worker was faster, and made it from the same schemas
 
 
-def _index_settings(settings: IndexSettings) -> dict[str, Any]:
+def _index_settings(settings: Index) -> dict[str, Any]:
     """`coerce` off, or 1.5 would be taken for an integer."""
     made = {"index.refresh_interval": settings.refresh_interval, "index.mapping.coerce": False}
     if settings.service == "aoss":

@@ -9,13 +9,14 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from connectors.flink import filesystem as files
 from connectors.flink import table_environment as flink
 from connectors.sql import create_table
-from pipeline.config.model import Job, Lake, Source
+from pipeline.config.flink_settings import flink_settings
+from pipeline.config.model import Config, Job, Lake, Source
+from pipeline.decode.records import names
 from pipeline.events import event_types
 from pipeline.events.derive import flink_type
-from pipeline.sinks import columns as tables
+from pipeline.sinks import lake
 
 POSITION = {
     "topic": "STRING NOT NULL METADATA VIRTUAL",
@@ -29,7 +30,7 @@ def main(servers: str, topic: str, output: str, checkpoint_seconds: str, schemas
     """Submit the job."""
     trip = event_types.load(Path(schemas))["trip"]
     job = Job(name="flink-json", parallelism=2, checkpoint_seconds=float(checkpoint_seconds))
-    stream, environment = flink.environment(job)
+    stream, environment = flink.environment(flink_settings(job))
     source = Source(kafka_topics=(topic,))
     fields = {field.name: flink_type(field) for field in trip.fields}
     options = {
@@ -42,18 +43,17 @@ def main(servers: str, topic: str, output: str, checkpoint_seconds: str, schemas
         "json.timestamp-format.standard": "ISO-8601",
     }
     environment.execute_sql(create_table("records", {**fields, **POSITION}, options))
-    columns = tables.lake_columns(trip, source, keep_unknown=False)
-    lake = Lake(path=output)
-    environment.execute_sql(files.lake_table("lake", columns, "trip", tables.LAKE_KEYS, lake))
-    names = tables.names([name for name in fields if name != "padding"])
+    sink = lake.sink(Config(source=source), Lake(path=output), trip)
+    environment.execute_sql(sink.create)
+    given = names(name for name in fields if name != "padding")
     padding = "COALESCE(padding, '')"
     keys = (
         "LPAD(CAST(pickup_location_id AS STRING), 3, '0'), "
         "DATE_FORMAT(pickup_datetime, 'yyyy'), DATE_FORMAT(pickup_datetime, 'MM')"
     )
-    select = f"{names}, {padding}, {tables.names(POSITION)}, 1, {keys}"
+    select = f"{given}, {padding}, {names(POSITION)}, 1, {keys}"
     statements = environment.create_statement_set()
-    statements.add_insert_sql(f"INSERT INTO lake SELECT {select} FROM records")
+    statements.add_insert_sql(f"INSERT INTO lake_trip SELECT {select} FROM records")
     statements.attach_as_datastream()
     stream.execute_async("flink-json")
 

@@ -23,11 +23,11 @@ from opensearchpy.helpers import parallel_bulk
 
 from connectors.opensearch import client as opensearch
 from connectors.opensearch.bulk import Document, Done, Limits
-from connectors.opensearch.client import IndexSettings
+from connectors.opensearch.options import Index
 from connectors.opensearch.templates import ensure_templates
 from dev.bench.contenders import running
 from dev.bench.topic import raws as made
-from pipeline.config.model import Index, Job
+from pipeline.config.model import Job
 from pipeline.decode.decoder import Decoder
 from pipeline.events import event_types
 from pipeline.events.derive import mapping
@@ -35,7 +35,7 @@ from pipeline.index.indexer import Indexer, Retry
 from pipeline.ops.systems import ROOT
 
 _BATCH: Final = Job().batch_records
-Load = Callable[[IndexSettings, list[Document]], None]
+Load = Callable[[Index, list[Document]], None]
 
 
 def documents(count: int) -> list[Document]:
@@ -53,7 +53,7 @@ def documents(count: int) -> list[Document]:
 def ours(tasks: int) -> Load:
     """As in the job with so many tasks, though these are threads: each has its part."""
 
-    def load(settings: IndexSettings, given: list[Document]) -> None:
+    def load(settings: Index, given: list[Document]) -> None:
         parts = [given[number::tasks] for number in range(tasks)]
         with ThreadPoolExecutor(tasks) as pool:
             list(pool.map(partial(task, settings), parts))
@@ -61,7 +61,7 @@ def ours(tasks: int) -> Load:
     return load
 
 
-def task(settings: IndexSettings, given: list[Document]) -> None:
+def task(settings: Index, given: list[Document]) -> None:
     """One task: one connection, one Arrow batch a call."""
     index, name = Index(url=settings.url), f"{settings.prefix}trip"
     indexer = Indexer(
@@ -80,7 +80,7 @@ def task(settings: IndexSettings, given: list[Document]) -> None:
 def theirs(threads: int) -> Load:
     """`parallel_bulk` with so many threads, of documents that are JSON already, as ours are."""
 
-    def load(settings: IndexSettings, given: list[Document]) -> None:
+    def load(settings: Index, given: list[Document]) -> None:
         client = OpenSearch(settings.url, timeout=60, maxsize=threads)
         actions = _actions(f"{settings.prefix}trip", given)
         options: dict[str, Any] = {"thread_count": threads, "chunk_size": 1000}
@@ -139,7 +139,7 @@ def measure(url: str, given: list[Document], rounds: int) -> dict[str, list[int]
 
 def one(url: str, prefix: str, given: list[Document], load: Load) -> int:
     """One load into an index of its own."""
-    settings = IndexSettings(url=url, prefix=prefix, replicas=0, refresh_interval="1s")
+    settings = Index(url=url, prefix=prefix, replicas=0, refresh_interval="1s")
     trip = event_types.load(ROOT / "schemas")["trip"]
     client = OpenSearch(url, timeout=60)
     ensure_templates(client, {"trip": mapping(trip)}, settings)

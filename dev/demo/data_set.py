@@ -18,12 +18,12 @@ import pyarrow.parquet as pq
 from connectors import checksums as content
 from connectors import positions
 from connectors.kafka import reader as kafka_topic
+from connectors.kafka.options import Kafka
 from connectors.kinesis import reader as kinesis_stream
 from connectors.positions import Position
 from dev.demo.ledger import Ledger
 from dev.demo.made import Made
 from dev.demo.writer import Facts
-from pipeline.config.model import Kafka
 
 _ROWS: Final = 20_000
 _FIRST_MS: Final = int(np.datetime64("2018-03-01", "ms").astype(np.int64))

@@ -12,6 +12,7 @@ from threading import Lock
 from rich.console import Console
 
 from connectors.errors import UserError
+from connectors.kafka.options import Kafka
 from connectors.kafka.producer import KafkaTarget
 from connectors.kinesis.producer import KinesisTarget
 from connectors.producer import Target
@@ -21,7 +22,6 @@ from dev.demo.ledger import Ledger
 from dev.demo.variants import STREAM, TOPIC
 from dev.demo.writer import Facts
 from dev.servers import kinesis
-from pipeline.config.model import Kafka
 from pipeline.ops.replay.history import History, Selection
 from pipeline.ops.replay.report import Show, Standing, Summary
 from pipeline.ops.replay.rounds import Rounds

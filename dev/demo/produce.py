@@ -13,13 +13,13 @@ from confluent_kafka.cimpl import NewTopic
 from msgspec.structs import replace
 
 from connectors.errors import UserError
+from connectors.kafka.options import Kafka
 from connectors.kafka.producer import KafkaTarget
 from connectors.kinesis.producer import KinesisTarget
 from connectors.producer import Outgoing, Target
 from dev.demo.ledger import Ledger
 from dev.demo.made import Made
 from dev.demo.writer import StreamWriter, Writer
-from pipeline.config.model import Kafka
 
 Progress = Callable[[int], None]
 

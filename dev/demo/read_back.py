@@ -14,6 +14,7 @@ from connectors.kafka import reader as kafka_topic
 from connectors.kinesis import reader as kinesis_stream
 from connectors.kinesis.table import stream_of
 from connectors.opensearch import client as opensearch
+from connectors.opensearch.options import index_name
 from connectors.s3.storage import Store, store_at
 from dev.demo import read_archive, read_dead_letters, read_replica
 from dev.demo.findings import Verdict
@@ -22,7 +23,6 @@ from dev.demo.read_index import IndexedDocuments, from_opensearch
 from dev.demo.read_lake import read_lake
 from dev.demo.verify import ReplicaFound, verify
 from pipeline.config import load as load_config
-from pipeline.config.index_settings import index_settings
 from pipeline.config.model import Archive, Config, DeadLetters, Replica
 from pipeline.ops.readers import carried
 from pipeline.ops.readers.lake import Lake
@@ -139,8 +139,6 @@ class _Edges:
 def _index(config: Config, event_types: list[str]) -> list[IndexedDocuments] | None:
     if config.index is None:
         return None
-    client = opensearch.client(index_settings(config.index))
+    client = opensearch.client(config.index)
     prefix = config.index.prefix
-    return [
-        from_opensearch(client, opensearch.index_name(prefix, name), name) for name in event_types
-    ]
+    return [from_opensearch(client, index_name(prefix, name), name) for name in event_types]

@@ -13,11 +13,11 @@ import numpy as np
 from connectors import checksums as content
 from connectors import positions
 from connectors.kafka import reader as kafka_topic
+from connectors.kafka.options import Kafka
 from connectors.kinesis import reader as kinesis_stream
 from connectors.positions import Position, Positions
 from connectors.s3.storage import Store, tables
 from dev.demo.ledger import Ledger
-from pipeline.config.model import Kafka
 from pipeline.ops.readers import carried
 from pipeline.ops.readers.carried import Carried, OpenFolder
 

@@ -13,10 +13,10 @@ import numpy as np
 from connectors import checksums as content
 from connectors import positions
 from connectors.kafka import reader as kafka_topic
+from connectors.kafka.options import Kafka
 from connectors.kinesis import reader as kinesis_stream
 from connectors.positions import Position, Positions
 from dev.demo.ledger import Ledger
-from pipeline.config.model import Kafka
 from pipeline.ops.readers import carried
 
 _PAGE: Final = 5_000

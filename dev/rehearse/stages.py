@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from connectors.flink.rest import wait_for
-from connectors.opensearch import client as opensearch
+from connectors.opensearch.options import index_name
 from connectors.s3.storage import s3_client
 from dev.demo.produce import create_topics
 from dev.demo.watch import ArchivedRecords, wait_checkpoints
@@ -239,7 +239,7 @@ class Rehearsal:
         """How many yellow trips of the index have that field."""
         assert self.job.config.index is not None, "the template has an index"
         client = self.systems.opensearch()
-        index = opensearch.index_name(self.job.config.index.prefix, "trip")
+        index = index_name(self.job.config.index.prefix, "trip")
         client.indices.refresh(index=index)
         query = {"query": {"exists": {"field": name}}}
         return int(client.count(index=index, body=query)["count"])

@@ -7,8 +7,10 @@ from collections import Counter
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
+from connectors.kafka.options import Kafka
 from connectors.kinesis.table import stream_of
-from pipeline.config.model import Archive, Config, DeadLetters, Index, Kafka, Replica
+from connectors.opensearch.options import Index
+from pipeline.config.model import Archive, Config, DeadLetters, Replica
 from pipeline.decode.timestamps import parse
 
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -25,7 +27,7 @@ def contradictions(config: Config) -> Iterator[str]:
     yield from _kinesis(config)
     yield from _source(config)
     yield from _sinks(config)
-    yield from _sealed(config)
+    yield from _claim_checks(config)
     yield from _transactions(config)
     yield from _places_apart(config)
     yield from _paths_apart(config)
@@ -150,7 +152,7 @@ def _sinks(config: Config) -> Iterator[str]:
         )
 
 
-def _sealed(config: Config) -> Iterator[str]:
+def _claim_checks(config: Config) -> Iterator[str]:
     for key, each in targets(config).items():
         room = _KINESIS_REPLICA_BYTES if isinstance(each, Replica) else _KINESIS_RAW_BYTES
         if each.kinesis_stream and each.max_bytes > room:
@@ -249,6 +251,15 @@ def _paths_apart(config: Config) -> Iterator[str]:
 
 
 def _index(config: Config, index: Index) -> Iterator[str]:
+    url = urlsplit(index.url)
+    if url.username or url.password:
+        yield "index.url holds a user name; move it to index.username and index.password."
+    if url.query:
+        yield f"index.url is {index.url}; give https://HOST:PORT without a query."
+    if url.scheme == "http" and index.auth != "none" and url.hostname not in _LOOPBACK:
+        yield f"index.auth is {index.auth} over http, which the network can read; use https."
+    if ":" in index.username:
+        yield "index.username holds a colon, which basic authentication cannot send."
     if _is_plain(index.url, allowed=index.allow_plaintext):
         yield (
             f"index.url is {index.url}; http is for 127.0.0.1 only, use https, or set"

@@ -14,9 +14,10 @@ import msgspec
 import yaml
 
 from connectors.errors import UserError
+from connectors.options import SECRETS, Section
 from pipeline.config import legacy as original_properties
 from pipeline.config.checks import contradictions
-from pipeline.config.model import PLATFORM_KEYS, SECRETS, Config, Section
+from pipeline.config.model import PLATFORM_KEYS, Config
 from pipeline.events.event_types import EventTypes
 from pipeline.events.event_types import load as load_types
 
@@ -223,7 +224,8 @@ def _seen(resolved: Any, text: str) -> str:
         return f"; the names are {', '.join(map(str, resolved))}."
     if not path or path[-1] in SECRETS or isinstance(resolved, dict):
         return "."
-    return f"; the value is {resolved!r:.80}."
+    shown = re.sub(r"//[^/@\s]*@", "//********@", repr(resolved))
+    return f"; the value is {shown:.80}."
 
 
 def _typed(group: str, values: Mapping[str, str]) -> dict[str, Any]:

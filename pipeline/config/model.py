@@ -11,38 +11,70 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from pipeline.config.edges import (
-    Archive,
-    DeadLetters,
-    Kafka,
-    Kinesis,
+from connectors.kafka.options import Kafka
+from connectors.kinesis.options import Kinesis
+from connectors.opensearch.options import Index
+from connectors.options import (
     Name,
     ObjectPath,
+    OptionalPath,
+    OptionalStream,
+    OptionalTopic,
     Positive,
-    Replica,
     Seconds,
     Section,
-    Source,
-    Url,
+    Stream,
+    Topic,
     doc,
 )
 
-__all__ = [
-    "PLATFORM_KEYS",
-    "SECRETS",
-    "Archive",
-    "Config",
-    "DeadLetters",
-    "Decode",
-    "Index",
-    "Job",
-    "Kafka",
-    "Kinesis",
-    "Lake",
-    "Replica",
-    "Section",
-    "Source",
-]
+
+class Source(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where raw records come from: any list of Kafka topics and Kinesis streams together."""
+
+    kafka_topics: Annotated[tuple[Topic, ...], doc("Topics to read.")] = ()
+    kafka_cluster: Annotated[str, doc("A name in `clusters`; empty: the section `kafka`.")] = ""
+    kafka_group_id: Annotated[
+        str, doc("Consumer group; offsets are committed to it at each completed checkpoint.")
+    ] = "streaming-etl"
+    kafka_start: Annotated[
+        Literal["earliest", "latest", "committed"],
+        doc("Where a job without a checkpoint begins: earliest, latest or the group's offsets."),
+    ] = "earliest"
+    kafka_isolation_level: Annotated[
+        Literal["read_committed", "read_uncommitted"],
+        doc("read_committed never shows records of an aborted transaction."),
+    ] = "read_committed"
+    kafka_discover_partitions_seconds: Annotated[
+        Seconds, doc("How often new partitions of the topics are looked for.")
+    ] = 60.0
+    archived_from: Annotated[
+        tuple[Literal["kafka", "kinesis"], ...],
+        doc("The topics hold archived records of such sources; their headers say their positions."),
+    ] = ()
+    kinesis_streams: Annotated[
+        tuple[Stream, ...], doc("Streams to read, by name or ARN (of our own account).")
+    ] = ()
+    kinesis_start: Annotated[
+        Literal["trim_horizon", "latest", "at_timestamp"],
+        doc("Where a job without a checkpoint begins; trim_horizon loses nothing."),
+    ] = "trim_horizon"
+    kinesis_start_timestamp: Annotated[
+        str, doc("For at_timestamp: ISO-8601 with offset, 2018-01-01T00:00:00Z.")
+    ] = ""
+    kinesis_reader: Annotated[
+        Literal["polling", "enhanced_fan_out"],
+        doc("enhanced_fan_out: 2 MB/s a shard of our own, pushed, at a price."),
+    ] = "polling"
+    kinesis_consumer: Annotated[
+        str, doc("For enhanced_fan_out: the name we register at the stream.")
+    ] = ""
+    kinesis_poll_milliseconds: Annotated[
+        Positive, doc("Between two reads of a shard; AWS allows five a second to all readers.")
+    ] = 500
+    kinesis_discover_shards_seconds: Annotated[
+        Seconds, doc("How often new shards, as of a resharding, are looked for.")
+    ] = 10.0
 
 
 class Decode(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -86,50 +118,73 @@ class Lake(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ] = False
 
 
-class Index(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """OpenSearch, one index per event type. Effectively once: deterministic id and version."""
+class Target(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where records go that are not the lake's: S3, a Kafka topic or a Kinesis stream."""
 
-    url: Annotated[Url, doc("https://host:port of the cluster; plain http for loopback only.")]
-    allow_plaintext: Annotated[
-        bool, doc("Allow http to a cluster beyond 127.0.0.1: anyone on the way can read.")
-    ] = False
-    prefix: Annotated[
-        Annotated[str, Meta(pattern=r"^([a-z][a-z0-9_-]{0,63})?$")],
-        doc("Put before the event type to make the index name."),
+    kafka_topic: Annotated[OptionalTopic, doc("A Kafka topic, which must be there.")] = ""
+    kafka_cluster: Annotated[str, doc("A name in `clusters`; empty: the section `kafka`.")] = ""
+    kinesis_stream: Annotated[OptionalStream, doc("A Kinesis stream, by name or ARN.")] = ""
+
+
+class ClaimCheckTarget(Target, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A target whose records have a largest size, and where those beyond it go whole."""
+
+    large_path: Annotated[
+        OptionalPath,
+        doc("Where a record too large for the topic or stream goes whole; s3a://bucket/prefix."),
     ] = ""
-    auth: Annotated[Literal["none", "basic", "sigv4"], doc("How requests prove who we are.")] = (
-        "none"
-    )
-    username: Annotated[str, doc("For basic.")] = ""
-    password: Annotated[
-        str, doc("For basic; give ${env:NAME} or ${file:/path}, never the text itself.")
-    ] = ""
-    region: Annotated[str, doc("AWS region, for sigv4.")] = ""
-    service: Annotated[
-        Literal["es", "aoss"], doc("es: OpenSearch Service; aoss: Serverless. For sigv4.")
-    ] = "es"
-    ca_file: Annotated[str, doc("Certificates to trust besides the system's; TLS is verified.")] = (
-        ""
-    )
-    timeout_seconds: Annotated[Seconds, doc("Of one bulk request.")] = 10.0
-    max_documents: Annotated[Annotated[int, Meta(ge=1, le=10_000)], doc("Of one bulk request.")] = (
-        1000
-    )
     max_bytes: Annotated[
-        Annotated[int, Meta(ge=10_000, le=10_000_000)], doc("Of one bulk request.")
-    ] = 5_000_000
-    retry_seconds: Annotated[
-        Seconds,
-        doc("After so long without success the events become dead letters, index_unavailable."),
-    ] = 30.0
-    breaker_seconds: Annotated[
-        Seconds, doc("How long a cluster that stayed away is not asked again but by one probe.")
-    ] = 30.0
-    shards: Annotated[Positive, doc("Primary shards of an index that we make.")] = 1
-    replicas: Annotated[Annotated[int, Meta(ge=0)], doc("Replicas of an index that we make.")] = 0
-    refresh_interval: Annotated[
-        Annotated[str, Meta(pattern=r"^(-1|\d+(ms|s|m))$")], doc("Of an index that we make.")
-    ] = "1s"
+        Annotated[int, Meta(ge=1000, le=8_000_000)],
+        doc("With large_path: a larger raw record goes there, and only its head to the target."),
+    ] = 700_000
+    head_bytes: Annotated[
+        Annotated[int, Meta(ge=0, le=1_000_000)], doc("How many first bytes that head has.")
+    ] = 10_000
+
+
+class Archive(ClaimCheckTarget, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Every raw record, before anything touches it: to path, kafka_topic or kinesis_stream."""
+
+    path: Annotated[
+        OptionalPath, doc("s3a://bucket/prefix (or file:// on one machine). Exactly once.")
+    ] = ""
+    kafka_topic: Annotated[OptionalTopic, doc("Exactly once, by transactions.")] = ""
+    kinesis_stream: Annotated[OptionalStream, doc("By name or ARN. At least once.")] = ""
+
+
+class DeadLetters(ClaimCheckTarget, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where rejects go, with bytes, position and reason: path, kafka_topic or kinesis_stream."""
+
+    path: Annotated[OptionalPath, doc("s3a://bucket/prefix. Exactly once.")] = ""
+    kafka_topic: Annotated[
+        OptionalTopic, doc("At least once; a copy has the same position headers.")
+    ] = ""
+    kinesis_stream: Annotated[
+        OptionalStream, doc("By name or ARN. At least once; a copy has the same position.")
+    ] = ""
+
+
+class Replica(Target, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A copy of the events in a Kafka topic (exactly once) or a Kinesis stream (at least once)."""
+
+    event_types: Annotated[tuple[str, ...], doc("Which event types; empty: all of them.")] = ()
+    filter: Annotated[
+        str, doc("An SQL condition over the events' fields, such as pickup_location_id = 132.")
+    ] = ""
+    value: Annotated[
+        Literal["event", "raw"],
+        doc("event: its canonical JSON. raw: the very bytes that were read."),
+    ] = "event"
+    guarantee: Annotated[
+        Literal["exactly_once", "at_least_once"],
+        doc("To Kafka: by transactions, or without them. To Kinesis always at least once."),
+    ] = "exactly_once"
+    transaction_prefix: Annotated[
+        str, doc("Of the transactional ids, no other job's; empty: job.name-replicate.name.")
+    ] = ""
+    max_bytes: Annotated[Positive, doc("A larger event is a dead letter, replica_too_large.")] = (
+        1_000_000
+    )
 
 
 class Job(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -201,7 +256,6 @@ class Config(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return given or f"{self.job.name}-{key}"
 
 
-SECRETS = frozenset({"password"})
 # Of the section job: Managed Service for Apache Flink sets them itself.
 PLATFORM_KEYS = (
     "parallelism",

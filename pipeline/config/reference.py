@@ -9,8 +9,8 @@ from typing import Any, get_args, get_origin, get_type_hints
 import msgspec
 import yaml
 
+from connectors.options import Section
 from pipeline.config.load import sections
-from pipeline.config.model import Section
 from pipeline.decode.reasons import REASONS
 from pipeline.metrics import LAG_BUCKETS_MS, METRICS
 

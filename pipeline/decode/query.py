@@ -1,7 +1,7 @@
-"""The query around decode's call: what goes round Python, and what goes through.
+"""The SQL around the call of `decode_step`, and the columns that are forwarded through it.
 
-Flink joins what goes round a vectorised function to its answers by their place in the batch. So
-where decode hands the rows of a lake partition back together, everything goes through.
+Flink matches the columns that bypass a vectorised function to its results by row index. Where
+decode groups its rows by lake partition, it must therefore forward every column itself.
 """
 
 from __future__ import annotations
@@ -11,83 +11,86 @@ from dataclasses import dataclass
 
 from connectors.sql import identifier
 from pipeline.config.model import Source
-from pipeline.sinks.columns import ARRIVAL_MS, ARRIVAL_TIME, REDRIVEN, header, position
+from pipeline.decode.records import ARRIVAL_MS, ARRIVAL_TIME, REDRIVEN, header, position
 
 _MISSING = -1  # No partition and no offset. pandas would make doubles of integers beside nulls.
 
 
 @dataclass(frozen=True, slots=True)
-class Through:
-    """One column: the expression that is given to decode, and the one that takes it back.
+class Forwarded:
+    """One forwarded column: the argument's expression, and the one that reads the result.
 
-    With `of_rejects` only rejects bring it back: of an event it is needed no more.
+    With `rejects_only`, events get NULL: nothing reads the column of an event.
     """
 
     name: str
     kind: str
-    given: str
-    taken: str
-    of_rejects: bool = False
+    argument: str
+    result: str
+    rejects_only: bool = False
 
 
-def through(source: Source) -> tuple[Through, ...]:
-    """The bytes and the arrival time, which decode wants anyway, key, position, and of Kafka what
-    a redrive says; decode's arguments in their order.
+def forwarded_columns(source: Source) -> tuple[Forwarded, ...]:
+    """Return decode's arguments in their order.
+
+    They are the bytes and the arrival time, which decode needs anyway, key and position, and for
+    Kafka the headers of a redrive.
     """
     placed = [
-        _of_position(*each) for each in position(source).items() if each[0] not in ARRIVAL_TIME
+        _of_position(name, kind)
+        for name, kind in position(source).items()
+        if name not in ARRIVAL_TIME
     ]
-    told = [_text(name, given) for name, given in _redriven(source).items()]
-    return (_bytes("raw"), _arrival_time(), _bytes("key"), *placed, *told)
+    redriven = [_string(name, argument) for name, argument in _redriven(source).items()]
+    return (_bytes("raw"), _arrival_time(), _bytes("key"), *placed, *redriven)
 
 
-def call(records: str, through: Sequence[Through]) -> str:
-    """Decode's call; `f0` is its answer."""
-    if through:
-        return (
-            f"SELECT decode_step({', '.join(each.given for each in through)}) AS f0 FROM {records}"
-        )
+def call(records: str, forwarded: Sequence[Forwarded]) -> str:
+    """Select decode's call over `records`; its result is `f0`."""
+    if forwarded:
+        arguments = ", ".join(each.argument for each in forwarded)
+        return f"SELECT decode_step({arguments}) AS f0 FROM {records}"
     return f"SELECT *, decode_step(`raw`, {ARRIVAL_MS}) AS f0 FROM {records}"
 
 
-def select(source: Source, columns: Iterable[str], through: Sequence[Through]) -> str:
-    """A decoded record: its bytes, where it came from, if it was redriven, what decode says of it.
+def select(source: Source, columns: Iterable[str], forwarded: Sequence[Forwarded]) -> str:
+    """Return the columns of the view `decoded`.
 
-    Each of decode's columns is one of the view's: Flink copies a whole row or map for each
-    statement that looks into it, be it for its filter only. An arrival time beyond the year 9999 is
-    null.
+    They are the record's bytes and position, whether it was redriven, and each of decode's
+    `columns` on its own: Flink copies a whole row or map for each statement that looks into it. An
+    arrival time beyond the year 9999 is null.
     """
-    told = {each.name: each.taken for each in through} or _round(source)
-    told |= {f"d_{name}": f"f0.{identifier(name)}" for name in columns}
-    return ", ".join(f"{text} AS {identifier(name)}" for name, text in told.items())
+    selected = {each.name: each.result for each in forwarded} or _bypassing(source)
+    selected |= {f"d_{name}": f"f0.{identifier(name)}" for name in columns}
+    return ", ".join(f"{text} AS {identifier(name)}" for name, text in selected.items())
 
 
-def _round(source: Source) -> dict[str, str]:
-    kept = {name: identifier(name) for name in ("raw", "key", *position(source))}
-    return kept | {"arrival_time": f"TO_TIMESTAMP_LTZ({ARRIVAL_MS}, 3)"} | _redriven(source)
+def _bypassing(source: Source) -> dict[str, str]:
+    columns = {name: identifier(name) for name in ("raw", "key", *position(source))}
+    return columns | {"arrival_time": f"TO_TIMESTAMP_LTZ({ARRIVAL_MS}, 3)"} | _redriven(source)
 
 
 def _redriven(source: Source) -> dict[str, str]:
     return {name: header(name) for name in REDRIVEN} if source.kafka_topics else {}
 
 
-def _of_position(name: str, kind: str) -> Through:
-    return _text(name, identifier(name)) if kind == "STRING" else _number(name, kind)
+def _of_position(name: str, kind: str) -> Forwarded:
+    return _string(name, identifier(name)) if kind == "STRING" else _number(name, kind)
 
 
-def _bytes(name: str) -> Through:
-    return Through(name, "BYTES", identifier(name), f"f0.{identifier(name)}", of_rejects=True)
+def _bytes(name: str) -> Forwarded:
+    return Forwarded(name, "BYTES", identifier(name), f"f0.{identifier(name)}", rejects_only=True)
 
 
-def _text(name: str, given: str) -> Through:
-    return Through(name, "STRING", given, f"f0.{identifier(name)}")
+def _string(name: str, argument: str) -> Forwarded:
+    return Forwarded(name, "STRING", argument, f"f0.{identifier(name)}")
 
 
-def _number(name: str, kind: str) -> Through:
-    given = f"COALESCE({identifier(name)}, {_MISSING})"
-    return Through(name, kind, given, f"NULLIF(f0.{identifier(name)}, {_MISSING})")
+def _number(name: str, kind: str) -> Forwarded:
+    argument = f"COALESCE({identifier(name)}, {_MISSING})"
+    return Forwarded(name, kind, argument, f"NULLIF(f0.{identifier(name)}, {_MISSING})")
 
 
-def _arrival_time() -> Through:
+def _arrival_time() -> Forwarded:
     # PyFlink's vectorised functions take no TIMESTAMP_LTZ inside a row.
-    return Through("arrival_time", "BIGINT", ARRIVAL_MS, "TO_TIMESTAMP_LTZ(f0.arrival_time, 3)")
+    return Forwarded("arrival_time", "BIGINT", ARRIVAL_MS, "TO_TIMESTAMP_LTZ(f0.arrival_time, 3)")

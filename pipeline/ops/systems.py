@@ -16,7 +16,6 @@ from connectors.opensearch import client as opensearch
 from connectors.s3.storage import Store, store_at
 from dev.servers.stack import Stack
 from pipeline.config import load as load_config
-from pipeline.config.index_settings import index_settings
 from pipeline.config.model import Config
 from pipeline.events.event_types import EventTypes
 from pipeline.ops.readers.lake import Lake
@@ -61,7 +60,7 @@ class Systems:
     def opensearch(self) -> Any:
         """An opensearch-py client; the configuration must have an index."""
         assert self.config.index, "ask only where there is an index"
-        return opensearch.client(index_settings(self.config.index))
+        return opensearch.client(self.config.index)
 
 
 def systems(config: Path, run_dir: Path = RUN_DIR) -> Systems:

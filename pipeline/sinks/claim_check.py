@@ -1,55 +1,84 @@
 """The claim check: a record too large for its target leaves only its head and its hash there.
 
-The whole bytes go elsewhere; length and SHA-256 prove later that they are the ones meant.
+The whole record goes to `large_path`, one folder for each content, exactly once. Its length and
+SHA-256 prove later that the bytes found there are the ones meant.
 """
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 
-import numpy as np
+from connectors.flink.filesystem import parquet_table
+from connectors.kinesis.table import envelope_table, stream_of
+from connectors.sql import literal
+from pipeline.config.model import Archive, Config, DeadLetters
+from pipeline.decode.records import ARRIVAL_DATE, HEADERS, names, position_text, strings
+from pipeline.flow import Flow
+from pipeline.operators import claim_check_function
+from pipeline.sinks.sink import Sink
 
-from pipeline.decode.columns import Array
+POINTER = {"raw_bytes": "INT", "sha256": "STRING", "full_record": "STRING"}
+"""The columns that lead from a record's head to the whole of it; null where nothing was cut."""
+
+_LARGE_KEYS = ("arrival_date", "sha256")
+_CHECKED = {"large": "is_large", "head": "head", "bytes": "raw_bytes", "sha256": "sha256"}
 
 
-@dataclass(frozen=True, slots=True)
-class Sealed:
-    """A sealed batch, one row for each raw record, in order; every attribute is a numpy array.
+def write_large(
+    flow: Flow,
+    name: str,
+    view: str,
+    columns: Mapping[str, str],
+    settings: Archive | DeadLetters,
+) -> str:
+    """Write large records whole to `large_path`; return the view that has their heads instead.
 
-    `large` (bool): more bytes, with key and headers, than the target takes. `bytes` (int32): length
-    of the whole record, 0 for None. For large ones only, else None: `head`, the first bytes, and
-    `sha256`, the lower-case hex digest of the whole record.
+    Without a `large_path` the view is returned as it is.
     """
-
-    large: Array
-    head: Array
-    bytes: Array
-    sha256: Array
-
-    def __len__(self) -> int:
-        return len(self.large)
-
-
-def seal(
-    raws: Sequence[bytes | None], *, max_bytes: int, head_bytes: int, beside: Array | int = 0
-) -> Sealed:
-    """Marks the records of more than `max_bytes` bytes and keeps `head_bytes` of each. No errors.
-
-    `beside` are the bytes that go with each record, its key and headers: they count towards the
-    limit. Only a large record is hashed or copied.
-    """
-    lengths = byte_lengths(raws)
-    large = lengths + beside > max_bytes
-    head, sha256 = np.full(len(raws), None, object), np.full(len(raws), None, object)
-    for row in np.flatnonzero(large):
-        raw = raws[row] or b""
-        head[row] = raw[:head_bytes]
-        sha256[row] = hashlib.sha256(raw).hexdigest()
-    return Sealed(large, head, lengths, sha256)
+    if not settings.large_path:
+        return view
+    flow.function(f"claim_check_{name}", claim_check_function(settings))
+    measured = names(each for each in ("raw", "key", "header_values") if each in columns)
+    # `f0` is the planner's own name where it has to split the query: with it, it calls once.
+    call = f"SELECT *, claim_check_{name}({measured}) AS f0 FROM {view}"
+    results = ", ".join(f"f0.`{each}` AS `{column}`" for each, column in _CHECKED.items())
+    flow.view(f"checked_{name}", f"SELECT *, {results} FROM ({call})")
+    files = {**columns, **strings(_LARGE_KEYS)}
+    create = parquet_table(f"large_{name}", files, settings.large_path, _LARGE_KEYS)
+    whole = Sink(create, f"{names(columns)}, {ARRIVAL_DATE}, sha256")
+    flow.insert(f"large_{name}", whole, f"checked_{name} WHERE is_large")
+    flow.view(f"heads_{name}", f"SELECT {_heads(columns, settings)} FROM checked_{name}")
+    return f"heads_{name}"
 
 
-def byte_lengths(values: Iterable[bytes | None]) -> Array:
-    """How many bytes each value has, as int32; 0 for None."""
-    return np.array([0 if value is None else len(value) for value in values], np.int32)
+def headers(settings: Archive | DeadLetters, prefix: str = "") -> dict[str, str]:
+    """Return the pointer's columns as expressions of Kafka headers."""
+    pointer = POINTER if settings.large_path else ()
+    return {f"{prefix}{name}": f"CAST({name} AS STRING)" for name in pointer}
+
+
+def envelope(
+    name: str, columns: Mapping[str, str], config: Config, settings: Archive | DeadLetters
+) -> Sink:
+    """Return a Kinesis stream's table: JSON objects of these columns, the pointer and position."""
+    stream = stream_of(settings.kinesis_stream, config.kinesis)
+    written = {**columns, **POINTER}
+    keyed = {**written, "position": "STRING"}
+    create = envelope_table(name, keyed, "position", stream, config.kinesis)
+    return Sink(create, f"{names(written)}, {position_text(config.source)}")
+
+
+def _heads(columns: Mapping[str, str], settings: Archive | DeadLetters) -> str:
+    """Select `columns` with the head in place of a large record's bytes, and its pointer."""
+    folder = literal(f"{settings.large_path}/arrival_date=")
+    full_record = f"CONCAT({folder}, {ARRIVAL_DATE}, '/sha256=', sha256)"
+    cut = {
+        "raw": "CASE WHEN is_large THEN head ELSE `raw` END",
+        "key": "CASE WHEN NOT is_large THEN `key` END",
+        "full_record": f"CASE WHEN is_large THEN {full_record} END",
+    }
+    for name in HEADERS:  # a CASE would cast them, and Flink's cast of ARRAY<BYTES> isn't Java
+        first = f"CASE WHEN is_large THEN CARDINALITY({name}) + 1 ELSE 1 END"
+        cut[name] = f"ARRAY_SLICE({name}, {first})"
+    selected = {**columns, **POINTER}
+    return ", ".join(f"{cut.get(name, f'`{name}`')} AS `{name}`" for name in selected)

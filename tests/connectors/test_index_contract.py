@@ -12,8 +12,9 @@ from opensearchpy import OpenSearch
 from opensearchpy.exceptions import NotFoundError
 
 from connectors.opensearch.bulk import Answer, Document, Send, Unreachable, encode
-from connectors.opensearch.client import IndexSettings, bulk_sender, client
+from connectors.opensearch.client import bulk_sender, client
 from connectors.opensearch.memory import MemoryIndex
+from connectors.opensearch.options import Index
 from connectors.opensearch.templates import ensure_templates
 
 FIELDS = {"n": "integer", "amount": "double", "at": "date", "word": "keyword"}
@@ -45,7 +46,7 @@ class InMemory:
 
 
 class Real:
-    def __init__(self, settings: IndexSettings, opensearch: OpenSearch) -> None:
+    def __init__(self, settings: Index, opensearch: OpenSearch) -> None:
         self.index = settings.prefix + "trip"
         self.send = bulk_sender(settings)
         self._client = opensearch
@@ -66,7 +67,7 @@ class Real:
 @pytest.fixture(scope="module")
 def real(opensearch_url: str) -> Iterator[Real]:
     prefix = f"contract-{uuid4().hex}-"
-    settings = IndexSettings(url=opensearch_url, prefix=prefix, replicas=0, timeout_s=60.0)
+    settings = Index(url=opensearch_url, prefix=prefix, replicas=0, timeout_seconds=60.0)
     opensearch = client(settings)
     properties = {name: {"type": kind} for name, kind in FIELDS.items()}
     ensure_templates(opensearch, {"trip": {"properties": properties}}, settings)

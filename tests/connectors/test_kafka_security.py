@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from connectors.errors import UserError
+from connectors.kafka.options import Kafka
 from connectors.kafka.security import flink_properties, librdkafka_options
 from dev.servers.setup import setup
-from pipeline.config.model import Kafka
 
 ROOT = Path(__file__).parents[2]
 PEM = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"

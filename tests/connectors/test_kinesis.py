@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from connectors.kinesis.options import Kinesis
 from connectors.kinesis.table import Stream, client_options, records_table, stream_of
-from pipeline.config.model import Kinesis, Source
+from pipeline.config.model import Source
 
 ARN = "arn:aws:kinesis:eu-central-1:123456789012:stream/trips"
 LOCAL = Kinesis(region="us-east-1", endpoint="http://127.0.0.1:4568")

@@ -12,7 +12,8 @@ from opensearchpy import OpenSearch
 
 from connectors.errors import UserError
 from connectors.opensearch.bulk import Document, Done, Limits, Outcome, Rejected
-from connectors.opensearch.client import IndexSettings, bulk_sender, client, index_name, read_index
+from connectors.opensearch.client import bulk_sender, client, read_index
+from connectors.opensearch.options import Index, index_name
 from connectors.opensearch.templates import IndexAway, ensure_templates, mapping_differences
 from pipeline.index.indexer import Indexer, Retry
 
@@ -27,10 +28,10 @@ MAPPING = {
 
 
 @pytest.fixture(scope="module")
-def settings(opensearch_url: str) -> Iterator[IndexSettings]:
+def settings(opensearch_url: str) -> Iterator[Index]:
     """Settings with a prefix of this run's own; what is made under it is deleted at the end."""
     prefix = f"test-{uuid4().hex}-"
-    made = IndexSettings(url=opensearch_url, prefix=prefix, replicas=0, timeout_s=60.0)
+    made = Index(url=opensearch_url, prefix=prefix, replicas=0, timeout_seconds=60.0)
     yield made
     opensearch = client(made)
     opensearch.indices.delete(index=made.prefix + "*")
@@ -38,12 +39,12 @@ def settings(opensearch_url: str) -> Iterator[IndexSettings]:
 
 
 @pytest.fixture(scope="module")
-def opensearch(settings: IndexSettings) -> OpenSearch:
+def opensearch(settings: Index) -> OpenSearch:
     return client(settings)
 
 
 @pytest.fixture
-def index(settings: IndexSettings, opensearch: OpenSearch) -> str:
+def index(settings: Index, opensearch: OpenSearch) -> str:
     """The name of a new index with MAPPING."""
     event_type = uuid4().hex
     ensure_templates(opensearch, {event_type: MAPPING}, settings)
@@ -51,7 +52,7 @@ def index(settings: IndexSettings, opensearch: OpenSearch) -> str:
 
 
 def indexer(
-    settings: IndexSettings,
+    settings: Index,
     *,
     limits: Limits | None = None,
     sleep: Callable[[float], None] = time.sleep,
@@ -70,7 +71,7 @@ def reason(outcome: Outcome) -> str:
     return outcome.reason if isinstance(outcome, Rejected) else outcome.value
 
 
-def test_what_is_indexed_can_be_read_back(settings: IndexSettings, index: str) -> None:
+def test_what_is_indexed_can_be_read_back(settings: Index, index: str) -> None:
     opensearch = client(settings)
     documents = [Document(index, str(n), 1_000 + n, b'{"n":%d}' % n) for n in range(6_000)]
     step = indexer(settings)
@@ -80,14 +81,12 @@ def test_what_is_indexed_can_be_read_back(settings: IndexSettings, index: str) -
     assert found == {str(n): (1_000 + n, {"n": n}) for n in range(6_000)}
 
 
-def test_compressed_requests_are_understood(settings: IndexSettings, index: str) -> None:
-    compressed = IndexSettings(url=settings.url, compress=True, timeout_s=60.0)
+def test_compressed_requests_are_understood(settings: Index, index: str) -> None:
+    compressed = Index(url=settings.url, compress=True, timeout_seconds=60.0)
     assert indexer(compressed).index([Document(index, "1", 1, b'{"n":1}')]) == [Done.INDEXED]
 
 
-def test_good_stale_and_refused_documents_in_one_request(
-    settings: IndexSettings, index: str
-) -> None:
+def test_good_stale_and_refused_documents_in_one_request(settings: Index, index: str) -> None:
     step = indexer(settings)
     step.index([Document(index, "1", 5, b'{"n":1}')])
     outcomes = step.index(
@@ -112,7 +111,7 @@ def test_good_stale_and_refused_documents_in_one_request(
 
 
 def test_an_equal_version_that_arrives_later_stays(
-    settings: IndexSettings, opensearch: OpenSearch, index: str
+    settings: Index, opensearch: OpenSearch, index: str
 ) -> None:
     step = indexer(settings)
     step.index([Document(index, "1", 5, b'{"n":1}'), Document(index, "1", 5, b'{"n":2}')])
@@ -121,9 +120,7 @@ def test_an_equal_version_that_arrives_later_stays(
     assert opensearch.get(index=index, id="1")["_source"] == {"n": 3}
 
 
-def test_a_document_that_spoils_the_whole_request_is_found(
-    settings: IndexSettings, index: str
-) -> None:
+def test_a_document_that_spoils_the_whole_request_is_found(settings: Index, index: str) -> None:
     step = indexer(settings, limits=Limits(id_bytes=10_000))
     guilty = {7: "x" * 513, 400: "y" * 600}
     documents = [Document(index, guilty.get(n, str(n)), 1, b'{"n":1}') for n in range(500)]
@@ -132,7 +129,7 @@ def test_a_document_that_spoils_the_whole_request_is_found(
     assert {reason(outcomes[n]) for n in guilty} == {"index_rejected"}
 
 
-def test_a_body_larger_than_the_server_takes_is_halved(settings: IndexSettings, index: str) -> None:
+def test_a_body_larger_than_the_server_takes_is_halved(settings: Index, index: str) -> None:
     send = bulk_sender(settings)
     step = Indexer(
         lambda body: send(body + bytes(100 << 20) if body.count(b"\n") > 4 else body),
@@ -151,7 +148,7 @@ def test_a_body_larger_than_the_server_takes_is_halved(settings: IndexSettings, 
     ("block", "seen"), [("write", "403"), ("read_only_allow_delete", "429"), ("read_only", "403")]
 )
 def test_a_block_is_waited_for(
-    settings: IndexSettings, opensearch: OpenSearch, index: str, block: str, seen: str
+    settings: Index, opensearch: OpenSearch, index: str, block: str, seen: str
 ) -> None:
     """read_only_allow_delete is what a full disk (flood stage) sets, by itself."""
     setting = f"index.blocks.{block}"
@@ -167,23 +164,19 @@ def test_a_block_is_waited_for(
     assert step.counts.retries == 1
 
 
-def bulk_items(settings: IndexSettings, index: str) -> list[dict[str, dict[str, int]]]:
+def bulk_items(settings: Index, index: str) -> list[dict[str, dict[str, int]]]:
     body = [{"index": {"_id": "1"}}, {"n": 1}]
     items: list[dict[str, dict[str, int]]] = client(settings).bulk(index=index, body=body)["items"]
     return items
 
 
-def test_a_closed_index_is_waited_for(
-    settings: IndexSettings, opensearch: OpenSearch, index: str
-) -> None:
+def test_a_closed_index_is_waited_for(settings: Index, opensearch: OpenSearch, index: str) -> None:
     opensearch.indices.close(index=index)
     step = indexer(settings, sleep=lambda _: opensearch.indices.open(index=index))
     assert step.index([Document(index, "1", 1, b'{"n":1}')]) == [Done.INDEXED]
 
 
-def test_templates_twice_are_the_same(
-    settings: IndexSettings, opensearch: OpenSearch, index: str
-) -> None:
+def test_templates_twice_are_the_same(settings: Index, opensearch: OpenSearch, index: str) -> None:
     event_type = index.removeprefix(settings.prefix)
     ensure_templates(opensearch, {event_type: MAPPING}, settings)
     mapping = opensearch.indices.get_mapping(index=index)[index]["mappings"]
@@ -193,7 +186,7 @@ def test_templates_twice_are_the_same(
 
 
 def test_an_index_deleted_under_the_job_comes_back_strict(
-    settings: IndexSettings, opensearch: OpenSearch, index: str
+    settings: Index, opensearch: OpenSearch, index: str
 ) -> None:
     opensearch.indices.delete(index=index)
     outcomes = indexer(settings).index(
@@ -203,7 +196,7 @@ def test_an_index_deleted_under_the_job_comes_back_strict(
 
 
 def test_an_index_with_another_mapping_is_named_with_its_fields(
-    settings: IndexSettings, opensearch: OpenSearch, index: str
+    settings: Index, opensearch: OpenSearch, index: str
 ) -> None:
     kept = {name: each for name, each in MAPPING["properties"].items() if name != "word"}
     other = {"properties": {**kept, "n": {"type": "long"}, "new": {"type": "ip"}}}
@@ -218,7 +211,7 @@ def test_an_index_with_another_mapping_is_named_with_its_fields(
 
 
 def test_an_index_gains_the_fields_that_it_lacks(
-    settings: IndexSettings, opensearch: OpenSearch, index: str
+    settings: Index, opensearch: OpenSearch, index: str
 ) -> None:
     grown = {"properties": {**MAPPING["properties"], "new": {"type": "ip"}}}
     ensure_templates(opensearch, {index.removeprefix(settings.prefix): grown}, settings)
@@ -229,7 +222,7 @@ def test_an_index_gains_the_fields_that_it_lacks(
 
 
 def test_a_job_may_go_back_to_the_schema_before(
-    settings: IndexSettings, opensearch: OpenSearch, index: str
+    settings: Index, opensearch: OpenSearch, index: str
 ) -> None:
     before = {"properties": {"n": MAPPING["properties"]["n"]}}
     ensure_templates(opensearch, {index.removeprefix(settings.prefix): before}, settings)
@@ -239,7 +232,7 @@ def test_a_job_may_go_back_to_the_schema_before(
 
 
 def test_a_mapping_that_the_server_refuses_is_the_users_error(
-    settings: IndexSettings, opensearch: OpenSearch
+    settings: Index, opensearch: OpenSearch
 ) -> None:
     with pytest.raises(UserError, match="400 .*Is index.url right") as raised:
         ensure_templates(opensearch, {"bad": {"properties": {"n": {"type": "odd"}}}}, settings)
@@ -247,7 +240,7 @@ def test_a_mapping_that_the_server_refuses_is_the_users_error(
 
 
 def test_a_server_that_is_away_is_the_users_error() -> None:
-    away = IndexSettings(url="http://127.0.0.1:1")
+    away = Index(url="http://127.0.0.1:1")
     with pytest.raises(IndexAway, match="http://127.0.0.1:1: no connection"):
         ensure_templates(client(away), {"trip": MAPPING}, away)
 

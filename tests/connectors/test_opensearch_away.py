@@ -10,7 +10,8 @@ from random import Random
 import pytest
 
 from connectors.opensearch.bulk import Document, Done, Limits, Rejected, Send, Unreachable, encode
-from connectors.opensearch.client import IndexSettings, bulk_sender, client
+from connectors.opensearch.client import bulk_sender, client
+from connectors.opensearch.options import Index
 from connectors.opensearch.templates import careful_sender, ensure_templates
 from pipeline.index.indexer import Indexer, Retry
 from tests.connectors.node import Node
@@ -29,8 +30,8 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
 
 
 @pytest.fixture(scope="module")
-def settings(node: Node) -> IndexSettings:
-    made = IndexSettings(url=node.url, replicas=0, timeout_s=60.0)
+def settings(node: Node) -> Index:
+    made = Index(url=node.url, replicas=0, timeout_seconds=60.0)
     mapping = {"properties": {"n": {"type": "integer"}}}
     ensure_templates(client(made), {"trip": mapping}, made)
     return made
@@ -41,7 +42,7 @@ def documents(count: int, *, first: int = 0, index: str = "trip") -> list[Docume
 
 
 def indexer(
-    settings: IndexSettings,
+    settings: Index,
     *,
     limits: Limits | None = None,
     clock: Callable[[], float] = time.monotonic,
@@ -58,7 +59,7 @@ def indexer(
     )
 
 
-def test_an_index_that_may_not_be_made_is_missing(settings: IndexSettings) -> None:
+def test_an_index_that_may_not_be_made_is_missing(settings: Index) -> None:
     missing, present = indexer(settings).index(
         [*documents(1, index="absent"), *documents(1, index="trip")]
     )
@@ -66,14 +67,14 @@ def test_an_index_that_may_not_be_made_is_missing(settings: IndexSettings) -> No
     assert present is Done.INDEXED
 
 
-def test_indexing_pressure_refuses_the_whole_request(settings: IndexSettings) -> None:
+def test_indexing_pressure_refuses_the_whole_request(settings: Index) -> None:
     body = b"".join([encode(document) for document in documents(1_000)])
     assert bulk_sender(settings)(body).status == 429
     small = indexer(settings, limits=Limits(bytes=5_000))
     assert set(small.index(documents(300))) == {Done.INDEXED}
 
 
-def test_requests_that_press_each_other_out_all_arrive_in_the_end(settings: IndexSettings) -> None:
+def test_requests_that_press_each_other_out_all_arrive_in_the_end(settings: Index) -> None:
     steps = [indexer(settings, limits=Limits(bytes=9_000)) for _ in range(4)]
     deadline = time.monotonic() + 60.0
     first = 0
@@ -86,7 +87,7 @@ def test_requests_that_press_each_other_out_all_arrive_in_the_end(settings: Inde
                 assert set(outcomes) == {Done.INDEXED}
 
 
-def test_a_server_that_stops_and_comes_back(node: Node, settings: IndexSettings) -> None:
+def test_a_server_that_stops_and_comes_back(node: Node, settings: Index) -> None:
     now = [0.0]
 
     def sleep(seconds: float) -> None:
@@ -108,7 +109,7 @@ def test_a_server_that_stops_and_comes_back(node: Node, settings: IndexSettings)
 
 
 def test_a_worker_makes_the_indices_before_it_sends_when_nobody_could(
-    node: Node, settings: IndexSettings
+    node: Node, settings: Index
 ) -> None:
     node.stop()
     wanted = {"late": {"properties": {"n": {"type": "integer"}}}}
@@ -123,7 +124,7 @@ def test_a_worker_makes_the_indices_before_it_sends_when_nobody_could(
     )
 
 
-def test_a_worker_sends_nothing_to_an_index_of_another_mapping(settings: IndexSettings) -> None:
+def test_a_worker_sends_nothing_to_an_index_of_another_mapping(settings: Index) -> None:
     ensure_templates(client(settings), {"other": {"properties": {}}}, settings)
     ensure_templates(client(settings), {"other": {"properties": {"n": {"type": "ip"}}}}, settings)
     send = careful_sender(settings, {"other": {"properties": {"n": {"type": "integer"}}}})

@@ -16,7 +16,8 @@ from botocore.credentials import Credentials, RefreshableCredentials
 
 from connectors.errors import UserError
 from connectors.opensearch.bulk import Document, Unreachable, encode, read_answer
-from connectors.opensearch.client import IndexSettings, bulk_sender
+from connectors.opensearch.client import bulk_sender
+from connectors.opensearch.options import Index
 from connectors.opensearch.signing import signer
 from tests.connectors.doors import Request, door, signature_error
 
@@ -25,11 +26,9 @@ BODY = encode(Document("trip", "é 1", 1, b'{"n":1}'))
 KEY = Credentials("AKIDEXAMPLE", "secret", "token")
 
 
-def signed(
-    port: int, service: Literal["es", "aoss"] = "es", compress: bool = False
-) -> IndexSettings:
+def signed(port: int, service: Literal["es", "aoss"] = "es", compress: bool = False) -> Index:
     url = f"http://127.0.0.1:{port}"
-    return IndexSettings(url=url, auth="sigv4", region=REGION, service=service, compress=compress)
+    return Index(url=url, auth="sigv4", region=REGION, service=service, compress=compress)
 
 
 @pytest.mark.parametrize("service", ["es", "aoss"])
@@ -115,7 +114,7 @@ def test_the_password_is_sent_as_basic_authorization() -> None:
 
     with door(judge) as port:
         url = f"http://127.0.0.1:{port}"
-        settings = IndexSettings(url=url, auth="basic", username="me", password="pa:ss é€")
+        settings = Index(url=url, auth="basic", username="me", password="pa:ss é€")
         assert bulk_sender(settings)(BODY).status == 200
 
 
@@ -136,15 +135,15 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
 
 def test_an_unknown_certificate_is_never_accepted(certificate: tuple[str, str]) -> None:
     with door(lambda _: None, certificate=certificate) as port:
-        send = bulk_sender(IndexSettings(url=f"https://127.0.0.1:{port}"))
+        send = bulk_sender(Index(url=f"https://127.0.0.1:{port}"))
         with pytest.raises(Unreachable, match="TLS failed"):
             send(BODY)
 
 
 def test_a_private_authority_is_accepted_through_its_file(certificate: tuple[str, str]) -> None:
     with door(lambda _: None, certificate=certificate) as port:
-        known = IndexSettings(url=f"https://127.0.0.1:{port}", ca_file=certificate[0])
+        known = Index(url=f"https://127.0.0.1:{port}", ca_file=certificate[0])
         assert bulk_sender(known)(BODY).status == 200
-        other_name = IndexSettings(url=f"https://localhost:{port}", ca_file=certificate[0])
+        other_name = Index(url=f"https://localhost:{port}", ca_file=certificate[0])
         with pytest.raises(Unreachable, match="TLS failed"):
             bulk_sender(other_name)(BODY)

@@ -22,8 +22,8 @@ PUSHED = (Path(__file__).parent / "pushed.txt").read_text()
 # Of these the run had nothing to push: no dead letter was sealed, no bulk request was repeated or
 # refused, no record met a fault of ours.
 NOT_SEEN = {
-    "seal.in",
-    "seal.large",
+    "claim_check.in",
+    "claim_check.large",
     "index.retries",
     *(f"{step}.{name}" for step in ("decode", "index") for name in metrics.names(step)
       if name.startswith("rejected")),
@@ -77,7 +77,7 @@ def test_the_board_shows_every_reason_of_a_reject() -> None:
 
 def test_every_metric_of_the_dashboard_is_known() -> None:
     known = {(each.namespace, each.name) for each in DOCUMENTED}
-    ours = {name for step in ("decode", "index", "seal") for name in metrics.names(step)}
+    ours = {name for step in ("decode", "index", "claim_check") for name in metrics.names(step)}
     text = dashboard()["Properties"]["DashboardBody"]["Fn::Sub"]
     for widget in json.loads(text)["widgets"]:
         for namespace, metric in _named(widget["properties"]["metrics"]):

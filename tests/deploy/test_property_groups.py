@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from connectors.errors import UserError
-from connectors.flink import table_environment as flink
 from pipeline.config import load as load_config
+from pipeline.config.flink_settings import flink_settings
 from pipeline.config.model import PLATFORM_KEYS, Config
 
 GROUPS = {
@@ -40,13 +40,13 @@ def read(folder: Path, text: str) -> Config:
 def test_no_checkpoint_parallelism_or_restart_setting_is_made(tmp_path: Path) -> None:
     job = loaded(tmp_path, job={"name": "trips", "bundle_records": "500"}).job
     assert job.bundle_records == 500
-    made = flink.settings(job)
+    made = flink_settings(job)
     assert [key for key in made if key.startswith(NOT_OURS)] == []
     assert made["pipeline.name"] == "trips"
 
 
 def test_a_file_of_ours_still_makes_them() -> None:
-    made = flink.settings(load_config.load(Path(__file__).parents[2] / "conf" / "local.yaml").job)
+    made = flink_settings(load_config.load(Path(__file__).parents[2] / "conf" / "local.yaml").job)
     assert made["execution.checkpointing.interval"] == "10000 ms"
     assert made["execution.checkpointing.timeout"] == "300000 ms"
     retention = made["execution.checkpointing.externalized-checkpoint-retention"]

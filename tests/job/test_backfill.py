@@ -18,7 +18,6 @@ from dev.demo.generate import Recipe, generate
 from dev.demo.ledger import Ledger
 from dev.servers.stack import Stack
 from pipeline.cli import app
-from pipeline.config.index_settings import index_settings
 from tests.job.harness import Harness
 from tests.ops.reconcile.plant import apart
 
@@ -138,7 +137,7 @@ def _drop_document(harness: Harness, objects: Objects, path: str) -> str:
     settings = harness.submitted.config.index
     assert settings
     document = str(_read(objects, f"lake/{path}")["trip_id"][0])
-    client = opensearch.client(index_settings(settings))
+    client = opensearch.client(settings)
     index = f"{NAME}-trip"
     version = client.get(index=index, id=document)["_version"]
     # A deletion outlives the document by a minute; with its version, the same may come again.

@@ -19,7 +19,6 @@ from confluent_kafka import Producer
 
 from connectors.opensearch import client as opensearch
 from dev.servers.stack import Stack
-from pipeline.config.index_settings import index_settings
 from tests.job.harness import Harness
 
 ROOT = Path(__file__).parents[2]
@@ -67,7 +66,7 @@ def test_archive_holds_the_very_bytes(finished: Harness) -> None:
 def test_documents(finished: Harness) -> None:
     index = finished.submitted.config.index
     assert index is not None
-    client = opensearch.client(index_settings(index))
+    client = opensearch.client(index)
     found = [
         {"index": name, "id": identifier, "version": version, "document": document}
         for name in ("fhv_trip", "green_trip", "trip")

@@ -142,7 +142,7 @@ def test_large_records_are_weighed_once(types: EventTypes) -> None:
         source=MIXED,
     )
     text = plan.explain(changed, types)
-    assert text.count("seal_archive(") == text.count("seal_dead_letters(") == 1
+    assert text.count("claim_check_archive(") == text.count("claim_check_dead_letters(") == 1
 
 
 @pytest.mark.parametrize(

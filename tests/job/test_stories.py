@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from connectors.flink.rest import wait_for
 from connectors.kafka import reader as kafka_topic
-from connectors.opensearch.client import index_name
+from connectors.opensearch.options import index_name
 from connectors.s3.storage import tables
 from dev.demo.generate import Recipe, generate
 from dev.demo.made import EVENT, Made

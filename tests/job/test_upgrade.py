@@ -23,6 +23,7 @@ from typer.testing import CliRunner, Result
 from connectors.errors import UserError
 from connectors.flink.rest import wait_for
 from connectors.opensearch import client as opensearch
+from connectors.opensearch.options import index_name
 from connectors.opensearch.templates import IndexAway
 from dev.demo import read_back
 from dev.demo.generate import Recipe, generate
@@ -32,7 +33,6 @@ from dev.demo.produce import create_topics
 from dev.servers.stack import Stack
 from pipeline.cli import app
 from pipeline.config import load as load_config
-from pipeline.config.index_settings import index_settings
 from pipeline.progress import Steps
 from tests.job import golden_savepoint
 from tests.job.harness import PATIENCE_SECONDS, Harness
@@ -217,8 +217,8 @@ def indexed(job: Harness, event_type: str, name: str = "trip_id") -> int:
     """How many documents have that field, which must be mapped to be found."""
     config = load_config.load(job.config_path).index
     assert config is not None
-    client = opensearch.client(index_settings(config))
-    index = opensearch.index_name(config.prefix, event_type)
+    client = opensearch.client(config)
+    index = index_name(config.prefix, event_type)
     client.indices.refresh(index=index)
     query = {"query": {"exists": {"field": name}}}
     return int(client.count(index=index, body=query)["count"])

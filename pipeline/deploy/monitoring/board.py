@@ -51,7 +51,7 @@ def _reasons() -> tuple[Line, ...]:
 PANELS: Final[tuple[Panel, ...]] = (
     Panel("Through the steps", "records/s", _growths(
         decode_in="read", decode_events="events", decode_rejected="rejected",
-        decode_control="watermarks", index_indexed="indexed", seal_in="dead letters")),
+        decode_control="watermarks", index_indexed="indexed", claim_check_in="dead letters")),
     Panel("Into each operator", "records/s", (Line("records_in", "in", split="Operator"),)),
     Panel("Out of each operator", "records/s", (Line("records_out", "out", split="Operator"),)),
     Panel("Rejects by reason", "records/s", _reasons()),

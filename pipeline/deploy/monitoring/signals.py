@@ -205,7 +205,7 @@ _SYSTEMS = (
 _OURS = (
     *(_step("decode", name) for name in metrics.names("decode") if "lag_le" not in name),
     *(_step("index", name) for name in metrics.names("index") if "lag_le" not in name),
-    *(_step("seal", name) for name in metrics.names("seal")),
+    *(_step("claim_check", name) for name in metrics.names("claim_check")),
     _made("uncommitted", "UncommittedTransactions"),
     _made("reconcile_mismatch", "ReconcileMismatch", "gauge"),
 )

@@ -14,7 +14,7 @@ from connectors.errors import UserError
 from connectors.kafka import admin as kafka_admin
 from connectors.kafka import reader as kafka_topic
 from connectors.kafka.admin import Brokers
-from pipeline.config.model import Kafka
+from connectors.kafka.options import Kafka
 from pipeline.ops.dead_letters.letter import mark_of
 
 _SECONDS: Final = 10.0

@@ -21,10 +21,11 @@ import pyarrow.parquet as pq
 from connectors import positions
 from connectors.errors import UserError
 from connectors.kafka import reader as kafka_topic
+from connectors.kafka.options import Kafka
 from connectors.kinesis import reader as kinesis_stream
 from connectors.positions import Position
 from connectors.s3.storage import Store, Stored
-from pipeline.config.model import DeadLetters, Kafka
+from pipeline.config.model import DeadLetters
 from pipeline.decode.timestamps import EPOCH, MILLISECOND, parse
 from pipeline.ops.dead_letters.letter import Letter
 from pipeline.ops.readers import carried

@@ -9,11 +9,10 @@ import random
 import time
 from collections.abc import Sequence
 
-from connectors.opensearch import client as opensearch
 from connectors.opensearch.bulk import Document, Limits, Outcome, Rejected
+from connectors.opensearch.options import Index, index_name
 from connectors.opensearch.templates import careful_sender
-from pipeline.config.index_settings import index_settings
-from pipeline.config.model import Config, Index
+from pipeline.config.model import Config
 from pipeline.decode.decoder import Control, Decoder, Reject
 from pipeline.events.derive import mapping
 from pipeline.events.event_types import EventTypes
@@ -33,7 +32,7 @@ class IndexSender:
         )
         self._prefix = index.prefix
         self._indexer = Indexer(
-            careful_sender(index_settings(index), {each.name: mapping(each) for each in types}),
+            careful_sender(index, {each.name: mapping(each) for each in types}),
             limits=Limits(documents=index.max_documents, bytes=index.max_bytes),
             retry=Retry(seconds=index.retry_seconds, breaker_seconds=index.breaker_seconds),
             clock=time.monotonic,
@@ -57,7 +56,7 @@ class IndexSender:
             return f"decode refuses it now: {found.reason}"
         if isinstance(found, Control):
             return "it is a watermark, which has no document"
-        name = opensearch.index_name(self._prefix, found.event_type)
+        name = index_name(self._prefix, found.event_type)
         return Document(name, found.document_id, found.document_version, found.document)
 
 

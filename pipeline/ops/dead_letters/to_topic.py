@@ -19,8 +19,8 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 
 from connectors.errors import UserError
 from connectors.kafka import admin as kafka_admin
+from connectors.kafka.options import Kafka
 from connectors.kafka.security import librdkafka_options
-from pipeline.config.model import Kafka
 from pipeline.ops.dead_letters.lane import Ready
 from pipeline.ops.dead_letters.letter import Letter
 from pipeline.ops.dead_letters.marks_topic import make_marks_topic, marks_in, marks_topic

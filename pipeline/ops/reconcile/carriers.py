@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from connectors import checksums as content
 from connectors import positions
 from connectors.kafka import reader as kafka_topic
+from connectors.kafka.options import Kafka
 from connectors.kinesis.reader import Record
-from pipeline.config.model import Kafka
 from pipeline.decode.timestamps import parse
 from pipeline.ops.readers import carried
 from pipeline.ops.readers.carried import Carried, OpenFolder

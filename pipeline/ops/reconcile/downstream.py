@@ -10,7 +10,7 @@ from typing import Final, Protocol
 
 import numpy as np
 
-from connectors.opensearch.client import index_name
+from connectors.opensearch.options import index_name
 from connectors.positions import Positions
 from pipeline.config.model import Replica
 from pipeline.events.event_types import EventType

@@ -11,14 +11,16 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from connectors.errors import UserError
+from connectors.kafka.options import Kafka
 from connectors.kafka.producer import KafkaTarget
 from connectors.kinesis import reader as kinesis_stream
+from connectors.kinesis.options import Kinesis
 from connectors.kinesis.producer import KinesisTarget
 from connectors.kinesis.table import Stream, stream_of
 from connectors.producer import Target
 from dev.servers.stack import Stack
 from pipeline.config import load as load_config
-from pipeline.config.model import Config, Kafka, Kinesis
+from pipeline.config.model import Config
 from pipeline.events.event_types import EventTypes
 from pipeline.ops.systems import LOCAL, systems
 

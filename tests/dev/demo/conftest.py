@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from connectors.kafka.options import Kafka
 from connectors.positions import Position
 from dev.demo.produce import produce_kinesis
 from dev.servers import kinesis
 from dev.servers.stack import Stack
-from pipeline.config.model import Kafka
 from tests.dev.demo.edges import MADE, ROOT, STREAM, Edges, Sent
 from tests.dev.demo.sinks import Record
 

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from confluent_kafka import Producer
 
 from connectors.kafka import reader as kafka_topic
+from connectors.kafka.options import Kafka
 from connectors.kinesis import reader as kinesis_stream
 from connectors.s3.storage import open_store
 from dev.demo import read_dead_letters
@@ -23,7 +24,6 @@ from dev.demo.ledger import Ledger
 from dev.demo.made import CONTROL, EVENT, Made
 from dev.demo.produce import create_topics, produce_kinesis
 from dev.servers import kinesis
-from pipeline.config.model import Kafka
 from pipeline.ops.readers import carried
 from tests.dev.demo import sinks as local
 from tests.dev.demo.sinks import Record

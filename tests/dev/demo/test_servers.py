@@ -22,6 +22,7 @@ from opensearchpy.helpers import bulk
 
 from connectors import checksums as content
 from connectors.errors import UserError
+from connectors.kafka.options import Kafka
 from connectors.positions import Position
 from connectors.s3.storage import S3Access, open_store
 from dev.demo import read_dead_letters, read_index
@@ -35,7 +36,6 @@ from dev.demo.read_lake import read_lake
 from dev.demo.verify import verify
 from dev.servers.s3 import create_bucket
 from dev.servers.stack import Stack
-from pipeline.config.model import Kafka
 from tests.dev.demo import sinks as local
 from tests.dev.demo.sinks import PARTITIONS, TOPIC, TYPES, Record, Sinks
 

@@ -22,10 +22,10 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from typer.testing import CliRunner, Result
 
 from connectors.kafka import reader as kafka_topic
+from connectors.kafka.options import Kafka
 from connectors.positions import Position
 from dev.servers import kinesis, s3
 from pipeline.cli import app
-from pipeline.config.model import Kafka
 from pipeline.decode.timestamps import EPOCH, MILLISECOND, text
 from pipeline.ops.systems import Systems, systems
 

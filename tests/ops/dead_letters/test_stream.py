@@ -10,7 +10,6 @@ from connectors.errors import UserError
 from connectors.kinesis import reader as kinesis_stream
 from connectors.kinesis.reader import Record
 from connectors.opensearch.templates import ensure_templates
-from pipeline.config.index_settings import index_settings
 from pipeline.events.derive import mapping
 from pipeline.ops.dead_letters.lanes import NO_MARK
 from tests.decode.corpus import line
@@ -96,7 +95,7 @@ def make_indices(case: Case) -> None:
     systems = case.systems
     assert systems.config.index
     mappings = {each.name: mapping(each) for each in systems.types}
-    ensure_templates(systems.opensearch(), mappings, index_settings(systems.config.index))
+    ensure_templates(systems.opensearch(), mappings, systems.config.index)
 
 
 def documents(case: Case) -> list[str]:

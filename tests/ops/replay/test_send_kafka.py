@@ -23,6 +23,7 @@ from typer.testing import CliRunner
 from connectors.block import Block
 from connectors.errors import UserError
 from connectors.kafka import reader as kafka_topic
+from connectors.kafka.options import Kafka
 from connectors.kafka.producer import KafkaTarget
 from connectors.kinesis import reader as kinesis_stream
 from connectors.positions import Position
@@ -31,7 +32,6 @@ from dev.demo.produce import create_topics
 from dev.servers import kinesis, process
 from dev.servers.stack import Stack
 from pipeline.cli import app
-from pipeline.config.model import Kafka
 from pipeline.decode import timestamps
 from pipeline.ops.replay.history import History, Selection
 from pipeline.ops.replay.report import Show

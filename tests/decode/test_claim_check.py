@@ -10,18 +10,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.decode.claim_check import byte_lengths, claim_check
 from pipeline.decode.columns import objects
-from pipeline.sinks.claim_check import byte_lengths, seal
 
 _RAWS = st.lists(st.none() | st.binary(max_size=30))
 
 
 def test_a_large_record_leaves_its_head_its_length_and_its_hash() -> None:
-    sealed = seal([b"abc", b"abcd", None, b""], max_bytes=3, head_bytes=2)
-    assert sealed.large.tolist() == [False, True, False, False]
-    assert sealed.head.tolist() == [None, b"ab", None, None]
-    assert sealed.bytes.tolist() == [3, 4, 0, 0]
-    assert sealed.sha256.tolist() == [
+    checked = claim_check([b"abc", b"abcd", None, b""], max_bytes=3, head_bytes=2)
+    assert checked.large.tolist() == [False, True, False, False]
+    assert checked.head.tolist() == [None, b"ab", None, None]
+    assert checked.bytes.tolist() == [3, 4, 0, 0]
+    assert checked.sha256.tolist() == [
         None,
         "88d4266fd4e6338d13b845fcf289579d209c897823b9217da3e161936f031589",
         None,
@@ -33,9 +33,9 @@ def test_a_large_record_leaves_its_head_its_length_and_its_hash() -> None:
 def test_every_row_says_what_its_record_is(
     raws: list[bytes | None], max_bytes: int, head_bytes: int
 ) -> None:
-    sealed = seal(raws, max_bytes=max_bytes, head_bytes=head_bytes)
-    assert len(sealed) == len(raws)
-    rows = zip(sealed.large, sealed.head, sealed.bytes, sealed.sha256, strict=True)
+    checked = claim_check(raws, max_bytes=max_bytes, head_bytes=head_bytes)
+    assert len(checked) == len(raws)
+    rows = zip(checked.large, checked.head, checked.bytes, checked.sha256, strict=True)
     for raw, (large, head, length, sha256) in zip(raws, rows, strict=True):
         assert length == len(raw or b"")
         assert large == (length > max_bytes)
@@ -49,9 +49,9 @@ def test_every_row_says_what_its_record_is(
 @pytest.mark.parametrize("raws", [[], [None], [b"ab", b"cd"], [b"abcd"] * 3])
 def test_the_columns_have_their_kinds_and_the_batch_stays_as_it_is(raws: list[bytes]) -> None:
     batch: Any = objects(raws)
-    sealed = seal(batch, max_bytes=3, head_bytes=1)
+    checked = claim_check(batch, max_bytes=3, head_bytes=1)
     assert batch.tolist() == raws
-    kinds = [each.dtype for each in (sealed.large, sealed.head, sealed.bytes, sealed.sha256)]
+    kinds = [each.dtype for each in (checked.large, checked.head, checked.bytes, checked.sha256)]
     assert kinds == [np.bool_, object, np.int32, object]
 
 

@@ -1,0 +1,55 @@
+"""The claim check: a record too large for its target leaves only its head and its hash there.
+
+Length and SHA-256 prove later that the whole record, kept elsewhere, is the one meant.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline.decode.columns import Array
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A checked batch, one row for each raw record, in order; every attribute is a numpy array.
+
+    `large` (bool): more bytes, with key and headers, than the target takes. `bytes` (int32): length
+    of the whole record, 0 for None. For large ones only, else None: `head`, the first bytes, and
+    `sha256`, the lower-case hex digest of the whole record.
+    """
+
+    large: Array
+    head: Array
+    bytes: Array
+    sha256: Array
+
+    def __len__(self) -> int:
+        return len(self.large)
+
+
+def claim_check(
+    raws: Sequence[bytes | None], *, max_bytes: int, head_bytes: int, beside: Array | int = 0
+) -> Checked:
+    """Mark the records of more than `max_bytes` bytes and keep `head_bytes` of each. Never raises.
+
+    `beside` is the number of bytes that go with each record, its key and headers; they count
+    towards the limit. Only a large record is hashed or copied.
+    """
+    lengths = byte_lengths(raws)
+    large = lengths + beside > max_bytes
+    head, sha256 = np.full(len(raws), None, object), np.full(len(raws), None, object)
+    for row in np.flatnonzero(large):
+        raw = raws[row] or b""
+        head[row] = raw[:head_bytes]
+        sha256[row] = hashlib.sha256(raw).hexdigest()
+    return Checked(large, head, lengths, sha256)
+
+
+def byte_lengths(values: Iterable[bytes | None]) -> Array:
+    """Return the length of each value in bytes, as int32; 0 for None."""
+    return np.array([0 if value is None else len(value) for value in values], np.int32)

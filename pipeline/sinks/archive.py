@@ -1,0 +1,61 @@
+"""The archive: every raw record, before anything touches it.
+
+Exactly once on S3 and Kafka, at least once on Kinesis.
+"""
+
+from __future__ import annotations
+
+from connectors.flink.filesystem import parquet_table
+from connectors.kafka import table as kafka
+from pipeline.config.model import Archive, Config, Source
+from pipeline.decode.records import (
+    ARRIVAL_DATE,
+    ARRIVAL_HOUR,
+    ARRIVAL_KEYS,
+    HEADERS,
+    header_map,
+    names,
+    position,
+    position_headers,
+    strings,
+)
+from pipeline.sinks import claim_check
+from pipeline.sinks.sink import Sink
+
+
+def columns(source: Source) -> dict[str, str]:
+    """Return the columns of a raw record: as it came, with its position."""
+    return {"raw": "BYTES", "key": "BYTES", **HEADERS, **position(source)}
+
+
+def select(source: Source) -> str:
+    """Return the expressions that fill `columns` from `records`, in the same order."""
+    headers = "MAP_KEYS(headers) AS header_names, MAP_VALUES(headers) AS header_values"
+    return f"`raw`, `key`, {headers}, {names(position(source))}"
+
+
+def sink(config: Config, settings: Archive) -> Sink:
+    """Return the archive's table, by the system that the settings name."""
+    if settings.path:
+        files = columns(config.source) | strings(ARRIVAL_KEYS)
+        create = parquet_table("archive", files, settings.path, ARRIVAL_KEYS)
+        return Sink(create, f"{names(columns(config.source))}, {ARRIVAL_DATE}, {ARRIVAL_HOUR}")
+    if settings.kafka_topic:
+        return _topic(config, settings)
+    return claim_check.envelope("archive", columns(config.source), config, settings)
+
+
+def _topic(config: Config, settings: Archive) -> Sink:
+    prefix = config.transaction_prefix("archive")
+    guarantee = kafka.exactly_once(prefix, config.job.transaction_timeout_seconds)
+    cluster = config.cluster(settings.kafka_cluster)
+    create = kafka.topic_table("archive", settings.kafka_topic, cluster, guarantee)
+    pointers = claim_check.headers(settings, "source.")
+    ours = header_map(position_headers(config.source, "source.") | pointers)
+    return Sink(create, f"`raw`, `key`, {_with_headers(ours)}")
+
+
+def _with_headers(ours: str) -> str:
+    """Add our headers to the record's own; MAP_UNION of a null map would be null."""
+    theirs = "MAP_FROM_ARRAYS(header_names, header_values)"
+    return f"CASE WHEN header_names IS NULL THEN {ours} ELSE MAP_UNION({theirs}, {ours}) END"

@@ -1,0 +1,85 @@
+"""Replicas: a subset of the events, or their raw bytes, to a topic or stream, keyed by event id.
+
+Exactly once on Kafka by transactions, with the position in the headers; at least once on Kinesis.
+"""
+
+from __future__ import annotations
+
+from connectors.kafka import table as kafka
+from connectors.kinesis import sink as kinesis_sink
+from connectors.kinesis.table import stream_of
+from connectors.sql import identifier, literal
+from pipeline.config.model import Config, Replica, Source
+from pipeline.decode.records import decoded, header_map, is_new, position, position_headers
+from pipeline.events.event_types import EventTypes
+from pipeline.sinks import dead_letters
+from pipeline.sinks.sink import Sink
+
+
+def sink(name: str, config: Config, settings: Replica) -> Sink:
+    """Return the replica's table, by the system that the settings name."""
+    step = f"replicate_{name}"
+    if settings.kinesis_stream:
+        stream = stream_of(settings.kinesis_stream, config.kinesis)
+        return Sink(kinesis_sink.placeholder_table(step), "__value, __document_id", stream)
+    guarantee = kafka.AT_LEAST_ONCE
+    if settings.guarantee == "exactly_once":
+        prefix = config.transaction_prefix(f"replicate.{name}")
+        guarantee = kafka.exactly_once(prefix, config.job.transaction_timeout_seconds)
+    cluster = config.cluster(settings.kafka_cluster)
+    create = kafka.topic_table(step, settings.kafka_topic, cluster, guarantee)
+    return Sink(create, "__value, ENCODE(__document_id, 'UTF-8'), __headers")
+
+
+def events_select(name: str, config: Config, settings: Replica, types: EventTypes) -> str:
+    """Select a replica's events: their fields, for its filter, and what is written of them.
+
+    Each statement that uses it writes it out: the planner computes every column of a view.
+    """
+    source = config.source
+    chosen = [each for each in types if each.name in (settings.event_types or types.names)]
+    fields = {field.column: decoded(field) for each in chosen for field in each.fields}
+    columns = fields | _written(source, settings)
+    listed = ", ".join(f"{text} AS {identifier(column)}" for column, text in columns.items())
+    names = ", ".join(literal(each.name) for each in chosen)
+    where = f"d_is_event AND d_event_type IN ({names}) AND {_is_due(name, source)}"
+    condition = settings.filter or "TRUE"
+    return f"SELECT * FROM (SELECT {listed} FROM decoded WHERE {where}) WHERE (\n{condition}\n)"
+
+
+def rejects_select(name: str, config: Config, events: str) -> str:
+    """Select the events too large for the replica as rows of `dead_letters.columns`."""
+    known = {
+        "step": "'replicate'",
+        "reason": "'replica_too_large'",
+        "detail": f"CONCAT('replica {name}: ', CAST(__bytes AS STRING), ' bytes')",
+    }
+    columns = (
+        f"{known.get(each, f'`__{each}`')} AS `{each}`"
+        for each in dead_letters.columns(config.source)
+    )
+    limit = config.replicate[name].max_bytes
+    return f"SELECT {', '.join(columns)} FROM ({events}) WHERE __bytes > {limit}"
+
+
+def _written(source: Source, settings: Replica) -> dict[str, str]:
+    """Return what a replica and its dead letters need, under names that no field can have."""
+    raw = settings.value == "raw"
+    written = {
+        "value": "`raw`" if raw else "d_document",
+        "bytes": "d_raw_bytes" if raw else "d_document_bytes",
+        "document_id": "d_document_id",
+        **{name: identifier(name) for name in ("raw", "key", *position(source))},
+        "event_type": "d_event_type",
+        "schema_version": "d_schema_version",
+        "headers": header_map({**position_headers(source), "event_type": "d_event_type"}),
+    }
+    return {f"__{name}": expression for name, expression in written.items()}
+
+
+def _is_due(name: str, source: Source) -> str:
+    """Return the condition that a decoded record is new, or was redriven to this replica."""
+    if not source.kafka_topics:
+        return "TRUE"
+    redriven = f"redrive_step = 'replicate' AND redrive_replica = {literal(name)}"
+    return f"({is_new(source)} OR {redriven})"
