@@ -19,13 +19,13 @@ $(STAMP): conf/requirements.lock pyproject.toml
 	@touch $@
 
 setup: $(STAMP) ## install everything into the checkout: .venv and .cache
-	@$(BIN)/streaming-etl setup
+	@$(BIN)/python -m dev setup
 
 demo: setup ## run the main job on real servers, print its report (SOURCE=kinesis|both, KEEP=1)
-	@$(BIN)/streaming-etl demo $(if $(SOURCE),--source $(SOURCE)) $(if $(KEEP),--keep) $(if $(EVENTS),--events $(EVENTS))
+	@$(BIN)/python -m dev demo $(if $(SOURCE),--source $(SOURCE)) $(if $(KEEP),--keep) $(if $(EVENTS),--events $(EVENTS))
 
 rehearse: setup ## play the AWS deployment on local servers: package, faults and alarms, upgrade (KEEP=1)
-	@$(BIN)/streaming-etl rehearse $(if $(KEEP),--keep)
+	@$(BIN)/python -m dev rehearse $(if $(KEEP),--keep)
 
 test: lint setup ## every test, on real servers
 	@$(BIN)/pytest
@@ -36,23 +36,23 @@ bench: setup ## measure beside Spark, Flink's JSON format and a plain consumer (
 	@$(BIN)/python -m dev.bench.run $(if $(EVENTS),--events $(EVENTS)) $(if $(ROUNDS),--rounds $(ROUNDS))
 
 test-deployment: setup ## the package run by a bare Flink, and the image's entry points, on real servers
-	@$(BIN)/pytest -m deployment tests/package tests/docker
+	@$(BIN)/pytest -m deployment tests/deploy tests/dev/docker
 
 lint: $(STAMP) ## ruff and mypy --strict
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
 
 up: setup ## start the local servers
-	@$(BIN)/streaming-etl up
+	@$(BIN)/python -m dev up
 
 down: $(STAMP) ## stop what `up` started
-	@$(BIN)/streaming-etl down
+	@$(BIN)/python -m dev down
 
 status: $(STAMP) ## what is running
-	@$(BIN)/streaming-etl status
+	@$(BIN)/python -m dev status
 
 lock: $(STAMP) ## pin the Python packages anew, with hashes
 	@$(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --extra dev --strip-extras --no-emit-index-url --no-emit-find-links --no-annotate --no-header -o conf/requirements.lock pyproject.toml
 
 clean: ## remove what was installed and made
-	@if [ -x $(BIN)/streaming-etl ]; then $(BIN)/streaming-etl down; fi
+	@if [ -x $(BIN)/python ]; then $(BIN)/python -m dev down; fi
 	rm -rf $(VENV) .venv-bench .cache build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

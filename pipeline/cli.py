@@ -14,18 +14,14 @@ from typing import Annotated
 
 import typer
 import yaml
-from rich.console import Console
 
 from connectors.errors import UserError
 from connectors.flink.rest import JobFailed
-from dev.rehearse import commands as rehearse_commands
-from dev.servers import commands
 from pipeline import validate
 from pipeline.config import load as load_config
 from pipeline.config import reference
 from pipeline.deploy.monitoring import commands as watch_commands
 from pipeline.deploy.package import commands as package_commands
-from pipeline.deploy.templates import commands as aws_commands
 from pipeline.ops import schemas as schema_commands
 from pipeline.ops.backfill import commands as backfill_commands
 from pipeline.ops.compact import commands as compact_commands
@@ -46,18 +42,15 @@ app = typer.Typer(
 )
 config_app = typer.Typer(help="Look at the configuration.", no_args_is_help=True)
 app.add_typer(config_app, name="config")
-commands.add_to(app)
 dead_letters_commands.add_to(app)
 generate_commands.add_to(app)
 backfill_commands.add_to(app)
 compact_commands.add_to(app)
 package_commands.add_to(app)
 reconcile_commands.add_to(app)
-rehearse_commands.add_to(app)
 replay_commands.add_to(app)
 schema_commands.add_to(app)
 watch_commands.add_to(app)
-aws_commands.add_to(app)
 
 ConfigOption = Annotated[Path, typer.Option("--config", "-c", help="The YAML file.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
@@ -84,11 +77,12 @@ def run(
             help="With --savepoint: forget the state of sinks and sources that the job lost.",
         ),
     ] = False,
-    run_dir: Annotated[Path, typer.Option(help="Of the local servers.")] = ROOT / "build" / "run",
     as_json: JsonOption = False,
 ) -> None:
-    """Check the configuration and submit the job to the local cluster; prints the job's id."""
-    from dev.servers.stack import Stack
+    """Check the configuration and submit the job to a Flink cluster; prints the job's id.
+
+    FLINK_REST_URL and FLINK_HOME say which cluster and which distribution submits to it.
+    """
     from pipeline.submit import submit
 
     if allow_dropped_state and not savepoint:
@@ -96,7 +90,7 @@ def run(
     load_config.event_types(load_config.load(config))
     job = submit(
         config,
-        Stack.load(run_dir).environment(),
+        os.environ,
         savepoint=savepoint,
         allow_dropped_state=allow_dropped_state,
     )
@@ -109,15 +103,12 @@ def stop(
     job_id: Annotated[str, typer.Argument(help="As `run` printed it.")],
     into: Annotated[str, typer.Option(help="Where to put the savepoint; s3a:// or file://.")],
     timeout: Annotated[float, typer.Option(help="Seconds to wait for the savepoint.")] = 300.0,
-    run_dir: Annotated[Path, typer.Option(help="Of the local servers.")] = ROOT / "build" / "run",
     as_json: JsonOption = False,
 ) -> None:
     """Stop the job with a savepoint, its files and transactions finished; prints where that is."""
-    from dev.servers.stack import Stack
     from pipeline.submit import stop as stop_job
 
-    environment = Stack.load(run_dir).environment()
-    savepoint = stop_job(job_id, environment, into=into, timeout_seconds=timeout)
+    savepoint = stop_job(job_id, os.environ, into=into, timeout_seconds=timeout)
     print(json.dumps({"savepoint": savepoint}) if as_json else savepoint)
 
 
@@ -140,34 +131,13 @@ def validate_command(
 @app.command(epilog="Example: streaming-etl plan --config conf/local.yaml")
 def plan(config: ConfigOption = LOCAL) -> None:
     """Print the flow and Flink's plan of it, without a cluster."""
-    os.environ.setdefault("FLINK_HOME", str(ROOT / ".cache" / "flink"))
     from pipeline.plan import explain
+    from pipeline.submit import needed
+
+    needed(os.environ, "FLINK_HOME")
 
     settings = load_config.load(config)
     print(explain(settings, load_config.event_types(settings)))
-
-
-@app.command(epilog="Example: streaming-etl demo --source both --events 300000 --keep")
-def demo(
-    source: Annotated[str, typer.Option(help="kafka, kinesis, or both at once.")] = "kafka",
-    events: Annotated[
-        int | None, typer.Option(help="How many events to make; the source has its own.", min=1000)
-    ] = None,
-    seed: Annotated[int, typer.Option(help="Of the generator.")] = 2018,
-    keep: Annotated[bool, typer.Option("--keep", help="Leave the servers up.")] = False,
-    as_json: JsonOption = False,
-) -> None:
-    """Run the main job on real servers, read every sink back, print and write the report.
-
-    Exit 1 if anything is missing, doubled or misplaced.
-    """
-    from dev.demo.run import demo as run_demo
-
-    console = Console(stderr=as_json)
-    code = run_demo(ROOT, source=source, events=events, seed=seed, keep=keep, console=console)
-    if as_json:
-        print((ROOT / "build" / "demo-report.json").read_text(), end="")
-    raise typer.Exit(code)
 
 
 @config_app.command(epilog="Example: streaming-etl config show --config conf/local.yaml")

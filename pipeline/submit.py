@@ -16,6 +16,9 @@ from pipeline import preflight
 from pipeline.config import load as load_config
 from pipeline.config.model import Config
 
+MAIN = ("-py", str(Path(__file__).with_name("main.py")))
+"""What `flink run` runs."""
+
 
 @dataclass(frozen=True, slots=True)
 class Submitted:
@@ -41,16 +44,17 @@ def submit(
     Raises:
         UserError: what is wrong in the configuration, the schemas or the outside systems.
     """
-    os.environ.update(environment)
-    config = load_config.load(path)
+    environment = {**os.environ, **environment}
+    config = load_config.load(path, environment)
     preflight.indices(config, load_config.event_types(config), may_be_away=bool(savepoint))
-    rest_url = environment["FLINK_REST_URL"]
+    rest_url, home = needed(environment, "FLINK_REST_URL"), needed(environment, "FLINK_HOME")
     job_id = flink_rest.submit(
-        Path(environment["FLINK_HOME"]),
+        Path(home),
         rest_url,
         python=sys.executable,
+        program=MAIN,
         arguments=["--config", str(path.resolve())],
-        environment=os.environ,
+        environment=environment,
         savepoint=savepoint,
         allow_dropped_state=allow_dropped_state,
     )
@@ -58,10 +62,21 @@ def submit(
     return Submitted(job_id, url, config, cluster_of(environment))
 
 
+def needed(environment: Mapping[str, str], name: str) -> str:
+    """Return an environment variable that leads to the cluster; UserError without it."""
+    if name not in environment:
+        raise UserError(
+            f"no Flink cluster is known: the environment variable {name} is not set. Set"
+            " FLINK_REST_URL (http://HOST:8081) and FLINK_HOME (a Flink distribution); after"
+            " `make up` the local cluster's are in build/run/env.sh: source it."
+        )
+    return environment[name]
+
+
 def cluster_of(environment: Mapping[str, str]) -> flink_rest.Cluster:
     """The cluster that the environment leads to."""
     prometheus = [url for url in environment.get("PROMETHEUS_URLS", "").split(",") if url]
-    return flink_rest.Cluster(environment["FLINK_REST_URL"], prometheus)
+    return flink_rest.Cluster(needed(environment, "FLINK_REST_URL"), prometheus)
 
 
 def stop(job_id: str, environment: Mapping[str, str], *, into: str, timeout_seconds: float) -> str:
@@ -74,7 +89,7 @@ def stop(job_id: str, environment: Mapping[str, str], *, into: str, timeout_seco
     """
     if not re.fullmatch(r"(s3a|file)://\S+", into):
         raise UserError(f"--into is {into!r}; give s3a://bucket/prefix or file:///folder.")
-    url = environment["FLINK_REST_URL"]
+    url = needed(environment, "FLINK_REST_URL")
     cluster = flink_rest.Cluster(url)
     try:
         state = cluster.state(job_id)

@@ -140,26 +140,22 @@ class Cluster:
         return dict(totals)
 
 
-# What `flink run` is told to run: ours in this checkout.
-MAIN = ("-py", str(Path(__file__).parents[2] / "pipeline" / "main.py"))
-
-
 def submit(
     flink_home: Path,
     rest_url: str,
     *,
     python: str,
-    program: Sequence[str] = MAIN,
+    program: Sequence[str],
     arguments: Sequence[str],
     environment: Mapping[str, str],
     savepoint: str = "",
     allow_dropped_state: bool = False,
     folder: Path | None = None,
 ) -> str:
-    """Run `flink run -d` with a program, `pipeline/main.py` of this checkout; returns the job's id.
+    """Run `flink run -d` with a program, such as `-py main.py`; return the job's id.
 
-    `folder` is the program's current one; None: ours. State in the savepoint that no operator of
-    the job takes is refused, or dropped when allowed.
+    `folder` is the program's working directory; None: ours. State in the savepoint that no operator
+    of the job takes is refused, or dropped when allowed.
 
     Raises:
         UserError: what the program said when it refused, or when Flink did.

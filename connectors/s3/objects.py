@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from botocore.exceptions import ClientError
 
-from connectors.file_lock import waiting
+from connectors.local_files import waiting
 from connectors.s3.storage import s3_client
 
 _MISSING: Final = frozenset({"NoSuchKey", "404"})

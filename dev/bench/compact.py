@@ -89,7 +89,7 @@ def _measured(
     config = place / "bench.yaml"
     config.write_text(yaml.safe_dump(_config(uri)))
     before = _read(uri, environment)
-    compacted = _compact(config, place / "run")
+    compacted = _compact(config, environment)
     after = _read(uri, environment)
     if not before["rows"] == after["rows"] == after["positions"] == partitions * files * rows:
         raise UserError(f"rows were lost or doubled: before {before}, after {after}")
@@ -166,12 +166,14 @@ def _read(uri: str, environment: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
-def _compact(config: Path, run_dir: Path) -> dict[str, Any]:
+def _compact(config: Path, environment: Mapping[str, str]) -> dict[str, Any]:
     """Runs the command as a user does; its report, its time, and the memory it took at most."""
     program = str(Path(sys.executable).parent / "streaming-etl")
-    options = ["--config", str(config), "--run-dir", str(run_dir), "--older-than", "0", "--json"]
+    options = ["--config", str(config), "--older-than", "0", "--json"]
     started = time.monotonic()
-    process = subprocess.Popen([program, "compact", *options], stdout=subprocess.PIPE)
+    process = subprocess.Popen(
+        [program, "compact", *options], stdout=subprocess.PIPE, env={**os.environ, **environment}
+    )
     assert process.stdout
     said = process.stdout.read()
     _, status, usage = os.wait4(process.pid, 0)

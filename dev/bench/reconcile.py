@@ -9,9 +9,11 @@ those of making the data.
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, Any
@@ -84,7 +86,7 @@ def _measured(
     base = f"s3a://{BUCKET}" if s3 else f"file://{data}"
     config = place / "bench.yaml"
     config.write_text(yaml.safe_dump(_config(environment, base, index=index)))
-    return _reconciled(config, stack.run_dir, written)
+    return _reconciled(config, stack.environment(), written)
 
 
 def _config(environment: dict[str, str], base: str, *, index: bool) -> dict[str, Any]:
@@ -100,12 +102,14 @@ def _config(environment: dict[str, str], base: str, *, index: bool) -> dict[str,
     return found
 
 
-def _reconciled(config: Path, run_dir: Path, written: Written) -> dict[str, Any]:
+def _reconciled(config: Path, environment: Mapping[str, str], written: Written) -> dict[str, Any]:
     program = str(Path(sys.executable).parent / "streaming-etl")
     command = [program, "reconcile", "--complete", "--json"]
-    options = ["--config", str(config), "--run-dir", str(run_dir), "--settle", "0"]
+    options = ["--config", str(config), "--settle", "0"]
     started = time.monotonic()
-    done = subprocess.run([*command, *options], stdout=subprocess.PIPE, check=False)
+    done = subprocess.run(
+        [*command, *options], stdout=subprocess.PIPE, check=False, env={**os.environ, **environment}
+    )
     took = time.monotonic() - started
     if done.returncode == 2:
         raise UserError("the reconciliation failed; what it said is above")

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from rich.console import Console
 from rich.table import Table
+
+from pipeline.progress import lines, shown
 
 _MUST_BE_NONE: Final = re.compile(
     r"(archive|lake|dead_letters|index|replica_\w+)_(missing|unexpected|damaged|wrong)"
@@ -35,15 +37,6 @@ def write(report: Mapping[str, Any], path: Path) -> None:
     path.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
 
 
-def lines(report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Every figure's name and how to show it; those within another are named with a dot."""
-    for name, value in report.items():
-        if isinstance(value, Mapping):
-            yield from lines({f"{name}.{inner}": number for inner, number in value.items()})
-        else:
-            yield name, _shown(value)
-
-
 def _table(report: Mapping[str, Any]) -> Table:
     table = Table(title="What was produced, and what every sink holds of it", show_edge=False)
     table.add_column("figure")
@@ -54,14 +47,6 @@ def _table(report: Mapping[str, Any]) -> Table:
 
 
 def _style(name: str, value: str) -> str | None:
-    if not _MUST_BE_NONE.fullmatch(name) or value == _shown(None):
+    if not _MUST_BE_NONE.fullmatch(name) or value == shown(None):
         return None
     return "green" if value == "0" else "bold red"
-
-
-def _shown(value: object) -> str:
-    if value is None:
-        return "not looked at"
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return json.dumps(value) if isinstance(value, list | tuple) else str(value)
-    return f"{value:,}" if isinstance(value, int) else f"{value:,.1f}"

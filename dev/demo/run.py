@@ -187,6 +187,6 @@ def _running(stack: Stack, steps: Steps, *, keep: bool) -> Iterator[None]:
             for name, value in stack.environment().items():
                 if value.startswith("http"):
                     steps.say(f"{name} {value}")
-            steps.say(f"left up; stop with: streaming-etl down --run-dir {stack.run_dir}")
+            steps.say(f"left up; stop with: python -m dev down --run-dir {stack.run_dir}")
         else:
             stack.down(steps.say)

@@ -18,7 +18,7 @@ from typing import Any
 
 from connectors.errors import UserError
 from connectors.flink import rest as flink_rest
-from dev.servers.cache import Cache
+from dev.servers.cache import ServerCache
 from pipeline.config.load import PROPERTY_GROUPS
 from pipeline.deploy.package.build import RUN_OPTIONS
 
@@ -92,7 +92,7 @@ def bare_python(folder: Path) -> Path:
 
 def bare_checkout(root: Path, folder: Path) -> Path:
     """A folder for `Stack` to start the servers from, whose Flink has no connectors in lib/."""
-    cache, bare = Cache(root.resolve()), Cache(folder)
+    cache, bare = ServerCache(root.resolve()), ServerCache(folder)
     bare.directory.mkdir(parents=True)
     for path in cache.directory.iterdir():
         if path != cache.flink_home:

@@ -1,4 +1,4 @@
-"""The command `streaming-etl rehearse`."""
+"""The command `python -m dev rehearse`."""
 
 from __future__ import annotations
 
@@ -8,11 +8,6 @@ import typer
 from rich.console import Console
 
 from pipeline.ops.systems import ROOT, JsonOption
-
-
-def add_to(main: typer.Typer) -> None:
-    """Make the command the main program's own."""
-    main.command(epilog="Example: streaming-etl rehearse")(rehearse)
 
 
 def rehearse(

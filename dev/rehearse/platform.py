@@ -16,10 +16,10 @@ from connectors.s3.storage import s3_client
 from dev.rehearse import as_platform
 from dev.rehearse.account import Account
 from dev.rehearse.load import upgraded_schema
-from dev.servers.cache import Cache
-from dev.servers.setup import Say
+from dev.servers.cache import ServerCache
 from dev.servers.stack import Stack
 from pipeline.config import load as load_config
+from pipeline.deploy.builds import Say
 from pipeline.deploy.package import wheels
 from pipeline.deploy.package.build import PYTHON, contents_of, write
 from pipeline.events import event_types
@@ -90,7 +90,7 @@ class Platform:
 
 def next_version(root: Path, out: Path, *, say: Say) -> None:
     """A package whose yellow trips have one nullable field more, and that is the same otherwise."""
-    cache = Cache(root.resolve())
+    cache = ServerCache(root.resolve())
     contents = contents_of(cache, wheels.fetched(cache, say=say))
     text = (root / _UPGRADED).read_text(encoding="utf-8")
     write({**contents, f"{PYTHON}/{_UPGRADED}": upgraded_schema(text).encode()}, out)

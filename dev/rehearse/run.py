@@ -119,6 +119,6 @@ def _running(stack: Stack, steps: Steps, *, keep: bool) -> Iterator[None]:
         yield
     finally:
         if keep:
-            steps.say(f"left up; stop with: streaming-etl down --run-dir {stack.run_dir}")
+            steps.say(f"left up; stop with: python -m dev down --run-dir {stack.run_dir}")
         else:
             stack.down(steps.say)

@@ -228,8 +228,14 @@ class Rehearsal:
     def _stop(self) -> None:
         with self.steps.step("stopping with a savepoint"):
             into = f"s3a://{self.account.bucket}/savepoints"
-            run_dir = str(self.stack.run_dir)
-            told = tool("stop", self.job.job_id, "--into", into, "--run-dir", run_dir, "--json")
+            told = tool(
+                "stop",
+                self.job.job_id,
+                "--into",
+                into,
+                "--json",
+                environment=self.stack.environment(),
+            )
         self._savepoint = json.loads(told)["savepoint"]
 
     def _reconcile(self) -> Report:

@@ -5,27 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.deploy.builds import Cache
+
 
 @dataclass(frozen=True, slots=True)
-class Cache:
+class ServerCache(Cache):
     """The paths that set-up fills and the local servers run from."""
-
-    root: Path
-
-    @property
-    def directory(self) -> Path:
-        """The cache itself; deleting it costs nothing but the next set-up's time."""
-        return self.root / ".cache"
-
-    @property
-    def pom(self) -> Path:
-        """All versions of jars and servers."""
-        return self.root / "connectors" / "pom.xml"
-
-    @property
-    def connectors_jar(self) -> Path:
-        """The one jar with every connector of the job."""
-        return self.directory / "jars" / "streaming-etl-connectors.jar"
 
     @property
     def flink_home(self) -> Path:
@@ -42,16 +27,6 @@ class Cache:
     def kinesis(self) -> Path:
         """The Kinesis server's npm package; absent where Node is and nobody asked for it."""
         return self.directory / "kinesis"
-
-    @property
-    def wheels(self) -> Path:
-        """A folder of wheels for each content of the lock, for the package."""
-        return self.directory / "wheels"
-
-    @property
-    def stamps(self) -> Path:
-        """One file per finished part, holding the hash of what it was made from."""
-        return self.directory / "stamps"
 
     def jars(self, server: str) -> Path:
         """The folder of one Maven profile's jars: `kafka`, `opensearch` or `s3-plugin`."""

@@ -29,18 +29,13 @@ RunDir = Annotated[
 DEFAULT_RUN_DIR = ROOT / "build" / "run"
 
 
-def add_to(main: typer.Typer) -> None:
-    """Make these commands the main program's own, beside its others."""
-    main.registered_commands.extend(app.registered_commands)
-
-
-@app.command(epilog="Example: streaming-etl setup")
+@app.command(epilog="Example: python -m dev setup")
 def setup() -> None:
     """Fetch and build what the servers run from, into .cache; does nothing the second time."""
     installation.setup(ROOT, say=speaker())
 
 
-@app.command(epilog="Example: streaming-etl up --with kinesis --free-ports --task-managers 2")
+@app.command(epilog="Example: python -m dev up --with kinesis --free-ports --task-managers 2")
 def up(
     run_dir: RunDir = DEFAULT_RUN_DIR,
     free_ports: Annotated[
@@ -74,7 +69,7 @@ def up(
     show(stack.status())
 
 
-@app.command(epilog="Example: streaming-etl down --wipe")
+@app.command(epilog="Example: python -m dev down --wipe")
 def down(
     run_dir: RunDir = DEFAULT_RUN_DIR,
     wipe: Annotated[bool, typer.Option("--wipe", help="Delete their data and logs too.")] = False,
@@ -83,7 +78,7 @@ def down(
     Stack(ROOT, run_dir=run_dir).down(speaker(), wipe=wipe)
 
 
-@app.command(epilog="Example: streaming-etl status --json | jq '.[] | select(.ready == false)'")
+@app.command(epilog="Example: python -m dev status --json | jq '.[] | select(.ready == false)'")
 def status(
     run_dir: RunDir = DEFAULT_RUN_DIR,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,

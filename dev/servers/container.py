@@ -23,9 +23,10 @@ import yaml
 from connectors.errors import UserError
 from connectors.flink import rest as flink_rest
 from dev.servers import flink, flink_settings, kinesis, s3
-from dev.servers.cache import Cache
+from dev.servers.cache import ServerCache
 from dev.servers.prepare import prepare
 from pipeline.config import load as load_config
+from pipeline.submit import MAIN
 
 ROOT = Path(__file__).parents[2]
 CONFIG = ROOT / "conf" / "docker.yaml"
@@ -64,7 +65,7 @@ def run(arguments: list[str], given: Mapping[str, str]) -> int:
 
 def write_configuration(given: Mapping[str, str]) -> dict[str, str]:
     """Write Flink's configuration folder and return the environment of its programs."""
-    home = Cache(ROOT).flink_home
+    home = ServerCache(ROOT).flink_home
     folder = Path(given.get("FLINK_FOLDER", "/tmp/flink"))
     conf = folder / "conf"
     (folder / "tmp").mkdir(parents=True, exist_ok=True)
@@ -154,6 +155,7 @@ def _job(config: Path, given: Mapping[str, str]) -> str:
         Path(environment["FLINK_HOME"]),
         address,
         python=sys.executable,
+        program=MAIN,
         arguments=["--config", str(config.resolve())],
         environment=environment,
     )

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from connectors.errors import UserError
 from dev.servers import beam_loopback
-from dev.servers.cache import Cache
+from dev.servers.cache import ServerCache
 
 FOLDERS = ("bin", "conf", "lib", "opt", "plugins")
 
@@ -20,7 +20,7 @@ def inputs() -> str:
     return f"apache-flink {version('apache-flink')}, loopback patch 1"
 
 
-def assemble(cache: Cache) -> None:
+def assemble(cache: ServerCache) -> None:
     """Copy PyFlink's distribution and add our jars; an interrupted copy is never taken for a
     whole one."""
     unfinished = cache.directory / "flink.unfinished"

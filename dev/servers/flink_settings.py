@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dev.servers import s3
-from dev.servers.cache import Cache
+from dev.servers.cache import ServerCache
 
 JOB_MANAGER_HEAP = 448
 TASK_HEAP = 1024
@@ -38,7 +38,7 @@ TASK_MANAGER_OPTIONS = (
 class Cluster:
     """Where a cluster lives and what its processes must know."""
 
-    cache: Cache
+    cache: ServerCache
     folder: Path
     logs: Path
     rest: int

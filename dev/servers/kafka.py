@@ -12,7 +12,7 @@ from confluent_kafka.admin import AdminClient
 
 from connectors.errors import UserError
 from dev.servers import kafka_tls
-from dev.servers.cache import Cache
+from dev.servers.cache import ServerCache
 from dev.servers.server import PROBE_SECONDS, Server, class_path, java
 
 CLUSTER_ID = (
@@ -56,7 +56,7 @@ appender.console.layout.pattern = [%d] %p %m (%c{1})%n
 """
 
 
-def server(cache: Cache, *, folder: Path, broker: int, tls: int, controller: int) -> Server:
+def server(cache: ServerCache, *, folder: Path, broker: int, tls: int, controller: int) -> Server:
     """A Kafka broker with its data and configuration in `folder`; `tls` is its encrypted port."""
     jvm = java_command(cache, folder)
     properties = str(folder / "server.properties")
@@ -72,7 +72,7 @@ def server(cache: Cache, *, folder: Path, broker: int, tls: int, controller: int
     )
 
 
-def java_command(cache: Cache, folder: Path) -> tuple[str, ...]:
+def java_command(cache: ServerCache, folder: Path) -> tuple[str, ...]:
     """The JVM with Kafka's jars; the serial collector is the one that keeps memory small."""
     logging = f"-Dlog4j2.configurationFile={folder / 'log4j2.properties'}"
     return (java(), "-cp", class_path(cache.jars("kafka")), "-XX:+UseSerialGC", logging)

@@ -12,7 +12,7 @@ from botocore.config import Config
 
 from connectors.errors import UserError
 from dev.servers import s3
-from dev.servers.cache import Cache
+from dev.servers.cache import ServerCache
 from dev.servers.server import Server, answers
 
 PACKAGE = "kinesis-local"
@@ -38,7 +38,7 @@ RECORD_HASH_KEPT = f"(this.hash$ ??= {RECORD_HASH})"
 JSON_ONLY = {"AWS_CBOR_DISABLE": "1", "CBOR_ENABLED": "false"}
 
 
-def server(cache: Cache, *, folder: Path, port: int) -> Server:
+def server(cache: ServerCache, *, folder: Path, port: int) -> Server:
     """A Kinesis server; it keeps its records in memory only."""
     url = f"http://127.0.0.1:{port}"
     package = package_folder(cache.kinesis)

@@ -7,8 +7,9 @@ from pathlib import Path
 import msgspec
 
 from connectors.errors import UserError
-from dev.servers import flink, kafka, kafka_tls, kinesis, metrics_server, opensearch, process, s3
-from dev.servers.cache import Cache
+from connectors.local_files import write_whole
+from dev.servers import flink, kafka, kafka_tls, kinesis, metrics_server, opensearch, s3
+from dev.servers.cache import ServerCache
 from dev.servers.flink_settings import Cluster
 from dev.servers.server import Server
 
@@ -71,13 +72,13 @@ def read(path: Path) -> Layout | None:
 
 def write(path: Path, layout: Layout) -> None:
     """Keep the layout for later processes."""
-    process.write_whole(path, msgspec.json.format(msgspec.json.encode(layout)))
+    write_whole(path, msgspec.json.format(msgspec.json.encode(layout)))
 
 
 def cluster_of(layout: Layout, run_dir: Path) -> Cluster:
     """The Flink cluster of a layout."""
     return Cluster(
-        cache=Cache(Path(layout.root)),
+        cache=ServerCache(Path(layout.root)),
         folder=run_dir / "flink",
         logs=run_dir / "logs",
         rest=layout.ports["flink_rest"],
@@ -110,7 +111,7 @@ def kafka_server(layout: Layout, run_dir: Path) -> list[Server]:
     """The broker."""
     return [
         kafka.server(
-            Cache(Path(layout.root)),
+            ServerCache(Path(layout.root)),
             folder=run_dir / "kafka",
             broker=layout.ports["kafka"],
             tls=layout.port("kafka_tls"),
@@ -121,20 +122,22 @@ def kafka_server(layout: Layout, run_dir: Path) -> list[Server]:
 
 def s3_server(layout: Layout, run_dir: Path) -> list[Server]:
     """The object store."""
-    return [s3.server(Cache(Path(layout.root)), folder=run_dir / "s3", port=layout.ports["s3"])]
+    return [
+        s3.server(ServerCache(Path(layout.root)), folder=run_dir / "s3", port=layout.ports["s3"])
+    ]
 
 
 def kinesis_server(layout: Layout, run_dir: Path) -> list[Server]:
     """The streams."""
     port = layout.ports["kinesis"]
-    return [kinesis.server(Cache(Path(layout.root)), folder=run_dir / "kinesis", port=port)]
+    return [kinesis.server(ServerCache(Path(layout.root)), folder=run_dir / "kinesis", port=port)]
 
 
 def opensearch_server(layout: Layout, run_dir: Path) -> list[Server]:
     """The search node."""
     return [
         opensearch.server(
-            Cache(Path(layout.root)),
+            ServerCache(Path(layout.root)),
             folder=run_dir / "opensearch",
             http=layout.ports["opensearch"],
             transport=layout.ports["opensearch_transport"],

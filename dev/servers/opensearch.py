@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from dev.servers.cache import Cache
+from dev.servers.cache import ServerCache
 from dev.servers.server import Server, class_path, fetch, java
 
 LOGGING = """\
@@ -33,7 +33,7 @@ COMMON_SETTINGS: Mapping[str, str | int] = {
 
 
 def server(
-    cache: Cache,
+    cache: ServerCache,
     *,
     folder: Path,
     http: int,

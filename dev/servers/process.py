@@ -20,6 +20,7 @@ from uuid import uuid4
 import msgspec
 
 from connectors.errors import UserError
+from connectors.local_files import write_whole
 from dev.servers.ports import pids
 
 TOKEN = "STREAMING_ETL_PROCESS"
@@ -171,11 +172,3 @@ def log_tail(log: Path, lines: int = 20) -> str:
     except FileNotFoundError:
         return "(no log)"
     return "\n".join(text.splitlines()[-lines:]) or "(the log is empty)"
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file so that a reader, or we after a crash, see all of it or none."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(path.name + ".unfinished")
-    unfinished.write_bytes(content)
-    unfinished.replace(path)

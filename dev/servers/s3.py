@@ -9,7 +9,7 @@ from pathlib import Path
 import boto3
 from botocore.exceptions import ClientError
 
-from dev.servers.cache import Cache
+from dev.servers.cache import ServerCache
 from dev.servers.server import Server, answers
 
 # Throw-away values of a server that only this machine can reach.
@@ -23,7 +23,7 @@ CREDENTIALS = {
 }
 
 
-def server(cache: Cache, *, folder: Path, port: int) -> Server:
+def server(cache: ServerCache, *, folder: Path, port: int) -> Server:
     """An S3 server that keeps its objects below `folder` (moto: in memory)."""
     url = f"http://127.0.0.1:{port}"
     data = folder / "data"
@@ -38,7 +38,7 @@ def server(cache: Cache, *, folder: Path, port: int) -> Server:
     )
 
 
-def versitygw(cache: Cache, data: Path, port: int) -> tuple[str, ...]:
+def versitygw(cache: ServerCache, data: Path, port: int) -> tuple[str, ...]:
     """Needs a file system with extended attributes: with --nometa no multipart upload completes.
 
     Without --keep-alive each of the three requests that make a small file opens a connection.

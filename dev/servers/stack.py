@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -9,10 +10,11 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from connectors import file_lock as lock
+from connectors import local_files as lock
 from connectors.errors import UserError
+from connectors.local_files import write_whole
 from dev.servers import layout, ports, process
-from dev.servers.cache import Cache
+from dev.servers.cache import ServerCache
 from dev.servers.layout import SERVERS, Layout
 from dev.servers.process import Started
 from dev.servers.server import Server
@@ -66,7 +68,7 @@ class Stack:
         """The stack that runs (or half runs) in a run directory; UserError when there is none."""
         known = layout.read(run_dir / "stack.json")
         if known is None:
-            raise UserError(f"No stack was started in {run_dir}: streaming-etl up")
+            raise UserError(f"No stack was started in {run_dir}: make up")
         return cls(
             Path(known.root),
             run_dir=run_dir,
@@ -89,12 +91,13 @@ class Stack:
             absent = [name for name in self.servers if name not in wanted.servers]
             if absent:
                 names = ", ".join(absent)
-                raise UserError(f"What is up has no {names}: streaming-etl down, then up again")
+                raise UserError(f"What is up has no {names}: make down, then up again")
             missing = self.not_running(layout.servers_of(wanted, self.run_dir))
             if not missing:
                 say(f"already up (in {self.run_dir})")
                 return
             self.start(missing, say)
+            say(f"addresses and keys of the servers: source {self.write_environment()}")
 
     def down(self, say: Say, *, wipe: bool = False) -> None:
         """Stop everything that was started here, Flink before what it writes to; with `wipe` drop
@@ -105,6 +108,7 @@ class Stack:
             self.stop(flink, say)
             self.stop([name for name in started if name not in flink], say)
             self.layout_file.unlink(missing_ok=True)
+            self.environment_file.unlink(missing_ok=True)
             if not started:
                 say(f"nothing was up (in {self.run_dir})")
         if wipe:
@@ -169,6 +173,7 @@ class Stack:
             known.task_managers[number] = ports.unused(1)[0]
             layout.write(self.layout_file, known)
             self.start_named([f"taskmanager-{number}"], say)
+            self.write_environment()
 
     def stop_server(self, name: str, say: Say) -> None:
         """Stop one server, keeping its data and its place: an outage."""
@@ -187,6 +192,18 @@ class Stack:
         """What the running stack is made of."""
         return self.run_dir / "stack.json"
 
+    @property
+    def environment_file(self) -> Path:
+        """Shell commands that export `environment`: what the operator tools are given."""
+        return self.run_dir / "env.sh"
+
+    def write_environment(self) -> Path:
+        """Write `environment_file`; return it, relative to the checkout where it is inside."""
+        lines = [f"export {name}={shlex.quote(text)}" for name, text in self.environment().items()]
+        write_whole(self.environment_file, "\n".join([*lines, ""]).encode())
+        inside = self.environment_file.is_relative_to(self.root)
+        return self.environment_file.relative_to(self.root) if inside else self.environment_file
+
     def known_layout(self) -> Layout | None:
         """The layout of the running stack, if any."""
         return layout.read(self.layout_file)
@@ -195,7 +212,7 @@ class Stack:
         """The layout of the running stack; UserError when there is none."""
         known = self.known_layout()
         if known is None:
-            raise UserError(f"No stack was started in {self.run_dir}: streaming-etl up")
+            raise UserError(f"No stack was started in {self.run_dir}: make up")
         return known
 
     def new_layout(self) -> Layout:
@@ -238,8 +255,8 @@ class Stack:
     def start(self, servers: list[Server], say: Say) -> None:
         """Start servers side by side and wait for all; stop them again if that fails or is
         interrupted."""
-        if not Cache(self.root).stamps.is_dir():
-            raise UserError("The servers are not installed: streaming-etl setup")
+        if not ServerCache(self.root).stamps.is_dir():
+            raise UserError("The servers are not installed: make setup")
         say(f"starting {', '.join(server.name for server in servers)} ...")
         with ExitStack() as undo:
             undo.callback(self.stop, [server.name for server in servers], say)

@@ -35,8 +35,10 @@ class _PropertyGroup(msgspec.Struct):
     PropertyMap: dict[str, str]
 
 
-def load(path: Path) -> Config:
+def load(path: Path, environment: Mapping[str, str] = os.environ) -> Config:
     """Read a YAML file, resolve its references, check it whole.
+
+    `${env:NAME}` is looked up in `environment`.
 
     Raises:
         UserError: the file, the key, the value seen, what is allowed.
@@ -51,7 +53,7 @@ def load(path: Path) -> Config:
         raise UserError(f"{path}: is not YAML: {error}") from error
     if not isinstance(found, dict):
         raise UserError(f"{path}: must hold sections such as `source:`; found {found!r:.60}.")
-    return check(found, where=str(path))
+    return check(found, where=str(path), environment=environment)
 
 
 def load_property_groups(path: Path = PROPERTY_GROUPS) -> Config:
@@ -83,10 +85,12 @@ def load_property_groups(path: Path = PROPERTY_GROUPS) -> Config:
     return check(_left_to_the_platform(found, str(path)), where=str(path))
 
 
-def check(found: Mapping[str, Any], *, where: str) -> Config:
+def check(
+    found: Mapping[str, Any], *, where: str, environment: Mapping[str, str] = os.environ
+) -> Config:
     """Turn plain data into a `Config`; refuse unknown keys, wrong types and contradictions."""
     _refuse_unknown(found, where)
-    resolved = _resolve(dict(found), where)
+    resolved = _resolve(dict(found), where, environment)
     try:
         config = msgspec.convert(resolved, Config)
     except msgspec.ValidationError as error:
@@ -174,22 +178,25 @@ def _refuse_key(key: str, known: Any, what: str) -> None:
     raise UserError(f"{what}{separator}{key} is unknown; {hint} See conf/reference.yaml.")
 
 
-def _resolve(value: Any, where: str) -> Any:
+def _resolve(value: Any, where: str, environment: Mapping[str, str]) -> Any:
     if isinstance(value, dict):
-        return {key: _resolve(item, f"{where}: {key}") for key, item in value.items()}
+        return {key: _resolve(item, f"{where}: {key}", environment) for key, item in value.items()}
     if isinstance(value, list):
-        return [_resolve(item, where) for item in value]
+        return [_resolve(item, where, environment) for item in value]
     if isinstance(value, str):
-        return _REFERENCE.sub(lambda match: _referenced(match, where), value)
+        return _REFERENCE.sub(lambda match: _referenced(match, where, environment), value)
     return value
 
 
-def _referenced(match: re.Match[str], where: str) -> str:
+def _referenced(match: re.Match[str], where: str, environment: Mapping[str, str]) -> str:
     kind, name, default = match.groups()
     if kind == "env":
-        value = os.environ.get(name, default)
+        value = environment.get(name, default)
         if value is None:
-            raise UserError(f"{where}: the environment variable {name} is not set; set it.")
+            raise UserError(
+                f"{where}: the environment variable {name} is not set; set it. After `make up` the"
+                " local servers' are in build/run/env.sh: source it."
+            )
         return value
     try:
         return Path(name).read_text(encoding="utf-8").rstrip("\n")

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from connectors.errors import UserError
 from connectors.kinesis import reader as kinesis_stream
 from connectors.kinesis.table import stream_of
 from connectors.opensearch import client as opensearch
 from connectors.s3.storage import Store, store_at
-from dev.servers.stack import Stack
 from pipeline.config import load as load_config
 from pipeline.config.model import Config
 from pipeline.events.event_types import EventTypes
@@ -22,17 +21,9 @@ from pipeline.ops.readers.lake import Lake
 
 ROOT = Path(__file__).parents[2]
 LOCAL = ROOT / "conf" / "local.yaml"
-RUN_DIR = ROOT / "build" / "run"
 
 ConfigOption = Annotated[Path, typer.Option("--config", "-c", help="The YAML file.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
-RunDirOption = Annotated[
-    Path,
-    typer.Option(
-        "--run-dir",
-        help="Of local servers; where none were started, addresses and keys are the environment's.",
-    ),
-]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,19 +54,11 @@ class Systems:
         return opensearch.client(self.config.index)
 
 
-def systems(config: Path, run_dir: Path = RUN_DIR) -> Systems:
-    """Reads the configuration, with the addresses of the local servers where these were started.
+def systems(config: Path, environment: Mapping[str, str] = os.environ) -> Systems:
+    """Read the configuration; addresses and keys that it does not have come from `environment`.
 
     Raises:
         UserError: what is wrong in the configuration or the schemas.
     """
-    os.environ.update(_local(run_dir))
-    settings = load_config.load(config)
-    return Systems(settings, load_config.event_types(settings), dict(os.environ))
-
-
-def _local(run_dir: Path) -> dict[str, str]:
-    try:
-        return Stack.load(run_dir).environment()
-    except UserError:
-        return {}
+    settings = load_config.load(config, environment)
+    return Systems(settings, load_config.event_types(settings), dict(environment))

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from dev.servers import process
-from dev.servers.cache import Cache
+from dev.servers.cache import ServerCache
 from dev.servers.opensearch import server
 from dev.servers.ports import is_free, unused
 
@@ -22,7 +22,7 @@ class Node:
     def __init__(self, folder: Path, settings: dict[str, str]) -> None:
         http = next(port for port in _PORTS if is_free(port))
         self._folder = folder
-        self._server = server(Cache(ROOT), folder=folder, http=http, transport=unused(1)[0])
+        self._server = server(ServerCache(ROOT), folder=folder, http=http, transport=unused(1)[0])
         prepare = self._server.prepare
         self._server = replace(self._server, prepare=lambda: self._prepare(prepare, settings))
         self.url = self._server.url

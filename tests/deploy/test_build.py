@@ -15,7 +15,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from connectors.errors import UserError
-from dev.servers.cache import Cache
+from dev.servers.cache import ServerCache
 from pipeline.deploy.package import build, wheels
 
 ROOT = Path(__file__).parents[2]
@@ -107,7 +107,7 @@ def test_the_lock_s_own_lines_are_used() -> None:
 
 
 def test_every_wheel_runs_on_the_platform(built: build.Built) -> None:
-    names = [each.name for each in wheels.fetched(Cache(ROOT), say=print)]
+    names = [each.name for each in wheels.fetched(ServerCache(ROOT), say=print)]
     assert len(names) == len(wheels.PACKAGED)
     runs = re.compile(r"(py3-none-any|cp311-cp311-manylinux\S*_x86_64)\.whl$")
     assert [name for name in names if not runs.search(name)] == []

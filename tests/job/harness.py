@@ -13,6 +13,7 @@ from confluent_kafka.admin import AdminClient, OffsetSpec
 from rich.console import Console
 
 from connectors.flink.rest import wait_for
+from connectors.kafka.progress import SourceProgress
 from connectors.s3.storage import Store, store_at
 from dev.demo import read_back
 from dev.demo.findings import Verdict
@@ -20,7 +21,7 @@ from dev.demo.ledger import Ledger
 from dev.demo.made import Made
 from dev.demo.produce import create_topics, produce, produce_kinesis
 from dev.demo.read_back import Chosen
-from dev.demo.watch import ArchivedRecords, SourceProgress, wait_checkpoints
+from dev.demo.watch import ArchivedRecords, wait_checkpoints
 from dev.servers import kinesis
 from dev.servers.s3 import create_bucket
 from dev.servers.stack import Stack

@@ -161,8 +161,9 @@ def _read(objects: Objects, path: str) -> Any:
 
 def _command(harness: Harness, *words: str, code: int = 0) -> dict[str, Any]:
     """What a command of ours answers in JSON."""
-    where = ["--config", str(harness.config_path), "--run-dir", str(harness.stack.run_dir)]
-    result = CliRunner().invoke(app, [*words, *where, "--json"], catch_exceptions=False)
+    command = [*words, "--config", str(harness.config_path), "--json"]
+    environment = harness.stack.environment()
+    result = CliRunner().invoke(app, command, env=environment, catch_exceptions=False)
     assert result.exit_code == code, result.output
     found: dict[str, Any] = json.loads(result.stdout)
     return found

@@ -135,8 +135,8 @@ def counted(harness: Harness, reason: str) -> tuple[int, int]:
 
 
 def dead_letters(harness: Harness, *arguments: str) -> Any:
-    options = ["--config", str(harness.config_path), "--run-dir", str(harness.stack.run_dir)]
-    result = CliRunner().invoke(app, ["dead-letters", *arguments, *options, "--json"])
+    command = ["dead-letters", *arguments, "--config", str(harness.config_path), "--json"]
+    result = CliRunner().invoke(app, command, env=harness.stack.environment())
     assert result.exit_code == 0, (result.output, result.exception)
     return json.loads(result.stdout)
 
@@ -159,7 +159,7 @@ def everything_is_there(harness: Harness, made: list[Made]) -> None:
         if one.expect == EVENT:
             due.setdefault(one.event_type, Counter())[one.trip_id] += 1
     assert lake_ids(harness) == due
-    opened = systems(harness.config_path, harness.stack.run_dir)
+    opened = systems(harness.config_path, harness.stack.environment())
     client = opened.opensearch()
     for event_type, ids in due.items():
         name = index_name(f"{harness.name}-", event_type)

@@ -165,8 +165,8 @@ def change(job: Harness, sections: dict[str, dict[str, Any]]) -> None:
 
 def stop(job: Harness, job_id: str) -> Result:
     """`streaming-etl stop`."""
-    options = ["--into", f"s3a://{job.name}/savepoints", "--run-dir", str(job.stack.run_dir)]
-    return CliRunner().invoke(app, ["stop", job_id, *options, "--json"])
+    command = ["stop", job_id, "--into", f"s3a://{job.name}/savepoints", "--json"]
+    return CliRunner().invoke(app, command, env=job.stack.environment())
 
 
 def add_mirror_while_opensearch_is_away(chain: Chain, upgraded: Iterator[list[Made]]) -> range:

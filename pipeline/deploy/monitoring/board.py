@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -34,9 +35,9 @@ class Panel:
     lines: tuple[Line, ...]
 
 
-def _growths(**labels: str) -> tuple[Line, ...]:
-    """Lines of ours, `decode_in` for the metric `in` of the step `decode`."""
-    return tuple(Line(name.replace("_", ".", 1), label, "growth") for name, label in labels.items())
+def _growths(labels: Mapping[str, str]) -> tuple[Line, ...]:
+    """Return a line for each of our signals, `decode.in` for the metric `in` of step `decode`."""
+    return tuple(Line(signal, label, "growth") for signal, label in labels.items())
 
 
 def _reasons() -> tuple[Line, ...]:
@@ -49,9 +50,7 @@ def _reasons() -> tuple[Line, ...]:
 
 
 PANELS: Final[tuple[Panel, ...]] = (
-    Panel("Through the steps", "records/s", _growths(
-        decode_in="read", decode_events="events", decode_rejected="rejected",
-        decode_control="watermarks", index_indexed="indexed", claim_check_in="dead letters")),
+    Panel("Through the steps", "records/s", _growths({"decode.in": "read", "decode.events": "events", "decode.rejected": "rejected", "decode.control": "watermarks", "index.indexed": "indexed", "claim_check.in": "dead letters"})),
     Panel("Into each operator", "records/s", (Line("records_in", "in", split="Operator"),)),
     Panel("Out of each operator", "records/s", (Line("records_out", "out", split="Operator"),)),
     Panel("Rejects by reason", "records/s", _reasons()),
@@ -84,13 +83,10 @@ PANELS: Final[tuple[Panel, ...]] = (
         Line("cpu_percent", "CPU"))),
     Panel("Full collections", "ms", (Line("old_gc_ms", "time in them", "growth"),)),
     Panel("Threads", "count", (Line("threads", "threads"),)),
-    Panel("Bulk requests", "requests/s", _growths(
-        index_requests="sent", index_retries="sent again")),
+    Panel("Bulk requests", "requests/s", _growths({"index.requests": "sent", "index.retries": "sent again"})),
     Panel("Bulk latency, mean", "ms", (
         Line("index.bulk_ms", "bulk request", "ratio", "index.requests"),)),
-    Panel("Documents", "records/s", _growths(
-        index_in="given", index_indexed="acknowledged", index_stale="stale",
-        index_rejected="rejected")),
+    Panel("Documents", "records/s", _growths({"index.in": "given", "index.indexed": "acknowledged", "index.stale": "stale", "index.rejected": "rejected"})),
     Panel("OpenSearch", "count", (
         Line("search_red", "red"), Line("search_yellow", "yellow"),
         Line("search_blocked", "writes blocked"), Line("search_nodes", "nodes"))),

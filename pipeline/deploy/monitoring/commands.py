@@ -12,7 +12,7 @@ import yaml
 from pipeline.deploy.monitoring.alarms import Alarm
 from pipeline.deploy.monitoring.judge import Sample, datapoints, verdict
 from pipeline.deploy.monitoring.local import measure, measured_here
-from pipeline.ops.systems import LOCAL, RUN_DIR, ConfigOption, JsonOption, RunDirOption, systems
+from pipeline.ops.systems import LOCAL, ConfigOption, JsonOption, systems
 
 
 def add_to(main: typer.Typer) -> None:
@@ -25,14 +25,13 @@ def alarms(
     period: Annotated[
         float, typer.Option(min=2, help="Seconds that stand in for each alarm's own period.")
     ] = 10,
-    run_dir: RunDirOption = RUN_DIR,
     as_json: JsonOption = False,
 ) -> None:
     """Evaluate the deployment's alarms on the local servers' metrics. Exit 1 if one fires.
 
     Watches for as many periods as the longest alarm needs, and one more.
     """
-    found = systems(config, run_dir)
+    found = systems(config)
     chosen = measured_here(found.config)
     end = time.monotonic() + period * (1 + max(each.periods for each in chosen))
     samples = [measure(found.config, found.environment)]

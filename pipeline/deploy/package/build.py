@@ -17,8 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from connectors.errors import UserError
-from dev.servers.cache import Cache
-from dev.servers.setup import Say, setup_connectors
+from pipeline.deploy.builds import Cache, Say, setup_connectors
 from pipeline.deploy.package import wheels
 
 LIMIT_BYTES: Final = 512_000_000
@@ -79,7 +78,7 @@ def contents_of(cache: Cache, fetched: list[Path]) -> dict[str, Content]:
         UserError: two wheels, or a wheel and we, want the same name.
     """
     contents: dict[str, Content] = {
-        "main.py": cache.root / "pipeline" / "package" / "main.py",
+        "main.py": Path(__file__).with_name("main.py"),
         JAR: cache.connectors_jar,
     }
     contents |= {f"{PYTHON}/{name}": path for name, path in our_files(cache.root).items()}

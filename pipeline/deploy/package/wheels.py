@@ -14,10 +14,9 @@ import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from connectors import file_lock as lock
+from connectors import local_files as lock
 from connectors.errors import UserError
-from dev.servers.cache import Cache
-from dev.servers.setup import Say, run
+from pipeline.deploy.builds import Cache, Say, run
 
 # What pipeline.main imports and what that needs, without what apache-flink brings; a test holds it.
 PACKAGED = (

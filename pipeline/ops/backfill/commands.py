@@ -13,7 +13,6 @@ import typer
 from rich.console import Console
 
 from connectors.errors import UserError
-from dev.demo.report import lines
 from pipeline.ops.backfill.derive import Backfill
 from pipeline.ops.backfill.partition import checked
 from pipeline.ops.backfill.rebuild import Rebuild
@@ -22,13 +21,11 @@ from pipeline.ops.reconcile.options import instant
 from pipeline.ops.systems import (
     LOCAL,
     ROOT,
-    RUN_DIR,
     ConfigOption,
     JsonOption,
-    RunDirOption,
     systems,
 )
-from pipeline.progress import Steps
+from pipeline.progress import Steps, lines
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -61,14 +58,13 @@ def rebuild(
     ] = None,
     name: NameOption = "",
     dry_run: DryRun = False,
-    run_dir: RunDirOption = RUN_DIR,
     as_json: JsonOption = False,
 ) -> None:
     """Feed archived records through the same job into a fresh prefix, and verify it.
 
     Exit 1 when the rebuilt lake lacks something or has something twice.
     """
-    found = systems(config, run_dir)
+    found = systems(config)
     backfill = Backfill(
         name=_name(name),
         into=into.rstrip("/"),
@@ -106,14 +102,13 @@ def swap(
     config: ConfigOption = LOCAL,
     name: NameOption = "",
     dry_run: DryRun = False,
-    run_dir: RunDirOption = RUN_DIR,
     as_json: JsonOption = False,
 ) -> None:
     """Put rebuilt partitions in the place of live ones; refuses one that would lose a row.
 
     For a moment a reader may see a partition twice. Exit 1 when a partition was refused.
     """
-    work = Swap(systems(config, run_dir), _name(name))
+    work = Swap(systems(config), _name(name))
     compared = [work.compare(rebuilt, checked(each)) for each in partition]
     problems = [text for each in compared for text in each.problems(work.topics)]
     _announce([] if problems else work.plan(compared))
@@ -136,11 +131,10 @@ def swap(
 def resume(
     name: Annotated[str, typer.Argument(help="Of the swap.")],
     config: ConfigOption = LOCAL,
-    run_dir: RunDirOption = RUN_DIR,
     as_json: JsonOption = False,
 ) -> None:
     """Go on with a swap that was broken off."""
-    problems = Swap(systems(config, run_dir), _name(name)).go_on()
+    problems = Swap(systems(config), _name(name)).go_on()
     _tell({"name": name, "problems": problems}, as_json)
     raise typer.Exit(1 if problems else 0)
 
@@ -150,11 +144,10 @@ def undo(
     name: Annotated[str, typer.Argument(help="Of the swap.")],
     config: ConfigOption = LOCAL,
     dry_run: DryRun = False,
-    run_dir: RunDirOption = RUN_DIR,
     as_json: JsonOption = False,
 ) -> None:
     """Put the old files back in the place of the rebuilt ones."""
-    work = Swap(systems(config, run_dir), _name(name))
+    work = Swap(systems(config), _name(name))
     _announce(work.plan_undo())
     if not dry_run:
         work.undo()
@@ -166,11 +159,10 @@ def confirm(
     name: Annotated[str, typer.Argument(help="Of the swap.")],
     config: ConfigOption = LOCAL,
     dry_run: DryRun = False,
-    run_dir: RunDirOption = RUN_DIR,
     as_json: JsonOption = False,
 ) -> None:
     """Delete the old files that a swap kept."""
-    work = Swap(systems(config, run_dir), _name(name))
+    work = Swap(systems(config), _name(name))
     _announce(work.plan_confirm())
     _tell({"name": name, "deleted": 0 if dry_run else work.confirm()}, as_json)
 

@@ -16,8 +16,8 @@ from connectors.flink.rest import wait_for
 from connectors.kafka import admin as kafka_admin
 from connectors.kafka.options import Kafka
 from connectors.kafka.producer import KafkaTarget
+from connectors.kafka.progress import SourceProgress
 from connectors.kafka.security import librdkafka_options
-from dev.demo.watch import SourceProgress
 from pipeline.ops.backfill.derive import Backfill, derived, refuse
 from pipeline.ops.backfill.feed import Fed, Left, archived, feed
 from pipeline.ops.reconcile.options import Options

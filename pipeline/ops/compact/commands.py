@@ -10,21 +10,18 @@ from rich.console import Console
 
 from connectors.errors import UserError
 from connectors.s3.objects import objects_of
-from dev.demo.report import lines
 from pipeline.ops.backfill.partition import checked
 from pipeline.ops.compact.choose import TARGET_BYTES, Limits
 from pipeline.ops.compact.manifests import uri
 from pipeline.ops.compact.run import Asked, Compaction, Report
 from pipeline.ops.systems import (
     LOCAL,
-    RUN_DIR,
     ConfigOption,
     JsonOption,
-    RunDirOption,
     Systems,
     systems,
 )
-from pipeline.progress import Steps
+from pipeline.progress import Steps, lines
 
 app = typer.Typer(no_args_is_help=True, help="Look at the lake.")
 TypeOption = Annotated[
@@ -76,14 +73,13 @@ def compact(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")
     ] = False,
-    run_dir: RunDirOption = RUN_DIR,
     as_json: JsonOption = False,
 ) -> None:
     """Merge small files of the lake into large ones, while the job and readers go on.
 
     Every merged file is read back and compared before it counts. Exit 1 when one was not right.
     """
-    found = systems(config, run_dir)
+    found = systems(config)
     work = Compaction(
         uri=_lake(found),
         lake=found.lake(_lake(found)),
@@ -108,11 +104,10 @@ def files(
     config: ConfigOption = LOCAL,
     event_type: TypeOption = None,
     partition: PartitionOption = None,
-    run_dir: RunDirOption = RUN_DIR,
     as_json: JsonOption = False,
 ) -> None:
     """List the files that the lake consists of now, for any reader that takes a list of files."""
-    found = systems(config, run_dir)
+    found = systems(config)
     lake = _lake(found)
     below = _below(found, event_type or [], partition or []) or ("",)
     current = [

@@ -23,7 +23,7 @@ from pipeline.ops.dead_letters.letter import Letter, escaped
 from pipeline.ops.dead_letters.redrive import redrive
 from pipeline.ops.dead_letters.tally import Tally
 from pipeline.ops.dead_letters.whole import Whole, whole
-from pipeline.ops.systems import LOCAL, RUN_DIR, ConfigOption, JsonOption, RunDirOption, systems
+from pipeline.ops.systems import LOCAL, ConfigOption, JsonOption, systems
 from pipeline.progress import Steps
 
 app = typer.Typer(no_args_is_help=True, help="Look at dead letters, and send them back.")
@@ -61,13 +61,12 @@ def list_command(
     partition: PartitionOption = None,
     since: SinceOption = "",
     until: UntilOption = "",
-    run_dir: RunDirOption = RUN_DIR,
     as_json: JsonOption = False,
 ) -> None:
     """Count dead letters by reason, step and event type, and those already redriven."""
     chosen = _choice(step, reason, event_type, partition, since, until)
     with _told():
-        found = systems(config, run_dir)
+        found = systems(config)
         letters = filter(chosen.takes, read.letters(found))
         _print_groups(groups(letters, all_marks(found)), as_json=as_json)
 
@@ -83,14 +82,13 @@ def show_command(
     raw: Annotated[
         bool, typer.Option("--raw", help="Write the record's exact bytes, all of them.")
     ] = False,
-    run_dir: RunDirOption = RUN_DIR,
     as_json: JsonOption = False,
 ) -> None:
     """Print the dead letters of one position, with what their reason means. Exit 1 if none."""
     wanted = show.check_position(position)
     chosen = _choice(step, None, None, None, "", "")
     with _told():
-        found = systems(config, run_dir)
+        found = systems(config)
         letters = {
             letter.identity: letter
             for letter in filter(chosen.takes, read.letters(found))
@@ -128,7 +126,6 @@ def redrive_command(
         bool, typer.Option("--dry-run", help="Only say what would be sent where.")
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Don't ask on a terminal.")] = False,
-    run_dir: RunDirOption = RUN_DIR,
     as_json: JsonOption = False,
 ) -> None:
     """Send dead letters back to their source with their original bytes; each is sent once.
@@ -139,7 +136,7 @@ def redrive_command(
     if chosen.is_everything and not everything:
         raise UserError("redrive needs a filter, such as --reason; or --all to redrive everything.")
     with _told():
-        found = systems(config, run_dir)
+        found = systems(config)
         if dry_run:
             _end(redrive(found, chosen, limit=limit, dry_run=True), dry_run=True, as_json=as_json)
         if sys.stdin.isatty() and not yes:

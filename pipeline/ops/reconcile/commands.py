@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from pipeline.ops.systems import LOCAL, RUN_DIR, ConfigOption, JsonOption, RunDirOption
+from pipeline.ops.systems import LOCAL, ConfigOption, JsonOption
 from pipeline.progress import Steps
 
 
@@ -58,7 +58,6 @@ def reconcile(
         Path | None, typer.Option(help="Write JSON with all positions into this file.")
     ] = None,
     as_json: JsonOption = False,
-    run_dir: RunDirOption = RUN_DIR,
 ) -> None:
     """Prove that what is in the source is in every sink once, or name what isn't.
 
@@ -80,6 +79,6 @@ def reconcile(
     )
     output = options.Output(show=show, as_json=as_json, out=out)
     steps = Steps(Console(stderr=True))
-    report = run.reconcile(systems(config, run_dir), asked, steps)
+    report = run.reconcile(systems(config), asked, steps)
     show_report(report, output, Console())
     raise typer.Exit(not report.ok)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -28,8 +29,8 @@ from pipeline.ops.replay.report import DryRun, Show, Summary
 from pipeline.ops.replay.rounds import Rounds
 from pipeline.ops.replay.run import Plan, Replay, Source, Stop
 from pipeline.ops.replay.state import State
-from pipeline.ops.replay.where import Places, Wanted, environment, places
-from pipeline.ops.systems import ROOT, RUN_DIR, JsonOption, RunDirOption
+from pipeline.ops.replay.where import Places, Wanted, places
+from pipeline.ops.systems import ROOT, JsonOption
 
 STATES: Final = ROOT / "build" / "replay"
 
@@ -101,7 +102,6 @@ def replay(
     dry_run: options.IsDryRun = False,
     resume: options.Resume = False,
     state: options.StateFile = None,
-    run_dir: RunDirOption = RUN_DIR,
     as_json: JsonOption = False,
 ) -> None:
     """Send historical events to Kafka or Kinesis, at the pace at which they happened.
@@ -155,7 +155,7 @@ def _plan(given: Mapping[str, Any]) -> Plan:
 
 def _dry(order: Order, as_json: bool) -> int:
     """Reads everything; asks no target for anything."""
-    history = _history(order, environment(order.wanted, local=True))
+    history = _history(order, os.environ)
     found = dry_run(Rounds(history, max(1, order.rounds)), history.counts, order.plan)
     _print(found, as_json)
     return found.exit_code

@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from connectors.errors import UserError
-from dev.servers.process import write_whole
+from connectors.local_files import write_whole
 from pipeline.ops.replay.history import Selection, Spans
 
 

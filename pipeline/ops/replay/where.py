@@ -18,11 +18,10 @@ from connectors.kinesis.options import Kinesis
 from connectors.kinesis.producer import KinesisTarget
 from connectors.kinesis.table import Stream, stream_of
 from connectors.producer import Target
-from dev.servers.stack import Stack
 from pipeline.config import load as load_config
 from pipeline.config.model import Config
 from pipeline.events.event_types import EventTypes
-from pipeline.ops.systems import LOCAL, systems
+from pipeline.ops.systems import LOCAL
 
 _SAY_WHERE: Final = "Say where to with --topic NAME or --stream NAME_OR_ARN."
 
@@ -40,7 +39,6 @@ class Wanted:
     aggregate: bool = False
     timeout: float = 60.0
     remote: bool = False
-    run_dir: Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,18 +100,7 @@ def places(wanted: Wanted) -> Places:
     if stream:
         found.append(_stream(stream, wanted, config))
     types = load_config.event_types(config) if config else None
-    local = all(place.is_local for place in found)
-    return Places(tuple(found), environment(wanted, local), types)
-
-
-def environment(wanted: Wanted, local: bool) -> Mapping[str, str]:
-    """Ours; with the addresses and keys of local servers where only such are meant."""
-    if not local:
-        return dict(os.environ)
-    try:
-        return {**os.environ, **Stack.load(wanted.run_dir).environment()}
-    except UserError:
-        return dict(os.environ)
+    return Places(tuple(found), os.environ, types)
 
 
 def _config(wanted: Wanted) -> Config | None:
@@ -124,12 +111,7 @@ def _config(wanted: Wanted) -> Config | None:
     told = wanted.topic or wanted.stream
     if wanted.config is None and told and needless:
         return None
-    ours = dict(os.environ)
-    try:
-        return systems(wanted.config or LOCAL, wanted.run_dir).config
-    finally:  # A target in the cloud must not be asked with the keys of local servers.
-        os.environ.clear()
-        os.environ.update(ours)
+    return load_config.load(wanted.config or LOCAL)
 
 
 def _only(config: Config | None, wanted: Wanted) -> tuple[str, str]:

@@ -209,8 +209,8 @@ def test_the_page_has_the_images_of_the_services() -> None:
         assert each["image"] == "streaming-etl:local" or f"| {each['image']} |" in page
 
 
-def test_replay_takes_the_endpoint_that_the_configuration_allows(tmp_path: Path) -> None:
-    wanted = Wanted(config=ROOT / "conf" / "docker.yaml", stream="trips", run_dir=tmp_path)
+def test_replay_takes_the_endpoint_that_the_configuration_allows() -> None:
+    wanted = Wanted(config=ROOT / "conf" / "docker.yaml", stream="trips")
     (place,) = places(wanted).places
     assert place.addresses == ("localstack",)
     with pytest.raises(UserError, match="http is for 127.0.0.1 only"):

@@ -61,6 +61,13 @@ def test_another_process_sees_the_same_stack(stack: Stack) -> None:
     assert loaded.environment() == stack.environment()
 
 
+def test_a_shell_gets_the_environment_from_a_file(stack: Stack) -> None:
+    shown = f". {stack.environment_file}; env --null"
+    done = subprocess.run(["sh", "-c", shown], env={}, capture_output=True, text=True, check=True)
+    exported = dict(line.split("=", 1) for line in done.stdout.split("\0") if line)
+    assert stack.environment().items() <= exported.items()
+
+
 def test_up_again_says_so_and_starts_nothing(stack: Stack) -> None:
     before = stack.pids()
     said: list[str] = []
@@ -72,7 +79,7 @@ def test_up_again_says_so_and_starts_nothing(stack: Stack) -> None:
 
 
 def test_nothing_is_reachable_from_outside_even_with_python_workers(stack: Stack) -> None:
-    submit(stack, ROOT / "tests" / "local" / "python_job.py")
+    submit(stack, Path(__file__).with_name("python_job.py"))
     wait_for(lambda: bool(stack.python_worker_pids()))
     (task_manager,) = stack.task_manager_pids().values()
     wait_for(lambda: len(ports.listeners_of({task_manager})) > 3)
@@ -118,6 +125,7 @@ def test_down_leaves_nothing_and_can_be_repeated(stack: Stack) -> None:
 
     assert [each for each in started if process.family(each)] == []
     assert stack.status() == []
+    assert not stack.environment_file.exists()
     said: list[str] = []
     stack.down(said.append, wipe=True)
     assert said == [f"nothing was up (in {stack.run_dir})"]
@@ -141,5 +149,5 @@ def submit(stack: Stack, job: Path) -> None:
 
 
 def test_loading_a_stack_that_was_never_started_says_how_to_start_one(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="streaming-etl up"):
+    with pytest.raises(UserError, match="make up"):
         Stack.load(tmp_path)

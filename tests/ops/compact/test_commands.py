@@ -24,7 +24,6 @@ class Command:
 
     def __init__(self, lakes: Lakes, folder: Path) -> None:
         self._config = folder / "job.yaml"
-        self._run_dir = folder / "run"
         sections = {
             "kafka": {"bootstrap_servers": "127.0.0.1:9092"},
             "source": {"kafka_topics": ["trips"]},
@@ -34,10 +33,8 @@ class Command:
         self._config.write_text(yaml.safe_dump(sections))
 
     def run(self, *words: str) -> subprocess.CompletedProcess[str]:
-        options = ["--config", str(self._config), "--run-dir", str(self._run_dir)]
-        return subprocess.run(
-            [PROGRAM, *words, *options], capture_output=True, text=True, check=False
-        )
+        command = [PROGRAM, *words, "--config", str(self._config)]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
 
     def told(self, *words: str) -> Any:
         done = self.run(*words, "--json")

@@ -103,7 +103,7 @@ class Case:
 
     @property
     def systems(self) -> Systems:
-        return systems(self.config_path, self.desk.run_dir)
+        return systems(self.config_path, self.desk.environment)
 
     def prepare(self) -> None:
         endpoint = self.desk.environment["KINESIS_ENDPOINT"]
@@ -156,8 +156,8 @@ class Case:
 
     def run(self, *arguments: str) -> Result:
         """`streaming-etl dead-letters …` of this configuration; a UserError is in `exception`."""
-        options = ["--config", str(self.config_path), "--run-dir", str(self.desk.run_dir)]
-        return CliRunner().invoke(app, ["dead-letters", *arguments, *options])
+        command = ["dead-letters", *arguments, "--config", str(self.config_path)]
+        return CliRunner().invoke(app, command, env=self.desk.environment)
 
     def json(self, *arguments: str, exit_code: int = 0) -> Any:
         """What a command prints with --json."""

@@ -239,8 +239,7 @@ def test_a_forgetful_topic_of_marks_is_refused(desk: Desk) -> None:
 
 
 def command(case: Case, *options: str) -> list[str]:
-    where = ["--config", str(case.config_path), "--run-dir", str(case.desk.run_dir)]
-    return ["dead-letters", "redrive", "--all", *where, *options]
+    return ["dead-letters", "redrive", "--all", "--config", str(case.config_path), *options]
 
 
 @contextmanager
@@ -249,6 +248,7 @@ def started(case: Case, *options: str) -> Iterator[subprocess.Popen[str]]:
     program = "from pipeline.cli import main; main()"
     with subprocess.Popen(
         [sys.executable, "-c", program, *command(case, *options)],
+        env={**os.environ, **case.desk.environment},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,

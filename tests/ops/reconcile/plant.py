@@ -139,7 +139,7 @@ class Plant:
         """What a reconciliation of a stopped job says; nothing is waited for."""
         given = {"complete": True, "settle_seconds": 0.0, **options}
         return reconcile(
-            systems(self.written(), self.world.run_dir), Options(**given), Steps(Console())
+            systems(self.written(), self.world.environment), Options(**given), Steps(Console())
         )
 
     def written(self) -> Path:

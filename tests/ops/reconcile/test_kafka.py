@@ -281,7 +281,7 @@ def test_redriven_copies_are_not_expected_in_the_lake(own: Plant, world: World) 
 
 def test_the_command_exits_with_what_it_found(plant: Plant, tmp_path: Path) -> None:
     program = [str(Path(sys.executable).parent / "streaming-etl"), "reconcile", "--complete"]
-    options = ["--config", str(plant.written()), "--run-dir", str(plant.world.run_dir)]
+    options = ["--config", str(plant.written())]
     fine = subprocess.run([*program, *options], capture_output=True, text=True, check=False)
     assert fine.returncode == 0, fine.stderr
     assert f"lake out: {len(plant.of(is_event))}" in fine.stdout.splitlines()

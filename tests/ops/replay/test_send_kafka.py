@@ -315,8 +315,8 @@ def test_a_topic_and_a_stream_get_the_same(
     kinesis.create_stream(topic, endpoint=endpoint, shards=2)
     data = write(tmp_path / "data", 300)
     also = ["--stream", topic, "--region", "us-east-1", "--endpoint", endpoint]
-    options = [*also, "--run-dir", str(stack.run_dir), "--unpaced", "--json"]
-    done = replay(cluster, topic, tmp_path, data, *options)
+    options = [*also, "--unpaced", "--json"]
+    done = replay(cluster, topic, tmp_path, data, *options, environment=found)
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
     assert (told["events"], told["acknowledged"], len(told["targets"])) == (300, 300, 2)
@@ -407,7 +407,7 @@ def test_the_configuration_says_where_to(
     config.write_text(text.replace("kafka_topics: [trips]", f"kafka_topics: [{topic}]"))
     monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", cluster.bootstrap_servers)
     data = write(tmp_path / "data", 10)
-    state = ["--state", str(tmp_path / "state.json"), "--run-dir", str(tmp_path)]
+    state = ["--state", str(tmp_path / "state.json")]
     done = run(str(data), "--config", str(config), "--unpaced", *state)
     assert done.returncode == 0, done.stderr
     assert ids(cluster, topic) == list(range(10))
@@ -451,13 +451,20 @@ def arguments(cluster: Kafka, topic: str, folder: Path, data: Path) -> list[str]
     return [str(data), *where, "--state", str(folder / "state.json")]
 
 
-def replay(cluster: Kafka, topic: str, folder: Path, data: Path, *options: str) -> Done:
-    return run(*arguments(cluster, topic, folder, data), *options)
+def replay(
+    cluster: Kafka,
+    topic: str,
+    folder: Path,
+    data: Path,
+    *options: str,
+    environment: dict[str, str] | None = None,
+) -> Done:
+    return run(*arguments(cluster, topic, folder, data), *options, environment=environment)
 
 
-def run(*options: str) -> Done:
+def run(*options: str, environment: dict[str, str] | None = None) -> Done:
     """The command in this process, with what `main` makes of a mistake."""
-    result = CliRunner().invoke(app, ["replay", *options])
+    result = CliRunner().invoke(app, ["replay", *options], env=environment)
     if isinstance(result.exception, UserError):
         return Done(2, result.stdout, result.stderr + str(result.exception))
     return Done(result.exit_code, result.stdout, result.stderr)

@@ -375,7 +375,7 @@ def run(server: Server, *options: str) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, **server.stack.environment()}
     state = ["--state", str(server.stack.run_dir / f"state-{next(NAMES)}.json")]
     return subprocess.run(
-        [COMMAND, "replay", *options, *state, "--run-dir", str(server.stack.run_dir)],
+        [COMMAND, "replay", *options, *state],
         capture_output=True,
         text=True,
         check=False,

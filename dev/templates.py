@@ -1,4 +1,4 @@
-"""The command `streaming-etl template`."""
+"""The command `python -m dev template`: files that are written from the code."""
 
 from __future__ import annotations
 
@@ -11,11 +11,6 @@ import typer
 from pipeline.deploy.templates.derived import derived_files
 from pipeline.events.event_types import load
 from pipeline.ops.systems import ROOT, JsonOption
-
-
-def add_to(main: typer.Typer) -> None:
-    """Make the command the main program's own."""
-    main.command(epilog="Example: streaming-etl template --write")(template)
 
 
 def template(

@@ -1,4 +1,4 @@
-"""Set-up: what is missing is told in one message, what is current is left alone."""
+"""Builds: everything missing is reported in one message, what is current is left alone."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ from pathlib import Path
 import pytest
 
 from connectors.errors import UserError
-from dev.servers import setup
-from dev.servers.beam_loopback import patch_class
-from dev.servers.cache import Cache
-from dev.servers.prerequisites import Prerequisite, java_major, require
+from pipeline.deploy import builds
+from pipeline.deploy.builds import Cache
+from pipeline.deploy.prerequisites import Prerequisite, java_major, require
 
 
 def test_everything_missing_is_told_at_once() -> None:
@@ -41,37 +40,30 @@ def test_java_s_version_is_understood(shown: str, major: int | None) -> None:
 def test_part_is_current_until_its_inputs_or_its_output_change(tmp_path: Path) -> None:
     cache = Cache(tmp_path)
     output = tmp_path / "thing"
-    part = setup.Part("thing", "making it", "version 1", output, output.touch)
-    assert not setup.is_current(cache, part)
+    part = builds.Part("thing", "making it", "version 1", output, output.touch)
+    assert not builds.is_current(cache, part)
 
     part.build()
-    setup.write_stamp(cache, part)
+    builds.write_stamp(cache, part)
 
-    assert setup.is_current(cache, part)
-    newer = setup.Part("thing", "making it", "version 2", output, output.touch)
-    assert not setup.is_current(cache, newer)
+    assert builds.is_current(cache, part)
+    newer = builds.Part("thing", "making it", "version 2", output, output.touch)
+    assert not builds.is_current(cache, newer)
     output.unlink()
-    assert not setup.is_current(cache, part)
+    assert not builds.is_current(cache, part)
 
 
 def test_failing_build_command_shows_the_end_of_what_it_said() -> None:
     with pytest.raises(UserError, match="failed with exit code 3:\nno network"):
-        setup.run(["sh", "-c", "echo no network; exit 3"])
+        builds.run(["sh", "-c", "echo no network; exit 3"])
 
 
 def test_folder_that_is_no_checkout_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="not a checkout"):
-        setup.setup(tmp_path, say=print)
+        builds.setup_connectors(tmp_path, say=print)
 
 
 def test_pom_property_that_is_missing_is_named() -> None:
-    assert setup.pom_property("<a.version>v1</a.version>", "a.version") == "v1"
+    assert builds.pom_property("<a.version>v1</a.version>", "a.version") == "v1"
     with pytest.raises(UserError, match=r"no property b\.version"):
-        setup.pom_property("<a.version>v1</a.version>", "b.version")
-
-
-def test_class_of_another_shape_is_not_patched() -> None:
-    empty_pool = b"\xca\xfe\xba\xbe" + b"\x00\x00\x00\x37" + b"\x00\x02" + b"\x01\x00\x00"
-
-    with pytest.raises(UserError, match="this PyFlink differs"):
-        patch_class(empty_pool)
+        builds.pom_property("<a.version>v1</a.version>", "b.version")

@@ -1,4 +1,4 @@
-"""One command at a time: a lock that ends with the process that holds it, however that ends."""
+"""Local files: written whole or not at all, and locks that end with the process."""
 
 from __future__ import annotations
 
@@ -29,3 +29,11 @@ def waiting(path: Path) -> Iterator[None]:
     with path.open("wb") as lock:
         flock(lock, LOCK_EX)
         yield
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file so that a reader sees all of it or none, also after a crash."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(path.name + ".unfinished")
+    unfinished.write_bytes(content)
+    unfinished.replace(path)

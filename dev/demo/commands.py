@@ -1,0 +1,32 @@
+"""The command `python -m dev demo`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from pipeline.ops.systems import ROOT, JsonOption
+
+
+def demo(
+    source: Annotated[str, typer.Option(help="kafka, kinesis, or both at once.")] = "kafka",
+    events: Annotated[
+        int | None, typer.Option(help="How many events to make; the source has its own.", min=1000)
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of the generator.")] = 2018,
+    keep: Annotated[bool, typer.Option("--keep", help="Leave the servers up.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Run the main job on real servers, read every sink back, print and write the report.
+
+    Exit 1 if anything is missing, doubled or misplaced.
+    """
+    from dev.demo.run import demo as run_demo
+
+    console = Console(stderr=as_json)
+    code = run_demo(ROOT, source=source, events=events, seed=seed, keep=keep, console=console)
+    if as_json:
+        print((ROOT / "build" / "demo-report.json").read_text(), end="")
+    raise typer.Exit(code)
