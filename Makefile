@@ -38,8 +38,8 @@ bench: setup ## measure beside Spark, Flink's JSON format and a plain consumer (
 test-deployment: setup ## the package run by a bare Flink, and the image's entry points, on real servers
 	@$(BIN)/pytest -m deployment tests/deploy tests/dev/docker
 
-lint: $(STAMP) ## ruff and mypy --strict
-	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+lint: $(STAMP) ## ruff, mypy --strict and the import contracts
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports --no-cache
 
 up: setup ## start the local servers
 	@$(BIN)/python -m dev up

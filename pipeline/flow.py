@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from connectors.errors import UserError
 from connectors.flink import table_environment as flink
 from connectors.kinesis import sink as kinesis_sink
 from connectors.kinesis.table import Stream
 from pipeline.config.model import Config
-from pipeline.sinks.sink import Sink
+
+
+class Sink(NamedTuple):
+    """A sink's CREATE TABLE, the columns to select into it, and a placeholder's Kinesis stream."""
+
+    create: str
+    select: str
+    stream: Stream | None = None
 
 
 @dataclass(frozen=True, slots=True)

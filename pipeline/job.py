@@ -17,14 +17,13 @@ from pipeline import operators
 from pipeline.config.model import Archive, Config, DeadLetters, Lake, Replica
 from pipeline.decode import query, records
 from pipeline.events.event_types import EventType, EventTypes
-from pipeline.flow import Flow
+from pipeline.flow import Flow, Sink
 from pipeline.sinks import archive as archive_sink
 from pipeline.sinks import claim_check as claims
 from pipeline.sinks import dead_letters as dead_letters_sink
 from pipeline.sinks import index as index_sink
 from pipeline.sinks import lake as lake_sink
 from pipeline.sinks import replica as replica_sink
-from pipeline.sinks.sink import Sink
 
 
 def build(flow: Flow, config: Config, types: EventTypes) -> Flow:

@@ -12,8 +12,8 @@ import pytest
 import typer
 
 from dev.bench.report import page_table
+from dev.pages import metrics_table, reasons_table
 from pipeline.cli import app
-from pipeline.config import reference
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -22,8 +22,8 @@ DOCS = ROOT / "docs"
 @pytest.mark.parametrize(
     ("page", "table"),
     [
-        ("dead-letters.md", reference.reasons_table()),
-        ("metrics.md", reference.metrics_table()),
+        ("dead-letters.md", reasons_table()),
+        ("metrics.md", metrics_table()),
     ],
 )
 def test_the_table_is_in_the_page(page: str, table: str) -> None:

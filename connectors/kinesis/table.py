@@ -87,9 +87,22 @@ def _start(source: KinesisSource) -> Mapping[str, str]:
     start = {"scan.stream.initpos": source.kinesis_start.upper()}
     if source.kinesis_start != "at_timestamp":
         return start
-    seconds = datetime.fromisoformat(source.kinesis_start_timestamp).timestamp()
+    seconds = start_seconds(source.kinesis_start_timestamp)
     # The connector takes epoch seconds, or a text in a format of its own.
     return start | {"scan.stream.initpos-timestamp": f"{seconds:.3f}"}
+
+
+def start_seconds(text: str) -> float | None:
+    """Return ISO-8601 date, time and offset as epoch seconds (UTC); None for any other text.
+
+    >>> start_seconds("2018-01-01T00:00:00Z")
+    1514764800.0
+    """
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return moment.timestamp() if moment.tzinfo and "T" in text else None
 
 
 def _reader(source: KinesisSource) -> Mapping[str, str]:

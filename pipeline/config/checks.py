@@ -8,10 +8,9 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from connectors.kafka.options import Kafka
-from connectors.kinesis.table import stream_of
+from connectors.kinesis.table import start_seconds, stream_of
 from connectors.opensearch.options import Index
 from pipeline.config.model import Archive, Config, DeadLetters, Replica
-from pipeline.decode.timestamps import parse
 
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 _BACK_ENDS = ("path", "kafka_topic", "kinesis_stream")
@@ -120,7 +119,7 @@ def _source(config: Config) -> Iterator[str]:
             f"source.kinesis_start is {source.kinesis_start} and kinesis_start_timestamp is"
             f" {at or 'empty'}; a timestamp goes with at_timestamp. Give both or neither."
         )
-    if at and not isinstance(parse(at), int):
+    if at and start_seconds(at) is None:
         yield f"source.kinesis_start_timestamp is {at}; give ISO-8601 with date, time and offset."
     reader, consumer = source.kinesis_reader, source.kinesis_consumer
     if (reader == "enhanced_fan_out") != bool(consumer):

@@ -1,9 +1,9 @@
-"""Pages that must not rot: written from the code, kept equal to it by a test."""
+"""conf/reference.yaml: every key of the model, written from it and kept equal by a test."""
 
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any, get_args, get_origin, get_type_hints
 
 import msgspec
@@ -11,8 +11,6 @@ import yaml
 
 from connectors.options import Section
 from pipeline.config.load import sections
-from pipeline.decode.reasons import REASONS
-from pipeline.metrics import LAG_BUCKETS_MS, METRICS
 
 _REQUIRED = {
     "kafka.bootstrap_servers": "127.0.0.1:9092",
@@ -52,27 +50,6 @@ def _entry_note(name: str) -> list[str]:
         "# Any number of entries, each under a name of its own; as a property group",
         f"# {name}.{_ENTRIES[name]}.",
     ]
-
-
-def reasons_table() -> str:
-    """The table of reason codes in docs/dead-letters.md."""
-    rows = [("step", "reason", "meaning", "what to do")]
-    rows += [(each.step, f"`{each.code}`", each.meaning, each.action) for each in REASONS.values()]
-    return _table(rows)
-
-
-def metrics_table() -> str:
-    """The table of metrics in docs/metrics.md; the lag buckets share one row."""
-    rows = [("metric", "kind", "unit", "meaning", "when it moves")]
-    bounds = f"lag_le_<{', '.join(map(str, LAG_BUCKETS_MS))}, inf>"
-    for each in METRICS:
-        name = f"`{each.step}.{each.name}`"
-        if each.name.startswith("lag_le_"):
-            name = f"`{each.step}.{bounds}`"
-        row = (name, each.kind, each.unit, each.meaning, each.action)
-        if row != rows[-1]:
-            rows.append(row)
-    return _table(rows)
 
 
 def _section(name: str, section: type[Section]) -> str:
@@ -116,9 +93,3 @@ def _choices(hint: Any) -> str:
     if str(get_origin(inner)) == "typing.Literal":
         return f" One of: {', '.join(map(str, get_args(inner)))}."
     return ""
-
-
-def _table(rows: Sequence[tuple[str, ...]]) -> str:
-    lines = ["| " + " | ".join(row) + " |" for row in rows]
-    lines.insert(1, "|" + " --- |" * len(rows[0]))
-    return "\n".join(lines) + "\n"

@@ -19,8 +19,8 @@ from pipeline.decode.records import (
     position_headers,
     strings,
 )
+from pipeline.flow import Sink
 from pipeline.sinks import claim_check
-from pipeline.sinks.sink import Sink
 
 
 def columns(source: Source) -> dict[str, str]:

@@ -13,9 +13,8 @@ from connectors.kinesis.table import envelope_table, stream_of
 from connectors.sql import literal
 from pipeline.config.model import Archive, Config, DeadLetters
 from pipeline.decode.records import ARRIVAL_DATE, HEADERS, names, position_text, strings
-from pipeline.flow import Flow
+from pipeline.flow import Flow, Sink
 from pipeline.operators import claim_check_function
-from pipeline.sinks.sink import Sink
 
 POINTER = {"raw_bytes": "INT", "sha256": "STRING", "full_record": "STRING"}
 """The columns that lead from a record's head to the whole of it; null where nothing was cut."""

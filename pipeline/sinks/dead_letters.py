@@ -17,8 +17,8 @@ from pipeline.decode.records import (
     position_headers,
     strings,
 )
+from pipeline.flow import Sink
 from pipeline.sinks import claim_check, index
-from pipeline.sinks.sink import Sink
 
 _PARTITION = ("arrival_date",)
 

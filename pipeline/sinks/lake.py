@@ -16,7 +16,7 @@ from pipeline.decode.records import (
 )
 from pipeline.events.derive import flink_type
 from pipeline.events.model import EventType
-from pipeline.sinks.sink import Sink
+from pipeline.flow import Sink
 
 LAKE_KEYS = ("pickup_location", "year", "month")
 

@@ -12,8 +12,8 @@ from connectors.sql import identifier, literal
 from pipeline.config.model import Config, Replica, Source
 from pipeline.decode.records import decoded, header_map, is_new, position, position_headers
 from pipeline.events.event_types import EventTypes
+from pipeline.flow import Sink
 from pipeline.sinks import dead_letters
-from pipeline.sinks.sink import Sink
 
 
 def sink(name: str, config: Config, settings: Replica) -> Sink:

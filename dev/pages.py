@@ -1,0 +1,35 @@
+"""Tables of documentation pages, written from the code and kept equal to it by a test."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pipeline.decode.reasons import REASONS
+from pipeline.metrics import LAG_BUCKETS_MS, METRICS
+
+
+def reasons_table() -> str:
+    """Return the table of reason codes in docs/dead-letters.md."""
+    rows = [("step", "reason", "meaning", "what to do")]
+    rows += [(each.step, f"`{each.code}`", each.meaning, each.action) for each in REASONS.values()]
+    return _table(rows)
+
+
+def metrics_table() -> str:
+    """Return the table of metrics in docs/metrics.md; the lag buckets share one row."""
+    rows = [("metric", "kind", "unit", "meaning", "when it moves")]
+    bounds = f"lag_le_<{', '.join(map(str, LAG_BUCKETS_MS))}, inf>"
+    for each in METRICS:
+        name = f"`{each.step}.{each.name}`"
+        if each.name.startswith("lag_le_"):
+            name = f"`{each.step}.{bounds}`"
+        row = (name, each.kind, each.unit, each.meaning, each.action)
+        if row != rows[-1]:
+            rows.append(row)
+    return _table(rows)
+
+
+def _table(rows: Sequence[tuple[str, ...]]) -> str:
+    lines = ["| " + " | ".join(row) + " |" for row in rows]
+    lines.insert(1, "|" + " --- |" * len(rows[0]))
+    return "\n".join(lines) + "\n"
