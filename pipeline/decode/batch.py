@@ -1,4 +1,4 @@
-"""The columnar part of decoding: events of one type together, timestamps by the column."""
+"""The columnar part of decoding: events grouped by type, timestamps parsed as columns."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from pipeline.events.model import LONGEST_ID_BYTES, Column, EventType, Field
 
 @dataclass(slots=True)
 class Group:
-    """The batch's events of one type, the rows they are in, and their times (int64 ms, or NaT)."""
+    """The batch's events of one type, their rows, and their times (int64 ms, or NaT)."""
 
     shape: Shape
     rows: Array
@@ -31,7 +31,7 @@ class Group:
     times: dict[str, Array] = field(default_factory=dict)
 
     def without(self, rows: Collection[int]) -> Group:
-        """The same without the events in those rows."""
+        """Return the group without the events in those rows."""
         keep = ~np.isin(self.rows, np.fromiter(rows, np.int64, len(rows)))
         if keep.all():
             return self
@@ -41,7 +41,7 @@ class Group:
 
 
 def grouped(parsed: Sequence[Struct | None], shapes: dict[type[Struct], Shape]) -> list[Group]:
-    """The events by type; rows without one (None) are in no group."""
+    """Group the events by type; rows without an event (None) are in no group."""
     kinds = set(map(type, parsed))
     if len(kinds) == 1 and parsed[0] is not None:
         events = cast("list[Struct]", list(parsed))
@@ -57,28 +57,30 @@ def grouped(parsed: Sequence[Struct | None], shapes: dict[type[Struct], Shape]) 
 
 
 def read_times(groups: Sequence[Group], now: int) -> list[int]:
-    """Fills the groups' times and makes their texts canonical; the rows with a bad timestamp.
+    """Fill the groups' times, make their texts canonical; return the rows with a bad timestamp.
 
-    All timestamps of a batch are parsed at once, since small arrays cost as much as larger ones.
+    All timestamps of a batch are parsed in one array: a small array costs as much as a large one.
     """
     texts: list[str] = []
     spans: list[tuple[Group, str, list[int]]] = []
     for group in groups:
         for each in group.shape.timestamps:
-            found = _canonical_texts(group.events, each)
-            missing = [at for at, text in enumerate(found) if text is None] if each.nullable else []
+            field_texts = _canonical_texts(group.events, each)
+            missing = []
+            if each.nullable:
+                missing = [at for at, text in enumerate(field_texts) if text is None]
             for at in missing:
-                found[at] = _EPOCH_TEXT
-            texts += cast("list[str]", found)
+                field_texts[at] = _EPOCH_TEXT
+            texts += cast("list[str]", field_texts)
             spans.append((group, each.name, missing))
     millis, good = timestamps.parse_canonical(texts)
     good &= millis <= now + timestamps.AHEAD
-    odd: list[int] = []
+    bad: list[int] = []
     end = 0
     for group, name, missing in spans:
         start, end = end, end + len(group.events)
-        odd += _set_times(group, name, millis[start:end], good[start:end], missing)
-    return odd
+        bad += _set_times(group, name, millis[start:end], good[start:end], missing)
+    return bad
 
 
 def _set_times(
@@ -98,19 +100,19 @@ _EPOCH_TEXT: Final = "1970-01-01T00:00:00.000Z"
 
 
 def _canonical_texts(events: Sequence[Struct], each: Field) -> list[str | None]:
-    length, made = timestamps.CANONICAL_LENGTH, timestamps.canonical
+    length, canonical = timestamps.CANONICAL_LENGTH, timestamps.canonical
     texts: list[str | None] = columns.values(events, each)
     if not each.nullable and set(map(len, cast("list[str]", texts))) == {length}:
         return texts
-    result = [text if text is None or len(text) == length else made(text) for text in texts]
-    for event, given, text in zip(events, texts, result, strict=True):
-        if text is not given:
+    result = [text if text is None or len(text) == length else canonical(text) for text in texts]
+    for event, original, text in zip(events, texts, result, strict=True):
+        if text is not original:
             setattr(event, each.name, text)
     return result
 
 
-def odd_ids(group: Group) -> list[int]:
-    """The rows whose id may have more bytes than an index takes."""
+def long_ids(group: Group) -> list[int]:
+    """Return the rows whose id may have more bytes than OpenSearch accepts."""
     event_type = group.shape.event_type
     if event_type is None or event_type.field(event_type.id).kind != "string":
         return []
@@ -120,7 +122,7 @@ def odd_ids(group: Group) -> list[int]:
 
 
 class Assembly:
-    """A `Decoded` while it is being put together, group by group."""
+    """Builds a `Decoded`, group by group."""
 
     def __init__(self, rows: int, union: Sequence[Column]) -> None:
         self._rows = rows
@@ -136,12 +138,12 @@ class Assembly:
         }
 
     def add_control(self, group: Group) -> None:
-        """Marks the group's rows as control; nothing of them is kept."""
+        """Mark the group's rows as control; nothing of them is kept."""
         self._put("kind", group.rows, "control")
         self._put("event_type", group.rows, group.shape.name)
 
     def add_events(self, group: Group, event_type: EventType, *, documents: bool) -> None:
-        """Fills everything about the group's events."""
+        """Fill the columns of the group's events."""
         rows = group.rows
         self._put("kind", rows, "event")
         self._put("event_type", rows, event_type.name)
@@ -155,7 +157,7 @@ class Assembly:
             self._put("document", rows, objects(documents_of(group.events, event_type.fields)))
 
     def add_rejects(self, faults: dict[int, Fault]) -> None:
-        """Fills the rows of rejects."""
+        """Fill the rows of rejects."""
         for row, fault in faults.items():
             self._arrays["event_type"][row] = fault.event_type
             self._arrays["schema_version"][row] = fault.schema_version
@@ -163,14 +165,14 @@ class Assembly:
             self._arrays["detail"][row] = fault.detail
 
     def add_unknown(self, column: str, unknown: dict[int, str]) -> None:
-        """Fills the column of unknown members."""
+        """Fill the column of unknown members."""
         array = columns.empty(self._union[column], self._rows)
         for row, text in unknown.items():
             array[row] = text
         self._columns[column] = array
 
     def decoded(self) -> Decoded:
-        """The whole; columns of types that the batch doesn't have are empty."""
+        """Return the batch; columns of types that it doesn't have are empty."""
         for name, column in self._union.items():
             if name not in self._columns:
                 self._columns[name] = columns.empty(column, self._rows)

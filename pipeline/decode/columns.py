@@ -1,4 +1,4 @@
-"""Events of one type -> numpy columns; the shape in which they leave Python for Flink."""
+"""Numpy columns of events of one type: the form in which Python returns them to Flink."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _DTYPES: Final[Mapping[Kind, np.dtype[Any]]] = {
 
 
 def dtype_of(column: Column) -> np.dtype[Any]:
-    """How the column is kept: objects (None for null) for text and nullable values, else numbers.
+    """Return the column's dtype: object (None for null) for text and nullable values, else a number.
 
     Timestamps are always datetime64[ms] (UTC), with NaT for null.
     """
@@ -35,7 +35,7 @@ def dtype_of(column: Column) -> np.dtype[Any]:
 
 
 def empty(column: Column, rows: int) -> Array:
-    """The column without any event: zeros, or null where it can be null."""
+    """Return the column without any event: zeros, or null where it is nullable."""
     array = np.zeros(rows, dtype_of(column))
     if array.dtype.hasobject:
         array[:] = None
@@ -45,27 +45,27 @@ def empty(column: Column, rows: int) -> Array:
 
 
 def values(events: Sequence[Struct], field: Field) -> list[Any]:
-    """The field's value of each event; its default where the event leaves it out."""
-    found = list(map(attrgetter(field.name), events))
+    """Return the field's value of each event, or its default where the event lacks it."""
+    members = list(map(attrgetter(field.name), events))
     if not field.optional:
-        return found
-    # The set of types is the quickest way to ask: `UNSET in found` compares each value with it.
-    kinds = set(map(type, found))
+        return members
+    # A set of types is the fastest check: `UNSET in members` compares every value.
+    kinds = set(map(type, members))
     if kinds == {UnsetType}:
-        return [field.default] * len(found)
+        return [field.default] * len(members)
     if UnsetType not in kinds:
-        return found
-    return [field.default if each is UNSET else each for each in found]
+        return members
+    return [field.default if value is UNSET else value for value in members]
 
 
 def array(values: Sequence[Any], column: Column) -> Array:
-    """The values as an array of the column's kind."""
+    """Return the values as an array of the column's dtype."""
     dtype = dtype_of(column)
     return objects(values) if dtype.hasobject else np.array(values, dtype)
 
 
 def objects(values: Sequence[Any]) -> Array:
-    """The values as an array of objects, whatever they are."""
+    """Return the values as an array of objects."""
     result = np.empty(len(values), object)
     result[:] = values
     return result

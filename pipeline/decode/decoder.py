@@ -1,8 +1,8 @@
-"""Raw records -> events, by the batch: strict, nothing coerced, and no record ever raises.
+"""Decode raw records into events, a batch at a time: strict, without coercion, never raising.
 
-msgspec reads and checks; what it can't see (a key given twice, control characters, timestamps) is
-checked cheaply for the whole batch. Whatever looks odd goes to the slow rule in `diagnose`, whose
-word is final.
+msgspec parses and checks types. What it can't see (duplicate keys, control characters, timestamps)
+is prescreened for the whole batch. Suspicious records go to the reference decoder in
+`pipeline.decode.reference`, whose verdict is final.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ import msgspec
 import numpy as np
 from msgspec import Struct
 
-from pipeline.decode.batch import Assembly, Group, grouped, odd_ids, read_times
+from pipeline.decode.batch import Assembly, Group, grouped, long_ids, read_times
 from pipeline.decode.outcome import Control, Decoded, Event, Reject
 from pipeline.decode.partition import Partition
-from pipeline.decode.prescreen import expected_quotes, odd_rows
+from pipeline.decode.prescreen import expected_quotes, suspicious_rows
 from pipeline.decode.reference import Fault, Rule, UnknownFields, examine
 from pipeline.decode.structs import shapes, union
 from pipeline.events.model import Column, EventTypes
@@ -27,22 +27,22 @@ from pipeline.events.model import Column, EventTypes
 __all__ = ["Control", "Decoded", "Decoder", "Event", "Reject", "UnknownFields", "wall_clock"]
 
 UNKNOWN_FIELDS: Final = Column("unknown_fields", "string", nullable=True)
-"""The column that keeps unknown members as JSON text (None if there are none)."""
+"""The column that keeps unknown members as JSON text; None where there are none."""
 
 _REFUSALS: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
 def wall_clock() -> int:
-    """Epoch milliseconds now."""
+    """Return the current time in epoch milliseconds."""
     return time.time_ns() // 1_000_000
 
 
 class Decoder:
-    """Decodes raw records of the given event types; a worker makes one when it opens.
+    """Decodes raw records of the given event types; each worker creates one.
 
-    `columns` are the columns of `Decoded.columns`: the types' union, and with
+    `columns` are the columns of `Decoded.columns`: the union of the types' columns, and with
     `unknown_fields="keep"` also `unknown_fields`. `documents=True` fills `Decoded.document`.
-    `now` gives epoch milliseconds and is asked once a batch.
+    `now` returns epoch milliseconds and is called once per batch.
     """
 
     def __init__(
@@ -60,13 +60,13 @@ class Decoder:
         self._unknown_fields: UnknownFields = unknown_fields
         self._documents = documents
         self._now = now
-        made = shapes(types, unknown_fields)
-        self._shapes = {shape.struct: shape for shape in made}
-        self._read = msgspec.json.Decoder(union(made)).decode
+        all_shapes = shapes(types, unknown_fields)
+        self._shapes = {shape.struct: shape for shape in all_shapes}
+        self._parse = msgspec.json.Decoder(union(all_shapes)).decode
 
     def decode(self, raw: bytes | None) -> Event | Control | Reject:
-        """What becomes of one raw record: `decode_batch`'s answer, and the document in any case."""
-        groups, faults, unknown = self._judged([raw])
+        """Decode one raw record as `decode_batch` does; the document is always filled."""
+        groups, faults, unknown = self._verdicts([raw])
         decoded = self._assembled(1, groups, faults, unknown, documents=True)
         if faults:
             fault = faults[0]
@@ -76,21 +76,21 @@ class Decoder:
         return _event(decoded, self.types)
 
     def decode_batch(self, raws: Sequence[bytes | None]) -> Decoded:
-        """What becomes of each raw record, by the column. Never raises, whatever the bytes are."""
-        groups, faults, unknown = self._judged(raws)
+        """Decode a batch into columns. Never raises, whatever the bytes are."""
+        groups, faults, unknown = self._verdicts(raws)
         return self._assembled(len(raws), groups, faults, unknown, documents=self._documents)
 
-    def _judged(
+    def _verdicts(
         self, raws: Sequence[bytes | None]
     ) -> tuple[list[Group], dict[int, Fault], dict[int, str]]:
-        """The accepted events by type, the faults by row, and unknown members by row."""
+        """Return the accepted events by type, the faults by row, and unknown members by row."""
         rule = Rule(self.types, self._max_record_bytes, self._unknown_fields, self._now())
         parsed = self._parsed(raws)
         groups = grouped(parsed, self._shapes)
-        odd = self._odd(raws, parsed, groups, rule.now)
+        suspicious = self._suspicious(raws, parsed, groups, rule.now)
         faults: dict[int, Fault] = {}
         unknown: dict[int, str] = {}
-        for row in odd:
+        for row in suspicious:
             verdict = examine(raws[row], rule)
             if isinstance(verdict, Fault):
                 faults[row] = verdict
@@ -101,42 +101,45 @@ class Decoder:
         return [group.without(faults) for group in groups] if faults else groups, faults, unknown
 
     def _parsed(self, raws: Sequence[bytes | None]) -> list[Struct | None]:
-        read = self._read
+        parse = self._parse
         parsed: list[Struct | None] = []
         for raw in raws:
             try:
-                parsed.append(read(raw or b""))
+                parsed.append(parse(raw or b""))
             except _REFUSALS:
                 parsed.append(None)
         return parsed
 
-    def _odd(
+    def _suspicious(
         self,
         raws: Sequence[bytes | None],
         parsed: Sequence[Struct | None],
         groups: Sequence[Group],
         now: int,
     ) -> Collection[int]:
-        """The rows to be examined: refused by msgspec, or accepted and suspicious."""
+        """Return the rows for the reference decoder: refused by msgspec, or prescreened out."""
         refused = [row for row, event in enumerate(parsed) if event is None]
         texts: list[Any] = list(raws)
         for row in refused:
             texts[row] = b""
         quotes = np.zeros(len(raws), np.int32)
-        odd = {*refused, *read_times(groups, now)}
+        suspicious = {*refused, *read_times(groups, now)}
         for group in groups:
             quotes[group.rows] = expected_quotes(group.events, group.shape)
-            odd.update(odd_ids(group))
-        odd.update(odd_rows(texts, quotes, self._max_record_bytes))
-        return sorted(odd)
+            suspicious.update(long_ids(group))
+        suspicious.update(suspicious_rows(texts, quotes, self._max_record_bytes))
+        return sorted(suspicious)
 
     def _unexplained(self, raw: bytes | None) -> Fault:
-        """The fault of a record that msgspec refuses and the slow rule doesn't: none is known."""
+        """Return the fault of a record that msgspec refuses and the reference decoder accepts.
+
+        No such record is known.
+        """
         try:
-            self._read(raw or b"")
+            self._parse(raw or b"")
         except _REFUSALS as error:
             return Fault("invalid_json", f"payload: {error}"[:200])
-        return Fault("invalid_json", "payload: refused at first, accepted at the second look")
+        return Fault("invalid_json", "payload: refused at first, accepted when parsed again")
 
     def _assembled(
         self,
@@ -180,7 +183,7 @@ def _event(decoded: Decoded, types: EventTypes) -> Event:
 
 
 def _plain(value: Any) -> Any:
-    """The numpy value as Python's; a timestamp as epoch milliseconds."""
+    """Convert a numpy value to Python's; a timestamp becomes epoch milliseconds."""
     if isinstance(value, np.datetime64):
         return None if np.isnat(value) else int(value.astype(np.int64))
     return value.item() if isinstance(value, np.generic) else value

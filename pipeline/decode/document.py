@@ -1,7 +1,7 @@
-"""Event -> document: its id and its canonical JSON, which the decoder reads back.
+"""Documents of events: the id and the canonical JSON, which the decoder can read back.
 
-Canonical: the type first, then the schema's order, no white space, timestamps as
-2018-01-01T00:21:05.000Z, and no member that says no more than its default.
+Canonical JSON has the type first, then the schema's order, no white space, timestamps as
+2018-01-01T00:21:05.000Z, and no member that equals its default.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ _ENCODE: Final = msgspec.json.Encoder().encode
 
 
 def document_ids(ids: Sequence[Any]) -> list[str]:
-    """The ids as the index wants them: text."""
+    """Return the ids as strings, as OpenSearch needs them."""
     return list(map(str, ids))
 
 
 def documents_of(events: Sequence[Struct], fields: Sequence[Field]) -> list[bytes]:
-    """The JSON of events of one type, whose timestamps are canonical already."""
+    """Return the JSON of events of one type; their timestamps must be canonical."""
     for field in fields:
         if field.optional:
             _unset_defaults(events, field)
@@ -32,7 +32,7 @@ def documents_of(events: Sequence[Struct], fields: Sequence[Field]) -> list[byte
 
 
 def _unset_defaults(events: Sequence[Struct], field: Field) -> None:
-    """Leaves the field out of events in which it has its default, so that equal means equal."""
+    """Remove the field from events in which it has its default: equal events, equal JSON."""
     for event, value in zip(events, values(events, field), strict=True):
         if value == field.default:
             setattr(event, field.name, UNSET)

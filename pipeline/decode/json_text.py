@@ -1,7 +1,7 @@
-"""Reads JSON text strictly and exactly: nothing rounded, dropped or guessed; slow, for refusals.
+"""Parse JSON text strictly and exactly, for the reference decoder: nothing rounded or dropped.
 
 The grammar is Python's `json` in strict mode, minus NaN and Infinity, with duplicate keys, integers
-beyond 64 bits, halves of surrogate pairs and control characters reported by their path.
+beyond 64 bits, lone surrogates and control characters reported by their path.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Final, NoReturn
 
 MAX_DEPTH: Final = 32
-"""Deepest nesting of arrays and objects that is looked into (OpenSearch's own limit is 20)."""
+"""Deepest accepted nesting of arrays and objects (OpenSearch's own limit is 20)."""
 
 _TOKENS: Final = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*(?:"|$)|[\[{]|[\]}]', re.DOTALL)
 _CUT_SHORT: Final = re.compile(
@@ -35,7 +35,7 @@ _FORMATS: Final = (
 
 
 class Refused(Exception):
-    """The text was refused: the reason code and the detail for the dead letter."""
+    """The text is rejected: the reason code and the detail for the dead letter."""
 
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(reason, detail)
@@ -50,7 +50,7 @@ class _Members:
 
 @dataclass(frozen=True, slots=True)
 class _Literal:
-    """A number that Python would have changed or refused: its text, and the reason code."""
+    """A number that Python would change or refuse: its text, and the reason code."""
 
     text: str
     reason: str
@@ -58,12 +58,12 @@ class _Literal:
 
 
 def refuse(reason: str, where: str, seen: object, allowed: str) -> NoReturn:
-    """Raises `Refused` with the one form that all details have."""
+    """Raise `Refused` with a detail in the form that all details have."""
     raise Refused(reason, f"{where}: saw {shown(seen)}; allowed: {allowed}")
 
 
 def shown(value: object) -> str:
-    """The value as ASCII JSON of at most 80 characters; control characters are escaped."""
+    """Return the value as ASCII JSON of at most 80 characters; control characters are escaped."""
     if isinstance(value, bytes):
         value = value[:80].decode("utf-8", "backslashreplace")
     if isinstance(value, str):
@@ -81,22 +81,22 @@ def _bounded(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A JSON text whose grammar is fine; `value` looks into it."""
+    """A JSON text whose grammar is correct; `value` checks its content."""
 
     tree: Any
 
     def text_of(self, key: str) -> str:
-        """The text that the top-level member has, or "" if there's no such text."""
+        """Return the string of a top-level member, or "" if there is none."""
         pairs = self.tree.pairs if isinstance(self.tree, _Members) else []
         return next((value for name, value in pairs if name == key and type(value) is str), "")
 
     def value(self) -> Any:
-        """The value of it all; `Refused` if a member is there twice, or isn't what it should be."""
+        """Return the whole value; `Refused` for a duplicate key or an unacceptable value."""
         return _plain(self.tree, "$")
 
 
 def read(raw: bytes) -> Document:
-    """The JSON text; `Refused` says why the bytes aren't one."""
+    """Parse the bytes; `Refused` says why they are not JSON text."""
     text = _text(raw)
     if not text.strip(" \t\r\n"):
         raise Refused("empty_payload", "payload: saw only white space; allowed: one JSON object")

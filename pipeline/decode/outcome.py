@@ -1,4 +1,4 @@
-"""What decoding yields: one record's outcome, and a batch's as columns."""
+"""Results of decoding: of one record, and of a batch as columns."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Control:
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """A refused record: `reason` is a code of `reasons.REASONS`; type and version where known."""
+    """A rejected record: `reason` is a code of `reasons.REASONS`; type and version where known."""
 
     reason: str
     detail: str
@@ -44,13 +44,12 @@ class Reject:
 class Decoded:
     """A decoded batch, one row for each raw record, in order; every attribute is a numpy array.
 
-    `kind` is "event", "control" or "reject" and is to be asked first: a reject carries its
-    `event_type` and `schema_version` too, as far as they are known (else "" and 0).
-    `pickup_location`, `year` and `month` are "" where there is no event, `document_id` also where
-    no documents are asked for; `document`, `reason` and `detail` are None where there is none.
-    `partition` is the number of place and month, -1 where there is no event.
-    `columns` holds the union of all types' columns: 0 (or None, or NaT) where the row is no event
-    of a type with that column.
+    Check `kind` first: it is "event", "control" or "reject". A reject has its `event_type` and
+    `schema_version` as far as they are known, else "" and 0. `pickup_location`, `year` and `month`
+    are "" in rows without an event, `document_id` also without `documents=True`; `document`,
+    `reason` and `detail` are None in rows without one. `partition` numbers place and month, -1 in
+    rows without an event. `columns` holds the union of all types' columns: 0, None or NaT in rows
+    that are no event of a type with that column.
     """
 
     kind: Array

@@ -1,4 +1,4 @@
-"""Where in the lake an event belongs: a pure rule, and the same by the column."""
+"""The lake partition of an event: a pure rule, and the same for whole columns."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ class Partition:
     month: str
 
     def path(self) -> str:
-        """The folder below the lake's folder of the event type, as Hive and Flink write it."""
+        """Return the folder below the event type's folder, as Hive and Flink write it."""
         return f"pickup_location={self.pickup_location}/year={self.year}/month={self.month}"
 
 
 def partition(place: int, millis: int) -> Partition:
-    """The partition of an event at that place (0..999) and time (epoch ms, UTC)."""
+    """Return the partition of an event at a place (0..999) and time (epoch ms, UTC)."""
     if not 0 <= place <= LARGEST_PLACE:
         raise ValueError(f"place {place} isn't within 0..{LARGEST_PLACE}")
     moment = EPOCH + millis * MILLISECOND
@@ -49,7 +49,7 @@ _PLACE_TEXT: Final = np.array(
 
 
 def partition_numbers(places: npt.NDArray[Any], millis: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """`partition` of many events (of 1970 to 2199), each as one number."""
+    """Return the partition of each event (of 1970 to 2199) as one number."""
     months = millis.astype("M8[ms]").astype("M8[M]").astype(np.int64)
     return places.astype(np.int64) * _MONTHS + months
 
@@ -57,6 +57,6 @@ def partition_numbers(places: npt.NDArray[Any], millis: npt.NDArray[Any]) -> npt
 def partition_columns(
     numbers: npt.NDArray[Any],
 ) -> tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]]:
-    """What `partition_numbers` gave as the columns pickup_location, year, month."""
+    """Return partition numbers as the columns pickup_location, year and month."""
     places, months = np.divmod(numbers, _MONTHS)
     return _PLACE_TEXT[places], _YEAR_TEXT[months], _MONTH_TEXT[months]

@@ -1,7 +1,7 @@
-"""Finds records that msgspec has accepted and that still have to be looked at closely: cheaply.
+"""A cheap prescreen for records that msgspec accepts and that may still have to be rejected.
 
 msgspec keeps the last of duplicate keys. In an event without a backslash every quotation mark
-belongs to a key or a text value, so a key given twice shows as more of them than the struct has.
+belongs to a key or a string, so a duplicate key shows as more of them than the struct has.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from pipeline.decode.structs import Shape
 
 _CHUNK: Final = 128
 _QUOTES: Final[Mapping[type, int]] = {UnsetType: 0, str: 4}
-"""Quotation marks of a member that may be there, by the type of its value; 2 for all others."""
+"""Quotation marks of an optional member, by the type of its value; 2 for all other types."""
 
 _BACKSLASH, _QUOTE, _DELETE = b"\\", b'"', b"\x7f"
 _C1_CONTROL: Final = re.compile(rb"\xc2[\x80-\x9f]")
 
 
 def expected_quotes(events: Sequence[Struct], shape: Shape) -> int | Array:
-    """How many quotation marks each event's JSON has, if no key is there twice."""
+    """Return how many quotation marks each event's JSON has, unless a key is duplicated."""
     expected: int | Array = shape.quotes
     for name in shape.uncertain:
         kinds = list(map(type, map(attrgetter(name), events)))
@@ -36,26 +36,28 @@ def expected_quotes(events: Sequence[Struct], shape: Shape) -> int | Array:
     return expected
 
 
-def odd_rows(raws: Sequence[bytes], quotes: Array, max_record_bytes: int) -> list[int]:
-    """The rows with a backslash, a control character, too many bytes or other than `quotes`.
+def suspicious_rows(raws: Sequence[bytes], quotes: Array, max_record_bytes: int) -> list[int]:
+    """Return rows with a backslash, a control character, too many bytes, or not `quotes` quotes.
 
-    Many records are looked at as one; only where that is odd, the halves are looked at.
+    A chunk of records is checked as one; only a suspicious chunk is split in halves.
     """
-    odd: list[int] = []
+    suspicious: list[int] = []
     pending = [(at, min(at + _CHUNK, len(raws))) for at in range(0, len(raws), _CHUNK)]
     while pending:
         start, end = pending.pop()
-        if not _is_odd(b"".join(raws[start:end]), int(quotes[start:end].sum()), max_record_bytes):
+        if not _is_suspicious(
+            b"".join(raws[start:end]), int(quotes[start:end].sum()), max_record_bytes
+        ):
             continue
         if end - start == 1:
-            odd.append(start)
+            suspicious.append(start)
             continue
         middle = (start + end) // 2
         pending += [(start, middle), (middle, end)]
-    return odd
+    return suspicious
 
 
-def _is_odd(raw: bytes, quotes: int, max_record_bytes: int) -> bool:
+def _is_suspicious(raw: bytes, quotes: int, max_record_bytes: int) -> bool:
     if len(raw) > max_record_bytes or _BACKSLASH in raw or _DELETE in raw:
         return True
     if int(np.count_nonzero(np.frombuffer(raw, np.uint8) == ord(_QUOTE))) != quotes:

@@ -1,4 +1,4 @@
-"""The reference rule of what is an event: slow, exact, and able to say why a record is refused."""
+"""The reference decoder: slow and exact; it decides what is an event, and says why one is not."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _KPL_MAGIC: Final = b"\xf3\x89\x9a\xc2"
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Why a record is refused. Type and version are "" and 0 if the record didn't get that far."""
+    """Why a record is rejected. Type and version are "" and 0 where they are not known."""
 
     reason: str
     detail: str
@@ -50,7 +50,7 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """A record that is fine: its members by name, those outside the schema apart."""
+    """An accepted record: its members by name, those outside the schema apart."""
 
     event_type: str
     members: Mapping[str, Any]
@@ -59,7 +59,7 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What a record is measured against. `now` is in epoch milliseconds."""
+    """What a record is checked against. `now` is in epoch milliseconds."""
 
     types: EventTypes
     max_record_bytes: int
@@ -67,14 +67,14 @@ class Rule:
     now: int
 
 
-def diagnose(raw: bytes | None, rule: Rule) -> Fault | None:
-    """Why the raw record is refused; None if it is an event or a watermark."""
-    found = examine(raw, rule)
-    return found if isinstance(found, Fault) else None
+def fault_of(raw: bytes | None, rule: Rule) -> Fault | None:
+    """Return why the raw record is rejected; None if it is an event or a watermark."""
+    verdict = examine(raw, rule)
+    return verdict if isinstance(verdict, Fault) else None
 
 
 def examine(raw: bytes | None, rule: Rule) -> Accepted | Fault:
-    """The record's members if it is an event or a watermark, else why it is refused."""
+    """Return the record's members if it is an event or a watermark, else why it is rejected."""
     event_type: EventType | None = None
     try:
         document = json_text.read(_bytes(raw, rule))
@@ -98,7 +98,7 @@ def _bytes(raw: bytes | None, rule: Rule) -> bytes:
     if not raw:
         seen = "no value (a Kafka tombstone)" if raw is None else "no bytes"
         raise Refused("empty_payload", f"payload: saw {seen}; allowed: one JSON object")
-    # Asked before the size: no limit, however high, would make an event of it.
+    # Checked before the size: no limit, however high, makes an event of it.
     if raw.startswith(_KPL_MAGIC):
         seen = (
             f"{len(raw)} bytes (begins like an aggregated record of the Kinesis Producer Library)"

@@ -1,4 +1,4 @@
-"""Stops the job when too much is rejected: then a sender or a schema is broken, not a record."""
+"""Stop the job when too many records are rejected: then a sender or a schema is broken."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from dataclasses import dataclass, field
 from typing import Final
 
 _SLOTS: Final = 60
-"""A window is this many slots; it forgets by the slot."""
+"""A window has this many slots, and forgets one at a time."""
 _SHOWN: Final = 3
 _ACTION: Final = (
-    "mend the sender, or raise decode.reject_limit_ratio;"
+    "fix the sender, or raise decode.reject_limit_ratio;"
     " nothing is lost: the job stands at its last checkpoint"
 )
 
 
 class RejectLimitExceeded(RuntimeError):
-    """More was rejected than is allowed; the message is for whoever is on call, without payload."""
+    """More records were rejected than allowed; the message is for the person on call."""
 
 
 @dataclass(slots=True)
@@ -28,13 +28,13 @@ class _Slot:
 
 
 class RejectLimit:
-    """Counts the rejects of decode in a sliding window of `seconds`, and raises when over `ratio`.
+    """Counts decode's rejects in a sliding window of `seconds`, and raises above `ratio`.
 
-    `ratio` is the allowed part of rejects, above 0 and up to 1 (1 allows all of them). Nothing is
-    judged before the window holds `records` records. `clock` gives seconds and never goes back.
+    `ratio` is the allowed share of rejects, above 0 and up to 1 (1 allows all). The limit applies
+    once the window holds `records` records. `clock` returns monotonic seconds.
 
-    It is per subtask: each sees its own records only, so that of several subtasks the first one
-    over the limit stops the job. A restarted task begins with an empty window.
+    Each subtask counts its own records, so the first subtask over the limit stops the job. A
+    restarted task begins with an empty window.
     """
 
     def __init__(
@@ -49,9 +49,10 @@ class RejectLimit:
         self._rejected: Counter[str] = Counter()
 
     def add(self, records: int, rejected: Mapping[str, int]) -> None:
-        """Takes in a batch: its number of records, and its rejects by reason code.
+        """Add a batch: its number of records, and its rejects by reason code.
 
-        Raises `RejectLimitExceeded` when the window, this batch included, is over the limit.
+        Raises:
+            RejectLimitExceeded: the window, this batch included, is over the limit.
         """
         slot = self._current()
         slot.records += records
@@ -63,7 +64,7 @@ class RejectLimit:
             raise RejectLimitExceeded(self._message(total))
 
     def _current(self) -> _Slot:
-        """The slot of now; those that have left the window are forgotten."""
+        """Return the current slot; drop those that have left the window."""
         number = int(self._clock() * _SLOTS / self._seconds)
         while self._slots and self._slots[0].number <= number - _SLOTS:
             old = self._slots.popleft()

@@ -1,4 +1,4 @@
-"""The event types as msgspec structs: what the fast decoder checks while it reads."""
+"""Event types as msgspec structs: what the fast decoder checks while it parses."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ TYPE_QUOTES: Final = 4
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """A struct and what the batch decoder wants to know of it; `event_type` is None for control.
+    """A struct and what the batch decoder needs of it; `event_type` is None for control.
 
-    `quotes` is the least number of quotation marks in an event's JSON; `uncertain` names the fields
-    that add to it, depending on whether they are there.
+    `quotes` is the smallest number of quotation marks in an event's JSON; `uncertain` names the
+    fields that add to it when they are present.
     """
 
     name: str
@@ -37,7 +37,7 @@ class Shape:
 
 
 def shapes(types: EventTypes, unknown_fields: UnknownFields) -> tuple[Shape, ...]:
-    """One shape for each event type, and one for watermarks."""
+    """Return one shape for each event type, and one for watermarks."""
     strict = unknown_fields == "refuse"
     control = (Field("watermark", "timestamp"),)
     return (
@@ -47,7 +47,7 @@ def shapes(types: EventTypes, unknown_fields: UnknownFields) -> tuple[Shape, ...
 
 
 def union(shapes: tuple[Shape, ...]) -> Any:
-    """The type for `msgspec.json.Decoder`: the member `type` chooses the struct."""
+    """Return the type for `msgspec.json.Decoder`: the member `type` selects the struct."""
     return Union[tuple(shape.struct for shape in shapes)]  # noqa: UP007
 
 

@@ -1,4 +1,4 @@
-"""ISO-8601 text <-> epoch milliseconds (UTC), exact both ways; one at a time and by the column."""
+"""Convert ISO-8601 text to epoch milliseconds (UTC) and back, exactly; also whole columns."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import numpy.typing as npt
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 MILLISECOND: Final = timedelta(milliseconds=1)
 EARLIEST: Final = (datetime(2009, 1, 1, tzinfo=UTC) - EPOCH) // MILLISECOND
-"""No event is older: TLC's public records begin with 2009."""
+"""No event is earlier: TLC's public records begin in 2009."""
 AHEAD: Final = timedelta(days=1) // MILLISECOND
 """How far (ms) an event's time may be ahead of the clock."""
 
@@ -26,8 +26,8 @@ _TEXT: Final = re.compile(
 _BLANKS: Final = " " * CANONICAL_LENGTH
 _FIRST_YEAR, _LAST_YEAR = 1970, 2199
 _END: Final = (datetime(_LAST_YEAR + 1, 1, 1, tzinfo=UTC) - EPOCH) // MILLISECOND
-# The canonical text by the column: the bytes allowed at each place, where its numbers of two digits
-# stand (two for the year, one for tenths and hundredths), and from what to what each may go.
+# The canonical text: the lowest and highest byte at each position, the positions of its two-digit
+# numbers (two for the year, one for tenths and hundredths), and the range of each number.
 _LOWEST: Final = np.frombuffer(b"0000-00-00T00:00:00.000Z", np.uint8)[:, None]
 _HIGHEST: Final = np.frombuffer(b"9999-99-99T99:99:99.999Z", np.uint8)[:, None]
 _TENS: Final = [0, 2, 5, 8, 11, 14, 17, 20]
@@ -41,7 +41,7 @@ _MONTH_DAYS: Final = (_MONTHS + 1).astype("M8[D]").astype(np.int64) - _FIRST_DAY
 
 @dataclass(frozen=True, slots=True)
 class BadTimestamp:
-    """A text that isn't a timestamp: the reason code and what is allowed instead."""
+    """A text that is no timestamp: the reason code and what is allowed instead."""
 
     reason: str
     allowed: str
@@ -54,7 +54,7 @@ _TOO_FINE: Final = BadTimestamp("timestamp_precision", "milliseconds at the fine
 
 
 def parse(text: str) -> int | BadTimestamp:
-    """Epoch milliseconds of the text, or why there are none; trailing zeros are fine."""
+    """Return the text's epoch milliseconds, or why it has none; trailing zeros are allowed."""
     match = _TEXT.fullmatch(text)
     if match is None:
         return _NOT_ISO
@@ -78,14 +78,14 @@ def _offset(sign: str, hours: str, minutes: str) -> timedelta:
 
 
 def text(millis: int) -> str:
-    """The canonical text, such as 2018-01-01T00:21:05.000Z, of years beyond 9999 too."""
+    """Return the canonical text, such as 2018-01-01T00:21:05.000Z; years beyond 9999 work too."""
     return f"{np.datetime64(millis, 'ms')}Z"
 
 
 def canonical(given: str) -> str:
-    """The same instant's canonical text; blanks if `given` is no instant of 1970 to 2199.
+    """Return the instant's canonical text; blanks if `given` is no instant of 1970 to 2199.
 
-    Texts of the canonical length are returned as they are: `parse_canonical` looks into them.
+    Texts of the canonical length are returned unchanged: `parse_canonical` checks them.
     """
     if len(given) == CANONICAL_LENGTH:
         return given
@@ -98,9 +98,9 @@ def canonical(given: str) -> str:
 
 
 def parse_canonical(texts: Sequence[str]) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
-    """Epoch milliseconds (int64) of texts of the canonical length, and which of them are canonical.
+    """Parse texts of the canonical length: epoch milliseconds (int64), and which are canonical.
 
-    Where the second is False the first is 0: not a timestamp, or not of the years 1970 to 2199.
+    A text that is no timestamp, or not of the years 1970 to 2199, gives 0 and False.
     """
     joined = "".join(texts)
     if not joined.isascii():

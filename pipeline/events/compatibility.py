@@ -1,8 +1,8 @@
-"""What changed between two sets of event types, and whether old files and old readers bear it.
+"""Changes between two sets of event types, and which of them are incompatible.
 
-Three things were made with the older schemas and stay: files of the lake and documents, records in
-the archive (which a backfill or a replay decodes with the newer ones), and programs that read. A
-change is refused when one of them would break, or quietly mean something else.
+Three things that were made with the older schemas stay: the lake's files and documents, records in
+the archive (a backfill or replay decodes them with the newer schemas), and programs that read. A
+change is refused when one of them would break or silently mean something else.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _ROLES = ("id", "event_time", "version_time", "place")
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One change of an event type, or of a field of it; `refused` says why not, empty if it may."""
+    """One change of an event type or field; `refused` says why it is incompatible, else empty."""
 
     event_type: str
     field: str
@@ -33,7 +33,7 @@ class Change:
 
 
 def changes(old: EventTypes, new: EventTypes) -> Iterator[Change]:
-    """Every change that matters to data, type by type; wording (`doc`) does not."""
+    """Yield every change that matters to data, by type; a changed `doc` does not."""
     for before in old:
         after = new.get(before.name)
         if after is None:
@@ -44,9 +44,9 @@ def changes(old: EventTypes, new: EventTypes) -> Iterator[Change]:
 
 
 def _of_type(old: EventType, new: EventType) -> Iterator[Change]:
-    found = [*_roles(old, new), *_fields(old, new), *_columns(old, new), *_mapping(old, new)]
-    yield from found
-    if new.version < old.version or (found and new.version == old.version):
+    all_changes = [*_roles(old, new), *_fields(old, new), *_columns(old, new), *_mapping(old, new)]
+    yield from all_changes
+    if new.version < old.version or (all_changes and new.version == old.version):
         what = f"version was {old.version}, is {new.version}"
         why = "rows of two schemas would carry one version, so raise it with every change"
         yield Change(new.name, "", what, why)
@@ -93,7 +93,7 @@ def _of_field(old: Field, new: Field) -> Iterator[tuple[str, str]]:
 
 
 def _limits(old: Field, new: Field) -> Iterator[tuple[str, str]]:
-    """Wider limits may be; within narrower ones archived records would be refused."""
+    """Yield changed limits; archived records may be outside narrower ones."""
     why = "archived records may be beyond it"
     for name, sign in (("minimum", -1), ("maximum", 1), ("max_length", 1)):
         before, after = getattr(old, name), getattr(new, name)
@@ -111,7 +111,7 @@ def _limits(old: Field, new: Field) -> Iterator[tuple[str, str]]:
 
 
 def _columns(old: EventType, new: EventType) -> Iterator[Change]:
-    """The columns of all types' events together, which the filters of replicas name."""
+    """Yield changed names in the union of all types' columns, which replica filters use."""
     after = {each.name: each for each in new.fields}
     for field in old.fields:
         now = after.get(field.name, field)
@@ -122,7 +122,7 @@ def _columns(old: EventType, new: EventType) -> Iterator[Change]:
 
 
 def _mapping(old: EventType, new: EventType) -> Iterator[Change]:
-    """Definitions in the index of the fields that both have and that are of one type."""
+    """Yield changed index definitions of the fields that kept their type."""
     after = {each.name: each.kind for each in new.fields}
     both = [each.name for each in old.fields if after.get(each.name) == each.kind]
     for difference in mapping_differences(_only(both, mapping(old)), _only(both, mapping(new))):

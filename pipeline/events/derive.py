@@ -1,4 +1,4 @@
-"""What Flink and OpenSearch want to know of an event type, derived from its schema."""
+"""Flink and OpenSearch types, derived from an event type's schema."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ _OPENSEARCH: Final[Mapping[Kind, Mapping[str, Any]]] = {
 
 
 def flink_type(field: Field | Column) -> str:
-    """The field's type in Flink SQL, without its nullability."""
+    """Return the field's type in Flink SQL, without its nullability."""
     return _FLINK[field.kind]
 
 
 def mapping(event_type: EventType) -> dict[str, Any]:
-    """The OpenSearch mapping of the event type's index: strict, one property per field.
+    """Return the mapping of the event type's index: strict, one property per field.
 
     `schemas/<type>.mapping.json` is merged over it, object by object.
     """

@@ -1,4 +1,4 @@
-"""The event types: data in `schemas/`, from which decoder, tables and mappings are derived."""
+"""Load the event types: schema files, from which decoder, tables and mappings are derived."""
 
 from __future__ import annotations
 
@@ -14,25 +14,27 @@ __all__ = ["WATERMARK", "Column", "EventType", "EventTypes", "Field", "Kind", "l
 
 
 def load(folder: Path) -> EventTypes:
-    """All event types of the folder, one from each `*.avsc` file.
+    """Load the folder's event types, one from each `*.avsc` file.
 
-    The result is plain data and can be pickled into Flink's Python workers. A faulty schema, or two
-    files with one event type, raise `UserError` naming the file, the value and what is allowed.
+    The result is plain data and can be pickled into Flink's Python workers.
+
+    Raises:
+        UserError: a schema is invalid, or two files have one event type.
     """
     paths = sorted(folder.glob("*.avsc"))
     if not paths:
         raise UserError(f"{folder}: has no schema; at least one file <event type>.avsc is needed")
-    seen: dict[str, Path] = {}
-    found: list[EventType] = []
+    files: dict[str, Path] = {}
+    event_types: list[EventType] = []
     for path in paths:
         event_type = read_event_type(path)
-        if event_type.name in seen:
-            first = seen[event_type.name]
+        if event_type.name in files:
+            first = files[event_type.name]
             raise UserError(f'{path}: eventType: "{event_type.name}" is already taken by {first}')
-        seen[event_type.name] = path
-        found.append(event_type)
-    _refuse_orphans(folder, seen)
-    return of(found)
+        files[event_type.name] = path
+        event_types.append(event_type)
+    _refuse_orphans(folder, files)
+    return of(event_types)
 
 
 def _refuse_orphans(folder: Path, names: Iterable[str]) -> None:
@@ -43,10 +45,10 @@ def _refuse_orphans(folder: Path, names: Iterable[str]) -> None:
 
 
 def of(event_types: Iterable[EventType]) -> EventTypes:
-    """The event types together, each field told its column.
+    """Combine event types and give each field its column.
 
     Fields of one name and kind share a column. Where the kinds differ, the first type (in order of
-    the names) keeps the plain name and the others' columns are called `<field>__<type>`.
+    names) keeps the plain name and the others' columns are called `<field>__<type>`.
     """
     columns: dict[str, Column] = {}
     named: list[EventType] = []

@@ -1,4 +1,4 @@
-"""What an event type is, once its schema file is read: plain frozen data that can be pickled."""
+"""Event types as plain frozen data that can be pickled."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ Kind = Literal["int32", "int64", "double", "string", "boolean", "timestamp"]
 Scalar = int | float | str | bool | None
 
 WATERMARK: Final = "watermark"
-"""The built-in control type: counted, never stored as data; no schema file may take its name."""
+"""The built-in control type: counted, never stored; no schema file may have its name."""
 
 EVENT_TYPE_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,63}")
-"""Event type names are index names and path segments, hence only what both allow."""
+"""Event type names are index names and path segments, so both must allow them."""
 
 EXACT_IN_DOUBLE: Final = 2**53
-"""Up to here every integer is exactly a double (IEEE 754), so nothing is lost on the way."""
+"""Up to here every integer is exact as a double (IEEE 754)."""
 
 LONGEST_TEXT: Final = 8191
-"""Characters of a text without `maxLength`: at 4 bytes each below Lucene's 32,766 bytes a term."""
+"""Default `maxLength` in characters: at 4 bytes each below Lucene's 32,766 bytes a term."""
 
 LONGEST_ID_BYTES: Final = 512
-"""OpenSearch refuses a whole bulk request over one longer `_id`."""
+"""OpenSearch rejects a whole bulk request for one longer `_id`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One field of an event: `optional` may be left out (then `default`), `nullable` may be null.
+    """One field of an event: `optional` may be absent (then `default`), `nullable` may be null.
 
     `minimum` and `maximum` are inclusive and always set for numbers; `max_length` counts characters
-    and is always set for text. `column` is the name of its column among all event types' columns.
+    and is always set for strings. `column` is its name in the union of all types' columns.
     """
 
     name: str
@@ -51,7 +51,7 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class EventType:
-    """One event type. `id`, `event_time`, `version_time` and `place` name fields of it.
+    """One event type. `id`, `event_time`, `version_time` and `place` name its fields.
 
     `id` becomes the document's id, `version_time` its version, `place` and `event_time` (UTC) the
     partition. `mapping_override` is merged over the derived OpenSearch mapping.
@@ -68,14 +68,14 @@ class EventType:
     mapping_override: Mapping[str, Any] = field(default_factory=dict)
 
     def field(self, name: str) -> Field:
-        """The field of that name; `KeyError` if there is none."""
+        """Return the field of that name; KeyError if there is none."""
         for candidate in self.fields:
             if candidate.name == name:
                 return candidate
         raise KeyError(f"event type {self.name} has no field {name}")
 
     def column_of(self, field: str | Field) -> str:
-        """The column (of `EventTypes.columns`) that holds this field's values."""
+        """Return the column of `EventTypes.columns` that holds this field's values."""
         return self.field(field if isinstance(field, str) else field.name).column
 
 
@@ -97,11 +97,11 @@ class EventTypes:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The event types' names, without the control type."""
+        """Names of the event types, without the control type."""
         return tuple(event_type.name for event_type in self.types)
 
     def get(self, name: str) -> EventType | None:
-        """The event type of that name, or None."""
+        """Return the event type of that name, or None."""
         return next((each for each in self.types if each.name == name), None)
 
     def __getitem__(self, name: str) -> EventType:

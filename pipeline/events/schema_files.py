@@ -1,6 +1,6 @@
-"""Reads one schema file (`<type>.avsc`) into an `EventType`; what it can't understand it refuses.
+"""Read one schema file (`<type>.avsc`) into an `EventType`; reject what is not understood.
 
-Every refusal names the file, the field, the value seen and what is allowed.
+Every error names the file, the field, the value seen and what is allowed.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ RESERVED: Final = frozenset(
     " document_bytes raw_bytes is_event redrive_step redrive_replica"
     " step reason detail raw key headers topic partition offset watermark".split()
 )
-"""Names of columns that the job adds by itself, so no field may take them."""
+"""Names of columns that the job adds; no field may have one."""
 
 _RECORD_KEYS: Final = frozenset(
     "type name namespace doc aliases fields"
@@ -58,15 +58,15 @@ _FIELD_NAME: Final = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 
 
 def read_event_type(path: Path) -> EventType:
-    """The event type that the schema file describes.
+    """Return the event type that a schema file describes.
 
-    Beside it `<type>.mapping.json` may hold a mapping to be merged over the derived one.
+    `<type>.mapping.json` beside it may hold a mapping to merge over the derived one.
     """
     return _Schema(path, read_object(path)).event_type()
 
 
 def read_object(path: Path) -> dict[str, Any]:
-    """The JSON object in the file; a `UserError` naming the file if there is none."""
+    """Return the JSON object in a file; UserError if there is none."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -84,7 +84,7 @@ def _shown(value: object) -> str:
 
 
 class _Schema:
-    """One schema file while it is being read: knows where it stands, for the messages."""
+    """One schema file; its path is in every error message."""
 
     def __init__(self, path: Path, record: Mapping[str, Any]) -> None:
         self.path = path

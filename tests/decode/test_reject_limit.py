@@ -35,7 +35,7 @@ def test_the_message_says_what_happened_and_what_to_do() -> None:
     assert str(raised.value) == (
         "decode rejected 379 of 1200 records in the last 60 seconds on this task: 0.3158,"
         " allowed: 0.1 (decode.reject_limit_ratio). Most frequent: missing_field 350,"
-        " unknown_field 17, wrong_type 10. What to do: mend the sender, or raise"
+        " unknown_field 17, wrong_type 10. What to do: fix the sender, or raise"
         " decode.reject_limit_ratio; nothing is lost: the job stands at its last checkpoint."
     )
 
