@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import ast
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+
+from setuptools import find_packages
 
 ROOT = Path(__file__).parent.parent
 SOURCES = sorted([*(ROOT / "pipeline").rglob("*.py"), *(ROOT / "connectors").rglob("*.py")])
@@ -45,3 +48,11 @@ def test_the_top_level_is_fixed() -> None:
     }  # fmt: skip
     found = {path.name for path in ROOT.iterdir() if not path.name.startswith(".")}
     assert found <= allowed
+
+
+def test_what_is_installed_is_the_product_alone() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    included = project["tool"]["setuptools"]["packages"]["find"]["include"]
+    rooms = {name.split(".")[0] for name in find_packages(str(ROOT), include=included)}
+    assert rooms == {"connectors", "pipeline", "schemas"}
+    assert set(project["project"]["scripts"].values()) == {"pipeline.cli:main"}

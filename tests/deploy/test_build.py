@@ -21,6 +21,7 @@ from pipeline.deploy.package import build, wheels
 ROOT = Path(__file__).parents[2]
 NOT_FOR_IT = (
     "lib/python/tests/",
+    "lib/python/dev/",
     "lib/python/pyflink/",
     "lib/python/numpy/",
     "lib/python/pyarrow/",

@@ -141,7 +141,7 @@ def test_grafana_finds_its_datasource_and_the_folder_of_the_board() -> None:
 def test_what_is_copied_into_the_image_is_there_and_not_ignored() -> None:
     copied = re.findall(r"^COPY (?!--from)(.+) \S+$", DOCKERFILE, re.MULTILINE)
     names = [name.rstrip("/") for line in copied for name in line.split()]
-    assert {"pipeline", "connectors", "schemas", "conf"} <= set(names)
+    assert {"pipeline", "connectors", "dev", "schemas", "conf"} <= set(names)
     kept = re.findall(r"^!(\S+)$", (ROOT / ".dockerignore").read_text(), re.MULTILINE)
     for name in names:
         assert (ROOT / name).exists(), name

@@ -101,7 +101,7 @@ def test_down_forgets_a_server_that_has_died_meanwhile(stack: Stack) -> None:
 
 
 def test_start_without_set_up_says_what_to_do(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="streaming-etl setup"):
+    with pytest.raises(UserError, match="make setup"):
         Stack(tmp_path).start([], silent)
 
 
