@@ -1,7 +1,7 @@
-"""What Flink runs: configuration, checks, the flow, submit. `streaming-etl run` submits this file.
+"""The program that Flink runs: load the configuration, check, build the flow, execute.
 
-On Managed Service for Apache Flink the configuration is the application's property groups; there
-is no `--config` then.
+`streaming-etl run` submits this file. On Managed Service for Apache Flink there is no `--config`:
+the configuration is the application's property groups.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pipeline.flow import Flow
 
 
 def main(arguments: list[str]) -> int:
-    """Submit the job; 0 when submitted, 2 when the user has something to mend."""
+    """Submit the job; return 0, or 2 when the user has something to fix."""
     try:
         submit(_configuration(arguments))
     except UserError as error:
@@ -30,7 +30,7 @@ def main(arguments: list[str]) -> int:
 
 
 def submit(config: Config) -> None:
-    """Check what the job needs, build it, name its operators, hand it to Flink."""
+    """Build the job, check what it needs, name its operators and hand it to Flink."""
     types = load_config.event_types(config)
     stream, tables = flink.environment(flink_settings(config.job))
     flow = job.build(Flow.of(tables), config, types)

@@ -1,7 +1,7 @@
-"""The only glue between steps and Flink: wraps a step as a vectorised function and counts.
+"""Flink's vectorised functions: each wraps a pure step and counts what it does.
 
-Each function is called with one Arrow batch. It is declared non-deterministic, which is true (the
-clock decides what is an absurd time) and which keeps the planner from calling it twice per event.
+A function is called once per Arrow batch. It is declared non-deterministic, which is true (the clock
+bounds event times) and keeps the planner from calling it twice per event.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _KINDS = {
     "double": DataTypes.DOUBLE(),
     "string": DataTypes.STRING(),
     "boolean": DataTypes.BOOLEAN(),
-    # PyFlink's vectorised functions take no TIMESTAMP_LTZ inside a row; SQL makes it of the millis.
+    # PyFlink's vectorised functions accept no TIMESTAMP_LTZ inside a row; SQL converts the millis.
     "timestamp": DataTypes.BIGINT(),
 }
 _SQL = {
@@ -48,8 +48,9 @@ _SQL = {
     "INT": DataTypes.INT(),
     "BIGINT": DataTypes.BIGINT(),
 }
-# What decode says of a record beside the event's own fields. A reject has a reason; what is neither
-# event nor reject is control. Texts are dear: each is made and copied several times on its way.
+# What decode returns beside the event's own fields. A reject has a reason; a row that is neither
+# event nor reject is control. Strings are expensive: each is copied several times between Python
+# and the JVM.
 _VERDICT = {
     "is_event": DataTypes.BOOLEAN(),
     "event_type": DataTypes.STRING(),
@@ -60,8 +61,8 @@ _VERDICT = {
     "reason": DataTypes.STRING(),
     "detail": DataTypes.STRING(),
 }
-# What index and replicas need besides. The sizes are in bytes, 0 for null: Flink's SQL has no
-# length of BYTES to compare with a target's limit.
+# What index and replicas need as well. Sizes are in bytes, 0 for null: Flink's SQL has no length of
+# BYTES to compare with a target's limit.
 _DOCUMENT = {
     "document_id": DataTypes.STRING(),
     "document_version": DataTypes.BIGINT(),
@@ -78,11 +79,11 @@ _CLAIM_CHECK = {
 
 
 class DecodeFunction(ScalarFunction):  # type: ignore[misc]
-    """Raw bytes to event, control or reject. Never raises for what is in a record.
+    """Turns raw bytes into events, control or rejects. Never raises for the content of a record.
 
-    Where a limit is set, too many rejects raise `RejectLimitExceeded`: the job stops before the
-    batch that went over it is handed on. With `forwarded` the rows of one lake partition come
-    together, and bring what is named there with them; without, they come as they were given.
+    Where a limit is set, too many rejects raise `RejectLimitExceeded`: the job stops before it
+    emits the batch that exceeded it. With `forwarded` columns the rows are grouped by lake
+    partition; without, they keep their order.
     """
 
     def __init__(
@@ -120,19 +121,21 @@ class DecodeFunction(ScalarFunction):  # type: ignore[misc]
         self._metrics.lag(_known(arrival_ms), wall_clock())
         if self._limit:
             self._limit.add(len(raws), rejected)
-        told = {"is_event": is_event}
-        told |= {name: getattr(decoded, name) for name in _VERDICT if name not in told}
+        verdict = {"is_event": is_event}
+        verdict |= {name: getattr(decoded, name) for name in _VERDICT if name not in verdict}
         if self._documents:
             bytes_of = {"document_bytes": decoded.document, "raw_bytes": raws}
             sizes = {name: byte_lengths(values) for name, values in bytes_of.items()}
-            told |= {name: sizes.get(name, getattr(decoded, name, None)) for name in _DOCUMENT}
+            verdict |= {name: sizes.get(name, getattr(decoded, name, None)) for name in _DOCUMENT}
         columns = {name: _plain(decoded.columns[name]) for name in _columns(self._decoder)}
-        frame = {**told, **columns}
+        frame = {**verdict, **columns}
         if self._forwarded:
-            went = _went(self._forwarded, (raw, arrival_ms, *beside), decoded.kind == "reject")
-            # A lake partition's rows together: its writer finds its buffers in the cache.
+            columns_forwarded = _forward(
+                self._forwarded, (raw, arrival_ms, *beside), decoded.kind == "reject"
+            )
+            # Grouped by lake partition, so that a Parquet writer finds its buffers in the CPU cache.
             order = np.argsort(decoded.partition, kind="stable")
-            frame = {name: values[order] for name, values in {**went, **frame}.items()}
+            frame = {name: values[order] for name, values in {**columns_forwarded, **frame}.items()}
         return pd.DataFrame(frame, copy=False)
 
     def _count(
@@ -151,17 +154,17 @@ class DecodeFunction(ScalarFunction):  # type: ignore[misc]
             self._metrics.count(f"rejected_{reason}", number)
 
 
-def _went(
+def _forward(
     forwarded: Sequence[Forwarded], given: Sequence[pd.Series], rejected: np.ndarray[Any, Any]
 ) -> dict[str, np.ndarray[Any, Any]]:
-    """What was given with the records, to go back with them."""
-    went = {each.name: values.to_numpy() for each, values in zip(forwarded, given, strict=True)}
+    """Return the forwarded columns; those for rejects only are None in other rows."""
+    columns = {each.name: values.to_numpy() for each, values in zip(forwarded, given, strict=True)}
     for each in forwarded:
         if each.rejects_only:
-            kept = np.full(len(rejected), None, object)
-            kept[rejected] = went[each.name][rejected]
-            went[each.name] = kept
-    return went
+            of_rejects = np.full(len(rejected), None, object)
+            of_rejects[rejected] = columns[each.name][rejected]
+            columns[each.name] = of_rejects
+    return columns
 
 
 def _reject_limit(settings: config.Decode) -> RejectLimit | None:
@@ -178,10 +181,10 @@ def _reject_limit(settings: config.Decode) -> RejectLimit | None:
 def decode_guarded(
     decode_batch: Callable[[Sequence[bytes | None]], Decoded], raws: Sequence[bytes | None]
 ) -> Decoded:
-    """Decode a batch; should our own code fail on a record, that record alone becomes a reject.
+    """Decode a batch; if the decoder raises on a record, that record alone becomes a reject.
 
-    The named place where every exception is caught: a fault of ours must not stop the stream, and
-    must be seen, so it becomes a dead letter `internal_error`, which alarms at the first one.
+    This is the one place where every exception is caught: a bug must not stop the stream, and must
+    be seen, so the record becomes a dead letter `internal_error`, which alarms at once.
     """
     try:
         return decode_batch(raws)
@@ -199,7 +202,7 @@ def _internal_error(empty_payload: Decoded, error: Exception) -> Decoded:
 
 
 def _described(error: Exception) -> tuple[str, str]:
-    """Only the kind of exception: its message could hold a value of the record."""
+    """Name only the exception's type: its message could hold a value of the record."""
     return "internal_error", f"decode failed with {type(error).__name__}"
 
 
@@ -213,10 +216,10 @@ def _joined(parts: Sequence[Decoded]) -> Decoded:
 
 
 class IndexFunction(ScalarFunction):  # type: ignore[misc]
-    """Events to OpenSearch; returns the reason for what did not get there, null for the rest.
+    """Sends events to OpenSearch; returns the reason of each reject, null for the rest.
 
-    Flink completes a batch before it lets a checkpoint barrier by, so an event whose checkpoint
-    completed has been acknowledged by OpenSearch or is a reject.
+    Flink completes a batch before it passes a checkpoint barrier, so an event whose checkpoint
+    completed was acknowledged by OpenSearch or is a reject.
     """
 
     def __init__(self, settings: Index, types: EventTypes) -> None:
@@ -356,7 +359,7 @@ def _vectorised(function: ScalarFunction, row: Mapping[str, Any]) -> Any:
 
 
 def _plain(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """Timestamps as epoch milliseconds, a missing one as None; everything else as it is."""
+    """Return timestamps as epoch milliseconds, NaT as None, and other values unchanged."""
     if values.dtype.kind != "M":
         return values
     millis: np.ndarray[Any, Any] = values.astype("datetime64[ms]").view(np.int64)

@@ -1,4 +1,4 @@
-"""Flink's plan of the flow, made without a cluster and without touching an outside system."""
+"""Flink's plan of the flow, made without a cluster and without contacting an outside system."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from pipeline.flow import Flow
 
 
 def explain(config: Config, types: EventTypes) -> str:
-    """The page's own picture, then the optimized plan."""
+    """Return the picture in `pipeline/job.py`, then Flink's optimized plan."""
     _, tables = flink.environment(flink_settings(config.job))
     text = str(job.build(Flow.of(tables), config, types).statements.explain())
     return f"{job.__doc__}\n{text[text.index('== Optimized Execution Plan') :]}"
 
 
 def step_names(config: Config, types: EventTypes) -> list[str]:
-    """The operators' names and uids, sources first."""
+    """Return the operators' names, which are their uids, sources first."""
     stream, tables = flink.environment(flink_settings(config.job))
     return job.build(Flow.of(tables), config, types).attach(stream, config)

@@ -1,8 +1,8 @@
-"""What must be so before the job starts: the topics, streams and index templates are there.
+"""Checks before the job starts: topics and streams exist, indices are created.
 
-An outside system that is away at a first start is the operator's to know, so it is refused. A job
-that comes back, from a savepoint or because its JobManager was restarted, must not be kept from
-filling the lake by an OpenSearch that is away: that is the index step's business and stops nothing.
+On a first start, fail if a dependency is unreachable. A job that comes back, from a savepoint or
+after a restart of its JobManager, starts without OpenSearch: the lake must go on, and the index step
+handles an outage by itself.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ if TYPE_CHECKING:
 
 
 def run(config: Config, types: EventTypes, checkpoint_seconds: float | None) -> None:
-    """Check the outside systems of this configuration and make what is ours to make.
+    """Check the outside systems of this configuration and create the indices.
 
-    `checkpoint_seconds` is what the job will really do, the cluster's own setting included.
+    `checkpoint_seconds` is the effective interval, the cluster's own setting included.
 
     Raises:
-        UserError: which system, what it said, what to do.
+        UserError: which system, its answer, what to do.
     """
     for problem in problems(config, types, checkpoint_seconds):
         raise UserError(problem)
@@ -40,20 +40,20 @@ def run(config: Config, types: EventTypes, checkpoint_seconds: float | None) -> 
 
 
 def indices(config: Config, types: EventTypes, *, may_be_away: bool) -> None:
-    """Make the indices, or give them the fields that they lack.
+    """Create the indices, or add the fields that they lack.
 
-    An OpenSearch that `may_be_away` is warned of on standard error; each index worker then makes
-    the indices before its first request, and until it can, events are dead letters.
+    If OpenSearch is unreachable and `may_be_away`, print a warning; each index worker then creates
+    the indices before its first request, and until it can, events become dead letters.
 
     Raises:
-        UserError: a field of an index has another definition; or OpenSearch is away and may not be.
+        UserError: a field of an index has another definition, or OpenSearch is unreachable.
     """
     if config.index is None:
         return
     settings = config.index
-    wanted = {each.name: mapping(each) for each in types}
+    mappings = {each.name: mapping(each) for each in types}
     try:
-        ensure_templates(opensearch.client(settings), wanted, settings)
+        ensure_templates(opensearch.client(settings), mappings, settings)
     except IndexAway as away:
         if not may_be_away:
             raise
@@ -61,7 +61,7 @@ def indices(config: Config, types: EventTypes, *, may_be_away: bool) -> None:
 
 
 def problems(config: Config, types: EventTypes, checkpoint_seconds: float | None) -> Iterator[str]:
-    """What stands in the way of the start, the first thing first."""
+    """Yield what prevents the start, most fundamental first."""
     yield from _event_types(config, types)
     yield from _streams(config)
     clusters = _connected(config)
@@ -90,7 +90,7 @@ def _connected(config: Config) -> dict[str, Brokers]:
     names = sorted(_used_clusters(config))
     if not names:
         return {}
-    # Not at the top: a job without Kafka shall start where librdkafka's C library is too old.
+    # Imported here: a job without Kafka must start where the C library is too old for librdkafka.
     from connectors.kafka import admin as kafka_admin
 
     return {name: kafka_admin.connect(config.cluster(name)) for name in names}
@@ -102,7 +102,7 @@ def _used_clusters(config: Config) -> set[str]:
 
 
 def _largest_record(config: Config, clusters: dict[str, Brokers]) -> int:
-    """The largest raw record that a source may hold, in bytes."""
+    """Return the largest raw record that a source may hold, in bytes."""
     source = config.source
     sizes = [clusters[source.kafka_cluster].max_message_bytes(each) for each in source.kafka_topics]
     sizes += [kinesis.RECORD_BYTES] if source.kinesis_streams else []
@@ -112,7 +112,7 @@ def _largest_record(config: Config, clusters: dict[str, Brokers]) -> int:
 def _room(
     key: str, target: Archive | DeadLetters | Replica, brokers: Brokers, largest: int
 ) -> Iterator[str]:
-    """A message that does not fit would be refused by Kafka, and the job fail over it for ever."""
+    """Yield a topic that is too small: Kafka would refuse the message and the job restart for ever."""
     has_claim_check = not isinstance(target, Replica) and target.large_path
     needed = target.max_bytes if isinstance(target, Replica) or has_claim_check else largest
     needed += HEADERS_BYTES

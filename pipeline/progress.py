@@ -1,4 +1,4 @@
-"""Progress for people: bars on a terminal, a plain line now and then elsewhere."""
+"""Progress and reports for people: bars and tables on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ _LINE_EVERY_SECONDS = 10.0
 
 
 class Steps:
-    """The steps of one run, shown one after the other."""
+    """Shows the steps of one run, one after the other."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
 
     def say(self, text: str) -> None:
-        """One line."""
+        """Print one line."""
         self.console.print(text, highlight=False)
 
     @contextmanager
     def step(
         self, what: str, *, unit: str = "", total: int | None = None
     ) -> Iterator[Callable[[int], None]]:
-        """A step that takes time; call what it gives with how many are done."""
+        """Show a step that takes time; call the yielded function with the number done."""
         shown = self._bar if self.console.is_terminal else self._lines
         started = time.monotonic()
         with shown(what, unit, total) as update:

@@ -1,4 +1,4 @@
-"""What a step counts while it runs, in Flink's metric groups."""
+"""Counters of a step in Flink's metric groups."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ from pipeline import metrics
 
 
 class StepMetrics:
-    """The metrics of one step, made from the table in `pipeline.metrics` and nowhere else."""
+    """The metrics of one step, created from the table in `pipeline.metrics`."""
 
     def __init__(self, step: str, group: Any) -> None:
         scope = group.add_group("kinesisanalytics").add_group("step", step)
-        self._made = {name: scope.counter(name) for name in metrics.names(step)}
-        self._shown = False
+        self._counters = {name: scope.counter(name) for name in metrics.names(step)}
+        self._registered = False
 
     def count(self, name: str, by: int = 1) -> None:
         """Add to a counter.
 
-        All are shown as 0 first: PyFlink reports no counter before it was added to, and who looks
-        for a growth would not see the first one.
+        The first call reports all counters as 0: PyFlink reports no counter before it was added
+        to, and an alarm on growth would miss the first increment.
         """
-        if not self._shown:
-            self._shown = True
-            for counter in self._made.values():
+        if not self._registered:
+            self._registered = True
+            for counter in self._counters.values():
                 counter.inc(0)
         if by:
-            self._made[name].inc(int(by))
+            self._counters[name].inc(int(by))
 
     def lag(self, arrived_millis: np.ndarray[Any, Any], now: int) -> None:
-        """Sort the time from arrival until now into the buckets."""
+        """Count each time from arrival until now in its bucket."""
         if not len(arrived_millis):
             return
         lags = now - arrived_millis

@@ -1,4 +1,4 @@
-"""Submit the job to a Flink cluster, and stop it, from the command line."""
+"""Submit the job to a Flink cluster, and stop it."""
 
 from __future__ import annotations
 
@@ -37,9 +37,10 @@ def submit(
     savepoint: str = "",
     allow_dropped_state: bool = False,
 ) -> Submitted:
-    """Check the configuration here, so that a mistake costs no JVM, then submit.
+    """Check the configuration in this process, which costs no JVM, then submit.
 
-    A job that starts from a savepoint starts even while OpenSearch is away; a new one does not.
+    `environment` is added to the process's own. A job that starts from a savepoint starts even
+    while OpenSearch is unreachable; a new job does not.
 
     Raises:
         UserError: what is wrong in the configuration, the schemas or the outside systems.
@@ -74,18 +75,18 @@ def needed(environment: Mapping[str, str], name: str) -> str:
 
 
 def cluster_of(environment: Mapping[str, str]) -> flink_rest.Cluster:
-    """The cluster that the environment leads to."""
+    """Return the cluster that the environment leads to."""
     prometheus = [url for url in environment.get("PROMETHEUS_URLS", "").split(",") if url]
     return flink_rest.Cluster(needed(environment, "FLINK_REST_URL"), prometheus)
 
 
 def stop(job_id: str, environment: Mapping[str, str], *, into: str, timeout_seconds: float) -> str:
-    """Stop a running job with a savepoint below `into`; says where the savepoint is.
+    """Stop a running job with a savepoint below `into`; return the savepoint's path.
 
     Raises:
-        UserError: there is no such job, it does not run, or `into` is no place.
-        JobFailed: the savepoint failed; the job runs on.
-        TimeoutError: it takes longer.
+        UserError: there is no such job, it does not run, or `into` is no valid path.
+        JobFailed: the savepoint failed; the job keeps running.
+        TimeoutError: it takes longer than `timeout_seconds`.
     """
     if not re.fullmatch(r"(s3a|file)://\S+", into):
         raise UserError(f"--into is {into!r}; give s3a://bucket/prefix or file:///folder.")

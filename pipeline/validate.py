@@ -1,4 +1,4 @@
-"""What would become of a sample event, told without a cluster."""
+"""What the job would do with a sample event, found out without a cluster."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pipeline.events.event_types import EventTypes
 
 
 def samples(arguments: Sequence[str], standard_input: TextIO) -> Iterator[bytes]:
-    """Each argument is an event, a file of events (one a line), or `-` for standard input."""
+    """Yield the events of each argument: JSON, a file of lines, or `-` for standard input."""
     for argument in arguments:
         if argument == "-":
             yield from (line.rstrip("\n").encode() for line in standard_input)
@@ -27,7 +27,7 @@ def samples(arguments: Sequence[str], standard_input: TextIO) -> Iterator[bytes]
 
 
 def verdicts(raws: Iterable[bytes], config: Config, types: EventTypes) -> Iterator[dict[str, Any]]:
-    """What becomes of each, in order."""
+    """Yield what the job would do with each event, in order."""
     decoder = Decoder(
         types,
         max_record_bytes=config.decode.max_record_bytes,
@@ -37,23 +37,24 @@ def verdicts(raws: Iterable[bytes], config: Config, types: EventTypes) -> Iterat
 
 
 def _verdict(decoder: Decoder, raw: bytes, config: Config) -> dict[str, Any]:
-    """The lake object's folder, the index and id; or the reason and its detail."""
-    found = decoder.decode(raw)
-    if isinstance(found, Event):
-        return _placed(found, config)
-    if isinstance(found, Control):
-        return {"verdict": "control", "watermark": found.watermark}
-    return {"verdict": "reject", "step": "decode", "reason": found.reason, "detail": found.detail}
+    """Return the event's folder, index and id, or the reject's reason and detail."""
+    outcome = decoder.decode(raw)
+    if isinstance(outcome, Event):
+        return _destinations(outcome, config)
+    if isinstance(outcome, Control):
+        return {"verdict": "control", "watermark": outcome.watermark}
+    reason, detail = outcome.reason, outcome.detail
+    return {"verdict": "reject", "step": "decode", "reason": reason, "detail": detail}
 
 
-def _placed(event: Event, config: Config) -> dict[str, Any]:
+def _destinations(event: Event, config: Config) -> dict[str, Any]:
     partition: Partition = event.partition
-    placed: dict[str, Any] = {"verdict": "event", "event_type": event.event_type}
+    verdict: dict[str, Any] = {"verdict": "event", "event_type": event.event_type}
     if config.lake:
-        placed["lake"] = f"{config.lake.path}/{event.event_type}/{partition.path()}/"
+        verdict["lake"] = f"{config.lake.path}/{event.event_type}/{partition.path()}/"
     if config.index:
-        placed["index"] = index_name(config.index.prefix, event.event_type)
-        placed["id"] = event.document_id
-        placed["version"] = event.document_version
-        placed["document"] = msgspec.json.decode(event.document or b"null")
-    return placed
+        verdict["index"] = index_name(config.index.prefix, event.event_type)
+        verdict["id"] = event.document_id
+        verdict["version"] = event.document_version
+        verdict["document"] = msgspec.json.decode(event.document or b"null")
+    return verdict
