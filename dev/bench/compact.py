@@ -32,7 +32,7 @@ from dev.servers.s3 import create_bucket
 from dev.servers.stack import Stack
 from pipeline.ops.generate.rhythm import WINTER, zone_shares
 from pipeline.ops.generate.trips import Rows
-from pipeline.ops.readers.lake import Lake
+from pipeline.ops.lake.content import Lake
 from pipeline.ops.systems import ROOT
 from pipeline.progress import Steps
 

@@ -24,8 +24,8 @@ from dev.demo.read_lake import read_lake
 from dev.demo.verify import ReplicaFound, verify
 from pipeline.config import load as load_config
 from pipeline.config.model import Archive, Config, DeadLetters, Replica
+from pipeline.ops.lake.content import Lake
 from pipeline.ops.readers import carried
-from pipeline.ops.readers.lake import Lake
 from pipeline.progress import Steps
 
 Chosen = Callable[[Ledger], NDArray[np.bool_]]

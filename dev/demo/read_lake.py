@@ -16,7 +16,7 @@ from connectors import positions
 from connectors.positions import Positions
 from connectors.s3.storage import Store, Stored, tables
 from dev.demo.ledger import Ledger
-from pipeline.ops.readers.lake import home
+from pipeline.ops.lake.content import home
 
 _PATH: Final = re.compile(
     r"(?P<type>[^/]+)/pickup_location=(?P<place>\d{3})/year=(?P<year>\d{4})/month=(?P<month>\d{2})/[^/]+"

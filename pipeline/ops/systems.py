@@ -17,7 +17,7 @@ from connectors.s3.storage import Store, store_at
 from pipeline.config import load as load_config
 from pipeline.config.model import Config
 from pipeline.events.event_types import EventTypes
-from pipeline.ops.readers.lake import Lake
+from pipeline.ops.lake.content import Lake
 
 ROOT = Path(__file__).parents[2]
 LOCAL = ROOT / "conf" / "local.yaml"

@@ -14,9 +14,9 @@ from rich.console import Console
 
 from connectors.errors import UserError
 from pipeline.ops.backfill.derive import Backfill
-from pipeline.ops.backfill.partition import checked
 from pipeline.ops.backfill.rebuild import Rebuild
 from pipeline.ops.backfill.swap import Swap
+from pipeline.ops.lake.content import checked
 from pipeline.ops.reconcile.options import instant
 from pipeline.ops.systems import (
     LOCAL,

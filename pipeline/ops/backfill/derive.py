@@ -1,4 +1,4 @@
-"""The job of a backfill: the main job's configuration, fed from a topic of archived records."""
+"""The configuration of a backfill's job: the main job's, reading a topic of archived records."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ _LIMITS = ("reject_limit_ratio", "reject_limit_seconds", "reject_limit_records")
 class Backfill:
     """One backfill: which archived records (arrival time, epoch milliseconds), and where to.
 
-    `name` is that of its topic, its job and its consumer group. `into` is the prefix that the lake
-    is rebuilt in. `parallelism` None is the main job's.
+    `name` is the name of its topic, job and consumer group. `into` is the prefix of the rebuilt
+    lake. `parallelism` None: as the main job.
     """
 
     name: str
@@ -37,10 +37,10 @@ class Backfill:
 
 
 def refuse(config: Config, backfill: Backfill) -> None:
-    """Says what a backfill can't do with this configuration.
+    """Refuse a configuration that cannot be backfilled.
 
     Raises:
-        UserError: what is missing, or in the way.
+        UserError: what is missing or wrong.
     """
     if not config.archive or not config.archive.path:
         raise UserError(
@@ -62,7 +62,7 @@ def refuse(config: Config, backfill: Backfill) -> None:
 
 
 def derived(path: Path, config: Config, backfill: Backfill) -> dict[str, Any]:
-    """The sections of the backfill's job; references such as ${env:NAME} stay what they are."""
+    """Return the sections of the backfill's job; references such as ${env:NAME} are kept."""
     given: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
     kept: dict[str, Any] = {name: given[name] for name in ("kafka", "clusters") if name in given}
     parallelism = {"parallelism": backfill.parallelism} if backfill.parallelism else {}
@@ -85,7 +85,7 @@ def derived(path: Path, config: Config, backfill: Backfill) -> dict[str, Any]:
 
 
 def _cluster(config: Config) -> str:
-    """The name of the cluster that the topic is made on: the source's, or the first there is."""
+    """Return the name of the topic's cluster: the source's, or the first one."""
     if config.source.kafka_topics:
         return config.source.kafka_cluster
     return "" if config.kafka else next(iter(config.clusters))
@@ -99,7 +99,7 @@ def _back_ends(config: Config) -> list[str]:
 
 
 def _decode(given: Mapping[str, Any], config: Config) -> dict[str, Any]:
-    """Without a reject limit: what is wrong with a backfill is told when it is done."""
+    """Drop the reject limit: the backfill reports its rejects when it is done."""
     folder = Path(config.decode.schemas)
     schemas = {"schemas": str(folder.resolve())} if folder.exists() else {}
     return {name: each for name, each in given.items() if name not in _LIMITS} | schemas

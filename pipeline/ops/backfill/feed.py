@@ -1,4 +1,4 @@
-"""Feeds archived records into the topic of a backfill."""
+"""Send archived records to the topic of a backfill."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from pipeline.ops.systems import Systems
 
 @dataclass(frozen=True, slots=True)
 class Fed:
-    """How many archived records were sent, and how many not: dead letters of step decode.
+    """How many archived records were sent, and how many left out: dead letters of step decode.
 
-    Those are in the live lake under the position of their redriven copy, or not at all.
+    The latter are in the live lake under the position of their redriven copy, or not at all.
     """
 
     records: int
     left_out: int
 
 
-class Left:
-    """Says which archived records to leave out: the dead letters of step decode.
+class LeftOut:
+    """Decides which archived records to leave out: the dead letters of step decode.
 
-    It is asked about every one, and so knows how far the archive went when it was read: `ends`
-    has the last position of each topic and partition, or stream and shard.
+    It is called for every record, so `ends` has the last position read of each topic and partition,
+    or stream and shard.
     """
 
     def __init__(self, systems: Systems) -> None:
@@ -39,7 +39,7 @@ class Left:
         self.ends: dict[tuple[str, str], int] = {}
 
     def __call__(self, position: Position) -> bool:
-        """Whether to leave out the record of that position."""
+        """Return whether to leave out the record at that position."""
         place, part, number = position[:3] if position.topic else position[3:]
         key, last = (str(place), str(part)), int(number or 0)
         if last >= self.ends.get(key, 0):
@@ -47,12 +47,12 @@ class Left:
         return bool(self._marks) and mark_of(position_text(position)) in self._marks
 
     def spans(self) -> tuple[Span, ...]:
-        """What was read, for a reconciliation."""
+        """Return the positions that were read, for a reconciliation."""
         return tuple(Span(place, part, None, last) for (place, part), last in self.ends.items())
 
 
-def archived(systems: Systems, backfill: Backfill, leave_out: Left) -> History:
-    """The archived records of a backfill, in the order of their arrival."""
+def archived(systems: Systems, backfill: Backfill, leave_out: LeftOut) -> History:
+    """Return the archived records of a backfill, in the order of their arrival."""
     archive = systems.config.archive
     assert archive, "derive.refuse asks for one"
     selection = Selection(archive=True, start_ms=backfill.start_ms, end_ms=backfill.end_ms)
@@ -60,7 +60,7 @@ def archived(systems: Systems, backfill: Backfill, leave_out: Left) -> History:
 
 
 def feed(history: History, target: Target | None, progress: Callable[[int], None]) -> Fed:
-    """Sends them all, and waits until each is acknowledged; without a target it only counts."""
+    """Send all records and wait for their acknowledgements; without a target, only count."""
     done = 0
     for block in history.blocks():
         if target:

@@ -1,8 +1,7 @@
-"""Compares a partition of the live lake with the same one rebuilt beside it."""
+"""Compare a partition of the live lake with its rebuilt copy."""
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
@@ -10,32 +9,28 @@ from typing import Final
 import numpy as np
 
 from connectors import positions
-from connectors.errors import UserError
 from connectors.positions import Positions
 from connectors.s3.storage import tables
-from pipeline.ops.readers.lake import Lake
+from pipeline.ops.lake.content import Lake
 
-_PARTITION: Final = re.compile(
-    r"[a-z][a-z0-9_]*/pickup_location=\d{3}/year=\d{4}/month=(0[1-9]|1[0-2])"
-)
 _PREFIX: Final = "source_"
 _NAMED: Final = 5
 
 
 @dataclass(frozen=True)
 class Rows:
-    """The files of one partition by their path, and the source positions of the rows in each."""
+    """The files of one partition by path, each with the source positions of its rows."""
 
     files: dict[str, Positions]
 
     @cached_property
     def positions(self) -> Positions:
-        """Of every row."""
+        """The positions of all rows."""
         return np.concatenate([np.zeros(0, np.int64), *self.files.values()])
 
     @cached_property
     def doubled(self) -> int:
-        """How many rows are there besides the first of their position."""
+        """How many rows repeat a position."""
         return len(self.positions) - len(np.unique(self.positions))
 
 
@@ -43,7 +38,7 @@ class Rows:
 class Compared:
     """A partition as it is and as it was rebuilt.
 
-    A live file without a single rebuilt row is newer than the rebuild, and stays.
+    A live file without any rebuilt row is newer than the rebuild, and stays.
     """
 
     partition: str
@@ -59,7 +54,7 @@ class Compared:
         )
 
     def counts(self) -> dict[str, int]:
-        """What a swap would change."""
+        """Count what a swap would change."""
         return {
             "live_files": len(self.live.files),
             "live_rows": len(self.live.positions),
@@ -71,7 +66,7 @@ class Compared:
         }
 
     def problems(self, topics: list[str]) -> list[str]:
-        """Why a swap would lose or double rows; empty when it would not."""
+        """Return why a swap would lose or double rows; empty if it would not."""
         found = []
         lost = np.setdiff1d(self.replaced.positions, self.rebuilt.positions)
         if len(lost):
@@ -88,21 +83,8 @@ class Compared:
         return found
 
 
-def checked(partition: str) -> str:
-    """The name of a partition, TYPE/pickup_location=041/year=2018/month=01.
-
-    Raises:
-        UserError: it is no such name, so no path is made of it.
-    """
-    if not _PARTITION.fullmatch(partition):
-        raise UserError(
-            f"--partition is {partition!r}; give TYPE/pickup_location=041/year=2018/month=01."
-        )
-    return partition
-
-
 def rows(lake: Lake, partition: str, topics: list[str]) -> Rows:
-    """Reads the positions of a partition; one that isn't there has no files."""
+    """Read the positions of a partition; a missing one has no files."""
     files = [each for one in lake.partitions(partition) for each in one.current()]
     columns = [_PREFIX + name for name in positions.COLUMNS]
     return Rows(
@@ -115,7 +97,7 @@ def rows(lake: Lake, partition: str, topics: list[str]) -> Rows:
 
 
 def described(position: int, topics: list[str]) -> str:
-    """A position for people; of Kinesis only a hash is known here."""
+    """Describe a position for people; of a Kinesis record only a hash is known."""
     if position < 0:
         return f"a Kinesis record (hash {-position})"
     code, partition, offset = positions.unpacked(position)

@@ -1,5 +1,5 @@
-"""Rebuilds the lake, and fills the index, from the archive: the main job's code on a topic of its
-own, beside the main job."""
+"""Rebuild the lake, and fill the index, from the archive: the main job's code reads a topic of
+archived records, beside the main job."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from connectors.kafka.producer import KafkaTarget
 from connectors.kafka.progress import SourceProgress
 from connectors.kafka.security import librdkafka_options
 from pipeline.ops.backfill.derive import Backfill, derived, refuse
-from pipeline.ops.backfill.feed import Fed, Left, archived, feed
+from pipeline.ops.backfill.feed import Fed, LeftOut, archived, feed
 from pipeline.ops.reconcile.options import Options
 from pipeline.ops.reconcile.report import Report
 from pipeline.ops.reconcile.run import reconcile
@@ -35,7 +35,7 @@ _CHECKPOINTS: Final = 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rebuild:
-    """One backfill of a configuration; `path` is its file, `folder` where the job's is written."""
+    """One backfill; `path` is the main job's configuration, `folder` takes the backfill's."""
 
     systems: Systems
     path: Path
@@ -44,7 +44,7 @@ class Rebuild:
     steps: Steps
 
     def plan(self) -> list[str]:
-        """What will be done, a sentence a step; refuses what can't be done."""
+        """Describe each step in a sentence; refuse what cannot be done."""
         config, backfill = self.systems.config, self.backfill
         refuse(config, backfill)
         assert config.archive
@@ -60,15 +60,15 @@ class Rebuild:
         ]
 
     def count(self) -> Fed:
-        """How many records it would be."""
-        return self._fed(None, Left(self.systems))
+        """Count the records that would be sent."""
+        return self._fed(None, LeftOut(self.systems))
 
     def run(self) -> dict[str, Any]:
-        """Does it; the report. What was begun and broke off must be begun anew under a new name."""
+        """Run the backfill; return its report. One that was interrupted needs a new name."""
         self._refuse_again()
         admin = kafka_admin.connect(self.cluster)
         admin.create(self.backfill.name, self._partitions(admin), _TOPIC)
-        left = Left(self.systems)
+        left = LeftOut(self.systems)
         fed = self._fed(KafkaTarget(self.cluster, self.backfill.name), left)
         job = self._submit()
         self._drain(job)
@@ -89,7 +89,7 @@ class Rebuild:
 
     @property
     def cluster(self) -> Kafka:
-        """The Kafka cluster that the topic is made on."""
+        """The Kafka cluster of the backfill's topic."""
         sections = derived(self.path, self.systems.config, self.backfill)
         return self.systems.config.cluster(sections["source"]["kafka_cluster"])
 
@@ -101,7 +101,7 @@ class Rebuild:
         if not url:
             raise UserError(
                 "no Flink cluster is known (FLINK_REST_URL, FLINK_HOME); start the local servers"
-                " with `streaming-etl up`."
+                " with `make up`, and source build/run/env.sh."
             )
         needed = self.backfill.parallelism or self.systems.config.job.parallelism or 1
         free = flink_rest.Cluster(url).free_slots()
@@ -116,7 +116,7 @@ class Rebuild:
         known = [admin.partitions(topic) for topic in topics if topic in admin.topics]
         return max(known, default=_PARTITIONS)
 
-    def _fed(self, target: KafkaTarget | None, left: Left) -> Fed:
+    def _fed(self, target: KafkaTarget | None, left: LeftOut) -> Fed:
         history = archived(self.systems, self.backfill, left)
         what = "sending the archived records" if target else "counting the archived records"
         with self.steps.step(what, unit="records") as progress:
@@ -155,8 +155,8 @@ class Rebuild:
                 "no more checkpoints completed",
             )
 
-    def _verify(self, left: Left) -> Report:
-        """Every archived record that was read must be in the rebuilt lake, or a dead letter."""
+    def _verify(self, left: LeftOut) -> Report:
+        """Check that every record read is in the rebuilt lake or the dead letters."""
         config = self.systems.config
         assert config.lake
         lake = msgspec.structs.replace(config.lake, path=self.backfill.into)

@@ -1,8 +1,8 @@
-"""Puts rebuilt partitions in the place of live ones; the old are kept until that is confirmed.
+"""Replace live partitions by rebuilt ones; keep the old files until the swap is confirmed.
 
-S3 cannot rename, so a reader may for a moment see a partition's rows twice, and never not at all:
-the rebuilt files are copied in before the old are deleted. Every step may be repeated; what was
-begun stands in a journal beside the old files, so that a swap that was broken off goes on.
+S3 cannot rename: a reader may briefly see a partition's rows twice, but never miss one, because the
+rebuilt files are copied in before the old ones are deleted. Every step may be repeated; a journal
+beside the old files lets an interrupted swap go on.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ import msgspec
 
 from connectors.errors import UserError
 from connectors.s3.objects import Objects, objects_of
-from pipeline.ops.backfill.hold import Hold, with_sources
 from pipeline.ops.backfill.partition import Compared, rows
-from pipeline.ops.compact.records import Records
-from pipeline.ops.readers.lake import Record
+from pipeline.ops.lake.content import Record
+from pipeline.ops.lake.partition_lock import PartitionLock, with_sources
+from pipeline.ops.lake.records import Records
 from pipeline.ops.systems import Systems
 
 REPLACED: Final = "_replaced"
@@ -26,9 +26,9 @@ State = Literal["switching", "switched", "undoing", "undone", "confirmed"]
 
 
 class Moved(msgspec.Struct, frozen=True):
-    """The files of one partition: the old ones, and what each rebuilt one is called there.
+    """The files of one partition: the old ones, and the new name of each rebuilt one.
 
-    `record` is what compaction had done to it before.
+    `record` is the partition's record before the swap.
     """
 
     old: list[str]
@@ -37,7 +37,7 @@ class Moved(msgspec.Struct, frozen=True):
 
 
 class Journal(msgspec.Struct, frozen=True):
-    """What a swap does; paths are below the live lake, rebuilt ones below `rebuilt`."""
+    """A swap's journal; paths are relative to the live lake, those of rebuilt files to `rebuilt`."""
 
     rebuilt: str
     partitions: dict[str, Moved]
@@ -46,7 +46,7 @@ class Journal(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Swap:
-    """One swap by its name, in the live lake of a configuration."""
+    """One named swap in the live lake of a configuration."""
 
     systems: Systems
     name: str
@@ -59,7 +59,7 @@ class Swap:
 
     @property
     def kept(self) -> str:
-        """Where the old files are kept: readers pass over what begins with an underscore."""
+        """Where the old files are kept; readers skip names that begin with an underscore."""
         return f"{self.lake}/{REPLACED}/{self.name}"
 
     @property
@@ -68,35 +68,35 @@ class Swap:
         return sorted(self.systems.config.source.kafka_topics)
 
     def compare(self, rebuilt: str, partition: str) -> Compared:
-        """Reads a partition in both places."""
+        """Read a partition in both places."""
         live = rows(self.systems.lake(self.lake), partition, self.topics)
         return Compared(partition, live, rows(self.systems.lake(rebuilt), partition, self.topics))
 
     def plan(self, compared: Iterable[Compared]) -> list[str]:
-        """What `switch` will do, a sentence a step."""
-        found = list(compared)
-        old = sum(len(each.replaced.files) for each in found)
-        new = sum(len(each.rebuilt.files) for each in found)
+        """Describe what `switch` will do, one sentence for each step."""
+        partitions = list(compared)
+        old = sum(len(each.replaced.files) for each in partitions)
+        new = sum(len(each.rebuilt.files) for each in partitions)
         return [
-            f"keep {old:,} live files of {len(found)} partitions in {self.kept}",
+            f"keep {old:,} live files of {len(partitions)} partitions in {self.kept}",
             f"copy {new:,} rebuilt files into {self.lake}; for a moment readers see both",
             f"delete those {old:,} live files, and read the partitions again",
         ]
 
     def plan_undo(self) -> list[str]:
-        """What `undo` will do."""
+        """Describe what `undo` will do."""
         partitions = self._begun("switching", "switched", "undoing").partitions.values()
         old, new = (sum(map(len, each)) for each in _files(partitions))
         return [f"put {old:,} old files back into {self.lake}", f"delete {new:,} rebuilt ones"]
 
     def plan_confirm(self) -> list[str]:
-        """What `confirm` will do."""
+        """Describe what `confirm` will do."""
         partitions = self._begun("switched", "confirmed").partitions.values()
         old = sum(map(len, _files(partitions)[0]))
         return [f"delete {old:,} old files from {self.kept}, for good"]
 
     def switch(self, rebuilt: str, compared: Iterable[Compared]) -> list[str]:
-        """Swaps the partitions, and looks at them again; what it answers is wrong with them."""
+        """Swap the partitions and check them; return the problems found."""
         partitions = {each.partition: self._moved(each) for each in compared}
         if self.journal():
             raise UserError(f"there was a swap {self.name} before; give another --name.")
@@ -110,12 +110,12 @@ class Swap:
         return self.go_on()
 
     def go_on(self) -> list[str]:
-        """Does what the journal says, from the beginning: each step may be repeated."""
+        """Run the journal from its beginning: every step may be repeated."""
         journal = self._begun("switching", "switched")
         if journal.state == "switching":
             self._take(journal)
             self._move(journal)
-        problems = self._look_again(journal)
+        problems = self._check(journal)
         self._end(journal, "switched")
         return problems
 
@@ -125,16 +125,16 @@ class Swap:
             self._keep(objects, moved)
             for source, name in moved.new.items():
                 objects.copy(f"{journal.rebuilt.rstrip('/')}/{source}", f"{self.lake}/{name}")
-            self._hold.without(partition, moved.old)
+            self._lock.remove_files(partition, moved.old)
             for path in moved.old:
                 objects.delete(f"{self.lake}/{path}")
 
     def undo(self) -> None:
-        """Puts the old files back, and takes the rebuilt ones out."""
+        """Put the old files back and remove the rebuilt ones."""
         journal = self._begun("switching", "switched", "undoing")
         objects = self._objects()
         for partition, moved in journal.partitions.items():
-            self._hold.take_back(partition)
+            self._lock.acquire_to_undo(partition)
             if journal.state == "switched":
                 self._refuse_merged(journal, partition, moved)
         self._note(msgspec.structs.replace(journal, state="undoing"))
@@ -142,13 +142,13 @@ class Swap:
             kept = [path for path in moved.old if objects.exists(f"{self.kept}/{path}")]
             for path in kept:
                 objects.copy(f"{self.kept}/{path}", f"{self.lake}/{path}")
-            self._hold.with_again(partition, kept, moved.record)
+            self._lock.restore_files(partition, kept, moved.record)
             for name in moved.new.values():
                 objects.delete(f"{self.lake}/{name}")
         self._end(journal, "undone")
 
     def confirm(self) -> int:
-        """Deletes the old files for good; how many."""
+        """Delete the old files for good; return how many."""
         journal = self._begun("switched", "confirmed")
         objects = self._objects()
         old = [path for moved in journal.partitions.values() for path in moved.old]
@@ -158,7 +158,7 @@ class Swap:
         return len(old)
 
     def journal(self) -> Journal | None:
-        """What this swap did so far; None when there is none of that name."""
+        """Return this swap's journal; None if there is no swap of that name."""
         found = self._objects().read(f"{self.kept}/swap.json")
         return msgspec.json.decode(found, type=Journal) if found else None
 
@@ -171,7 +171,7 @@ class Swap:
         return journal
 
     def _moved(self, compared: Compared) -> Moved:
-        """Refuses what compaction changed since the partition was compared."""
+        """Return the files to move; refuse a partition that compaction changed since it was compared."""
         partition, old = compared.partition, list(compared.replaced.files)
         record = self._records.read(partition).record
         if {each.path for each in record.replaced} & set(old):
@@ -183,7 +183,7 @@ class Swap:
         return Moved(with_sources(old, record), new, record)
 
     def _refuse_merged(self, journal: Journal, partition: str, moved: Moved) -> None:
-        """What was put in can't be taken out when it was merged with other files since."""
+        """Refuse an undo after compaction merged the new files with others."""
         live = self.systems.lake(self.lake).partitions(partition)
         gone = set(moved.new.values()) - {each.path for one in live for each in one.current()}
         if gone:
@@ -195,22 +195,22 @@ class Swap:
             )
 
     def _take(self, journal: Journal) -> None:
-        """Holds all partitions, before anything is done in the first."""
+        """Lock all partitions before anything is done in the first."""
         for partition, moved in journal.partitions.items():
-            self._hold.take(partition, moved.record)
+            self._lock.acquire(partition, moved.record)
 
     def _end(self, journal: Journal, state: State) -> None:
         self._note(msgspec.structs.replace(journal, state=state))
         for partition in journal.partitions:
-            self._hold.release(partition)
+            self._lock.release(partition)
 
     def _keep(self, objects: Objects, moved: Moved) -> None:
         for path in moved.old:
-            # Begun before: a file that was deleted by then is kept already.
+            # Repeated: a file that was deleted before is kept already.
             if objects.exists(f"{self.lake}/{path}"):
                 objects.copy(f"{self.lake}/{path}", f"{self.kept}/{path}")
 
-    def _look_again(self, journal: Journal) -> list[str]:
+    def _check(self, journal: Journal) -> list[str]:
         problems: list[str] = []
         for partition in journal.partitions:
             compared = self.compare(journal.rebuilt, partition)
@@ -232,14 +232,14 @@ class Swap:
         return Records(self.lake, self._objects())
 
     @property
-    def _hold(self) -> Hold:
-        return Hold(self._records, self.name)
+    def _lock(self) -> PartitionLock:
+        return PartitionLock(self._records, self.name)
 
     def _objects(self) -> Objects:
         return objects_of(self.lake, self.systems.environment)
 
 
 def _files(partitions: Iterable[Moved]) -> tuple[list[Sized], list[Sized]]:
-    """The old files and the rebuilt ones, of each partition."""
+    """Return the old and the rebuilt files of each partition."""
     moved = list(partitions)
     return [each.old for each in moved], [each.new for each in moved]

@@ -1,4 +1,4 @@
-"""Which files of a partition are worth merging, and which together: pure rules."""
+"""Pure rules: which files of a partition to merge, and which together."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from typing import Final
 
 from connectors.s3.storage import Stored
-from pipeline.ops.readers.lake import Partition
+from pipeline.ops.lake.content import Partition
 
 TARGET_BYTES: Final = 128 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """A file below half of `target_bytes`, written `older_than_seconds` ago, is to be merged.
+    """Merge files below half of `target_bytes`, written at least `older_than_seconds` ago.
 
-    Unless a partition has fewer of them than `min_files`.
+    A partition with fewer than `min_files` such files is left alone.
     """
 
     target_bytes: int = TARGET_BYTES
@@ -25,20 +25,20 @@ class Limits:
 
 
 def small_files(partition: Partition, limits: Limits, now_ms: int) -> list[Stored]:
-    """The files to merge, the oldest first; those merged before come before all others."""
+    """Return the files to merge, oldest first; earlier merged files come first of all."""
     closed_ms = now_ms - int(limits.older_than_seconds * 1000)
-    found = [
+    small = [
         each
         for each in partition.current()
         if 2 * each.size < limits.target_bytes and (each.modified_ms or 0) <= closed_ms
     ]
-    if len(found) < max(limits.min_files, 2):
+    if len(small) < max(limits.min_files, 2):
         return []
-    return sorted(found, key=lambda each: (each.modified_ms or 0, each.path))
+    return sorted(small, key=lambda each: (each.modified_ms or 0, each.path))
 
 
 def groups(files: Iterable[Stored], target_bytes: int) -> Iterator[list[Stored]]:
-    """Neighbours whose bytes add up to the target; one file alone is left as it is."""
+    """Yield neighbours whose sizes add up to the target; a single file is left as it is."""
     group: list[Stored] = []
     for each in files:
         group.append(each)

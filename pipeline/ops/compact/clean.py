@@ -1,8 +1,8 @@
-"""What of a partition may be deleted for good: pure rules.
+"""Pure rules: which files of a partition may be deleted for good.
 
-A replaced file goes when its rows have been in a merged file for the grace period, so that a query
-that took it for current can end. Its name goes a grace period later, and only when the file is not
-there any more: a listing that still has it never meets a record that doesn't.
+A replaced file may be deleted when its rows have been in a merged file for the grace period, so that
+a query that planned with it can end. Its entry leaves the record a grace period later, and only when
+the file is gone: a listing that still has the file never meets a record without it.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from typing import Final
 
 import msgspec
 
-from pipeline.ops.readers.lake import Partition, Record
+from pipeline.ops.lake.content import Partition, Record
 
 _ORPHAN_MS: Final = 3_600_000
 
 
 @dataclass(frozen=True, slots=True)
 class Rubbish:
-    """Paths to delete, and the record to write then; None where that stays as it is.
+    """Paths to delete, and the record to write afterwards; None: it stays as it is.
 
-    `missing`: files that count and were not listed, for which nothing may be deleted.
+    `missing`: current files that were not listed; while there are any, nothing may be deleted.
     """
 
     paths: tuple[str, ...] = ()
@@ -31,7 +31,7 @@ class Rubbish:
 
 
 def rubbish(partition: Partition, *, now_ms: int, grace_seconds: float) -> Rubbish:
-    """The replaced files whose grace is over, and their names, and orphans."""
+    """Return replaced files and entries whose grace period is over, and orphans."""
     record, grace_ms = partition.record, int(grace_seconds * 1000)
     there = {each.path for each in (*partition.visible, *partition.made)}
     missing = tuple(each.path for each in record.files if each.path not in there)
@@ -54,10 +54,10 @@ def rubbish(partition: Partition, *, now_ms: int, grace_seconds: float) -> Rubbi
 
 
 def _orphans(partition: Partition, until_ms: int) -> Iterator[str]:
-    """Merged files that no record names, of runs that were broken off before the switch.
+    """Yield merged files that no record names, left by runs interrupted before the switch.
 
-    They are an hour old at least, for a younger one may be another run's that is about to switch.
-    They were listed before the record was read, so it names those that switched meanwhile.
+    They are at least an hour old: a younger one may belong to a run that is about to switch. Files
+    were listed before the record was read, so the record names those that switched meanwhile.
     """
     record = partition.record
     known = {each.path for each in record.files} | {each.path for each in record.replaced}

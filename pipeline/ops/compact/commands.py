@@ -10,10 +10,10 @@ from rich.console import Console
 
 from connectors.errors import UserError
 from connectors.s3.objects import objects_of
-from pipeline.ops.backfill.partition import checked
 from pipeline.ops.compact.choose import TARGET_BYTES, Limits
 from pipeline.ops.compact.manifests import uri
-from pipeline.ops.compact.run import Asked, Compaction, Report
+from pipeline.ops.compact.run import Compaction, Report, Request
+from pipeline.ops.lake.content import checked
 from pipeline.ops.systems import (
     LOCAL,
     ConfigOption,
@@ -85,7 +85,7 @@ def compact(
         lake=found.lake(_lake(found)),
         objects=objects_of(_lake(found), found.environment),
         types=found.types,
-        asked=Asked(
+        request=Request(
             below=_below(found, event_type or [], partition or []),
             limits=Limits(target_bytes=target, min_files=min_files, older_than_seconds=older_than),
             clean=clean,

@@ -1,8 +1,8 @@
-"""Says which files count to readers that don't know our rule: a manifest for each partition.
+"""Manifests: each partition's current files, for readers that don't know the lake's records.
 
-Hive's SymlinkTextInputFormat, which Athena, Trino and Hive read: a text file in a folder named as
-the partition, with one address a line. One write replaces it. It is as new as the last run: files
-that Flink added since are not in it.
+The format is Hive's SymlinkTextInputFormat, which Athena, Trino and Hive read: a text file in a folder
+named as the partition, with one URI a line. One write replaces it. It is as recent as the last run:
+files that Flink added later are not in it.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ SYMLINKS: Final = "_symlinks"
 
 
 def manifest_path(partition: str) -> str:
-    """Where the manifest of a partition is, below the lake."""
+    """Return the path of a partition's manifest, relative to the lake."""
     return f"{SYMLINKS}/{partition}/manifest"
 
 
 def manifest(lake: str, paths: Iterable[str]) -> bytes:
-    """The text of a manifest."""
+    """Return the content of a manifest."""
     return "".join(f"{uri(lake, path)}\n" for path in paths).encode()
 
 
 def uri(lake: str, path: str) -> str:
-    """The address of a file as readers other than Hadoop know it: `s3`, never `s3a`."""
+    """Return a file's URI for readers other than Hadoop: `s3`, never `s3a`."""
     parts = urlsplit(lake)
     if parts.scheme == "s3a":
         return f"s3://{parts.netloc}{parts.path.rstrip('/')}/{path}"

@@ -1,7 +1,7 @@
-"""Reads small files, and makes one of their rows, in the order of event time.
+"""Read small files and merge their rows into one, ordered by event time.
 
-Memory: the rows of one merged file are held twice while they are sorted, and once encoded. Rows
-take at most `DECODED_BYTES` and the last file beyond, whatever the target is.
+Memory: the rows of one merged file are held twice while they are sorted, and once encoded. They take
+at most `DECODED_BYTES` plus the last file, whatever the target is.
 """
 
 from __future__ import annotations
@@ -26,26 +26,26 @@ _LEVEL: Final = 3
 
 @dataclass(slots=True)
 class Batch:
-    """Whole files of one schema: how many rows each has, and the rows of all."""
+    """Whole files of one schema: the number of rows of each, and all rows."""
 
     files: dict[str, int] = field(default_factory=dict)
     parts: list[pa.Table] = field(default_factory=list)
     bytes: int = 0
 
     def takes(self, stored: Stored, part: pa.Table) -> bool:
-        """Whether that part of a file is to go into this batch: a file is never divided."""
+        """Return whether this part of a file belongs to this batch; a file is never divided."""
         if not self.parts or stored.path in self.files:
             return True
         return self.bytes < DECODED_BYTES and bool(part.schema.equals(self.parts[0].schema))
 
     def add(self, stored: Stored, part: pa.Table) -> None:
-        """Takes the rows of a file, or of a part of it."""
+        """Add the rows of a file, or of a part of it."""
         self.files[stored.path] = self.files.get(stored.path, 0) + part.num_rows
         self.parts.append(part)
         self.bytes += part.nbytes
 
     def in_order(self, event_time: str) -> pa.Table:
-        """All rows by event time, those of one time as they came. The batch is empty then."""
+        """Return all rows by event time, in a stable order, and empty the batch."""
         table = pa.concat_tables(self.parts).combine_chunks()
         self.parts.clear()
         if event_time not in table.column_names:
@@ -59,9 +59,9 @@ class Batch:
 
 
 def batches(lake: Store, files: list[Stored], target_bytes: int) -> Iterator[Batch]:
-    """What each merged file is to hold: two files or more, of the target's bytes together.
+    """Yield the content of each merged file: two files or more, up to the target's size.
 
-    It holds less where the schema changes, or where the memory for its rows ends.
+    A batch is smaller where the schema changes, or where its memory limit is reached.
     """
     for group in groups(files, target_bytes):
         for batch in _loaded(lake, group):
@@ -81,12 +81,12 @@ def _loaded(lake: Store, group: list[Stored]) -> Iterator[Batch]:
 
 
 def encoded(table: pa.Table) -> bytes:
-    """The rows as one Parquet file: ZSTD, row groups of 131,072 rows.
+    """Encode the rows as one Parquet file: ZSTD, row groups of 131,072 rows.
 
-    Dictionaries save space but in columns of times, ids and positions: with them a file was half
-    as large again.
+    Dictionaries save space except in columns of times, ids and positions: with them a file was 1.5
+    times as large.
     """
-    few = [each.name for each in table.schema if not _has_many_values(each.type)]
+    with_dictionary = [each.name for each in table.schema if not _has_many_values(each.type)]
     sink = pa.BufferOutputStream()
     pq.write_table(
         table,
@@ -94,8 +94,8 @@ def encoded(table: pa.Table) -> bytes:
         row_group_size=_GROUP_ROWS,
         compression="zstd",
         compression_level=_LEVEL,
-        use_dictionary=few,
-        # Without Arrow's own schema the columns read as they do from Flink's files.
+        use_dictionary=with_dictionary,
+        # Without Arrow's schema, the columns read like those of Flink's files.
         store_schema=False,
         version="2.6",
     )
@@ -107,14 +107,14 @@ def _has_many_values(kind: pa.DataType) -> bool:
     return bool(pa.types.is_int64(kind) or pa.types.is_timestamp(kind))
 
 
-def problem(lake: Store, path: str, wanted: pa.Table) -> str:
-    """What is wrong with a file that should hold just those rows, read back; empty: nothing."""
+def problem(lake: Store, path: str, expected: pa.Table) -> str:
+    """Read a file back and compare its rows; return the difference, or an empty string."""
     start = 0
     with lake.open(path) as file:
         for found in pq.ParquetFile(file).iter_batches(_GROUP_ROWS, use_threads=False):
-            if not pa.Table.from_batches([found]).equals(wanted.slice(start, found.num_rows)):
+            if not pa.Table.from_batches([found]).equals(expected.slice(start, found.num_rows)):
                 return f"{path}: rows {start:,} to {start + found.num_rows:,} read back differ"
             start += found.num_rows
-    if start != wanted.num_rows:
-        return f"{path}: {start:,} rows were read back, of {wanted.num_rows:,}"
+    if start != expected.num_rows:
+        return f"{path}: {start:,} rows were read back, of {expected.num_rows:,}"
     return ""

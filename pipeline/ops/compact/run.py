@@ -1,8 +1,8 @@
-"""Compacts a lake: merges small files, switches to the merged, deletes what was replaced.
+"""Compact a lake: merge small files, switch to the merged files, delete the replaced ones.
 
-Every step may be broken off and repeated. What is written before the switch counts for nobody;
-what is deleted after it has counted for nobody since the grace period began. Of two runs at once
-one switches first, and the other leaves that partition alone.
+Every step may be interrupted and repeated. Files written before the switch are not read yet; files
+deleted after it have not been current for a grace period. Of two concurrent runs one switches first,
+and the other leaves that partition alone.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from pipeline.events.event_types import EventTypes
 from pipeline.ops.compact import choose, clean, merge
 from pipeline.ops.compact.choose import Limits
 from pipeline.ops.compact.manifests import SYMLINKS, manifest, manifest_path
-from pipeline.ops.compact.records import Records
 from pipeline.ops.compact.switch import Changed, Mismatch, Switch
-from pipeline.ops.readers.lake import Gone, Lake, Partition
+from pipeline.ops.lake.content import Gone, Lake, Partition
+from pipeline.ops.lake.records import Records
 from pipeline.progress import Steps
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
-    """What to do, and where: `below` are event types or partitions; none means all."""
+class Request:
+    """What to do, and where: `below` are event types or partitions; empty: all."""
 
     below: tuple[str, ...] = ()
     limits: Limits = field(default_factory=Limits)
@@ -38,9 +38,9 @@ class Asked:
 
 @dataclass(slots=True, kw_only=True)
 class Report:
-    """What was done, or would be. Files and bytes are those that count for readers.
+    """What was done, or would be. Files and bytes are the current ones.
 
-    `left`: partitions that were left alone, and why. `problems`: what must be looked at.
+    `left`: partitions that were left alone, and why. `problems`: what needs attention.
     """
 
     partitions: int = 0
@@ -57,12 +57,12 @@ class Report:
     problems: list[str] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON and for people."""
+        """Return the report for JSON and for people."""
         return asdict(self)
 
 
 def wall_clock_ms() -> int:
-    """Epoch milliseconds now."""
+    """Return the current time in epoch milliseconds."""
     return time.time_ns() // 10**6
 
 
@@ -74,25 +74,24 @@ class Compaction:
     lake: Lake
     objects: Objects
     types: EventTypes
-    asked: Asked
+    request: Request
     steps: Steps
     clock_ms: Callable[[], int] = wall_clock_ms
 
     def plan(self) -> Report:
-        """What `run` would do now; changes nothing. How many merged files there will be, it
-        doesn't know."""
+        """Report what `run` would do now; change nothing. The number of merged files is unknown."""
         report = Report()
         for one in self._partitions(report):
             chosen = self._chosen(one, report)
             _count(report, one.current(), one.current())
             report.partitions += bool(chosen)
             report.replaced_files += len(chosen)
-            if self.asked.clean:
+            if self.request.clean:
                 report.deleted_files += len(self._rubbish(one).paths)
         return report
 
     def run(self) -> Report:
-        """Does it, one partition after the other."""
+        """Compact one partition after the other."""
         self._refuse_stale_manifests()
         report = Report()
         with self.steps.step("listing the lake"):
@@ -105,14 +104,16 @@ class Compaction:
         return report
 
     def _refuse_stale_manifests(self) -> None:
-        if self.asked.clean and not self.asked.manifests and self.lake.everything(SYMLINKS):
+        if self.request.clean and not self.request.manifests and self.lake.everything(SYMLINKS):
             raise UserError(
                 f"--clean: {self.uri}/{SYMLINKS} has manifests, which would go on naming deleted"
                 " files; give --manifests too, or delete that folder."
             )
 
     def _partitions(self, report: Report) -> list[Partition]:
-        found = [one for below in self.asked.below or ("",) for one in self.lake.partitions(below)]
+        found = [
+            one for below in self.request.below or ("",) for one in self.lake.partitions(below)
+        ]
         foreign = {_event_type(one) for one in found} - set(self.types.names)
         report.left += [f"{name}: is the folder of no event type" for name in sorted(foreign)]
         return [one for one in found if _event_type(one) not in foreign]
@@ -122,30 +123,30 @@ class Compaction:
         chosen = self._chosen(one, report)
         if chosen:
             self._merge(one, chosen, report)
-        # Whatever a run took, what it deletes is decided by a record that was just read.
-        if chosen or self.asked.manifests or self.asked.clean:
+        # What to delete is decided by a record that was just read.
+        if chosen or self.request.manifests or self.request.clean:
             now = next(iter(self.lake.partitions(one.name)), one)
         _count(report, one.current(), now.current())
-        if self.asked.manifests:
+        if self.request.manifests:
             self._manifest(now, report)
-        if self.asked.clean:
+        if self.request.clean:
             self._clean(now, report)
 
     def _chosen(self, one: Partition, report: Report) -> list[Stored]:
         if one.record.held:
             report.left.append(
-                f"{one.name}: the swap {one.record.held} is at work there; if it was broken off,"
+                f"{one.name}: the swap {one.record.held} is at work there; if it was interrupted,"
                 " end it with `streaming-etl backfill resume` or `undo`"
             )
             return []
-        return choose.small_files(one, self.asked.limits, self.clock_ms())
+        return choose.small_files(one, self.request.limits, self.clock_ms())
 
     def _merge(self, one: Partition, chosen: list[Stored], report: Report) -> None:
         switch = Switch(uri=self.uri, lake=self.lake, objects=self.objects, clock_ms=self.clock_ms)
         event_time = next(each for each in self.types if each.name == _event_type(one)).event_time
         generation = one.record.generation
         try:
-            for batch in merge.batches(self.lake, chosen, self.asked.limits.target_bytes):
+            for batch in merge.batches(self.lake, chosen, self.request.limits.target_bytes):
                 merged = switch(one.name, generation, batch, event_time)
                 generation += 1
                 report.merged_files += 1
@@ -164,23 +165,23 @@ class Compaction:
         report.manifests += 1
 
     def _clean(self, one: Partition, report: Report) -> None:
-        found = self._rubbish(one)
-        gone = [path for path in found.missing if not self.objects.exists(f"{self.uri}/{path}")]
+        rubbish = self._rubbish(one)
+        gone = [path for path in rubbish.missing if not self.objects.exists(f"{self.uri}/{path}")]
         report.problems += [
             f"{path} is in the record of its partition and not there: nothing was deleted"
             for path in gone
         ]
-        for path in found.paths:
+        for path in rubbish.paths:
             self.objects.delete(f"{self.uri}/{path}")
-        report.deleted_files += len(found.paths)
-        if found.record:
+        report.deleted_files += len(rubbish.paths)
+        if rubbish.record:
             records = Records(self.uri, self.objects)
-            seen = records.read(one.name)
-            if seen.record.generation == one.record.generation:
-                records.write(one.name, seen, found.record)
+            read = records.read(one.name)
+            if read.record.generation == one.record.generation:
+                records.write(one.name, read, rubbish.record)
 
     def _rubbish(self, one: Partition) -> clean.Rubbish:
-        grace = self.asked.grace_seconds
+        grace = self.request.grace_seconds
         return clean.rubbish(one, now_ms=self.clock_ms(), grace_seconds=grace)
 
 

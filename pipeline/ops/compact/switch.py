@@ -1,7 +1,7 @@
-"""Merges files of one partition, and makes the merged file count in their place.
+"""Merge files of one partition and switch readers to the merged file.
 
-1 write the merged file, 2 read it back and compare every value, 3 write the record. Only 3 is seen
-by readers. Broken off before, the merged file is an orphan that `clean` deletes later.
+1 write the merged file, 2 read it back and compare every value, 3 write the record. Readers see only
+step 3. After an interruption before it, the merged file is an orphan that `clean` deletes later.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ import pyarrow as pa
 from connectors.s3.objects import Objects
 from pipeline.ops.compact import merge
 from pipeline.ops.compact.merge import Batch
-from pipeline.ops.compact.records import Records
-from pipeline.ops.readers.lake import COMPACTED, Lake, Merged, Record, Replaced
+from pipeline.ops.lake.content import COMPACTED, Lake, Merged, Record, Replaced
+from pipeline.ops.lake.records import Records
 
 
 class Changed(Exception):
-    """Another run, or a swap, changed the partition meanwhile: nothing was done."""
+    """Another run or a swap changed the partition; nothing was done."""
 
 
 class Mismatch(Exception):
-    """A merged file doesn't hold what it should: it was deleted, and nothing was switched."""
+    """A merged file does not hold the expected rows; it was deleted, nothing was switched."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,25 +38,25 @@ class Switch:
     clock_ms: Callable[[], int]
 
     def __call__(self, partition: str, generation: int, batch: Batch, event_time: str) -> Merged:
-        """The merged file, which counts now; the record's generation is one more then.
+        """Merge and switch; return the merged file. The record's generation is incremented.
 
         Raises:
             Changed: the record is no longer of that generation.
-            Mismatch: what was written reads back otherwise.
+            Mismatch: the written file reads back differently.
         """
         records = Records(self.uri, self.objects)
-        seen = records.read(partition)
-        if seen.record.generation != generation:
+        read = records.read(partition)
+        if read.record.generation != generation:
             raise Changed
         merged = self._written(partition, generation + 1, batch.in_order(event_time))
-        record = after(seen.record, merged, batch.files, self.clock_ms())
-        if not records.write(partition, seen, record):
+        record = after(read.record, merged, batch.files, self.clock_ms())
+        if not records.write(partition, read, record):
             self.objects.delete(f"{self.uri}/{merged.path}")
             raise Changed
         return merged
 
     def _written(self, partition: str, generation: int, rows: pa.Table) -> Merged:
-        # The name is nobody else's, so that two runs never write over each other's file.
+        # The name is unique, so that two runs never overwrite each other's file.
         name = f"compacted-{generation:06d}-{secrets.token_hex(6)}.parquet"
         path = f"{COMPACTED}/{partition}/{name}"
         content = merge.encoded(rows)
@@ -71,7 +71,7 @@ class Switch:
 
 
 def after(record: Record, merged: Merged, files: dict[str, int], now_ms: int) -> Record:
-    """The record with that merged file in the place of those files (path to rows)."""
+    """Return the record with the merged file in place of the files (path -> rows)."""
     known = tuple(
         msgspec.structs.replace(each, into=merged.path) if each.into in files else each
         for each in record.replaced

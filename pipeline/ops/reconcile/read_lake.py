@@ -17,7 +17,7 @@ from connectors import positions
 from connectors.positions import Positions
 from connectors.s3.storage import Store, Stored, pages
 from pipeline.events.event_types import EventType, EventTypes
-from pipeline.ops.readers.lake import home
+from pipeline.ops.lake.content import home
 from pipeline.ops.reconcile import ids
 from pipeline.ops.reconcile.bounds import Bounds
 from pipeline.ops.reconcile.places import Flags, Places

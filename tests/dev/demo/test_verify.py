@@ -24,7 +24,7 @@ from dev.demo.read_index import Document
 from dev.demo.read_lake import read_lake
 from dev.demo.verify import verify
 from dev.demo.writer import Writer
-from pipeline.ops.readers.lake import Lake
+from pipeline.ops.lake.content import Lake
 from tests.dev.demo import sinks as local
 from tests.dev.demo.sinks import TOPIC, TYPES, Sinks
 from tests.ops.compact.lakes import GRACE, Lakes

@@ -12,8 +12,8 @@ import pytest
 from connectors.errors import UserError
 from connectors.s3.objects import objects_of
 from pipeline.config import load as load_config
-from pipeline.ops.backfill.partition import checked
 from pipeline.ops.backfill.swap import Swap
+from pipeline.ops.lake.content import checked
 from pipeline.ops.systems import Systems
 
 TRIPS = "trip/pickup_location=041/year=2018/month=01"

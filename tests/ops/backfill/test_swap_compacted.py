@@ -13,8 +13,8 @@ from connectors.positions import unpacked
 from connectors.s3.objects import objects_of
 from pipeline.ops.backfill.partition import rows
 from pipeline.ops.compact.choose import Limits
-from pipeline.ops.compact.records import Records
-from pipeline.ops.compact.run import Asked, Compaction, Report
+from pipeline.ops.compact.run import Compaction, Report, Request
+from pipeline.ops.lake.records import Records
 from pipeline.progress import Steps
 from tests.ops.backfill.test_swap import TRIPS, Lakes, write
 
@@ -43,7 +43,7 @@ def compact(lakes: Lakes, folder: str = "live", **asked: object) -> Report:
         lake=lakes.systems.lake(uri),
         objects=objects_of(uri, {}),
         types=lakes.systems.types,
-        asked=Asked(limits=limits, **asked),  # type: ignore[arg-type]
+        request=Request(limits=limits, **asked),  # type: ignore[arg-type]
         steps=Steps(Console(quiet=True)),
     ).run()
 

@@ -16,8 +16,8 @@ from connectors.s3.objects import Objects, objects_of
 from connectors.s3.storage import Store, store_at, tables
 from pipeline.events import event_types
 from pipeline.ops.compact.choose import Limits
-from pipeline.ops.compact.run import Asked, Compaction, Report, wall_clock_ms
-from pipeline.ops.readers.lake import Lake
+from pipeline.ops.compact.run import Compaction, Report, Request, wall_clock_ms
+from pipeline.ops.lake.content import Lake
 from pipeline.progress import Steps
 
 TRIPS = "trip/pickup_location=041/year=2018/month=01"
@@ -83,7 +83,7 @@ class Lakes:
             lake=self.lake,
             objects=self.objects,
             types=TYPES,
-            asked=Asked(**given),  # type: ignore[arg-type]
+            request=Request(**given),  # type: ignore[arg-type]
             steps=Steps(Console(quiet=True)),
             clock_ms=lambda: wall_clock_ms() + int(self.later * 1000),
         )

@@ -14,7 +14,7 @@ from connectors.s3.objects import Objects, Tagged
 from connectors.s3.storage import Store, Stored
 from pipeline.ops.compact.choose import Limits
 from pipeline.ops.compact.run import Compaction
-from pipeline.ops.readers.lake import Lake
+from pipeline.ops.lake.content import Lake
 from tests.ops.compact.lakes import GRACE, TRIPS, Lakes
 
 ALL = list(range(12))

@@ -14,7 +14,7 @@ from connectors.errors import UserError
 from pipeline.ops.compact import merge
 from pipeline.ops.compact.choose import Limits
 from pipeline.ops.compact.manifests import manifest_path
-from pipeline.ops.readers.lake import record_path
+from pipeline.ops.lake.content import record_path
 from tests.ops.compact.lakes import GRACE, GREEN, TRIPS, Lakes, parquet
 
 ALL = list(range(12))

@@ -1,13 +1,13 @@
-"""Which files a lake consists of: the one rule that compaction and every reader of ours share.
+"""Which files a lake consists of: the one rule that compaction and every reader here share.
 
 Of each partition, `_compacted/<partition>/record.json` names the merged files and the files that
 these replaced. The content of a partition is
 
     its visible files, without the replaced, with the merged.
 
-Merged files lie below `_compacted`, which readers that only list folders pass over. One write of
-the record is the switch from the one to the other; docs/compaction.md argues why a reader sees
-every row exactly once whenever it comes.
+Merged files lie below `_compacted`, which readers that only list folders skip. One write of the
+record switches from the small files to the merged one; docs/compaction.md explains why a reader sees
+every row exactly once at any time.
 """
 
 from __future__ import annotations
@@ -28,14 +28,15 @@ COMPACTED: Final = "_compacted"
 _RECORD: Final = "record.json"
 _READERS: Final = 8
 _PARTITION: Final = re.compile(r"[^/_.][^/]*/pickup_location=\d{3}/year=\d{4}/month=\d{2}")
+_NAME: Final = re.compile(r"[a-z][a-z0-9_]*/pickup_location=\d{3}/year=\d{4}/month=(0[1-9]|1[0-2])")
 
 
 class Gone(UserError):
-    """A file was deleted between the listing of the lake and its being read."""
+    """A file was deleted after the lake was listed and before it was read."""
 
 
 class Merged(msgspec.Struct, frozen=True):
-    """A file that compaction made; `path` is below the lake."""
+    """A file that compaction wrote; `path` is relative to the lake."""
 
     path: str
     rows: int
@@ -43,7 +44,7 @@ class Merged(msgspec.Struct, frozen=True):
 
 
 class Replaced(msgspec.Struct, frozen=True):
-    """A file whose rows are in the merged file `into` since then (epoch milliseconds)."""
+    """A file whose rows are in the merged file `into` since `since_ms` (epoch milliseconds)."""
 
     path: str
     rows: int
@@ -52,9 +53,9 @@ class Replaced(msgspec.Struct, frozen=True):
 
 
 class Record(msgspec.Struct, frozen=True):
-    """What compaction did to a partition. Each change has a greater generation.
+    """What compaction did to a partition. Each change increments the generation.
 
-    `held` is the swap that is at work there, while nothing else may change it; empty: none is.
+    `held` names the swap that has locked the partition; empty: it is not locked.
     """
 
     generation: int = 0
@@ -65,9 +66,9 @@ class Record(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Partition:
-    """One partition: its visible files, those that compaction made, and its record.
+    """One partition: its visible files, those that compaction wrote, and its record.
 
-    They were found in that order.
+    They were read in that order.
     """
 
     name: str
@@ -76,30 +77,30 @@ class Partition:
     record: Record
 
     def current(self) -> list[Stored]:
-        """The files that make up its content, in the order of their paths."""
+        """Return the files that make up its content, in the order of their paths."""
         replaced = {each.path for each in self.record.replaced}
         merged = [Stored(each.path, each.bytes) for each in self.record.files]
         return [*merged, *(each for each in self.visible if each.path not in replaced)]
 
 
 class Lake:
-    """A lake as a store: `listing` gives the files that it consists of now.
+    """A lake as a store: `listing` returns the files that it consists of now.
 
-    A file may go while it is read, when compaction's grace is over: that is the error
-    Gone, and never a row too few or too many.
+    A file may be deleted while a reader is slower than compaction's grace period: that raises Gone,
+    and never returns a row too few or too many.
     """
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
     def listing(self) -> list[Stored]:
-        """The files of all partitions, and what else lies visible in the lake."""
+        """Return the files of all partitions, and other visible files of the lake."""
         files, partitions = _sorted(self._store, "")
         files += [each for one in partitions for each in one.current()]
         return sorted(files, key=lambda stored: stored.path)
 
     def partitions(self, below: str = "") -> list[Partition]:
-        """All partitions, or those below a folder such as `trip`; in the order of their names."""
+        """Return all partitions, or those below a folder such as `trip`, by name."""
         return _sorted(self._store, below)[1]
 
     def everything(self, below: str = "") -> list[Stored]:
@@ -107,7 +108,7 @@ class Lake:
         return self._store.everything(below)
 
     def read(self, path: str) -> bytes:
-        """All bytes of one object."""
+        """Return all bytes of one object."""
         try:
             return self._store.read(path)
         except FileNotFoundError as error:
@@ -118,35 +119,48 @@ class Lake:
         return self._store.read_at_once(path)
 
     def rows(self, path: str) -> int:
-        """How many rows a file has."""
+        """Return how many rows a file has."""
         try:
             return self._store.rows(path)
         except FileNotFoundError as error:
             raise _gone(path) from error
 
     def open(self, path: str) -> Any:
-        """One file to read parts of."""
+        """Open a file to read parts of it."""
         try:
             return self._store.open(path)
         except FileNotFoundError as error:
             raise _gone(path) from error
 
 
+def checked(partition: str) -> str:
+    """Return a partition's name, TYPE/pickup_location=041/year=2018/month=01, if it is one.
+
+    Raises:
+        UserError: it is not, so that no path is made of it.
+    """
+    if not _NAME.fullmatch(partition):
+        raise UserError(
+            f"--partition is {partition!r}; give TYPE/pickup_location=041/year=2018/month=01."
+        )
+    return partition
+
+
 def home(path: str) -> str:
-    """The path that a file of the lake would have in the folder of its partition."""
+    """Return the path that a file would have in its partition's folder."""
     return path.removeprefix(f"{COMPACTED}/")
 
 
 def record_path(partition: str) -> str:
-    """Where the record of a partition is, below the lake."""
+    """Return the path of a partition's record, relative to the lake."""
     return f"{COMPACTED}/{partition}/{_RECORD}"
 
 
 def decoded(content: bytes, path: str) -> Record:
-    """A record of its JSON.
+    """Parse a record's JSON.
 
     Raises:
-        UserError: it isn't one, so what the partition holds isn't known.
+        UserError: it is not a record, so the partition's content is unknown.
     """
     try:
         return msgspec.json.decode(content, type=Record)
