@@ -78,8 +78,8 @@ METRICS: tuple[Metric, ...] = (
     Metric("index", "lag_ms", "counter", "ms", "sum of the times from arrival to acknowledged",
            "as decode.lag_ms"),
     *_lag("index", "acknowledged by OpenSearch"),
-    Metric("claim_check", "in", "counter", "records", "dead letters measured against their target's limit",
-           "none"),
+    Metric("claim_check", "in", "counter", "records",
+           "dead letters measured against their target's limit", "none"),
     Metric("claim_check", "large", "counter", "records",
            "dead letters of more than `dead_letters.max_bytes`: their whole bytes are below"
            " `dead_letters.large_path`, the target has the head",

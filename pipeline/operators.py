@@ -1,7 +1,7 @@
 """Flink's vectorised functions: each wraps a pure step and counts what it does.
 
-A function is called once per Arrow batch. It is declared non-deterministic, which is true (the clock
-bounds event times) and keeps the planner from calling it twice per event.
+A function is called once per Arrow batch. It is declared non-deterministic, which is true (the
+clock bounds event times) and keeps the planner from calling it twice per event.
 """
 
 from __future__ import annotations
@@ -133,7 +133,8 @@ class DecodeFunction(ScalarFunction):  # type: ignore[misc]
             columns_forwarded = _forward(
                 self._forwarded, (raw, arrival_ms, *beside), decoded.kind == "reject"
             )
-            # Grouped by lake partition, so that a Parquet writer finds its buffers in the CPU cache.
+            # Grouped by lake partition, so that a Parquet writer finds its buffers in the CPU
+            # cache.
             order = np.argsort(decoded.partition, kind="stable")
             frame = {name: values[order] for name, values in {**columns_forwarded, **frame}.items()}
         return pd.DataFrame(frame, copy=False)
@@ -345,7 +346,7 @@ def index_function(settings: Index, types: EventTypes) -> Any:
 
 
 def claim_check_function(settings: config.Archive | config.DeadLetters) -> Any:
-    """`claim_check_<sink>(raw, key[, header values])`: a row of large, head, bytes (of raw), sha256."""
+    """`claim_check_<sink>(raw, key[, header values])`: a row of large, head, bytes, sha256."""
     return _vectorised(ClaimCheckFunction(settings), _CLAIM_CHECK)
 
 

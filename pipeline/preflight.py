@@ -1,8 +1,8 @@
 """Checks before the job starts: topics and streams exist, indices are created.
 
 On a first start, fail if a dependency is unreachable. A job that comes back, from a savepoint or
-after a restart of its JobManager, starts without OpenSearch: the lake must go on, and the index step
-handles an outage by itself.
+after a restart of its JobManager, starts without OpenSearch: the lake must go on, and the index
+step handles an outage by itself.
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ def _largest_record(config: Config, clusters: dict[str, Brokers]) -> int:
 def _room(
     key: str, target: Archive | DeadLetters | Replica, brokers: Brokers, largest: int
 ) -> Iterator[str]:
-    """Yield a topic that is too small: Kafka would refuse the message and the job restart for ever."""
+    """Yield a topic that is too small: Kafka would refuse a message and the job never go on."""
     has_claim_check = not isinstance(target, Replica) and target.large_path
     needed = target.max_bytes if isinstance(target, Replica) or has_claim_check else largest
     needed += HEADERS_BYTES

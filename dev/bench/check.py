@@ -1,4 +1,4 @@
-"""Reads back what a contender wrote: a figure counts only when every event is there once."""
+"""Read back what a contender wrote: a figure counts only if every event is there exactly once."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _KEYS = ds.partitioning(
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What lies in the lake."""
+    """What the lake holds."""
 
     rows: int
     files: int
@@ -27,9 +27,9 @@ class Written:
 
 
 def written(output: Path, topic: Topic) -> Written:
-    """Count the lake's rows, each position once, each in its partition. AssertionError if not so.
+    """Count the lake's rows; AssertionError unless each position is there once, in its partition.
 
-    Hidden files (`_SUCCESS`, `.part-…`) are left out, as by every reader.
+    Hidden files (`_SUCCESS`, `.part-…`) are skipped, as every reader does.
     """
     root = output / "lake" / "trip"
     found = (path for path in root.rglob("*") if path.is_file())

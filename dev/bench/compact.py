@@ -1,4 +1,4 @@
-"""Measures `streaming-etl compact` on a lake made for it, without Flink.
+"""Measure `streaming-etl compact` on a lake made for it, without Flink.
 
     python -m dev.bench.compact --partitions 263 --files 60 --rows 300 [--s3]
 
@@ -99,7 +99,7 @@ def _measured(
 def _make(
     folder: Path, partitions: int, files: int, rows: int, progress: Callable[[int], None]
 ) -> None:
-    """Files as Flink writes them: its encodings, and neighbouring pickup times in one file."""
+    """Write files as Flink does: its encodings, neighbouring pickup times in one file."""
     rng = np.random.default_rng(2018)
     source = Rows(rng, zone_shares(rng))
     for number in range(files):
@@ -147,7 +147,7 @@ def _config(uri: str) -> dict[str, Any]:
 
 
 def _read(uri: str, environment: Mapping[str, str]) -> dict[str, Any]:
-    """Lists the lake and reads one column of all of it."""
+    """List the lake and read one column of all files."""
     started = time.monotonic()
     lake = Lake(store_at(uri, environment))
     listing = lake.listing()
@@ -167,7 +167,7 @@ def _read(uri: str, environment: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _compact(config: Path, environment: Mapping[str, str]) -> dict[str, Any]:
-    """Runs the command as a user does; its report, its time, and the memory it took at most."""
+    """Run the command as a user does; return its report, time and peak memory."""
     program = str(Path(sys.executable).parent / "streaming-etl")
     options = ["--config", str(config), "--older-than", "0", "--json"]
     started = time.monotonic()

@@ -1,4 +1,4 @@
-"""Who does the lake's work, and how each is run: as processes of its own, cold, one at a time."""
+"""The contenders of the lake bench, each run in its own processes, cold, one at a time."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _HERE: Final = Path(__file__).parent
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """One run: `start_seconds` until it began to read, `run_seconds` from then until committed."""
+    """One run: `start_seconds` until the first read, `run_seconds` from then until committed."""
 
     start_seconds: float
     run_seconds: float
@@ -46,7 +46,7 @@ class Figures:
 
 @dataclass(frozen=True, slots=True)
 class Contender:
-    """A name for the table and what runs it; `outputs` are the folders it fills."""
+    """A contender's name and function; `outputs` are the folders it fills."""
 
     name: str
     what: str
@@ -56,7 +56,7 @@ class Contender:
 
 @dataclass(slots=True)
 class Bench:
-    """The broker that all read from, and what our own job is told beside the usual."""
+    """The broker that all contenders read from, and extra settings of our job."""
 
     servers: str
     folder: Path
@@ -66,7 +66,7 @@ class Bench:
 
     @contextmanager
     def cluster(self) -> Iterator[Stack]:
-        """A Flink cluster of its own, with nothing warm in it."""
+        """Start a fresh Flink cluster."""
         self.runs += 1
         run_dir = self.folder / f"flink-{self.runs}"
         made = Stack(ROOT, run_dir=run_dir, free_ports=True, servers=("flink",))
@@ -74,7 +74,7 @@ class Bench:
             yield stack
 
     def config(self, topic: str, output: Path, **sections: dict[str, Any]) -> Path:
-        """Our job's configuration for this run: the lake, and dead letters, which it must have."""
+        """Return our job's configuration: the lake, and the dead letters it requires."""
         config = {
             "kafka": {"bootstrap_servers": self.servers},
             "source": {"kafka_topics": [topic], "kafka_group_id": output.name},
@@ -96,7 +96,7 @@ class Bench:
         return path
 
     def trip(self) -> Path:
-        """A folder with the schema of the topic's events and no other."""
+        """Return a folder with the schema of the topic's events only."""
         folder = self.folder / "trip"
         folder.mkdir(exist_ok=True)
         for path in (ROOT / "schemas").glob("trip.*"):
@@ -104,13 +104,13 @@ class Bench:
         return folder
 
     def whole(self, topic: str, output: Path) -> Path:
-        """The same with an archive."""
+        """Return the same configuration with an archive."""
         return self.config(topic, output, archive={"path": f"file://{output}/archive"})
 
 
 @contextmanager
 def running(*names: str) -> Iterator[Stack]:
-    """Servers for a bench, in a folder that is gone afterwards."""
+    """Start servers for a bench in a temporary folder."""
     setup(ROOT, say=print, servers=names)
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         made = Stack(ROOT, run_dir=Path(folder) / "servers", free_ports=True, servers=names)
@@ -120,7 +120,7 @@ def running(*names: str) -> Iterator[Stack]:
 
 @contextmanager
 def servers(*names: str) -> Iterator[tuple[Bench, Stack]]:
-    """The same with a broker among them, and the bench that reads from it."""
+    """Start servers with a broker, and return the bench that reads from it."""
     with running(*names) as stack:
         yield Bench(stack.environment()["KAFKA_BOOTSTRAP_SERVERS"], stack.run_dir.parent), stack
 
@@ -137,7 +137,7 @@ def ours_whole(bench: Bench, topic: Topic, output: Path) -> Figures:
 
 
 def configured(bench: Bench, topic: Topic, output: Path, config: Path) -> Figures:
-    """This job with that configuration, until the topic is read."""
+    """Run our job with a configuration until the topic is read."""
     return flink(bench, topic, output, lambda stack: submit_ours(stack, config))
 
 
@@ -178,7 +178,7 @@ def _process(command: list[str]) -> Figures:
 
 
 def flink(bench: Bench, topic: Topic, output: Path, submit: Callable[[Stack], str]) -> Figures:
-    """A Flink job on a cluster of its own, until the topic is read and all is committed."""
+    """Run a Flink job on a fresh cluster until the topic is read and committed."""
     with bench.cluster() as stack:
         roots = {each.pid for each in stack.started().values()}
         with Gauge(roots) as gauge:
@@ -193,7 +193,7 @@ def flink(bench: Bench, topic: Topic, output: Path, submit: Callable[[Stack], st
 
 
 def finish(cluster: Cluster, job_id: str, records: int, output: Path) -> None:
-    """Wait until so many records are read, and stop: all is committed then."""
+    """Wait until the records are read, then stop, which commits all."""
     wait_read(cluster, job_id, records)
     into = f"file://{output}-savepoint"
     cluster.stop_with_savepoint(job_id, into, timeout_seconds=PATIENCE_SECONDS)
@@ -201,9 +201,9 @@ def finish(cluster: Cluster, job_id: str, records: int, output: Path) -> None:
 
 
 def wait_read(cluster: Cluster, job_id: str, records: int) -> None:
-    """Wait until the source has handed on so many records.
+    """Wait until the source has emitted the records.
 
-    Asked once a second: each answer costs the cluster some milliseconds of the two cores.
+    It polls once a second: each request costs the cluster some milliseconds of two cores.
     """
     path = wait_for(lambda: _counter(cluster, job_id), 120, "the source has no metrics")
     wait_for(
@@ -215,7 +215,7 @@ def wait_read(cluster: Cluster, job_id: str, records: int) -> None:
 
 
 def _counter(cluster: Cluster, job_id: str) -> str | None:
-    """Where REST tells how many records the source's readers have handed on."""
+    """Return the REST path of the source's count of emitted records."""
     for vertex in cluster.get(f"/jobs/{job_id}")["vertices"]:
         if vertex["name"].startswith("Source"):
             path = f"/jobs/{job_id}/vertices/{vertex['id']}/subtasks/metrics"
@@ -231,7 +231,7 @@ def _sum(cluster: Cluster, path: str) -> int:
 
 
 def submit_ours(stack: Stack, config: Path) -> str:
-    """Start our job on a cluster; its id."""
+    """Submit our job to a cluster; return its id."""
     return _submit(stack, ROOT / "pipeline" / "main.py", ["--config", str(config)])
 
 

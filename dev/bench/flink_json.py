@@ -1,7 +1,7 @@
-"""Flink's own lenient JSON format does the lake's work, without Python: the JVM's ceiling.
+"""The lake written with Flink's own lenient JSON format, without Python: the JVM's ceiling.
 
 Submitted by `flink run`: `flink_json.py SERVERS TOPIC OUTPUT CHECKPOINT_SECONDS`. The sink's table
-is the very one that our job writes to.
+is the one that our job writes to.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""`python -m dev.bench.growth`: the lake's work with ten times the data beside the same with one.
+"""`python -m dev.bench.growth`: the lake bench with ten times the data beside one.
 
-Both in turn, each from a cold cluster. Prints JSON as its last line; `--help` has the options.
+The two alternate, each on a fresh cluster. The last line printed is JSON.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """`python -m dev.bench.index`: our bulk indexing beside opensearch-py's own `parallel_bulk`.
 
 The same trips, with the same ids and versions, into indices with the same mapping on one real node,
-in turn and in another order each round; the documents are counted before a figure counts.
+alternating, in another order each round; documents are counted before a figure counts.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ Load = Callable[[Index, list[Document]], None]
 
 
 def documents(count: int) -> list[Document]:
-    """Trips as the decode step hands them to the index step."""
+    """Return trips as the decode step hands them to the index step."""
     decoder = Decoder(event_types.load(ROOT / "schemas"), documents=True)
     found: list[Document] = []
     raws = made(count)
@@ -51,7 +51,7 @@ def documents(count: int) -> list[Document]:
 
 
 def ours(tasks: int) -> Load:
-    """As in the job with so many tasks, though these are threads: each has its part."""
+    """Return our load with several tasks, here threads, each with its part."""
 
     def load(settings: Index, given: list[Document]) -> None:
         parts = [given[number::tasks] for number in range(tasks)]
@@ -62,7 +62,7 @@ def ours(tasks: int) -> Load:
 
 
 def task(settings: Index, given: list[Document]) -> None:
-    """One task: one connection, one Arrow batch a call."""
+    """Run one task: one connection, one Arrow batch per call."""
     index, name = Index(url=settings.url), f"{settings.prefix}trip"
     indexer = Indexer(
         opensearch.bulk_sender(settings),
@@ -78,7 +78,7 @@ def task(settings: Index, given: list[Document]) -> None:
 
 
 def theirs(threads: int) -> Load:
-    """`parallel_bulk` with so many threads, of documents that are JSON already, as ours are."""
+    """Return a load by `parallel_bulk` with several threads, of documents already in JSON."""
 
     def load(settings: Index, given: list[Document]) -> None:
         client = OpenSearch(settings.url, timeout=60, maxsize=threads)
@@ -112,7 +112,7 @@ def main(
     count: Annotated[int, typer.Option("--documents", min=1000)] = 100_000,
     rounds: Annotated[int, typer.Option(min=1)] = 3,
 ) -> None:
-    """Measure on a node of its own."""
+    """Measure on a fresh node."""
     given = documents(count)
     with running("opensearch") as stack:
         speeds = measure(stack.environment()["OPENSEARCH_URL"], given, rounds)
@@ -124,7 +124,7 @@ def main(
 
 
 def measure(url: str, given: list[Document], rounds: int) -> dict[str, list[int]]:
-    """Documents a second of each load, by round; the first round before them warms the node."""
+    """Return documents per second of each load and round, after one warm-up round."""
     speeds: dict[str, list[int]] = {name: [] for name in LOADS}
     names = list(LOADS)
     for number in range(-1, rounds):
@@ -138,7 +138,7 @@ def measure(url: str, given: list[Document], rounds: int) -> dict[str, list[int]
 
 
 def one(url: str, prefix: str, given: list[Document], load: Load) -> int:
-    """One load into an index of its own."""
+    """Run one load into its own index."""
     settings = Index(url=url, prefix=prefix, replicas=0, refresh_interval="1s")
     trip = event_types.load(ROOT / "schemas")["trip"]
     client = OpenSearch(url, timeout=60)

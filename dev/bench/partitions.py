@@ -1,7 +1,7 @@
-"""`python -m dev.bench.partitions`: the lake with few, some and very many open partitions.
+"""`python -m dev.bench.partitions`: the lake bench with few, some and very many open partitions.
 
-The job of `make bench`, lake only, in the same memory; the events are spread evenly. What was
-written is read back before a figure counts.
+The job of `make bench`, lake only, with the same memory; events are spread evenly. The lake is read
+back before a figure counts.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""`plot.py lake.json`: the speeds of all runs beside each other; run by the bench's interpreter."""
+"""`plot.py lake.json`: plot the speed of all runs; run by the bench's interpreter."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""How fast and how punctual the replay is here: `python -m dev.bench.replay`.
+"""`python -m dev.bench.replay`: throughput and punctuality of the replay.
 
-Starts a Kafka broker of its own on free loopback ports, writes trips of about 420 bytes as JSON
-lines, and replays them with the command itself, one process each time: first as fast as it goes,
-then paced. Prints what came out, at the end as one line of JSON, and cleans up.
+Starts a Kafka broker on free loopback ports, writes trips of about 420 bytes as JSON lines, and
+replays them with the command, one process each: first unpaced, then paced. The last line printed is
+JSON.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _FILES: Final = 4
 
 
 def write_trips(folder: Path, events: int, seed: int = 2018) -> None:
-    """Yellow trips as JSON lines in order of dropoff, evenly spaced, in a few files."""
+    """Write yellow trips as JSON lines in order of dropoff, evenly spaced, in a few files."""
     rng = np.random.default_rng(seed)
     rows = Rows(rng, zone_shares(rng))
     folder.mkdir(parents=True)
@@ -61,11 +61,11 @@ class Bench:
     folder: Path
 
     def unpaced(self, data: Path, run: int) -> dict[str, Any]:
-        """Events a second with nothing but the broker in the way."""
+        """Measure events per second without pacing."""
         return self._replay(data, f"unpaced-{run}", "--unpaced", "--no-watermarks")
 
     def paced(self, data: Path, rate: int) -> dict[str, Any]:
-        """How punctual events are at that many a second."""
+        """Measure the deviation from schedule at a rate."""
         return self._replay(data, "paced", "--speedup", str(rate * _EVENT_MILLIS / 1000))
 
     def _replay(self, data: Path, topic: str, *options: str) -> dict[str, Any]:
@@ -102,7 +102,7 @@ def main(
 
 
 def measure(bench: Bench, runs: int, rate: int) -> dict[str, Any]:
-    """All figures; `load` is the machine's load average before, of which we are no part."""
+    """Return all figures; `load` is the machine's load average before the run."""
     load = os.getloadavg()[0]
     speeds = []
     for run in range(runs):

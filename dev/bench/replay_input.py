@@ -1,6 +1,6 @@
-"""How many events a second the input of a replay gives, in one thread: `python -m` this.
+"""`python -m dev.bench.replay_input`: events per second of a replay's input, in one thread.
 
-Not collected by pytest. Lines have 420 bytes; the demo's generator makes the values.
+Lines have 420 bytes; the demo's generator makes the values.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ FIRST_MS = 1_514_764_800_000
 
 
 def lines(count: int, first: int, every_ms: int, disorder_ms: int) -> Iterator[bytes]:
-    """Trips in the order of their dropoff, shaken by up to so many milliseconds."""
+    """Return trips in the order of dropoff, shuffled by up to so many milliseconds."""
     rng = np.random.default_rng(first)
     shaken = rng.integers(0, disorder_ms + 1, count).tolist()
     for at, more in enumerate(shaken):
@@ -55,7 +55,7 @@ def lines(count: int, first: int, every_ms: int, disorder_ms: int) -> Iterator[b
 
 
 def write(folder: Path, codec: str, events: int, files: int, disorder_ms: int) -> None:
-    """Files that follow one another."""
+    """Write consecutive files."""
     each = events // files
     for at in range(files):
         path = folder / f"part-{at:03d}.json{f'.{codec}' if codec != 'none' else ''}"
@@ -65,7 +65,7 @@ def write(folder: Path, codec: str, events: int, files: int, disorder_ms: int) -
 
 
 def measure(folder: Path, selection: Selection) -> None:
-    """Reads everything once."""
+    """Read everything once."""
     history = History(str(folder), selection, {})
     started, used = time.perf_counter(), time.process_time()
     count = sum(map(len, history.blocks()))
@@ -76,7 +76,7 @@ def measure(folder: Path, selection: Selection) -> None:
 
 
 def main() -> None:
-    """Prints a line for each codec, ordered and shaken."""
+    """Print a line for each codec, ordered and shuffled."""
     given = argparse.ArgumentParser()
     given.add_argument("--events", type=int, default=1_000_000)
     given.add_argument("--files", type=int, default=4)

@@ -43,16 +43,16 @@ class Run:
 
     @property
     def events_per_second(self) -> float:
-        """From the first record read to the last one committed."""
+        """Events per second from the first record read to the last one committed."""
         return self.records / self.figures.run_seconds
 
     @property
     def cpu_per_million(self) -> float:
-        """CPU seconds, start-up included, for a million events."""
+        """CPU seconds per million events, start-up included."""
         return self.figures.cpu_seconds * 1_000_000 / self.records
 
     def line(self) -> str:
-        """For those who wait."""
+        """Return a line of progress."""
         return (
             f"round {self.round + 1} {self.name}: {self.events_per_second:,.0f} events/s,"
             f" {self.figures.run_seconds:.1f} s after {self.figures.start_seconds:.1f} s of start,"
@@ -61,7 +61,7 @@ class Run:
 
 
 def show(runs: Sequence[Run]) -> None:
-    """Medians, and the span of the events a second."""
+    """Print medians, and the range of events per second."""
     table = Table(
         "who", "events/s", "min", "max", "CPU s/M", "peak MiB", "start s", "files", "MB",
         title="the lake's work, medians",
@@ -86,14 +86,14 @@ def show(runs: Sequence[Run]) -> None:
 
 
 def ratio(runs: Sequence[Run], one: str, other: str) -> float:
-    """The median over rounds of one's speed to the other's in the same round."""
+    """Return the median over rounds of the ratio of two speeds in the same round."""
     speeds = {(run.name, run.round): run.events_per_second for run in runs}
     rounds = {run.round for run in runs if run.name == one}
     return _median(speeds[one, number] / speeds[other, number] for number in rounds)
 
 
 def keep(runs: Sequence[Run], folder: Path, sizes: dict[str, Any]) -> None:
-    """docs/benchmarks/lake.json and, with the bench's interpreter, lake.svg."""
+    """Write docs/benchmarks/lake.json and, with the bench's interpreter, lake.svg."""
     speeds = {
         KEYS[name]: round(_median(r.events_per_second for r in runs if r.name == name))
         for name in _names(runs)
@@ -132,7 +132,7 @@ def keep(runs: Sequence[Run], folder: Path, sizes: dict[str, Any]) -> None:
 
 
 def page_table(kept: dict[str, Any]) -> str:
-    """What docs/performance.md shows of a kept bench."""
+    """Return the table of a kept bench in docs/performance.md."""
     rows = []
     for contender in CONTENDERS:
         own = [run for run in kept["runs"] if run["name"] == contender.name]
@@ -157,7 +157,7 @@ def _median(values: Any) -> float:
 
 
 def _commit() -> str:
-    """The commit, and whether anything else than the bench's own files was changed."""
+    """Return the commit, marked if files other than the bench's output have changed."""
     changed = _git("status", "--porcelain", "--", ".", ":!docs/benchmarks")
     return _git("rev-parse", "--short", "HEAD") + ("-dirty" if changed else "")
 

@@ -1,7 +1,7 @@
-"""`make bench`: the lake's work by this job, Flink's JSON format, Spark and a plain consumer.
+"""`make bench`: the lake written by this job, Flink's JSON format, Spark and a plain consumer.
 
 All read the same topic from its beginning and write the same columns into the same partitions, one
-after another, in another order each round; what they wrote is read back before a figure counts.
+after another, in another order each round. Their output is read back before a figure counts.
 Prints a table, keeps docs/benchmarks/lake.json and a plot of it. `--help` has the options.
 """
 
@@ -57,7 +57,7 @@ def main(
 
 
 def one(bench: Bench, contender: Contender, topic: Topic, number: int) -> Run:
-    """One run, read back and cleared away."""
+    """Run one contender, read its output back and delete it."""
     output = bench.folder / f"{contender.name}-{number}"
     figures = contender.run(bench, topic, output)
     made = written(output, topic)
@@ -67,7 +67,7 @@ def one(bench: Bench, contender: Contender, topic: Topic, number: int) -> Run:
 
 
 def _set_up_spark() -> None:
-    """Spark in an interpreter of its own, and its Kafka package: only the bench wants them."""
+    """Set up Spark in its own interpreter, with its Kafka package."""
     if not SPARK_PYTHON.is_file():
         raise UserError("Spark is not installed: run it as `make bench`.")
     if not SPARK_JARS.is_dir():

@@ -1,7 +1,7 @@
-"""`python -m dev.bench.slow_index`: what a slow OpenSearch does to the lake.
+"""`python -m dev.bench.slow_index`: the effect of a slow OpenSearch on the lake.
 
-The job with lake and index works off one topic: with the real node behind a proxy on 127.0.0.1 that
-holds each bulk request back, with the same proxy that does not, and without an index.
+The job with lake and index drains one topic three times: with the real node behind a proxy on
+127.0.0.1 that delays each bulk request, with the same proxy without delay, and without an index.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _OWN = {"connection", "keep-alive", "transfer-encoding", "content-length"}
 
 
 class Forwarder(BaseHTTPRequestHandler):
-    """Hands each request on to the node; bulk requests after a delay."""
+    """Forwards each request to the node; bulk requests after a delay."""
 
     protocol_version = "HTTP/1.1"
 
@@ -61,12 +61,12 @@ class Forwarder(BaseHTTPRequestHandler):
     do_GET = do_PUT = do_POST = do_HEAD = do_DELETE = _forward
 
     def log_message(self, *words: Any) -> None:
-        """Nothing for each request."""
+        """Log nothing."""
 
 
 @contextmanager
 def slowed(url: str, delay_seconds: float) -> Iterator[str]:
-    """The node's address by way of a proxy."""
+    """Start a delaying proxy; return its address."""
     handler = partial(Forwarder, urlsplit(url).netloc, delay_seconds)
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
@@ -79,7 +79,7 @@ def slowed(url: str, delay_seconds: float) -> Iterator[str]:
 
 
 def ours(**sections: dict[str, Any]) -> Any:
-    """This job with a lake and what else is given, as a contender."""
+    """Return our job with a lake and other sections as a contender."""
 
     def run(bench: Bench, topic: Topic, output: Path) -> Figures:
         return configured(bench, topic, output, bench.config(topic.name, output, **sections))

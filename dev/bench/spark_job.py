@@ -1,4 +1,4 @@
-"""Spark Structured Streaming does the lake's work; run by the bench's own interpreter.
+"""The lake written by Spark Structured Streaming; run by the bench's interpreter.
 
 `spark_job.py SERVERS TOPIC OUTPUT JARS SETTINGS` with SETTINGS `default` or `tuned`. Prints one
 line of JSON: when the query began, in epoch seconds.

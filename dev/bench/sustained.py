@@ -1,7 +1,7 @@
-"""`python -m dev.bench.sustained`: the job at a steady rate from a topic that grows meanwhile.
+"""`python -m dev.bench.sustained`: the job at a steady rate, reading a growing topic.
 
-Archive, lake and dead letters, 1 % of the events bad. Every five seconds it notes the lag (arrival
-to decoded), the checkpoints and the memory of the processes; in the end the lake is read back.
+Archive, lake and dead letters, 1 % of the events invalid. Every five seconds it records the lag
+(arrival to decoded), the checkpoints and the processes' memory; at the end the lake is read back.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _CATCH_UP_MS: Final = 3_000
 
 @dataclass(slots=True)
 class Feeder:
-    """Sends so many records a second until told to stop, in a thread of its own."""
+    """Sends records at a rate in its own thread until stopped."""
 
     producer: Producer
     topic: str
@@ -49,7 +49,7 @@ class Feeder:
     stop: threading.Event = field(default_factory=threading.Event)
 
     def run(self) -> None:
-        """Send; a tick that came late is made up for by the next."""
+        """Send; a late tick is made up for by the next."""
         pool, began = cycle(list(raws(_POOL))), time.monotonic()
         while not self.stop.wait(_TICK_SECONDS):
             due = int((time.monotonic() - began) * self.rate) - self.sent
@@ -67,7 +67,7 @@ class Feeder:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """What is known at one moment: our metrics, and resident bytes by kind of process."""
+    """One sample: our metrics, and resident bytes by kind of process."""
 
     at_ms: int
     metrics: Mapping[str, float]
@@ -75,7 +75,7 @@ class Sample:
 
 
 def sample(cluster: Cluster, roots: Sequence[int]) -> Sample:
-    """Ask."""
+    """Take a sample."""
     seen = processes()
     resident: dict[str, int] = {}
     for pid in tree(roots, seen):
@@ -119,7 +119,7 @@ def _start(bench: Bench, output: Path, flink: Stack) -> tuple[str, Cluster]:
 def _watch(
     cluster: Cluster, job_id: str, roots: Sequence[int], minutes: float
 ) -> tuple[list[Sample], list[tuple[int, int]]]:
-    """Samples, and from when to when (epoch ms) each checkpoint lasted."""
+    """Collect samples, and the start and end (epoch ms) of each checkpoint."""
     samples = [sample(cluster, roots)]
     checkpoints: dict[int, tuple[int, int]] = {}
     end = time.monotonic() + minutes * 60
@@ -145,7 +145,7 @@ def _checkpoints(cluster: Cluster, job_id: str) -> dict[int, tuple[int, int]]:
 def figures(
     samples: Sequence[Sample], checkpoints: Sequence[tuple[int, int]], warm_minutes: float
 ) -> dict[str, Any]:
-    """Lag apart from checkpoints and at them, and memory in ten parts of the time."""
+    """Return the lag at and apart from checkpoints, and the memory in ten periods."""
     counted = [each for each in samples if each.at_ms >= samples[0].at_ms + warm_minutes * 60_000]
     windows = [(_at(pair, checkpoints), _mean(pair)) for pair in pairwise(counted)]
     quiet = [mean for at, mean in windows if not at]
@@ -165,7 +165,7 @@ def figures(
 
 
 def _at(pair: tuple[Sample, Sample], checkpoints: Sequence[tuple[int, int]]) -> bool:
-    """Whether a checkpoint, or catching up after it, was in these five seconds."""
+    """Return whether a checkpoint, or catching up after it, fell into these five seconds."""
     start, end = pair[0].at_ms, pair[1].at_ms
     return any(begun < end and ended + _CATCH_UP_MS > start for begun, ended in checkpoints)
 

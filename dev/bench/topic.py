@@ -26,7 +26,7 @@ BAD: Final = b'{"type":"trip","trip_id":1.5}'
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """A filled topic: so many records, of them so many bad, and their bytes."""
+    """A filled topic: its number of records, of invalid ones, and of bytes."""
 
     name: str
     records: int
@@ -42,9 +42,9 @@ def fill(
     bad_share: float = 0.0,
     given: Iterable[bytes] | None = None,
 ) -> Topic:
-    """Makes the topic and waits until every record is acknowledged; the same seed each time.
+    """Create and fill the topic, with a fixed seed; return when every record is acknowledged.
 
-    `given` are other valid events than those of `raws`, so many of them.
+    `given` replaces the valid events of `raws`.
     """
     producer = new_topic(servers, name)
     bad = size = 0
@@ -63,20 +63,20 @@ def fill(
 
 
 def new_topic(servers: str, name: str) -> Producer:
-    """Makes the topic; what writes to it."""
+    """Create the topic; return its producer."""
     create_topics(servers, source=name, dead_letters=None, partitions=PARTITIONS)
     options = {"linger.ms": 50, "batch.size": 500_000, "queue.buffering.max.messages": 500_000}
     return Producer({"bootstrap.servers": servers, "enable.idempotence": True, **options})
 
 
 def raws(events: int) -> Iterator[bytes]:
-    """Trips over all zones, by popularity, and three months."""
+    """Yield trips over all zones, by popularity, and three months."""
     for columns in _blocks(events):
         yield from _encoded(columns)
 
 
 def spread(events: int, partitions: int) -> Iterator[bytes]:
-    """Trips over so many of the lake's partitions, evenly: zones, then months from 2010 on."""
+    """Yield trips spread evenly over so many lake partitions: zones, then months from 2010 on."""
     for columns in _blocks(events):
         chosen = (columns["trip_id"] - FIRST_ID) % partitions
         months = np.datetime64("2010-01") + chosen // _PLACES

@@ -1,7 +1,7 @@
-"""The original application's properties, told in our sections: a table of old name and new key.
+"""Translate the original application's properties: a table from old names to keys.
 
-What was sound keeps its meaning. What the original ignored in silence, a misspelt name, half of a
-pair, one value said twice and differently, is refused.
+Valid properties keep their meaning. Mistakes that the original ignored silently are refused: a
+misspelt name, half of a pair, one value given twice and differently.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def _base(text: str) -> str:
 
 
 class Property(NamedTuple):
-    """Our key, what differs, how text becomes its value, what it needs, what it sets besides."""
+    """A property: its key here, what differs, its parser, what it needs, what else it sets."""
 
     key: str
     note: str
@@ -71,7 +71,7 @@ class Property(NamedTuple):
 
     @property
     def ours(self) -> tuple[str, ...]:
-        """Every key of ours that it sets."""
+        """The keys that it sets."""
         return (self.key, *self.also)
 
 
@@ -123,10 +123,10 @@ PROPERTIES: Mapping[str, Property] = {
 
 
 def translate(properties: Mapping[str, str], own: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """Our sections, `own`, and what the original's properties say besides.
+    """Return the sections `own`, completed by the original's properties.
 
     Raises:
-        UserError: an unknown name, half of a pair, a value we can't take, two that disagree.
+        UserError: an unknown name, half of a pair, an invalid value, or two that disagree.
     """
     try:
         found = _translated(properties, own)
@@ -138,7 +138,7 @@ def translate(properties: Mapping[str, str], own: Mapping[str, Any], where: str)
 
 
 def properties_table() -> str:
-    """The table of docs/from-the-original.md."""
+    """Return the table of docs/from-the-original.md."""
     rows = ["| property | ours | what differs |", "| --- | --- | --- |"]
     rows += [f"| `{k}` | `{'`, `'.join(v.ours)}` | {v.note} |" for k, v in PROPERTIES.items()]
     return "\n".join(rows) + "\n"
@@ -191,7 +191,7 @@ def _settings(properties: Mapping[str, str], own: Mapping[str, Any]) -> Iterator
 
 
 def _needed(properties: Mapping[str, str], own: Mapping[str, Any]) -> dict[str, bool]:
-    """Which of the two regions says something: a stream given by its ARN has its own."""
+    """Return which regions matter: a stream given by its ARN has its own."""
     reads = [properties.get("InputKinesisStream", ""), *(_get(own, "source.kinesis_streams") or ())]
     writes = properties.get("OutputKinesisStream", "arn:")
     return {
@@ -206,7 +206,7 @@ def _folder(properties: Mapping[str, str]) -> str:
 
 
 def _regions(properties: Mapping[str, str], own: Mapping[str, Any]) -> Iterator[_Setting]:
-    """A stream without a region is in AWS_REGION, never in silence in the other stream's."""
+    """Take a missing region from AWS_REGION, never silently from the other stream."""
     here, needed = os.environ.get("AWS_REGION", ""), _needed(properties, own)
     for region, other in zip(needed, reversed(needed), strict=True):
         if not needed[region] or region in properties or _get(own, "kinesis.region"):
@@ -219,7 +219,7 @@ def _regions(properties: Mapping[str, str], own: Mapping[str, Any]) -> Iterator[
 
 
 def _defaults(properties: Mapping[str, str], own: Mapping[str, Any]) -> Iterator[_Setting]:
-    """What the original did or needs besides, where our own groups say nothing."""
+    """Return what the original implied, where no group says otherwise."""
     if "OutputBucket" in properties:
         for section, folder in (("archive", "archive"), ("dead_letters", "dead-letters")):
             if section not in own:

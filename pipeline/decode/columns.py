@@ -25,7 +25,7 @@ _DTYPES: Final[Mapping[Kind, np.dtype[Any]]] = {
 
 
 def dtype_of(column: Column) -> np.dtype[Any]:
-    """Return the column's dtype: object (None for null) for text and nullable values, else a number.
+    """Return the column's dtype: object (None for null) for strings and nullables, else a number.
 
     Timestamps are always datetime64[ms] (UTC), with NaT for null.
     """

@@ -134,10 +134,11 @@ NEEDS: Final[tuple[Need, ...]] = (
     _need("RedriveRole", f"{BUCKET}/large/x", "s3:GetObject", "pipeline/ops/dead_letters/whole.py"),
     _need("RedriveRole", f"{BUCKET}/large/_redriven/x", "s3:GetObject PutObject",
           "pipeline/ops/dead_letters/marks_stored.py"),
-    _need("RedriveRole", DOMAIN, "es:ESHttpGet ESHttpPost", "pipeline/ops/dead_letters/to_index.py"),
+    _need("RedriveRole", DOMAIN, "es:ESHttpGet ESHttpPost",
+          "pipeline/ops/dead_letters/to_index.py"),
     _need("RedriveRole", CLUSTER,
           "kafka-cluster:Connect DescribeCluster DescribeClusterDynamicConfiguration"
-          " WriteDataIdempotently", "pipeline/ops/dead_letters/to_topic.py asks how long it may take"),
+          " WriteDataIdempotently", "pipeline/ops/dead_letters/to_topic.py asks the limit"),
     _need("RedriveRole", TOPIC,
           "kafka-cluster:CreateTopic DescribeTopic DescribeTopicDynamicConfiguration ReadData"
           " WriteData", "pipeline/ops/dead_letters/to_topic.py; marks_topic.py makes its topic"),

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from connectors.opensearch.bulk import Answer, Document, Done, Limits, Rejected, Unreachable
 from connectors.opensearch.memory import Fault
-from dev.bench.index_function import REFUSED, RESET, Bench, Time, bench, reasons, trip
 from pipeline.index.indexer import Indexer, Retry
+from tests.index.in_memory import REFUSED, RESET, Bench, Time, bench, reasons, trip
 
 
 def test_documents_are_indexed_and_counted() -> None:

@@ -1,9 +1,9 @@
 """The alarms: what each watches, when it fires, what it means and what to do.
 
 The CloudFormation template's alarms and `docs/alarms.md` are written from this table, and
-`pipeline.deploy.monitoring.judge` evaluates it on any samples, so that an alarm can be seen to fire on local
-servers. Thresholds and the treatment of missing data are AWS's recommendations for Managed Service
-for Apache Flink 1.x, OpenSearch and MSK, and our own for what AWS cannot know.
+`pipeline.deploy.monitoring.judge` evaluates it on any samples, so that an alarm can be seen to
+fire on local servers. Thresholds and the treatment of missing data are AWS's recommendations for
+Managed Service for Apache Flink 1.x, OpenSearch and MSK, and our own for what AWS cannot know.
 """
 
 from __future__ import annotations

@@ -50,7 +50,10 @@ def _reasons() -> tuple[Line, ...]:
 
 
 PANELS: Final[tuple[Panel, ...]] = (
-    Panel("Through the steps", "records/s", _growths({"decode.in": "read", "decode.events": "events", "decode.rejected": "rejected", "decode.control": "watermarks", "index.indexed": "indexed", "claim_check.in": "dead letters"})),
+    Panel("Through the steps", "records/s", _growths({
+        "decode.in": "read", "decode.events": "events", "decode.rejected": "rejected",
+        "decode.control": "watermarks", "index.indexed": "indexed",
+        "claim_check.in": "dead letters"})),
     Panel("Into each operator", "records/s", (Line("records_in", "in", split="Operator"),)),
     Panel("Out of each operator", "records/s", (Line("records_out", "out", split="Operator"),)),
     Panel("Rejects by reason", "records/s", _reasons()),
@@ -83,10 +86,13 @@ PANELS: Final[tuple[Panel, ...]] = (
         Line("cpu_percent", "CPU"))),
     Panel("Full collections", "ms", (Line("old_gc_ms", "time in them", "growth"),)),
     Panel("Threads", "count", (Line("threads", "threads"),)),
-    Panel("Bulk requests", "requests/s", _growths({"index.requests": "sent", "index.retries": "sent again"})),
+    Panel("Bulk requests", "requests/s", _growths({
+        "index.requests": "sent", "index.retries": "sent again"})),
     Panel("Bulk latency, mean", "ms", (
         Line("index.bulk_ms", "bulk request", "ratio", "index.requests"),)),
-    Panel("Documents", "records/s", _growths({"index.in": "given", "index.indexed": "acknowledged", "index.stale": "stale", "index.rejected": "rejected"})),
+    Panel("Documents", "records/s", _growths({
+        "index.in": "given", "index.indexed": "acknowledged", "index.stale": "stale",
+        "index.rejected": "rejected"})),
     Panel("OpenSearch", "count", (
         Line("search_red", "red"), Line("search_yellow", "yellow"),
         Line("search_blocked", "writes blocked"), Line("search_nodes", "nodes"))),

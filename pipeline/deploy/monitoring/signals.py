@@ -1,8 +1,8 @@
 """What alarms and boards read: each signal as CloudWatch has it, and as the local servers have it.
 
 A signal's metric is one of ours (`pipeline.metrics`), one that the platform documents
-(`pipeline.deploy.monitoring.documented`), or one that the template makes itself (`MADE`). Local names are what
-Flink's Prometheus reporter makes of the same metric.
+(`pipeline.deploy.monitoring.documented`), or one that the template makes itself (`MADE`). Local
+names are what Flink's Prometheus reporter makes of the same metric.
 """
 
 from __future__ import annotations

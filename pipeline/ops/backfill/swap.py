@@ -37,7 +37,7 @@ class Moved(msgspec.Struct, frozen=True):
 
 
 class Journal(msgspec.Struct, frozen=True):
-    """A swap's journal; paths are relative to the live lake, those of rebuilt files to `rebuilt`."""
+    """A swap's journal; paths are relative to the live lake, or to `rebuilt`."""
 
     rebuilt: str
     partitions: dict[str, Moved]
@@ -171,7 +171,7 @@ class Swap:
         return journal
 
     def _moved(self, compared: Compared) -> Moved:
-        """Return the files to move; refuse a partition that compaction changed since it was compared."""
+        """Return the files to move; refuse a partition that compaction changed meanwhile."""
         partition, old = compared.partition, list(compared.replaced.files)
         record = self._records.read(partition).record
         if {each.path for each in record.replaced} & set(old):

@@ -1,8 +1,8 @@
 """Pure rules: which files of a partition may be deleted for good.
 
-A replaced file may be deleted when its rows have been in a merged file for the grace period, so that
-a query that planned with it can end. Its entry leaves the record a grace period later, and only when
-the file is gone: a listing that still has the file never meets a record without it.
+A replaced file may be deleted when its rows have been in a merged file for the grace period, so
+that a query that planned with it can end. Its entry leaves the record a grace period later, and
+only when the file is gone: a listing that still has the file never meets a record without it.
 """
 
 from __future__ import annotations

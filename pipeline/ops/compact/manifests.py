@@ -1,8 +1,8 @@
 """Manifests: each partition's current files, for readers that don't know the lake's records.
 
-The format is Hive's SymlinkTextInputFormat, which Athena, Trino and Hive read: a text file in a folder
-named as the partition, with one URI a line. One write replaces it. It is as recent as the last run:
-files that Flink added later are not in it.
+The format is Hive's SymlinkTextInputFormat, which Athena, Trino and Hive read: a text file in a
+folder named as the partition, with one URI a line. One write replaces it. It is as recent as the
+last run: files that Flink added later are not in it.
 """
 
 from __future__ import annotations

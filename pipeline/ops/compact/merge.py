@@ -1,7 +1,7 @@
 """Read small files and merge their rows into one, ordered by event time.
 
-Memory: the rows of one merged file are held twice while they are sorted, and once encoded. They take
-at most `DECODED_BYTES` plus the last file, whatever the target is.
+Memory: the rows of one merged file are held twice while they are sorted, and once encoded. They
+take at most `DECODED_BYTES` plus the last file, whatever the target is.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Compact a lake: merge small files, switch to the merged files, delete the replaced ones.
 
 Every step may be interrupted and repeated. Files written before the switch are not read yet; files
-deleted after it have not been current for a grace period. Of two concurrent runs one switches first,
-and the other leaves that partition alone.
+deleted after it have not been current for a grace period. Of two concurrent runs one switches
+first, and the other leaves that partition alone.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Merge files of one partition and switch readers to the merged file.
 
-1 write the merged file, 2 read it back and compare every value, 3 write the record. Readers see only
-step 3. After an interruption before it, the merged file is an orphan that `clean` deletes later.
+1 write the merged file, 2 read it back and compare every value, 3 write the record. Readers see
+only step 3. After an interruption before it, the merged file is an orphan that `clean` deletes
+later.
 """
 
 from __future__ import annotations

@@ -6,8 +6,8 @@ these replaced. The content of a partition is
     its visible files, without the replaced, with the merged.
 
 Merged files lie below `_compacted`, which readers that only list folders skip. One write of the
-record switches from the small files to the merged one; docs/compaction.md explains why a reader sees
-every row exactly once at any time.
+record switches from the small files to the merged one; docs/compaction.md explains why a reader
+sees every row exactly once at any time.
 """
 
 from __future__ import annotations
