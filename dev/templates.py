@@ -10,7 +10,7 @@ import typer
 
 from pipeline.deploy.templates.derived import derived_files
 from pipeline.events.event_types import load
-from pipeline.ops.systems import ROOT, JsonOption
+from pipeline.options import ROOT, JsonOption
 
 
 def template(

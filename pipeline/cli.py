@@ -1,161 +1,96 @@
 """`streaming-etl`: the command line.
 
 Exit codes: 0 done; 1 it ran and found something wrong (a reject in `validate`, a record missing in
-`demo`, a job that failed); 2 the user has something to mend, told in one message.
+`reconcile`, a job that failed); 2 the user has something to fix, explained in one message.
+
+A command's module is imported when the command is called, so that `--help` answers at once.
 """
 
 from __future__ import annotations
 
-import json
-import os
 import sys
-from pathlib import Path
-from typing import Annotated
+from importlib import import_module
+from typing import Any, Final
 
 import typer
-import yaml
+from typer.core import TyperCommand, TyperGroup
 
-from connectors.errors import UserError
-from connectors.flink.rest import JobFailed
-from pipeline import validate
-from pipeline.config import load as load_config
-from pipeline.config import reference
-from pipeline.deploy.monitoring import commands as watch_commands
-from pipeline.deploy.package import commands as package_commands
-from pipeline.ops import schemas as schema_commands
-from pipeline.ops.backfill import commands as backfill_commands
-from pipeline.ops.compact import commands as compact_commands
-from pipeline.ops.dead_letters import commands as dead_letters_commands
-from pipeline.ops.generate import commands as generate_commands
-from pipeline.ops.reconcile import commands as reconcile_commands
-from pipeline.ops.replay import commands as replay_commands
+from connectors.errors import JobFailed, UserError
 
-ROOT = Path(__file__).parent.parent
-
-app = typer.Typer(
-    help=(
-        "Streaming ETL in PyFlink. Exit codes: 0 done, 1 something was found wrong, 2 something"
-        " must be mended by the user."
+_JOB: Final = "pipeline.job_commands"
+COMMANDS: Final = {
+    "run": (_JOB, "Check the configuration and submit the job to a Flink cluster."),
+    "stop": (_JOB, "Stop the job with a savepoint."),
+    "plan": (_JOB, "Print the flow and Flink's plan of it, without a cluster."),
+    "validate": (_JOB, "Say what the job would do with sample events, without a cluster."),
+    "config": (_JOB, "Look at the configuration."),
+    "schemas": ("pipeline.ops.schemas", "Look after the schemas of the events."),
+    "generate": ("pipeline.ops.generate.commands", "Make a realistic data set of taxi trips."),
+    "replay": ("pipeline.ops.replay.commands", "Send historical events to Kafka or Kinesis."),
+    "dead-letters": (
+        "pipeline.ops.dead_letters.commands",
+        "Look at dead letters, and send them back.",
     ),
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-)
-config_app = typer.Typer(help="Look at the configuration.", no_args_is_help=True)
-app.add_typer(config_app, name="config")
-dead_letters_commands.add_to(app)
-generate_commands.add_to(app)
-backfill_commands.add_to(app)
-compact_commands.add_to(app)
-package_commands.add_to(app)
-reconcile_commands.add_to(app)
-replay_commands.add_to(app)
-schema_commands.add_to(app)
-watch_commands.add_to(app)
+    "backfill": ("pipeline.ops.backfill.commands", "Rebuild the lake from the archive."),
+    "compact": ("pipeline.ops.compact.commands", "Merge small files of the lake."),
+    "lake": ("pipeline.ops.compact.commands", "Look at the lake."),
+    "reconcile": (
+        "pipeline.ops.reconcile.commands",
+        "Prove that what is in the source is in every sink once.",
+    ),
+    "package": (
+        "pipeline.deploy.package.commands",
+        "Build the zip for Managed Service for Apache Flink.",
+    ),
+    "alarms": (
+        "pipeline.deploy.monitoring.commands",
+        "Evaluate the deployment's alarms on the local servers' metrics.",
+    ),
+}
+"""Every command: the module that adds it, and its line in the help."""
 
-ConfigOption = Annotated[Path, typer.Option("--config", "-c", help="The YAML file.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
-LOCAL = ROOT / "conf" / "local.yaml"
+
+class LazyGroup(TyperGroup):
+    """A group that imports a command's module when the command is called."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Return all names, in the order of the help."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Return a command for the help: its name and line only."""
+        if cmd_name not in COMMANDS:
+            return None
+        return TyperCommand(cmd_name, help=COMMANDS[cmd_name][1])
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Return the command itself, to be called."""
+        name, command, rest = super().resolve_command(ctx, args)
+        return (name, load(name), rest) if name else (name, command, rest)
+
+
+def load(name: str) -> Any:
+    """Import a command's module and return its click command."""
+    program = typer.Typer()
+    import_module(COMMANDS[name][0]).add_to(program)
+    return typer.main.get_group(program).commands[name]
+
+
+app = typer.Typer(cls=LazyGroup, no_args_is_help=True, pretty_exceptions_enable=False)
+
+
+@app.callback()
+def streaming_etl() -> None:
+    """Streaming ETL in PyFlink.
+
+    Exit codes: 0 done, 1 something was found wrong, 2 something must be fixed by the user.
+    """
 
 
 def main() -> None:
-    """The console script: a mistake to mend is told and exits with 2, a failed job with 1."""
+    """Run the console script: a user's mistake exits with 2, a failed job with 1."""
     try:
         app()
     except (UserError, JobFailed, TimeoutError) as error:
         print(f"streaming-etl: {error}", file=sys.stderr)
         sys.exit(2 if isinstance(error, UserError) else 1)
-
-
-@app.command(epilog="Example: streaming-etl run --config conf/local.yaml")
-def run(
-    config: ConfigOption = LOCAL,
-    savepoint: Annotated[str, typer.Option(help="Start from this savepoint.")] = "",
-    allow_dropped_state: Annotated[
-        bool,
-        typer.Option(
-            "--allow-dropped-state",
-            help="With --savepoint: forget the state of sinks and sources that the job lost.",
-        ),
-    ] = False,
-    as_json: JsonOption = False,
-) -> None:
-    """Check the configuration and submit the job to a Flink cluster; prints the job's id.
-
-    FLINK_REST_URL and FLINK_HOME say which cluster and which distribution submits to it.
-    """
-    from pipeline.submit import submit
-
-    if allow_dropped_state and not savepoint:
-        raise UserError("--allow-dropped-state needs --savepoint PATH: no state, none to drop.")
-    load_config.event_types(load_config.load(config))
-    job = submit(
-        config,
-        os.environ,
-        savepoint=savepoint,
-        allow_dropped_state=allow_dropped_state,
-    )
-    told = {"job_id": job.job_id, "url": job.url}
-    print(json.dumps(told) if as_json else f"submitted as {job.job_id}; look at {job.url}")
-
-
-@app.command(epilog="Example: streaming-etl stop JOB_ID --into s3a://streaming-etl/savepoints")
-def stop(
-    job_id: Annotated[str, typer.Argument(help="As `run` printed it.")],
-    into: Annotated[str, typer.Option(help="Where to put the savepoint; s3a:// or file://.")],
-    timeout: Annotated[float, typer.Option(help="Seconds to wait for the savepoint.")] = 300.0,
-    as_json: JsonOption = False,
-) -> None:
-    """Stop the job with a savepoint, its files and transactions finished; prints where that is."""
-    from pipeline.submit import stop as stop_job
-
-    savepoint = stop_job(job_id, os.environ, into=into, timeout_seconds=timeout)
-    print(json.dumps({"savepoint": savepoint}) if as_json else savepoint)
-
-
-@app.command("validate", epilog="""Example: streaming-etl validate '{"type":"trip","trip_id":1}'""")
-def validate_command(
-    events: Annotated[list[str], typer.Argument(metavar="EVENT...", help="JSON, a file, or -")],
-    config: ConfigOption = LOCAL,
-    as_json: JsonOption = False,
-) -> None:
-    """Say, without a cluster, what would become of sample events. Exit 1 if one is rejected."""
-    settings = load_config.load(config)
-    types = load_config.event_types(settings)
-    raws = validate.samples(events, sys.stdin)
-    verdicts = list(validate.verdicts(raws, settings, types))
-    for each in verdicts:
-        print(json.dumps(each) if as_json else yaml.safe_dump(each, sort_keys=False))
-    raise typer.Exit(any(each["verdict"] == "reject" for each in verdicts))
-
-
-@app.command(epilog="Example: streaming-etl plan --config conf/local.yaml")
-def plan(config: ConfigOption = LOCAL) -> None:
-    """Print the flow and Flink's plan of it, without a cluster."""
-    from pipeline.plan import explain
-    from pipeline.submit import needed
-
-    needed(os.environ, "FLINK_HOME")
-
-    settings = load_config.load(config)
-    print(explain(settings, load_config.event_types(settings)))
-
-
-@config_app.command(epilog="Example: streaming-etl config show --config conf/local.yaml")
-def show(config: ConfigOption = LOCAL, as_json: JsonOption = False) -> None:
-    """Print the whole configuration as the job sees it; secrets are masked."""
-    plain = load_config.masked(load_config.load(config))
-    print(json.dumps(plain) if as_json else yaml.safe_dump(plain, sort_keys=False))
-
-
-@config_app.command(epilog="Example: streaming-etl config check --config conf/local.yaml")
-def check(config: ConfigOption = LOCAL, as_json: JsonOption = False) -> None:
-    """Exit 0 when the configuration is whole, 2 with what to mend when it is not."""
-    types = load_config.event_types(load_config.load(config))
-    told = {"config": str(config), "event_types": list(types.names)}
-    print(json.dumps(told) if as_json else f"{config}: fine")
-
-
-@config_app.command("reference", epilog="Example: streaming-etl config reference")
-def config_reference() -> None:
-    """Print every key with its default and meaning: the text of conf/reference.yaml."""
-    print(reference.config_reference(), end="")

@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import typer
 
-from pipeline.cli import app
+from pipeline.cli import COMMANDS, load
 
 ROOT = Path(__file__).parent.parent
 COMMAND = [str(Path(sys.executable).parent / "streaming-etl")]
@@ -102,7 +101,7 @@ def test_every_command_has_help_with_an_example(command: str) -> None:
 
 def test_every_command_that_tells_something_has_json() -> None:
     silent = {"plan", "config reference"}
-    commands = dict(_commands(typer.main.get_command(app)))
+    commands = dict(_commands())
     options = {
         name: {flag for each in found.params for flag in each.opts}
         for name, found in commands.items()
@@ -114,9 +113,27 @@ def test_every_command_that_tells_something_has_json() -> None:
     )
 
 
-def _commands(group: Any, before: str = "") -> Iterator[tuple[str, Any]]:
-    for name, command in group.commands.items():
+def _commands() -> Iterator[tuple[str, Any]]:
+    for name in COMMANDS:
+        command = load(name)
         if hasattr(command, "commands"):
-            yield from _commands(command, f"{before}{name} ")
+            yield from ((f"{name} {inner}", each) for inner, each in command.commands.items())
         else:
-            yield f"{before}{name}", command
+            yield name, command
+
+
+def test_help_imports_no_command() -> None:
+    heavy = ("numpy", "pyarrow", "boto3", "confluent_kafka", "opensearchpy", "duckdb", "msgspec")
+    program = (
+        "import sys; from typer.testing import CliRunner; from pipeline.cli import app;"
+        " shown = CliRunner().invoke(app, ['--help']); assert shown.exit_code == 0;"
+        f" print([name for name in {heavy} if name in sys.modules], 'reconcile' in shown.output)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT)
+    assert done.stdout.strip() == "[] True", done.stderr
+
+
+def test_every_line_of_the_help_begins_as_the_command_s_own() -> None:
+    for name, (_, line) in COMMANDS.items():
+        own = " ".join((load(name).help or "").split())
+        assert own.startswith(line.rstrip(".")), name

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from connectors.errors import UserError
+from connectors.errors import JobFailed, UserError
 
 _SAMPLE = re.compile(
     r"^flink_taskmanager_job_task_operator_kinesisanalytics_step_(\w+?)\{([^}]*)\} (\S+)$"
@@ -38,10 +38,6 @@ _SAVEPOINT_PROBLEMS = (
         "the savepoint was taken with job.max_parallelism {}, which cannot change; set it to that.",
     ),
 )
-
-
-class JobFailed(Exception):
-    """The job ended by itself; the message is Flink's root cause."""
 
 
 @dataclass(frozen=True, slots=True)

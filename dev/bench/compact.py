@@ -33,7 +33,7 @@ from dev.servers.stack import Stack
 from pipeline.ops.generate.rhythm import WINTER, zone_shares
 from pipeline.ops.generate.trips import Rows
 from pipeline.ops.lake.content import Lake
-from pipeline.ops.systems import ROOT
+from pipeline.options import ROOT
 from pipeline.progress import Steps
 
 BUCKET = "bench"

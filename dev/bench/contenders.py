@@ -24,7 +24,7 @@ from dev.bench.gauge import Gauge
 from dev.bench.topic import Topic
 from dev.servers.setup import setup
 from dev.servers.stack import Stack
-from pipeline.ops.systems import ROOT
+from pipeline.options import ROOT
 from pipeline.submit import cluster_of
 
 PATIENCE_SECONDS: Final = 1800.0

@@ -32,7 +32,7 @@ from pipeline.decode.decoder import Decoder
 from pipeline.events import event_types
 from pipeline.events.derive import mapping
 from pipeline.index.indexer import Indexer, Retry
-from pipeline.ops.systems import ROOT
+from pipeline.options import ROOT
 
 _BATCH: Final = Job().batch_records
 Load = Callable[[Index, list[Document]], None]

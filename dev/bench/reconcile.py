@@ -29,7 +29,7 @@ from dev.demo.generate import Recipe, generate
 from dev.servers.s3 import create_bucket
 from dev.servers.stack import Stack
 from pipeline.events import event_types
-from pipeline.ops.systems import ROOT
+from pipeline.options import ROOT
 from pipeline.progress import Steps
 
 BUCKET = "bench"

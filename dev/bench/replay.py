@@ -28,7 +28,7 @@ from dev.servers.setup import setup
 from dev.servers.stack import Stack
 from pipeline.ops.generate.rhythm import zone_shares
 from pipeline.ops.generate.trips import FIRST_ID, Rows
-from pipeline.ops.systems import ROOT
+from pipeline.options import ROOT
 
 _BLOCK: Final = 10_000
 _FIRST_MS: Final = 1_514_764_800_000

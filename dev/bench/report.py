@@ -18,7 +18,7 @@ from rich.table import Table
 
 from dev.bench.check import Written
 from dev.bench.contenders import CONTENDERS, SPARK_PYTHON, Figures
-from pipeline.ops.systems import ROOT
+from pipeline.options import ROOT
 
 KEYS: Final = {
     "ours": "ours_eps",

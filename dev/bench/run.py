@@ -19,7 +19,7 @@ from dev.bench.check import written
 from dev.bench.contenders import CONTENDERS, SPARK_JARS, SPARK_PYTHON, Bench, Contender, servers
 from dev.bench.report import Run, keep, show
 from dev.bench.topic import Topic, fill
-from pipeline.ops.systems import ROOT
+from pipeline.options import ROOT
 
 _BAD_SHARE = 0.01
 

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from pipeline.ops.systems import ROOT, JsonOption
+from pipeline.options import ROOT, JsonOption
 
 
 def demo(

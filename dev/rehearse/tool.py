@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from connectors.errors import UserError
-from pipeline.ops.systems import ROOT
+from pipeline.options import ROOT
 
 _PROGRAM: Final = (sys.executable, "-c", "from pipeline.cli import main; main()")
 

@@ -12,7 +12,7 @@ import typer
 from connectors.errors import UserError
 from pipeline.events.compatibility import Change, changes
 from pipeline.events.event_types import load
-from pipeline.ops.systems import ROOT, JsonOption
+from pipeline.options import ROOT, JsonOption
 
 app = typer.Typer(no_args_is_help=True, help="Look after the schemas of the events.")
 

@@ -6,9 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
-
-import typer
+from typing import Any
 
 from connectors.kinesis import reader as kinesis_stream
 from connectors.kinesis.table import stream_of
@@ -18,12 +16,6 @@ from pipeline.config import load as load_config
 from pipeline.config.model import Config
 from pipeline.events.event_types import EventTypes
 from pipeline.ops.lake.content import Lake
-
-ROOT = Path(__file__).parents[2]
-LOCAL = ROOT / "conf" / "local.yaml"
-
-ConfigOption = Annotated[Path, typer.Option("--config", "-c", help="The YAML file.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 
 
 @dataclass(frozen=True, slots=True)

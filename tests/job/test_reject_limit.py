@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from confluent_kafka import Producer
 
-from connectors.flink.rest import JobFailed, wait_for
+from connectors.errors import JobFailed
+from connectors.flink.rest import wait_for
 from dev.servers.stack import Stack
 from tests.job.harness import PATIENCE_SECONDS, Harness
 

@@ -12,7 +12,8 @@ import yaml
 from pipeline.deploy.monitoring.alarms import Alarm
 from pipeline.deploy.monitoring.judge import Sample, datapoints, verdict
 from pipeline.deploy.monitoring.local import measure, measured_here
-from pipeline.ops.systems import LOCAL, ConfigOption, JsonOption, systems
+from pipeline.ops.systems import systems
+from pipeline.options import LOCAL, ConfigOption, JsonOption
 
 
 def add_to(main: typer.Typer) -> None:

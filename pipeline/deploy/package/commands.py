@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from pipeline.deploy.package.build import LIMIT_BYTES, RUN_OPTIONS, Built, build
-from pipeline.ops.systems import ROOT, JsonOption
+from pipeline.options import ROOT, JsonOption
 
 OutOption = Annotated[Path, typer.Option("--out", help="Where to write the zip.")]
 

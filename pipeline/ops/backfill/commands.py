@@ -18,13 +18,8 @@ from pipeline.ops.backfill.rebuild import Rebuild
 from pipeline.ops.backfill.swap import Swap
 from pipeline.ops.lake.content import checked
 from pipeline.ops.reconcile.options import instant
-from pipeline.ops.systems import (
-    LOCAL,
-    ROOT,
-    ConfigOption,
-    JsonOption,
-    systems,
-)
+from pipeline.ops.systems import systems
+from pipeline.options import LOCAL, ROOT, ConfigOption, JsonOption
 from pipeline.progress import Steps, lines
 
 app = typer.Typer(

@@ -14,13 +14,8 @@ from pipeline.ops.compact.choose import TARGET_BYTES, Limits
 from pipeline.ops.compact.manifests import uri
 from pipeline.ops.compact.run import Compaction, Report, Request
 from pipeline.ops.lake.content import checked
-from pipeline.ops.systems import (
-    LOCAL,
-    ConfigOption,
-    JsonOption,
-    Systems,
-    systems,
-)
+from pipeline.ops.systems import Systems, systems
+from pipeline.options import LOCAL, ConfigOption, JsonOption
 from pipeline.progress import Steps, lines
 
 app = typer.Typer(no_args_is_help=True, help="Look at the lake.")

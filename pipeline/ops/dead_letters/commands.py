@@ -23,7 +23,8 @@ from pipeline.ops.dead_letters.letter import Letter, escaped
 from pipeline.ops.dead_letters.redrive import redrive
 from pipeline.ops.dead_letters.tally import Tally
 from pipeline.ops.dead_letters.whole import Whole, whole
-from pipeline.ops.systems import LOCAL, ConfigOption, JsonOption, systems
+from pipeline.ops.systems import systems
+from pipeline.options import LOCAL, ConfigOption, JsonOption
 from pipeline.progress import Steps
 
 app = typer.Typer(no_args_is_help=True, help="Look at dead letters, and send them back.")

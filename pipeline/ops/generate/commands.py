@@ -15,7 +15,7 @@ from pipeline.ops.generate.history import Settings, trips
 from pipeline.ops.generate.rhythm import Span
 from pipeline.ops.generate.write_lines import CODECS, write_lines
 from pipeline.ops.generate.write_tlc import write_tlc
-from pipeline.ops.systems import JsonOption
+from pipeline.options import JsonOption
 from pipeline.progress import Steps
 
 app = typer.Typer()

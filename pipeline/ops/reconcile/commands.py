@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from pipeline.ops.systems import LOCAL, ConfigOption, JsonOption
+from pipeline.options import LOCAL, ConfigOption, JsonOption
 from pipeline.progress import Steps
 
 

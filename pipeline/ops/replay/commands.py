@@ -30,7 +30,7 @@ from pipeline.ops.replay.rounds import Rounds
 from pipeline.ops.replay.run import Plan, Replay, Source, Stop
 from pipeline.ops.replay.state import State
 from pipeline.ops.replay.where import Places, Wanted, places
-from pipeline.ops.systems import ROOT, JsonOption
+from pipeline.options import ROOT, JsonOption
 
 STATES: Final = ROOT / "build" / "replay"
 

@@ -21,7 +21,7 @@ from connectors.producer import Target
 from pipeline.config import load as load_config
 from pipeline.config.model import Config
 from pipeline.events.event_types import EventTypes
-from pipeline.ops.systems import LOCAL
+from pipeline.options import LOCAL
 
 _SAY_WHERE: Final = "Say where to with --topic NAME or --stream NAME_OR_ARN."
 

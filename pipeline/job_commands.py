@@ -1,0 +1,122 @@
+"""The commands of the job itself: `run`, `stop`, `validate`, `plan` and `config`."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from typing import Annotated
+
+import typer
+import yaml
+
+from connectors.errors import UserError
+from pipeline import validate
+from pipeline.config import load as load_config
+from pipeline.config import reference
+from pipeline.options import LOCAL, ConfigOption, JsonOption
+
+config_app = typer.Typer(help="Look at the configuration.", no_args_is_help=True)
+
+
+def add_to(main: typer.Typer) -> None:
+    """Add the commands to the main program."""
+    main.command(epilog="Example: streaming-etl run --config conf/local.yaml")(run)
+    main.command(epilog="Example: streaming-etl stop JOB_ID --into s3a://streaming-etl/savepoints")(
+        stop
+    )
+    example = """Example: streaming-etl validate '{"type":"trip","trip_id":1}'"""
+    main.command("validate", epilog=example)(validate_command)
+    main.command(epilog="Example: streaming-etl plan --config conf/local.yaml")(plan)
+    main.add_typer(config_app, name="config")
+
+
+def run(
+    config: ConfigOption = LOCAL,
+    savepoint: Annotated[str, typer.Option(help="Start from this savepoint.")] = "",
+    allow_dropped_state: Annotated[
+        bool,
+        typer.Option(
+            "--allow-dropped-state",
+            help="With --savepoint: forget the state of sinks and sources that the job lost.",
+        ),
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Check the configuration and submit the job to a Flink cluster; print the job's id.
+
+    FLINK_REST_URL and FLINK_HOME say which cluster and which distribution submits to it.
+    """
+    from pipeline.submit import submit
+
+    if allow_dropped_state and not savepoint:
+        raise UserError("--allow-dropped-state needs --savepoint PATH: no state, none to drop.")
+    load_config.event_types(load_config.load(config))
+    job = submit(
+        config,
+        os.environ,
+        savepoint=savepoint,
+        allow_dropped_state=allow_dropped_state,
+    )
+    told = {"job_id": job.job_id, "url": job.url}
+    print(json.dumps(told) if as_json else f"submitted as {job.job_id}; look at {job.url}")
+
+
+def stop(
+    job_id: Annotated[str, typer.Argument(help="As `run` printed it.")],
+    into: Annotated[str, typer.Option(help="Where to put the savepoint; s3a:// or file://.")],
+    timeout: Annotated[float, typer.Option(help="Seconds to wait for the savepoint.")] = 300.0,
+    as_json: JsonOption = False,
+) -> None:
+    """Stop the job with a savepoint, all files and transactions committed; print its path."""
+    from pipeline.submit import stop as stop_job
+
+    savepoint = stop_job(job_id, os.environ, into=into, timeout_seconds=timeout)
+    print(json.dumps({"savepoint": savepoint}) if as_json else savepoint)
+
+
+def validate_command(
+    events: Annotated[list[str], typer.Argument(metavar="EVENT...", help="JSON, a file, or -")],
+    config: ConfigOption = LOCAL,
+    as_json: JsonOption = False,
+) -> None:
+    """Say what the job would do with sample events, without a cluster. Exit 1 if one is rejected."""
+    settings = load_config.load(config)
+    types = load_config.event_types(settings)
+    raws = validate.samples(events, sys.stdin)
+    verdicts = list(validate.verdicts(raws, settings, types))
+    for each in verdicts:
+        print(json.dumps(each) if as_json else yaml.safe_dump(each, sort_keys=False))
+    raise typer.Exit(any(each["verdict"] == "reject" for each in verdicts))
+
+
+def plan(config: ConfigOption = LOCAL) -> None:
+    """Print the flow and Flink's plan of it, without a cluster."""
+    from pipeline.plan import explain
+    from pipeline.submit import needed
+
+    needed(os.environ, "FLINK_HOME")
+
+    settings = load_config.load(config)
+    print(explain(settings, load_config.event_types(settings)))
+
+
+@config_app.command(epilog="Example: streaming-etl config show --config conf/local.yaml")
+def show(config: ConfigOption = LOCAL, as_json: JsonOption = False) -> None:
+    """Print the whole configuration as the job sees it; secrets are masked."""
+    plain = load_config.masked(load_config.load(config))
+    print(json.dumps(plain) if as_json else yaml.safe_dump(plain, sort_keys=False))
+
+
+@config_app.command(epilog="Example: streaming-etl config check --config conf/local.yaml")
+def check(config: ConfigOption = LOCAL, as_json: JsonOption = False) -> None:
+    """Exit 0 if the configuration is valid, else 2 with what to fix."""
+    types = load_config.event_types(load_config.load(config))
+    told = {"config": str(config), "event_types": list(types.names)}
+    print(json.dumps(told) if as_json else f"{config}: fine")
+
+
+@config_app.command("reference", epilog="Example: streaming-etl config reference")
+def config_reference() -> None:
+    """Print every key with its default and meaning: the text of conf/reference.yaml."""
+    print(reference.config_reference(), end="")
