@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo rehearse test test-deployment bench lint up down status clean lock
+.PHONY: help setup demo rehearse check test test-deployment bench lint up down status clean lock
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -26,6 +26,9 @@ demo: setup ## run the main job on real servers, print its report (SOURCE=kinesi
 
 rehearse: setup ## play the AWS deployment on local servers: package, faults and alarms, upgrade (KEEP=1)
 	@$(BIN)/python -m dev rehearse $(if $(KEEP),--keep)
+
+check: lint ## lint, and every test that needs no server
+	@$(BIN)/pytest -m "not server and not deployment"
 
 test: lint setup ## every test, on real servers
 	@$(BIN)/pytest

@@ -80,7 +80,10 @@ def validate_command(
     config: ConfigOption = LOCAL,
     as_json: JsonOption = False,
 ) -> None:
-    """Say what the job would do with sample events, without a cluster. Exit 1 if one is rejected."""
+    """Say what the job would do with sample events, without a cluster.
+
+    Exit 1 if one is rejected.
+    """
     settings = load_config.load(config)
     types = load_config.event_types(settings)
     raws = validate.samples(events, sys.stdin)

@@ -13,6 +13,9 @@ from dev.servers.setup import setup
 from dev.servers.stack import Stack
 
 ROOT = Path(__file__).parent.parent
+SERVERS = {"stack", "node", "server"}
+"""Fixtures that start a server; others that do mark their tests themselves."""
+
 os.environ.setdefault("FLINK_HOME", str(ROOT / ".cache" / "flink"))
 
 
@@ -30,3 +33,10 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 def opensearch_url(stack: Stack) -> str:
     """The address of the real OpenSearch."""
     return stack.environment()["OPENSEARCH_URL"]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark every test that uses a server's fixture, so that `make check` can leave it out."""
+    for item in items:
+        if SERVERS & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.server)

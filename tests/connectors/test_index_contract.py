@@ -76,7 +76,7 @@ def real(opensearch_url: str) -> Iterator[Real]:
     opensearch.indices.delete_index_template(name=settings.prefix + "trip")
 
 
-@pytest.fixture(params=["memory", "opensearch"])
+@pytest.fixture(params=["memory", pytest.param("opensearch", marks=pytest.mark.server)])
 def place(request: pytest.FixtureRequest) -> Place:
     chosen: Place = InMemory()
     if request.param == "opensearch":

@@ -1,8 +1,7 @@
-"""A lake in a folder, and the S3 server alone."""
+"""A lake in a folder, and on S3."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,8 +10,6 @@ from dev.servers.s3 import create_bucket
 from dev.servers.stack import Stack
 from tests.ops.compact.lakes import Lakes
 
-ROOT = Path(__file__).parents[3]
-
 
 @pytest.fixture
 def lakes(tmp_path: Path) -> Lakes:
@@ -20,21 +17,13 @@ def lakes(tmp_path: Path) -> Lakes:
     return filled(Lakes(f"file://{tmp_path}/lake"))
 
 
-@pytest.fixture(scope="package")
-def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """The S3 server."""
-    made = Stack(ROOT, run_dir=tmp_path_factory.mktemp("s3"), free_ports=True, servers=("s3",))
-    with made.running(print, wipe=True) as stack:
-        create_bucket("compact", endpoint=stack.environment()["S3_ENDPOINT"])
-        yield stack
-
-
-@pytest.fixture(params=["file", "s3a"])
+@pytest.fixture(params=["file", pytest.param("s3a", marks=pytest.mark.server)])
 def either(request: pytest.FixtureRequest, tmp_path: Path) -> Lakes:
     """The same on either kind of store."""
     if request.param == "file":
         return filled(Lakes(f"file://{tmp_path}/lake"))
-    stack: Stack = request.getfixturevalue("s3")
+    stack: Stack = request.getfixturevalue("stack")
+    create_bucket("compact", endpoint=stack.environment()["S3_ENDPOINT"])
     return filled(Lakes(f"s3a://compact/{tmp_path.name}", stack.environment()))
 
 

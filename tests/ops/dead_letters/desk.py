@@ -70,7 +70,6 @@ class Desk:
     """The servers."""
 
     environment: dict[str, str]
-    run_dir: Path
     folder: Path
 
     @property

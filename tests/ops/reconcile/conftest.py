@@ -1,8 +1,7 @@
-"""Kafka, OpenSearch and Kinesis, without Flink."""
+"""Planted runs on the session's servers."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,16 +9,10 @@ import pytest
 from dev.servers.stack import Stack
 from tests.ops.reconcile.plant import Plant, World, on_topic
 
-ROOT = Path(__file__).parents[3]
-
 
 @pytest.fixture(scope="package")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    run_dir = tmp_path_factory.mktemp("run")
-    servers = ("kafka", "opensearch", "kinesis")
-    made = Stack(ROOT, run_dir=run_dir, free_ports=True, servers=servers)
-    with made.running(print, wipe=True) as stack:
-        yield World(stack.environment(), run_dir)
+def world(stack: Stack) -> World:
+    return World(stack.environment())
 
 
 @pytest.fixture(scope="package")

@@ -60,7 +60,6 @@ class World:
     """The servers."""
 
     environment: dict[str, str]
-    run_dir: Path
 
     @property
     def brokers(self) -> str:

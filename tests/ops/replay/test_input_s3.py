@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import boto3
@@ -19,18 +18,14 @@ from tests.ops.replay.input_archive import HOUR_MS, keep, on_kafka
 from tests.ops.replay.input_data import CODECS, START, raws, seconds, trips, write
 from tests.ops.replay.test_input_tlc import yellow
 
-ROOT = Path(__file__).parents[3]
 BUCKET = "history"
 
 
 @pytest.fixture(scope="module")
-def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    folder = tmp_path_factory.mktemp("run")
-    made = Stack(ROOT, run_dir=folder, free_ports=True, servers=("s3",))
-    with made.running(print, wipe=True) as stack:
-        found = stack.environment()
-        create_bucket(BUCKET, endpoint=found["S3_ENDPOINT"])
-        yield found
+def environment(stack: Stack) -> dict[str, str]:
+    found = stack.environment()
+    create_bucket(BUCKET, endpoint=found["S3_ENDPOINT"])
+    return found
 
 
 def upload(environment: dict[str, str], folder: Path, prefix: str) -> str:

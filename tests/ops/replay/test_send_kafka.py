@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -29,7 +28,7 @@ from connectors.kinesis import reader as kinesis_stream
 from connectors.positions import Position
 from connectors.producer import Outgoing
 from dev.demo.produce import create_topics
-from dev.servers import kinesis, process
+from dev.servers import kinesis
 from dev.servers.stack import Stack
 from pipeline.cli import app
 from pipeline.decode import timestamps
@@ -52,16 +51,6 @@ class Done(NamedTuple):
     returncode: int
     stdout: str
     stderr: str
-
-
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    made = Stack(
-        ROOT, run_dir=tmp_path_factory.mktemp("run"), free_ports=True, servers=("kafka", "kinesis")
-    )
-    with made.running(print, wipe=True) as running:
-        yield running
-        process.kill(running.started()["kinesis"])  # Asked to end, it waits for idle connections.
 
 
 @pytest.fixture

@@ -256,6 +256,7 @@ def test_the_packed_bytes_are_those_of_the_library() -> None:
     assert packed_record([(0, b"x"), (1, b"yz")], ["a", "b"]) == expected
 
 
+@pytest.mark.server
 def test_a_server_that_stays_away_ends_it(tmp_path: Path) -> None:
     made = Stack(ROOT, run_dir=tmp_path, free_ports=True, servers=("kinesis",))
     with made.running(print, wipe=True) as stack:
