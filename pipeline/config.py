@@ -1,8 +1,7 @@
-"""The configuration: one typed, frozen model, the same for YAML files and property groups.
+"""The configuration: one typed, frozen model for YAML files and property groups alike.
 
-Every key is flat inside its section, so that a section is one property group of Managed Service
-for Apache Flink. `conf/reference.yaml` is written from this file (`streaming-etl config
-reference`) and a test keeps the two equal.
+A section has no nested keys, so that each section is one property group of Managed Service for
+Apache Flink. `conf/reference.yaml` is generated from this file by `streaming-etl config reference`.
 """
 
 from __future__ import annotations
@@ -46,37 +45,44 @@ __all__ = [
 
 
 class Decode(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What an event is, and how strict we are."""
+    """Which event types there are, and which records are rejected."""
 
     schemas: Annotated[str, doc("Folder of the .avsc files, one per event type.")] = "schemas"
     max_record_bytes: Annotated[
-        Positive, doc("A larger raw record is a reject, record_too_large.")
+        Positive, doc("A larger raw record is rejected, record_too_large.")
     ] = 1_000_000
     unknown_fields: Annotated[
         Literal["refuse", "keep"],
-        doc("refuse: a reject. keep: as JSON text in the lake column unknown_fields."),
+        doc(
+            "What to do with a field that the schema lacks. refuse: reject the record. keep: "
+            "store it as JSON text in the lake column unknown_fields."
+        ),
     ] = "refuse"
     reject_limit_ratio: Annotated[
         Annotated[float, Meta(gt=0, le=1)] | None,
-        doc("The job stops when more than this part of a window is rejected; null: never."),
+        doc(
+            "Fail the job when more than this fraction of the records in a time window is "
+            "rejected. null: never."
+        ),
     ] = None
     reject_limit_seconds: Annotated[Seconds, doc("Length of that window.")] = 60.0
     reject_limit_records: Annotated[
-        Positive, doc("Records that a window must hold, on one task, before it is judged.")
+        Positive,
+        doc("Minimum number of records in the window, per task, before the limit applies."),
     ] = 1000
 
 
 class Lake(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Parquet by place and event time. Exactly once."""
+    """Parquet files, partitioned by location and event time. Exactly once."""
 
-    path: Annotated[ObjectPath, doc("One folder per event type is made below it.")]
+    path: Annotated[ObjectPath, doc("Folder of the lake. Each event type gets a folder below it.")]
     compression: Annotated[Literal["ZSTD", "SNAPPY", "GZIP"], doc("Parquet codec.")] = "ZSTD"
     dictionary: Annotated[
-        bool, doc("Parquet dictionaries: smaller files, the largest single cost in CPU.")
+        bool, doc("Parquet dictionary encoding: smaller files, at the largest single CPU cost.")
     ] = False
     page_bytes: Annotated[
         Annotated[int, Meta(ge=4096, le=1 << 20)],
-        doc("Parquet page; every open partition holds one such buffer per writer."),
+        doc("Parquet page size. Every open partition holds a page buffer for each column."),
     ] = 65_536
     file_bytes: Annotated[
         Positive, doc("A file is closed at this size, and at every checkpoint.")
@@ -87,88 +93,112 @@ class Lake(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Index(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """OpenSearch, one index per event type. Effectively once: deterministic id and version."""
+    """OpenSearch, one index per event type. Effectively once, by document id and version."""
 
-    url: Annotated[Url, doc("https://host:port of the cluster; plain http for loopback only.")]
+    url: Annotated[Url, doc("https://host:port of the cluster. http is for 127.0.0.1 only.")]
     allow_plaintext: Annotated[
-        bool, doc("Allow http to a cluster beyond 127.0.0.1: anyone on the way can read.")
+        bool,
+        doc("Allow unencrypted http beyond 127.0.0.1. Anyone on the network can read the traffic."),
     ] = False
     prefix: Annotated[
         Annotated[str, Meta(pattern=r"^([a-z][a-z0-9_-]{0,63})?$")],
-        doc("Put before the event type to make the index name."),
+        doc("Index name is this prefix and the event type."),
     ] = ""
-    auth: Annotated[Literal["none", "basic", "sigv4"], doc("How requests prove who we are.")] = (
-        "none"
-    )
+    auth: Annotated[
+        Literal["none", "basic", "sigv4"],
+        doc("How to authenticate: none, basic (user and password), or sigv4 (AWS IAM)."),
+    ] = "none"
     username: Annotated[str, doc("For basic.")] = ""
     password: Annotated[
-        str, doc("For basic; give ${env:NAME} or ${file:/path}, never the text itself.")
+        str, doc("For basic. Use ${env:NAME} or ${file:/path}, never the password itself.")
     ] = ""
-    region: Annotated[str, doc("AWS region, for sigv4.")] = ""
+    region: Annotated[str, doc("For sigv4: AWS region.")] = ""
     service: Annotated[
-        Literal["es", "aoss"], doc("es: OpenSearch Service; aoss: Serverless. For sigv4.")
+        Literal["es", "aoss"],
+        doc("For sigv4. es: OpenSearch Service. aoss: OpenSearch Serverless."),
     ] = "es"
-    ca_file: Annotated[str, doc("Certificates to trust besides the system's; TLS is verified.")] = (
-        ""
-    )
-    timeout_seconds: Annotated[Seconds, doc("Of one bulk request.")] = 10.0
-    max_documents: Annotated[Annotated[int, Meta(ge=1, le=10_000)], doc("Of one bulk request.")] = (
-        1000
-    )
+    ca_file: Annotated[
+        str,
+        doc("CA certificates to trust besides the system's. TLS certificates are always verified."),
+    ] = ""
+    timeout_seconds: Annotated[Seconds, doc("Timeout of a bulk request.")] = 10.0
+    max_documents: Annotated[
+        Annotated[int, Meta(ge=1, le=10_000)], doc("Maximum number of documents in a bulk request.")
+    ] = 1000
     max_bytes: Annotated[
-        Annotated[int, Meta(ge=10_000, le=10_000_000)], doc("Of one bulk request.")
+        Annotated[int, Meta(ge=10_000, le=10_000_000)], doc("Maximum size of a bulk request.")
     ] = 5_000_000
     retry_seconds: Annotated[
         Seconds,
-        doc("After so long without success the events become dead letters, index_unavailable."),
+        doc(
+            "How long to retry without success before events become dead letters, "
+            "index_unavailable."
+        ),
     ] = 30.0
     breaker_seconds: Annotated[
-        Seconds, doc("How long a cluster that stayed away is not asked again but by one probe.")
+        Seconds, doc("How long the circuit breaker stays open before a trial request.")
     ] = 30.0
-    shards: Annotated[Positive, doc("Primary shards of an index that we make.")] = 1
-    replicas: Annotated[Annotated[int, Meta(ge=0)], doc("Replicas of an index that we make.")] = 0
+    shards: Annotated[Positive, doc("Primary shards of an index that the job creates.")] = 1
+    replicas: Annotated[
+        Annotated[int, Meta(ge=0)], doc("Replicas of an index that the job creates.")
+    ] = 0
     refresh_interval: Annotated[
-        Annotated[str, Meta(pattern=r"^(-1|\d+(ms|s|m))$")], doc("Of an index that we make.")
+        Annotated[str, Meta(pattern=r"^(-1|\d+(ms|s|m))$")],
+        doc("Refresh interval of an index that the job creates."),
     ] = "1s"
 
 
 class Job(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How the job runs. What belongs to the managed service, `PLATFORM_KEYS`, is refused there."""
+    """Settings of the job. Managed Service for Apache Flink refuses those that it sets itself."""
 
-    name: Annotated[str, doc("Of the Flink job.")] = "streaming-etl"
-    parallelism: Annotated[Positive | None, doc("Of every step; null: the cluster's default.")] = (
-        None
-    )
+    name: Annotated[str, doc("Name of the Flink job.")] = "streaming-etl"
+    parallelism: Annotated[
+        Positive | None, doc("Parallelism of every operator. null: the cluster's default.")
+    ] = None
     max_parallelism: Annotated[
-        Annotated[int, Meta(ge=1, le=32768)], doc("Fixed for the life of the job's state.")
+        Annotated[int, Meta(ge=1, le=32768)],
+        doc("Maximum parallelism. It cannot change once the job has state."),
     ] = 128
     checkpoint_seconds: Annotated[
         Seconds | None,
         doc(
-            "Between checkpoints, which then outlive a cancelled job; null: for both the cluster's"
-            " own setting."
+            "Checkpoint interval. When set, checkpoints are kept after the job is cancelled. "
+            "null: the cluster decides both."
         ),
     ] = None
     checkpoint_timeout_seconds: Annotated[
         Seconds | None,
-        doc("A checkpoint that takes longer is given up; null: the cluster's own setting."),
+        doc("Abort a checkpoint that takes longer. null: the cluster's setting."),
     ] = 300.0
-    checkpoint_dir: Annotated[str, doc("s3a:// or file://; empty: the cluster's own setting.")] = ""
-    batch_records: Annotated[Positive, doc("Largest Arrow batch given to Python.")] = 5000
-    bundle_records: Annotated[Positive, doc("Records between two hand-overs to Python.")] = 20_000
+    checkpoint_dir: Annotated[
+        str, doc("Checkpoint folder: s3a:// or file://. Empty: the cluster's setting.")
+    ] = ""
+    batch_records: Annotated[
+        Positive, doc("Maximum number of records in an Arrow batch passed to Python.")
+    ] = 5000
+    bundle_records: Annotated[
+        Positive, doc("Maximum number of records in a bundle passed to Python.")
+    ] = 20_000
     bundle_milliseconds: Annotated[
-        Positive, doc("A smaller bundle is handed over after so long; bounds the lag.")
+        Positive,
+        doc("Maximum time before an incomplete bundle is passed on. It bounds the latency."),
     ] = 200
     discard: Annotated[
-        bool, doc("Also send the events to nowhere: to measure reading and decoding alone.")
+        bool, doc("Also send events to a discarding sink, to measure reading and decoding alone.")
     ] = False
     transaction_timeout_seconds: Annotated[
         Positive,
-        doc("Of Kafka transactions: at most the brokers' maximum, at least three checkpoints."),
+        doc(
+            "Timeout of Kafka transactions: at least three checkpoint intervals, at most the "
+            "brokers' maximum."
+        ),
     ] = 900
     max_failures: Annotated[
         Positive | None,
-        doc("So many failures in ten minutes end the job; null: the cluster's own restarts."),
+        doc(
+            "Fail the job after this many failures in ten minutes. null: the cluster's restart "
+            "strategy."
+        ),
     ] = None
 
 
@@ -188,21 +218,24 @@ class Config(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     job: Job = Job()
 
     def cluster(self, name: str) -> Kafka:
-        """The Kafka cluster that a section's `kafka_cluster` names; empty: the section `kafka`."""
+        """Return the cluster of that name; an empty name means the section `kafka`."""
         found = self.clusters[name] if name else self.kafka
         assert found, "load_config refuses a name without a cluster"
         return found
 
     def transaction_prefix(self, key: str) -> str:
-        """The prefix of a sink's transactional ids: its own, or made of the job's name and its key,
-        `archive` or `replicate.airport`."""
+        """Return the prefix of a sink's transactional ids.
+
+        It is the sink's own `transaction_prefix`, else the job's name and the sink's key, such as
+        `archive` or `replicate.airport`.
+        """
         own = self.replicate.get(key.removeprefix("replicate."))
         given = own.transaction_prefix if own and key.startswith("replicate.") else ""
         return given or f"{self.job.name}-{key}"
 
 
 SECRETS = frozenset({"password"})
-# Of the section job: Managed Service for Apache Flink sets them itself.
+# Keys of the section `job` that Managed Service for Apache Flink sets itself.
 PLATFORM_KEYS = (
     "parallelism",
     "checkpoint_seconds",
