@@ -1,4 +1,4 @@
-# The whole developer interface. `make` alone prints it.
+# All developer commands. `make` alone lists them.
 PYTHON ?= python3.11
 VENV   := .venv
 BIN    := $(VENV)/bin
@@ -7,55 +7,55 @@ STAMP  := $(VENV)/.installed
 .DEFAULT_GOAL := help
 .PHONY: help setup demo rehearse check test test-deployment bench lint up down status clean lock
 
-help: ## what there is
+help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
 $(STAMP): conf/requirements.lock pyproject.toml
-	@command -v $(PYTHON) >/dev/null || { echo "streaming-etl needs Python 3.11 (looked for $(PYTHON)); install it, or say make PYTHON=/path/to/python3.11"; exit 2; }
-	@echo "installing the locked Python packages into $(VENV) (the first time takes some minutes)"
+	@command -v $(PYTHON) >/dev/null || { echo "streaming-etl needs Python 3.11 (looked for $(PYTHON)); install it, or run make PYTHON=/path/to/python3.11"; exit 2; }
+	@echo "installing the locked Python packages into $(VENV); this takes some minutes"
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r conf/requirements.lock
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-setup: $(STAMP) ## install everything into the checkout: .venv and .cache
+setup: $(STAMP) ## install everything into the checkout (.venv and .cache)
 	@$(BIN)/python -m dev setup
 
-demo: setup ## run the main job on real servers, print its report (SOURCE=kinesis|both, KEEP=1)
+demo: setup ## run the job on real servers and print a report (SOURCE=kinesis|both, EVENTS=, KEEP=1)
 	@$(BIN)/python -m dev demo $(if $(SOURCE),--source $(SOURCE)) $(if $(KEEP),--keep) $(if $(EVENTS),--events $(EVENTS))
 
-rehearse: setup ## play the AWS deployment on local servers: package, faults and alarms, upgrade (KEEP=1)
+rehearse: setup ## rehearse the AWS deployment on local servers: package, alarms, upgrade (KEEP=1)
 	@$(BIN)/python -m dev rehearse $(if $(KEEP),--keep)
 
-check: lint ## lint, and every test that needs no server
+check: lint ## lint, then run all tests that need no server
 	@$(BIN)/pytest -m "not server and not deployment"
 
-test: lint setup ## every test, on real servers
+test: lint setup ## lint, then run all tests on real servers
 	@$(BIN)/pytest
 
-bench: setup ## measure beside Spark, Flink's JSON format and a plain consumer (EVENTS=, ROUNDS=)
+bench: setup ## compare with Spark, Flink's JSON format and a plain consumer (EVENTS=, ROUNDS=)
 	@test -x .venv-bench/bin/python || $(PYTHON) -m venv .venv-bench
 	@.venv-bench/bin/pip install --quiet --disable-pip-version-check -r dev/bench/requirements.txt
 	@$(BIN)/python -m dev.bench.run $(if $(EVENTS),--events $(EVENTS)) $(if $(ROUNDS),--rounds $(ROUNDS))
 
-test-deployment: setup ## the package run by a bare Flink, and the image's entry points, on real servers
+test-deployment: setup ## run the package in a plain Flink, and the image's entry points, on real servers
 	@$(BIN)/pytest -m deployment tests/deploy tests/dev/docker
 
-lint: $(STAMP) ## ruff, mypy --strict and the import contracts
+lint: $(STAMP) ## run ruff and mypy --strict, and check the import contracts
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports --no-cache
 
 up: setup ## start the local servers
 	@$(BIN)/python -m dev up
 
-down: $(STAMP) ## stop what `up` started
+down: $(STAMP) ## stop the local servers
 	@$(BIN)/python -m dev down
 
-status: $(STAMP) ## what is running
+status: $(STAMP) ## show whether each local server is ready
 	@$(BIN)/python -m dev status
 
-lock: $(STAMP) ## pin the Python packages anew, with hashes
+lock: $(STAMP) ## update the pinned Python packages and their hashes
 	@$(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --extra dev --strip-extras --no-emit-index-url --no-emit-find-links --no-annotate --no-header -o conf/requirements.lock pyproject.toml
 
-clean: ## remove what was installed and made
+clean: ## remove everything that was installed or built
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m dev down; fi
 	rm -rf $(VENV) .venv-bench .cache build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -14,13 +14,13 @@ from pipeline.options import ROOT, JsonOption
 
 
 def template(
-    write: Annotated[bool, typer.Option("--write", help="Renew what is not equal.")] = False,
+    write: Annotated[bool, typer.Option("--write", help="Rewrite the files that differ.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Hold the CloudFormation template, the boards and docs/alarms.md equal to the code.
+    """Check the generated parts of the CloudFormation template, the dashboards and docs/alarms.md.
 
-    To be run after a change of schemas/ or of the alarms. Exit 1 if a file was not equal and is not
-    written.
+    Run it after a change of schemas/, the alarms or the panels. Exit 1 if a file differs from the
+    code and --write is not given.
     """
     wanted = derived_files(ROOT, load(ROOT / "schemas"))
     differing = [path for path, text in wanted.items() if _text(ROOT / path) != text]

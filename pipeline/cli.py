@@ -44,7 +44,7 @@ COMMANDS: Final = {
     ),
     "alarms": (
         "pipeline.deploy.monitoring.commands",
-        "Evaluate the deployment's alarms on the local servers' metrics.",
+        "Evaluate the deployment's alarms on the metrics of the local servers.",
     ),
 }
 """Every command: the module that adds it, and its line in the help."""

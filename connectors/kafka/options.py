@@ -8,23 +8,31 @@ from connectors.options import Section, doc
 
 
 class Kafka(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A Kafka cluster and how it is reached."""
+    """A Kafka cluster and how to connect to it."""
 
-    bootstrap_servers: Annotated[str, doc("Kafka brokers, host:port, comma separated.")]
+    bootstrap_servers: Annotated[str, doc("Kafka brokers: host:port, comma separated.")]
     security: Annotated[
         Literal["plaintext", "tls", "scram", "msk_iam"],
-        doc("plaintext is for 127.0.0.1; scram is SASL_SSL with a password; msk_iam is for MSK."),
+        doc(
+            "plaintext: no encryption, for 127.0.0.1. tls: TLS. scram: SASL_SSL with user and "
+            "password. msk_iam: AWS IAM, for MSK."
+        ),
     ] = "plaintext"
     allow_plaintext: Annotated[
-        bool, doc("Allow plaintext to brokers beyond 127.0.0.1: anyone on the way can read.")
+        bool,
+        doc(
+            "Allow plaintext to brokers beyond 127.0.0.1. Anyone on the network can read the "
+            "traffic."
+        ),
     ] = False
     ca_file: Annotated[
-        str, doc("PEM certificates to trust instead of Java's own; for tls and scram.")
+        str, doc("For tls and scram: PEM file of CA certificates to trust instead of Java's.")
     ] = ""
     scram_mechanism: Annotated[
-        Literal["SCRAM-SHA-512", "SCRAM-SHA-256"], doc("What the brokers speak; for scram.")
+        Literal["SCRAM-SHA-512", "SCRAM-SHA-256"],
+        doc("For scram: the mechanism that the brokers use."),
     ] = "SCRAM-SHA-512"
     username: Annotated[str, doc("For scram.")] = ""
     password: Annotated[
-        str, doc("For scram; give ${env:NAME} or ${file:/path}, never the text itself.")
+        str, doc("For scram. Use ${env:NAME} or ${file:/path}, never the password itself.")
     ] = ""

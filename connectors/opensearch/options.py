@@ -14,48 +14,58 @@ _INDEX_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,127}")
 
 
 class Index(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """OpenSearch, one index per event type. Effectively once: deterministic id and version."""
+    """OpenSearch, one index per event type. Effectively once, by document id and version."""
 
-    url: Annotated[Url, doc("https://host:port of the cluster; plain http for loopback only.")]
+    url: Annotated[Url, doc("https://host:port of the cluster. http is for 127.0.0.1 only.")]
     allow_plaintext: Annotated[
-        bool, doc("Allow http to a cluster beyond 127.0.0.1: anyone on the way can read.")
+        bool,
+        doc("Allow unencrypted http beyond 127.0.0.1. Anyone on the network can read the traffic."),
     ] = False
     prefix: Annotated[
         Annotated[str, Meta(pattern=r"^([a-z][a-z0-9_-]{0,63})?$")],
-        doc("Put before the event type to make the index name."),
+        doc("Index name is this prefix and the event type."),
     ] = ""
-    auth: Annotated[Literal["none", "basic", "sigv4"], doc("How requests prove who we are.")] = (
-        "none"
-    )
+    auth: Annotated[
+        Literal["none", "basic", "sigv4"],
+        doc("How to authenticate: none, basic (user and password), or sigv4 (AWS IAM)."),
+    ] = "none"
     username: Annotated[str, doc("For basic.")] = ""
     password: Annotated[
-        str, doc("For basic; give ${env:NAME} or ${file:/path}, never the text itself.")
+        str, doc("For basic. Use ${env:NAME} or ${file:/path}, never the password itself.")
     ] = ""
-    region: Annotated[str, doc("AWS region, for sigv4.")] = ""
+    region: Annotated[str, doc("For sigv4: AWS region.")] = ""
     service: Annotated[
-        Literal["es", "aoss"], doc("es: OpenSearch Service; aoss: Serverless. For sigv4.")
+        Literal["es", "aoss"],
+        doc("For sigv4. es: OpenSearch Service. aoss: OpenSearch Serverless."),
     ] = "es"
-    ca_file: Annotated[str, doc("Certificates to trust besides the system's; TLS is verified.")] = (
-        ""
-    )
-    timeout_seconds: Annotated[Seconds, doc("Of one bulk request.")] = 10.0
-    max_documents: Annotated[Annotated[int, Meta(ge=1, le=10_000)], doc("Of one bulk request.")] = (
-        1000
-    )
+    ca_file: Annotated[
+        str,
+        doc("CA certificates to trust besides the system's. TLS certificates are always verified."),
+    ] = ""
+    timeout_seconds: Annotated[Seconds, doc("Timeout of a bulk request.")] = 10.0
+    max_documents: Annotated[
+        Annotated[int, Meta(ge=1, le=10_000)], doc("Maximum number of documents in a bulk request.")
+    ] = 1000
     max_bytes: Annotated[
-        Annotated[int, Meta(ge=10_000, le=10_000_000)], doc("Of one bulk request.")
+        Annotated[int, Meta(ge=10_000, le=10_000_000)], doc("Maximum size of a bulk request.")
     ] = 5_000_000
     retry_seconds: Annotated[
         Seconds,
-        doc("After so long without success the events become dead letters, index_unavailable."),
+        doc(
+            "How long to retry without success before events become dead letters, "
+            "index_unavailable."
+        ),
     ] = 30.0
     breaker_seconds: Annotated[
-        Seconds, doc("How long a cluster that stayed away is not asked again but by one probe.")
+        Seconds, doc("How long the circuit breaker stays open before a trial request.")
     ] = 30.0
-    shards: Annotated[Positive, doc("Primary shards of an index that we make.")] = 1
-    replicas: Annotated[Annotated[int, Meta(ge=0)], doc("Replicas of an index that we make.")] = 0
+    shards: Annotated[Positive, doc("Primary shards of an index that the job creates.")] = 1
+    replicas: Annotated[
+        Annotated[int, Meta(ge=0)], doc("Replicas of an index that the job creates.")
+    ] = 0
     refresh_interval: Annotated[
-        Annotated[str, Meta(pattern=r"^(-1|\d+(ms|s|m))$")], doc("Of an index that we make.")
+        Annotated[str, Meta(pattern=r"^(-1|\d+(ms|s|m))$")],
+        doc("Refresh interval of an index that the job creates."),
     ] = "1s"
     compress: Annotated[bool, doc("Send bulk requests compressed with gzip.")] = False
 

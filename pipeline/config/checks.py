@@ -1,4 +1,4 @@
-"""What a configuration must not say, though each key by itself may: told with the values seen."""
+"""Checks across keys: combinations of valid values that make no valid configuration."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Target = Archive | DeadLetters | Replica
 
 
 def contradictions(config: Config) -> Iterator[str]:
-    """One sentence for each; connections come first, since the others rely on them."""
+    """Yield one message per problem; connections come first because later checks rely on them."""
     yield from _clusters(config)
     yield from _kinesis(config)
     yield from _source(config)
@@ -35,7 +35,7 @@ def contradictions(config: Config) -> Iterator[str]:
 
 
 def targets(config: Config) -> dict[str, Target]:
-    """Every archive, dead-letter target and replica by the key of its section."""
+    """Return every archive, dead-letter target and replica by the key of its section."""
     found = {"archive": config.archive, "dead_letters": config.dead_letters}
     replicas = {f"replicate.{name}": each for name, each in config.replicate.items()}
     return {key: each for key, each in (found | replicas).items() if each}
@@ -51,9 +51,12 @@ def _clusters(config: Config) -> Iterator[str]:
     for key, used, name in users:
         if name and name not in config.clusters:
             known = ", ".join(config.clusters) or "none"
-            yield f"{key}.kafka_cluster is {name}; clusters has: {known}. Add clusters.{name}."
+            yield (
+                f"{key}.kafka_cluster is {name}, but clusters has only: {known};"
+                f" add clusters.{name} or use another name."
+            )
         if used and not name and config.kafka is None:
-            yield f"{key} names a Kafka topic, but kafka.bootstrap_servers is missing; give it."
+            yield f"{key} has a Kafka topic, but kafka.bootstrap_servers is missing; set it."
 
 
 def _cluster(key: str, cluster: Kafka) -> Iterator[str]:
@@ -62,13 +65,17 @@ def _cluster(key: str, cluster: Kafka) -> Iterator[str]:
             host = server.strip().rpartition(":")[0].strip("[]")
             if host not in _LOOPBACK:
                 yield (
-                    f"{key}.security is plaintext and {key}.bootstrap_servers has {server.strip()};"
-                    " plaintext is for 127.0.0.1. In the section or property group"
-                    f" {key} set security to tls, scram or msk_iam, or allow_plaintext to true."
+                    f"{key}.security is plaintext, but {key}.bootstrap_servers has"
+                    f" {server.strip()}; plaintext is allowed for 127.0.0.1 only. In the section or"
+                    f" property group {key}, set security to tls, scram or msk_iam, or"
+                    " allow_plaintext to true."
                 )
     yield from _password(f"{key}.security", cluster.security, "scram", cluster)
     if cluster.ca_file and cluster.security in ("plaintext", "msk_iam"):
-        yield f"{key}.security is {cluster.security}, but ca_file is {cluster.ca_file}; remove it."
+        yield (
+            f"{key}.security is {cluster.security}, which uses no ca_file, but ca_file is"
+            f" {cluster.ca_file}; remove it."
+        )
 
 
 def _password(key: str, value: str, needing: str, given: Kafka | Index) -> Iterator[str]:
@@ -82,8 +89,8 @@ def _kinesis(config: Config) -> Iterator[str]:
     endpoint = config.kinesis.endpoint
     if endpoint and _is_plain(endpoint, allowed=config.kinesis.allow_plaintext):
         yield (
-            f"kinesis.endpoint is {endpoint}; give https://host, http is for 127.0.0.1 only, unless"
-            " kinesis.allow_plaintext is true."
+            f"kinesis.endpoint is {endpoint}; http is allowed for 127.0.0.1 only. Use https://host,"
+            " or set kinesis.allow_plaintext to true."
         )
     streams = [("source.kinesis_streams", name) for name in config.source.kinesis_streams]
     streams += [
@@ -91,7 +98,7 @@ def _kinesis(config: Config) -> Iterator[str]:
     ]
     for key, name in streams:
         if name and not stream_of(name, config.kinesis).region:
-            yield f"{key} has {name}, a name, but kinesis.region is empty; set it or give the ARN."
+            yield f"{key} has {name}, but kinesis.region is empty; set it or use the stream's ARN."
 
 
 def _is_plain(url: str, *, allowed: bool) -> bool:
@@ -104,50 +111,56 @@ def _source(config: Config) -> Iterator[str]:
     source = config.source
     if source.archived_from and (source.kinesis_streams or not source.kafka_topics):
         yield (
-            f"source.archived_from is {', '.join(source.archived_from)}: such records come by Kafka"
-            " topics only; give kafka_topics and no kinesis_streams, or remove archived_from."
+            f"source.archived_from is {', '.join(source.archived_from)}, but archived records are"
+            " read from Kafka topics only; set kafka_topics and remove kinesis_streams, or remove"
+            " archived_from."
         )
     if not source.kafka_topics and not source.kinesis_streams:
-        yield "source names nothing to read; give kafka_topics or kinesis_streams."
+        yield "source has nothing to read; set kafka_topics or kinesis_streams."
     streams = [stream_of(each, config.kinesis).name for each in source.kinesis_streams]
     for name, times in (Counter(source.kafka_topics) | Counter(streams)).items():
         if times > 1:
-            yield f"source names {name} twice; nobody could tell its records apart. Name it once."
+            yield (
+                f"source has {name} twice, and their records could not be told apart; list it once."
+            )
     at = source.kinesis_start_timestamp
     if (source.kinesis_start == "at_timestamp") != bool(at):
         yield (
             f"source.kinesis_start is {source.kinesis_start} and kinesis_start_timestamp is"
-            f" {at or 'empty'}; a timestamp goes with at_timestamp. Give both or neither."
+            f" {at or 'empty'}; kinesis_start_timestamp is required with at_timestamp and not"
+            " allowed otherwise."
         )
     if at and start_seconds(at) is None:
-        yield f"source.kinesis_start_timestamp is {at}; give ISO-8601 with date, time and offset."
+        yield f"source.kinesis_start_timestamp is {at}; use ISO-8601 with date, time and offset."
     reader, consumer = source.kinesis_reader, source.kinesis_consumer
     if (reader == "enhanced_fan_out") != bool(consumer):
         yield (
-            f"source.kinesis_reader is {reader} and kinesis_consumer is {consumer or 'empty'}; a"
-            " consumer goes with enhanced_fan_out. Give both or neither."
+            f"source.kinesis_reader is {reader} and kinesis_consumer is {consumer or 'empty'};"
+            " kinesis_consumer is required with enhanced_fan_out and not allowed otherwise."
         )
 
 
 def _sinks(config: Config) -> Iterator[str]:
     if not any((config.archive, config.lake, config.index, config.replicate, config.job.discard)):
-        yield "there is no sink; give a section archive, lake, index or replicate, or job.discard."
+        yield (
+            "there is no sink; add a section archive, lake, index or replicate, or set job.discard."
+        )
     for key, each in targets(config).items():
         given = {name: getattr(each, name) for name in _BACK_ENDS if hasattr(each, name)}
         used = {name: value for name, value in given.items() if value}
         if not used:
-            yield f"{key} needs one of {', '.join(given)}."
+            yield f"{key} has no target; set one of {', '.join(given)}."
         if len(used) > 1:
-            yield f"{key} has {' and '.join(map(' '.join, used.items()))}; give one."
+            yield f"{key} has {' and '.join(map(' '.join, used.items()))}; set only one of them."
     if not config.dead_letters and not config.archive:
         yield (
-            "there is neither dead_letters nor archive, so a bad event would be lost; give a"
+            "there is neither dead_letters nor archive, so a rejected record would be lost; add a"
             " section (or property group) dead_letters with path, kafka_topic or kinesis_stream."
         )
     if config.replicate and not config.dead_letters:
         yield (
             "there is replicate without dead_letters, so an event too large for a replica would be"
-            " lost to it; give a section (or property group) dead_letters."
+            " missing from it; add a section (or property group) dead_letters."
         )
 
 
@@ -155,33 +168,33 @@ def _claim_checks(config: Config) -> Iterator[str]:
     for key, each in targets(config).items():
         room = _KINESIS_REPLICA_BYTES if isinstance(each, Replica) else _KINESIS_RAW_BYTES
         if each.kinesis_stream and each.max_bytes > room:
-            yield f"{key}.max_bytes is {each.max_bytes}; its Kinesis record has room for {room}."
+            yield f"{key}.max_bytes is {each.max_bytes}; a Kinesis stream allows at most {room}."
         if isinstance(each, Replica):
             continue
         if each.path and each.large_path:
             yield (
                 f"{key} has path {each.path} and large_path {each.large_path}; a path takes records"
-                " of any size, so large_path goes with kafka_topic or kinesis_stream."
+                " of any size. Remove large_path, which is for kafka_topic and kinesis_stream."
             )
         if each.kinesis_stream and not each.large_path:
             yield (
                 f"{key}.kinesis_stream is {each.kinesis_stream}, but large_path is empty; a Kinesis"
-                " record ends at 1 MiB, so say where the larger ones go."
+                " record holds at most 1 MiB. Set large_path to where larger records are stored."
             )
         if each.head_bytes > each.max_bytes:
             sizes = f"head_bytes is {each.head_bytes} and max_bytes is {each.max_bytes}"
-            yield f"{key}.{sizes}; the head must be the smaller one."
+            yield f"{key}.{sizes}; head_bytes must not exceed max_bytes."
 
 
 def _transactions(config: Config) -> Iterator[str]:
-    """Two sinks of one prefix would fence each other; a job's own name keeps jobs apart."""
+    """Refuse two sinks with one transactional prefix: they would fence each other off."""
     seen: dict[str, str] = {}
     for key in transactional(config):
         prefix = config.transaction_prefix(key)
         if prefix in seen:
             yield (
-                f"{seen[prefix]} and {key} have one transactional prefix, {prefix}: Kafka would"
-                " fence the one off for the other. Give a replica another transaction_prefix."
+                f"{seen[prefix]} and {key} have the same transactional prefix, {prefix}, so Kafka"
+                " would fence one of them off; set a different transaction_prefix on a replica."
             )
         seen[prefix] = key
     if seen and config.job.checkpoint_seconds:
@@ -190,7 +203,7 @@ def _transactions(config: Config) -> Iterator[str]:
 
 
 def transactional(config: Config) -> list[str]:
-    """The keys of the sinks that write to Kafka by transactions."""
+    """Return the keys of the sinks that write to Kafka in transactions."""
     return [
         key
         for key, each in targets(config).items()
@@ -200,17 +213,17 @@ def transactional(config: Config) -> list[str]:
 
 
 def transaction_too_short(timeout_seconds: float, checkpoint_seconds: float) -> Iterator[str]:
-    """A transaction lives from one checkpoint to the next, and a failed one must not end it."""
+    """Require three checkpoint intervals: a transaction must outlast a failed checkpoint."""
     if timeout_seconds < 3 * checkpoint_seconds:
         yield (
             f"job.transaction_timeout_seconds is {timeout_seconds:g} and a checkpoint is taken"
-            f" every {checkpoint_seconds:g} s; the first must be at least three times the second,"
-            f" {3 * checkpoint_seconds:g}, or Kafka aborts what is not yet committed."
+            f" every {checkpoint_seconds:g} s; set at least three checkpoint intervals,"
+            f" {3 * checkpoint_seconds:g}, or Kafka aborts records that are not yet committed."
         )
 
 
 def _places_apart(config: Config) -> Iterator[str]:
-    """Nothing is written to where it is read from, and no two targets share a topic or stream."""
+    """Refuse a target that is also a source, and two targets with one topic or stream."""
     source = config.source
     taken = {_topic(config, source.kafka_cluster, each): "source" for each in source.kafka_topics}
     taken |= {_stream(config, each): "source" for each in source.kinesis_streams}
@@ -220,14 +233,14 @@ def _places_apart(config: Config) -> Iterator[str]:
             place = _topic(config, each.kafka_cluster, each.kafka_topic)
         other = taken.setdefault(place, key) if place[2] else key
         if other == "source":
-            what = f"{key}.{place[0]} is {place[2]}, which the source reads too"
-            yield f"{what}; a record would go round for ever. Give it a place of its own."
+            target = f"{key}.{place[0]} is {place[2]}, which the source reads"
+            yield f"{target}, so records would circulate forever; use another {place[0]}."
         elif other != key:
-            yield f"{other} and {key} both write to {place[0]} {place[2]}; give each its own."
+            yield f"{other} and {key} both write to {place[0]} {place[2]}; use one for each."
 
 
 def _topic(config: Config, cluster: str, topic: str) -> tuple[str, str, str]:
-    """A topic's place: two names for the same brokers are one cluster."""
+    """Identify a topic; two names with the same brokers are one cluster."""
     found = config.clusters.get(cluster, config.kafka)
     servers = found.bootstrap_servers.replace(" ", "").split(",") if found else []
     return "kafka_topic", ",".join(sorted(servers)), topic
@@ -239,29 +252,29 @@ def _stream(config: Config, name_or_arn: str) -> tuple[str, str, str]:
 
 
 def _paths_apart(config: Config) -> Iterator[str]:
-    """Whoever reads a folder reads what is below it, so no target's folder is in another's."""
+    """Refuse a folder inside another: readers of a folder read everything below it."""
     paths = {"lake.path": config.lake.path if config.lake else ""}
     for key, each in targets(config).items():
         paths |= {f"{key}.{name}": getattr(each, name, "") for name in ("path", "large_path")}
     folders = sorted((f"{path.rstrip('/')}/", key) for key, path in paths.items() if path)
     for (outer, key), (inner, other) in itertools.combinations(folders, 2):
         if inner.startswith(outer):
-            yield f"{key} is {outer} and {other} is {inner}; give each a folder of its own."
+            yield f"{key} is {outer} and {other} is {inner}; neither may contain the other."
 
 
 def _index(config: Config, index: Index) -> Iterator[str]:
     url = urlsplit(index.url)
     if url.username or url.password:
-        yield "index.url holds a user name; move it to index.username and index.password."
+        yield "index.url contains a user name; move it to index.username and index.password."
     if url.query:
-        yield f"index.url is {index.url}; give https://HOST:PORT without a query."
+        yield f"index.url is {index.url}; use https://HOST:PORT without a query."
     if url.scheme == "http" and index.auth != "none" and url.hostname not in _LOOPBACK:
         yield f"index.auth is {index.auth} over http, which the network can read; use https."
     if ":" in index.username:
-        yield "index.username holds a colon, which basic authentication cannot send."
+        yield "index.username contains a colon, which basic authentication cannot send."
     if _is_plain(index.url, allowed=index.allow_plaintext):
         yield (
-            f"index.url is {index.url}; http is for 127.0.0.1 only, use https, or set"
+            f"index.url is {index.url}; http is allowed for 127.0.0.1 only. Use https, or set"
             " index.allow_plaintext to true."
         )
     yield from _password("index.auth", index.auth, "basic", index)
@@ -271,6 +284,6 @@ def _index(config: Config, index: Index) -> Iterator[str]:
     if timeout is not None and index.retry_seconds >= timeout:
         yield (
             f"index.retry_seconds is {index.retry_seconds:g} and job.checkpoint_timeout_seconds is"
-            f" {timeout:g}; the first must be the smaller one, or no checkpoint completes while"
-            " OpenSearch is away."
+            f" {timeout:g}; index.retry_seconds must be smaller, or no checkpoint completes while"
+            " OpenSearch is unavailable."
         )

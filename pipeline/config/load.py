@@ -1,4 +1,4 @@
-"""From a YAML file or property groups to a checked `Config`; every mistake is a `UserError`."""
+"""Load a YAML file or property groups into a checked `Config`; every mistake is a `UserError`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from pipeline.config.model import PLATFORM_KEYS, Config
 from pipeline.events.event_types import EventTypes
 from pipeline.events.event_types import load as load_types
 
-# Sections that hold any number of entries, each under a name of the user's.
+# Sections with any number of entries, each under a name that the user chooses.
 ENTRIES = frozenset({"clusters", "replicate"})
 PROPERTY_GROUPS = Path("/etc/flink/application_properties.json")
 _SHIPPED = Path(__file__).parents[2]
@@ -29,43 +29,43 @@ _REFERENCE = re.compile(r"\$\{(env|file):([^}:]+)(?::-([^}]*))?\}")
 
 
 class _PropertyGroup(msgspec.Struct):
-    """As the platform writes it."""
+    """A property group as the platform writes it."""
 
     PropertyGroupId: str
     PropertyMap: dict[str, str]
 
 
 def load(path: Path, environment: Mapping[str, str] = os.environ) -> Config:
-    """Read a YAML file, resolve its references, check it whole.
+    """Read a YAML file, resolve its references and check it.
 
     `${env:NAME}` is looked up in `environment`.
 
     Raises:
-        UserError: the file, the key, the value seen, what is allowed.
+        UserError: with the file, the key, the value and the allowed values.
     """
     try:
         found = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UserError(
-            f"{path}: cannot be read ({error.strerror}). Give --config FILE."
+            f"{path}: cannot be read ({error.strerror}). Pass an existing file with --config."
         ) from error
     except yaml.YAMLError as error:
         raise UserError(f"{path}: is not YAML: {error}") from error
     if not isinstance(found, dict):
-        raise UserError(f"{path}: must hold sections such as `source:`; found {found!r:.60}.")
+        raise UserError(f"{path}: must contain sections such as `source:`, not {found!r:.60}.")
     return check(found, where=str(path), environment=environment)
 
 
 def load_property_groups(path: Path = PROPERTY_GROUPS) -> Config:
-    """Read what Managed Service for Apache Flink puts beside the application.
+    """Read the property groups that Managed Service for Apache Flink gives to an application.
 
-    A group is a section and its values are text: `kafka_topics` is split at commas. A group
-    `replicate.mirror` is the entry `mirror` of the section `replicate`. Groups of the platform's
-    own (`kinesis.analytics.…`) are not ours and are passed over. The group of the original
-    application is translated, see `pipeline.config.legacy`.
+    A group is a section and its values are strings: `kafka_topics` is split at commas. A group
+    `replicate.mirror` is the entry `mirror` of the section `replicate`. Groups of the platform
+    (`kinesis.analytics.…`) are ignored. The group of the original application is translated, see
+    `pipeline.config.legacy`.
 
     Raises:
-        UserError: as `load`; and a key of the platform's own, `PLATFORM_KEYS`.
+        UserError: as `load`, and for a key in `PLATFORM_KEYS`.
     """
     found: dict[str, Any] = {}
     original: dict[str, str] = {}
@@ -88,7 +88,7 @@ def load_property_groups(path: Path = PROPERTY_GROUPS) -> Config:
 def check(
     found: Mapping[str, Any], *, where: str, environment: Mapping[str, str] = os.environ
 ) -> Config:
-    """Turn plain data into a `Config`; refuse unknown keys, wrong types and contradictions."""
+    """Convert plain data to a `Config`; refuse unknown keys, wrong types and contradictions."""
     _refuse_unknown(found, where)
     resolved = _resolve(dict(found), where, environment)
     try:
@@ -103,19 +103,19 @@ def check(
 
 
 def event_types(config: Config) -> EventTypes:
-    """The event types of `decode.schemas`; a relative folder may also be the one we ship."""
+    """Load the event types of `decode.schemas`; a relative folder may be the shipped one."""
     folder = Path(config.decode.schemas)
     return load_types(folder if folder.is_dir() else _SHIPPED / folder)
 
 
 def sections() -> dict[str, type[Section]]:
-    """The model's sections by name, in the model's order; of `ENTRIES` the section of one entry."""
+    """Return the model's sections by name in order; for `ENTRIES` the section of one entry."""
     hints = get_type_hints(Config)
     return {name: _section_of(hint) for name, hint in hints.items()}
 
 
 def masked(config: Config) -> dict[str, Any]:
-    """The configuration as plain data with every secret replaced by stars."""
+    """Return the configuration as plain data, with secrets replaced by asterisks."""
     plain: dict[str, Any] = msgspec.to_builtins(config)
     for name, section in plain.items():
         for keys in (section or {}).values() if name in ENTRIES else [section or {}]:
@@ -130,24 +130,26 @@ def _groups(path: Path) -> dict[str, dict[str, str]]:
     except OSError as error:
         raise UserError(
             f"{path}: cannot be read ({error.strerror}). Managed Service for Apache Flink writes it"
-            " where the application has property groups; elsewhere give --config FILE."
+            " if the application has property groups; elsewhere pass a file with --config."
         ) from error
     except msgspec.MsgspecError as error:
-        raise UserError(f"{path}: holds no property groups: {error}.") from error
+        raise UserError(f"{path}: is not a list of property groups: {error}.") from error
     names = Counter(group.PropertyGroupId for group in groups)
     for name in (name for name, times in names.items() if times > 1):
-        raise UserError(f"{path}: group {name} is there {names[name]} times; make it one.")
+        raise UserError(
+            f"{path}: property group {name} occurs {names[name]} times; merge them into one."
+        )
     return {group.PropertyGroupId: group.PropertyMap for group in groups}
 
 
 def _left_to_the_platform(found: dict[str, Any], where: str) -> dict[str, Any]:
-    """The same without a setting that the platform makes itself, be it one of our defaults."""
+    """Refuse settings that the platform makes itself, and drop our default for one of them."""
     job = found.get("job", {})
     for key in PLATFORM_KEYS:
         if key in job:
             raise UserError(
-                f"{where}: job.{key} is {job[key]!r}, but parallelism, checkpoints and restarts"
-                " belong to the managed service; leave it out and set it on the application."
+                f"{where}: job.{key} is {job[key]!r}, but the managed service sets parallelism,"
+                " checkpoints and restarts; remove the key and configure it on the application."
             )
     return {**found, "job": {**job, "checkpoint_timeout_seconds": None}}
 
@@ -205,7 +207,7 @@ def _referenced(match: re.Match[str], where: str, environment: Mapping[str, str]
 
 
 def _with_entry(text: str, resolved: Mapping[str, Any]) -> str:
-    """msgspec's message, with the entry's name where it says only `[...]`."""
+    """Return msgspec's message with the name of the entry in place of `[...]`."""
     for section in ENTRIES:
         if f"`$.{section}[...]" in text:
             kind = sections()[section]

@@ -30,85 +30,105 @@ from connectors.options import (
 
 
 class Source(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Where raw records come from: any list of Kafka topics and Kinesis streams together."""
+    """What to read: any number of Kafka topics and Kinesis streams in one job."""
 
     kafka_topics: Annotated[tuple[Topic, ...], doc("Topics to read.")] = ()
-    kafka_cluster: Annotated[str, doc("A name in `clusters`; empty: the section `kafka`.")] = ""
+    kafka_cluster: Annotated[str, doc("A name in `clusters`. Empty: the section `kafka`.")] = ""
     kafka_group_id: Annotated[
-        str, doc("Consumer group; offsets are committed to it at each completed checkpoint.")
+        str, doc("Consumer group. Offsets are committed to it at each completed checkpoint.")
     ] = "streaming-etl"
     kafka_start: Annotated[
         Literal["earliest", "latest", "committed"],
-        doc("Where a job without a checkpoint begins: earliest, latest or the group's offsets."),
+        doc(
+            "Where a job without a checkpoint starts: at the earliest or latest offsets, or at "
+            "the committed offsets of the group."
+        ),
     ] = "earliest"
     kafka_isolation_level: Annotated[
         Literal["read_committed", "read_uncommitted"],
-        doc("read_committed never shows records of an aborted transaction."),
+        doc("read_committed: skip records of aborted transactions."),
     ] = "read_committed"
     kafka_discover_partitions_seconds: Annotated[
-        Seconds, doc("How often new partitions of the topics are looked for.")
+        Seconds, doc("How often to look for new partitions.")
     ] = 60.0
     archived_from: Annotated[
         tuple[Literal["kafka", "kinesis"], ...],
-        doc("The topics hold archived records of such sources; their headers say their positions."),
+        doc(
+            "The topics contain archived records of these kinds of source. Each record's first "
+            "position is in its headers."
+        ),
     ] = ()
     kinesis_streams: Annotated[
-        tuple[Stream, ...], doc("Streams to read, by name or ARN (of our own account).")
+        tuple[Stream, ...], doc("Streams to read, by name or ARN, of your own account.")
     ] = ()
     kinesis_start: Annotated[
         Literal["trim_horizon", "latest", "at_timestamp"],
-        doc("Where a job without a checkpoint begins; trim_horizon loses nothing."),
+        doc(
+            "Where a job without a checkpoint starts. trim_horizon: at the oldest record, so that "
+            "none is lost."
+        ),
     ] = "trim_horizon"
     kinesis_start_timestamp: Annotated[
-        str, doc("For at_timestamp: ISO-8601 with offset, 2018-01-01T00:00:00Z.")
+        str, doc("For at_timestamp: ISO-8601 with offset, such as 2018-01-01T00:00:00Z.")
     ] = ""
     kinesis_reader: Annotated[
         Literal["polling", "enhanced_fan_out"],
-        doc("enhanced_fan_out: 2 MB/s a shard of our own, pushed, at a price."),
+        doc("enhanced_fan_out: pushed, with 2 MB/s per shard for this job alone, at extra cost."),
     ] = "polling"
     kinesis_consumer: Annotated[
-        str, doc("For enhanced_fan_out: the name we register at the stream.")
+        str, doc("For enhanced_fan_out: the consumer name to register with the stream.")
     ] = ""
     kinesis_poll_milliseconds: Annotated[
-        Positive, doc("Between two reads of a shard; AWS allows five a second to all readers.")
+        Positive,
+        doc(
+            "Time between two reads of a shard. AWS allows five per second and shard for all "
+            "readers together."
+        ),
     ] = 500
     kinesis_discover_shards_seconds: Annotated[
-        Seconds, doc("How often new shards, as of a resharding, are looked for.")
+        Seconds, doc("How often to look for new shards, for example after resharding.")
     ] = 10.0
 
 
 class Decode(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What an event is, and how strict we are."""
+    """Which event types there are, and which records are rejected."""
 
     schemas: Annotated[str, doc("Folder of the .avsc files, one per event type.")] = "schemas"
     max_record_bytes: Annotated[
-        Positive, doc("A larger raw record is a reject, record_too_large.")
+        Positive, doc("A larger raw record is rejected, record_too_large.")
     ] = 1_000_000
     unknown_fields: Annotated[
         Literal["refuse", "keep"],
-        doc("refuse: a reject. keep: as JSON text in the lake column unknown_fields."),
+        doc(
+            "What to do with a field that the schema lacks. refuse: reject the record. keep: "
+            "store it as JSON text in the lake column unknown_fields."
+        ),
     ] = "refuse"
     reject_limit_ratio: Annotated[
         Annotated[float, Meta(gt=0, le=1)] | None,
-        doc("The job stops when more than this part of a window is rejected; null: never."),
+        doc(
+            "Fail the job when more than this fraction of the records in a time window is "
+            "rejected. null: never."
+        ),
     ] = None
     reject_limit_seconds: Annotated[Seconds, doc("Length of that window.")] = 60.0
     reject_limit_records: Annotated[
-        Positive, doc("Records that a window must hold, on one task, before it is judged.")
+        Positive,
+        doc("Minimum number of records in the window, per task, before the limit applies."),
     ] = 1000
 
 
 class Lake(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Parquet by place and event time. Exactly once."""
+    """Parquet files, partitioned by location and event time. Exactly once."""
 
-    path: Annotated[ObjectPath, doc("One folder per event type is made below it.")]
+    path: Annotated[ObjectPath, doc("Folder of the lake. Each event type gets a folder below it.")]
     compression: Annotated[Literal["ZSTD", "SNAPPY", "GZIP"], doc("Parquet codec.")] = "ZSTD"
     dictionary: Annotated[
-        bool, doc("Parquet dictionaries: smaller files, the largest single cost in CPU.")
+        bool, doc("Parquet dictionary encoding: smaller files, at the largest single CPU cost.")
     ] = False
     page_bytes: Annotated[
         Annotated[int, Meta(ge=4096, le=1 << 20)],
-        doc("Parquet page; every open partition holds one such buffer per writer."),
+        doc("Parquet page size. Every open partition holds a page buffer for each column."),
     ] = 65_536
     file_bytes: Annotated[
         Positive, doc("A file is closed at this size, and at every checkpoint.")
@@ -119,111 +139,159 @@ class Lake(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Target(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Where records go that are not the lake's: S3, a Kafka topic or a Kinesis stream."""
+    """A Kafka topic or a Kinesis stream to write to."""
 
-    kafka_topic: Annotated[OptionalTopic, doc("A Kafka topic, which must be there.")] = ""
-    kafka_cluster: Annotated[str, doc("A name in `clusters`; empty: the section `kafka`.")] = ""
-    kinesis_stream: Annotated[OptionalStream, doc("A Kinesis stream, by name or ARN.")] = ""
+    kafka_topic: Annotated[OptionalTopic, doc("Kafka topic to write to. It must exist.")] = ""
+    kafka_cluster: Annotated[str, doc("A name in `clusters`. Empty: the section `kafka`.")] = ""
+    kinesis_stream: Annotated[
+        OptionalStream, doc("Kinesis stream to write to, by name or ARN.")
+    ] = ""
 
 
 class ClaimCheckTarget(Target, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A target whose records have a largest size, and where those beyond it go whole."""
+    """A target with a maximum record size, and where larger records are stored whole."""
 
     large_path: Annotated[
         OptionalPath,
-        doc("Where a record too large for the topic or stream goes whole; s3a://bucket/prefix."),
+        doc(
+            "Where a record that is too large for the topic or stream is stored whole: "
+            "s3a://bucket/prefix."
+        ),
     ] = ""
     max_bytes: Annotated[
         Annotated[int, Meta(ge=1000, le=8_000_000)],
-        doc("With large_path: a larger raw record goes there, and only its head to the target."),
+        doc(
+            "With large_path: a raw record of more bytes is stored there, and the target gets "
+            "only its head."
+        ),
     ] = 700_000
     head_bytes: Annotated[
-        Annotated[int, Meta(ge=0, le=1_000_000)], doc("How many first bytes that head has.")
+        Annotated[int, Meta(ge=0, le=1_000_000)],
+        doc("Size of that head: the first bytes of the record."),
     ] = 10_000
 
 
 class Archive(ClaimCheckTarget, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Every raw record, before anything touches it: to path, kafka_topic or kinesis_stream."""
+    """Every raw record as it was read. Set one of path, kafka_topic and kinesis_stream."""
 
     path: Annotated[
-        OptionalPath, doc("s3a://bucket/prefix (or file:// on one machine). Exactly once.")
+        OptionalPath,
+        doc(
+            "Folder to write to: s3a://bucket/prefix, or file:// on a single machine. Exactly once."
+        ),
     ] = ""
-    kafka_topic: Annotated[OptionalTopic, doc("Exactly once, by transactions.")] = ""
-    kinesis_stream: Annotated[OptionalStream, doc("By name or ARN. At least once.")] = ""
+    kafka_topic: Annotated[
+        OptionalTopic, doc("Kafka topic to write to. Exactly once, by transactions.")
+    ] = ""
+    kinesis_stream: Annotated[
+        OptionalStream, doc("Kinesis stream to write to, by name or ARN. At least once.")
+    ] = ""
 
 
 class DeadLetters(ClaimCheckTarget, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Where rejects go, with bytes, position and reason: path, kafka_topic or kinesis_stream."""
+    """Rejected records and why. Set one of path, kafka_topic and kinesis_stream."""
 
-    path: Annotated[OptionalPath, doc("s3a://bucket/prefix. Exactly once.")] = ""
+    path: Annotated[OptionalPath, doc("Folder to write to: s3a://bucket/prefix. Exactly once.")] = (
+        ""
+    )
     kafka_topic: Annotated[
-        OptionalTopic, doc("At least once; a copy has the same position headers.")
+        OptionalTopic,
+        doc("Kafka topic to write to. At least once: a duplicate has the same position headers."),
     ] = ""
     kinesis_stream: Annotated[
-        OptionalStream, doc("By name or ARN. At least once; a copy has the same position.")
+        OptionalStream,
+        doc(
+            "Kinesis stream to write to, by name or ARN. At least once: a duplicate has the same "
+            "position."
+        ),
     ] = ""
 
 
 class Replica(Target, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A copy of the events in a Kafka topic (exactly once) or a Kinesis stream (at least once)."""
 
-    event_types: Annotated[tuple[str, ...], doc("Which event types; empty: all of them.")] = ()
+    event_types: Annotated[tuple[str, ...], doc("Event types to copy. Empty: all.")] = ()
     filter: Annotated[
-        str, doc("An SQL condition over the events' fields, such as pickup_location_id = 132.")
+        str,
+        doc(
+            "SQL condition on the event's fields, such as pickup_location_id = 132. Empty: no "
+            "condition."
+        ),
     ] = ""
     value: Annotated[
         Literal["event", "raw"],
-        doc("event: its canonical JSON. raw: the very bytes that were read."),
+        doc("event: canonical JSON of the event. raw: the original bytes."),
     ] = "event"
     guarantee: Annotated[
         Literal["exactly_once", "at_least_once"],
-        doc("To Kafka: by transactions, or without them. To Kinesis always at least once."),
+        doc(
+            "Of a Kafka topic: exactly_once writes in transactions, at_least_once does not. A "
+            "Kinesis stream is always at least once."
+        ),
     ] = "exactly_once"
     transaction_prefix: Annotated[
-        str, doc("Of the transactional ids, no other job's; empty: job.name-replicate.name.")
+        str,
+        doc(
+            "Prefix of the transactional ids. No other job may use it. Empty: "
+            "job.name-replicate.name."
+        ),
     ] = ""
-    max_bytes: Annotated[Positive, doc("A larger event is a dead letter, replica_too_large.")] = (
-        1_000_000
-    )
+    max_bytes: Annotated[
+        Positive, doc("A larger event becomes a dead letter, replica_too_large.")
+    ] = 1_000_000
 
 
 class Job(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How the job runs. What belongs to the managed service, `PLATFORM_KEYS`, is refused there."""
+    """Settings of the job. Managed Service for Apache Flink refuses those that it sets itself."""
 
-    name: Annotated[str, doc("Of the Flink job.")] = "streaming-etl"
-    parallelism: Annotated[Positive | None, doc("Of every step; null: the cluster's default.")] = (
-        None
-    )
+    name: Annotated[str, doc("Name of the Flink job.")] = "streaming-etl"
+    parallelism: Annotated[
+        Positive | None, doc("Parallelism of every operator. null: the cluster's default.")
+    ] = None
     max_parallelism: Annotated[
-        Annotated[int, Meta(ge=1, le=32768)], doc("Fixed for the life of the job's state.")
+        Annotated[int, Meta(ge=1, le=32768)],
+        doc("Maximum parallelism. It cannot change once the job has state."),
     ] = 128
     checkpoint_seconds: Annotated[
         Seconds | None,
         doc(
-            "Between checkpoints, which then outlive a cancelled job; null: for both the cluster's"
-            " own setting."
+            "Checkpoint interval. When set, checkpoints are kept after the job is cancelled. "
+            "null: the cluster decides both."
         ),
     ] = None
     checkpoint_timeout_seconds: Annotated[
         Seconds | None,
-        doc("A checkpoint that takes longer is given up; null: the cluster's own setting."),
+        doc("Abort a checkpoint that takes longer. null: the cluster's setting."),
     ] = 300.0
-    checkpoint_dir: Annotated[str, doc("s3a:// or file://; empty: the cluster's own setting.")] = ""
-    batch_records: Annotated[Positive, doc("Largest Arrow batch given to Python.")] = 5000
-    bundle_records: Annotated[Positive, doc("Records between two hand-overs to Python.")] = 20_000
+    checkpoint_dir: Annotated[
+        str, doc("Checkpoint folder: s3a:// or file://. Empty: the cluster's setting.")
+    ] = ""
+    batch_records: Annotated[
+        Positive, doc("Maximum number of records in an Arrow batch passed to Python.")
+    ] = 5000
+    bundle_records: Annotated[
+        Positive, doc("Maximum number of records in a bundle passed to Python.")
+    ] = 20_000
     bundle_milliseconds: Annotated[
-        Positive, doc("A smaller bundle is handed over after so long; bounds the lag.")
+        Positive,
+        doc("Maximum time before an incomplete bundle is passed on. It bounds the latency."),
     ] = 200
     discard: Annotated[
-        bool, doc("Also send the events to nowhere: to measure reading and decoding alone.")
+        bool, doc("Also send events to a discarding sink, to measure reading and decoding alone.")
     ] = False
     transaction_timeout_seconds: Annotated[
         Positive,
-        doc("Of Kafka transactions: at most the brokers' maximum, at least three checkpoints."),
+        doc(
+            "Timeout of Kafka transactions: at least three checkpoint intervals, at most the "
+            "brokers' maximum."
+        ),
     ] = 900
     max_failures: Annotated[
         Positive | None,
-        doc("So many failures in ten minutes end the job; null: the cluster's own restarts."),
+        doc(
+            "Fail the job after this many failures in ten minutes. null: the cluster's restart "
+            "strategy."
+        ),
     ] = None
 
 

@@ -67,7 +67,7 @@ def test_a_process_that_is_gone_makes_the_alarm_down_fire(tmp_path: Path) -> Non
 
 
 def test_without_a_cluster_it_says_so(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="no Flink cluster is up"):
+    with pytest.raises(UserError, match="no local Flink cluster is running"):
         measure(_config(tmp_path), {})
 
 

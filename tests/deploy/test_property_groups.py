@@ -55,7 +55,7 @@ def test_a_file_of_ours_still_makes_them() -> None:
 
 @pytest.mark.parametrize("key", PLATFORM_KEYS)
 def test_what_belongs_to_the_platform_is_refused(key: str, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=f"job.{key} is .*belong to the managed service"):
+    with pytest.raises(UserError, match=f"job.{key} is .*the managed service sets"):
         loaded(tmp_path, job={key: "7"})
 
 
@@ -78,11 +78,11 @@ def test_what_is_unknown_or_of_another_type_is_refused(
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("{", "holds no property groups"),
-        ('{"a": 1}', "holds no property groups: Expected `array`"),
+        ("{", "is not a list of property groups"),
+        ('{"a": 1}', "is not a list of property groups: Expected `array`"),
         ('[{"PropertyGroupId": "lake", "PropertyMap": {"path": 1}}]', "Expected `str`"),
         ('[{"PropertyGroupId":"a","PropertyMap":{}},{"PropertyGroupId":"a","PropertyMap":{}}]',
-         "group a is there 2 times"),
+         "group a occurs 2 times"),
     ],
 )  # fmt: skip
 def test_a_file_that_holds_something_else_is_told(text: str, told: str, tmp_path: Path) -> None:
@@ -91,5 +91,5 @@ def test_a_file_that_holds_something_else_is_told(text: str, told: str, tmp_path
 
 
 def test_a_missing_file_says_what_to_do(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="cannot be read .*elsewhere give --config FILE"):
+    with pytest.raises(UserError, match="cannot be read .*elsewhere pass a file with --config"):
         load_config.load_property_groups(tmp_path / "none.json")

@@ -60,10 +60,10 @@ def test_what_is_derived_is_up_to_date(path: tuple[Path, str]) -> None:
     assert (ROOT / name).read_text(encoding="utf-8") == text, "streaming-etl template --write"
 
 
-def test_lost_marks_are_told(tmp_path: Path) -> None:
+def test_missing_markers_are_reported(tmp_path: Path) -> None:
     (tmp_path / TEMPLATE).parent.mkdir(parents=True)
     (tmp_path / TEMPLATE).write_text("Resources: {}\n")
-    with pytest.raises(UserError, match="no marks <tables>"):
+    with pytest.raises(UserError, match="markers <tables> and </tables> are missing"):
         derived_files(tmp_path, load(ROOT / "schemas"))
 
 

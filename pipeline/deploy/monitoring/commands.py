@@ -17,20 +17,20 @@ from pipeline.options import LOCAL, ConfigOption, JsonOption
 
 
 def add_to(main: typer.Typer) -> None:
-    """Make the command the main program's own."""
+    """Add the command to the main program."""
     main.command(epilog="Example: streaming-etl alarms --period 10 --json")(alarms)
 
 
 def alarms(
     config: ConfigOption = LOCAL,
     period: Annotated[
-        float, typer.Option(min=2, help="Seconds that stand in for each alarm's own period.")
+        float, typer.Option(min=2, help="Seconds that replace each alarm's period.")
     ] = 10,
     as_json: JsonOption = False,
 ) -> None:
-    """Evaluate the deployment's alarms on the local servers' metrics. Exit 1 if one fires.
+    """Evaluate the deployment's alarms on the metrics of the local servers. Exit 1 if one fires.
 
-    Watches for as many periods as the longest alarm needs, and one more.
+    Measures for one period more than the longest alarm needs.
     """
     found = systems(config)
     chosen = measured_here(found.config)
@@ -39,12 +39,12 @@ def alarms(
     while time.monotonic() < end:
         time.sleep(period / 2)
         samples.append(measure(found.config, found.environment))
-    told = [_told(each, samples, period) for each in chosen]
-    print(json.dumps(told) if as_json else yaml.safe_dump(told, sort_keys=False))
-    raise typer.Exit(any(each["verdict"] == "alarm" for each in told))
+    evaluations = [_evaluation(each, samples, period) for each in chosen]
+    print(json.dumps(evaluations) if as_json else yaml.safe_dump(evaluations, sort_keys=False))
+    raise typer.Exit(any(each["verdict"] == "alarm" for each in evaluations))
 
 
-def _told(alarm: Alarm, samples: list[Sample], period: float) -> dict[str, Any]:
+def _evaluation(alarm: Alarm, samples: list[Sample], period: float) -> dict[str, Any]:
     return {
         "alarm": alarm.name,
         "verdict": verdict(alarm, samples, period_seconds=period),

@@ -1,8 +1,7 @@
-"""The platform's metrics as its own pages document them: what an alarm or a board may name.
+"""The platform metrics that an alarm or a dashboard may use, as AWS documents them.
 
-A name that is not in this table, and not in `pipeline.metrics`, cannot be made into a signal. The
-tables were written out from the pages below in November 2026; AWS adds metrics and renames none
-within a Flink version.
+A signal can only be made from a metric in this table or in `pipeline.metrics`. The table was copied
+from the pages below in November 2026. Within a Flink version AWS adds metrics but renames none.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ EVENTS: Final = f"{AMAZON}/eventbridge/latest/userguide/eb-monitoring.html"
 
 @dataclass(frozen=True, slots=True)
 class Documented:
-    """One metric of the platform. `page` is where it is documented."""
+    """One metric of the platform. `page` is the URL of its documentation."""
 
     namespace: str
     name: str
@@ -82,7 +81,11 @@ DOCUMENTED: Final[tuple[Documented, ...]] = (
 
 
 def documented(namespace: str, name: str) -> Documented:
-    """The metric of that name; KeyError if its page does not have it."""
+    """Return the metric of that name.
+
+    Raises:
+        KeyError: AWS documents no such metric.
+    """
     for each in DOCUMENTED:
         if (each.namespace, each.name) == (namespace, name):
             return each

@@ -1,4 +1,4 @@
-"""The board for Grafana over Prometheus: conf/grafana/streaming-etl.json is written by this."""
+"""The Grafana dashboard over Prometheus, from which conf/grafana/streaming-etl.json is written."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _WINDOW: Final = "1m"
 
 
 def board() -> str:
-    """The dashboard's JSON; panels of which the local servers have nothing are left out."""
+    """Render the dashboard as JSON; panels without a local metric are left out."""
     panels = [each for each in PANELS if any(_is_local(line) for line in each.lines)]
     found = {
         "uid": "streaming-etl",
@@ -41,7 +41,7 @@ def board() -> str:
 
 
 def expression(line: Line) -> str:
-    """The line in PromQL."""
+    """Return the line's PromQL expression."""
     found = local_of(line.signal)
     if line.form == "ratio":
         return f"{_grown(found)} / {_grown(local_of(line.per))}"
@@ -54,7 +54,7 @@ def expression(line: Line) -> str:
 
 
 def local_of(name: str) -> Local:
-    """The Prometheus metric of a signal that has one."""
+    """Return the Prometheus metric of a signal that has one."""
     found = signal(name).local
     assert found, f"{name} is not measured on local servers"
     return found

@@ -1,4 +1,4 @@
-"""Would an alarm fire on these samples? The rules are CloudWatch's, in pure functions."""
+"""Decide by CloudWatch's rules whether an alarm fires on given samples. Pure functions."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _COMPARE: Final[Mapping[str, Callable[[float, float], bool]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """What was measured at one moment: `at` in seconds, values by signal.
+    """The values of all signals at the time `at`, in seconds.
 
-    What is absent is unknown. Counters are cumulative, those too of which CloudWatch has only the
-    part of each period.
+    A missing signal is unknown. Counters are totals, also where CloudWatch stores the increase in
+    each period.
     """
 
     at: float
@@ -29,14 +29,14 @@ class Sample:
 
 
 def fires(alarm: Alarm, samples: Sequence[Sample], *, period_seconds: float = 0) -> bool:
-    """Whether the alarm is on at the last sample; `period_seconds` stands in for its own."""
+    """Return whether the alarm fires at the last sample; `period_seconds` replaces its own."""
     return verdict(alarm, samples, period_seconds=period_seconds) == "alarm"
 
 
 def verdict(alarm: Alarm, samples: Sequence[Sample], *, period_seconds: float = 0) -> Verdict:
-    """alarm when every one of the last `periods` breaches; no_data when none can be judged.
+    """Return alarm if each of the last `periods` breaches, no_data if none can be judged, else ok.
 
-    Samples are in the order of time. A growth needs one from before the first period too.
+    Samples are sorted by time. An increase also needs a sample from before the first period.
     """
     points = datapoints(alarm, samples, period_seconds or alarm.period_seconds)
     known = [each for each in points if each is not None]
@@ -51,7 +51,7 @@ def verdict(alarm: Alarm, samples: Sequence[Sample], *, period_seconds: float = 
 def datapoints(
     alarm: Alarm, samples: Sequence[Sample], period_seconds: float
 ) -> list[float | None]:
-    """The alarm's value in each of its last periods, the newest last; None where it is unknown."""
+    """Return the alarm's value in each of its last periods, newest last; None if unknown."""
     end = samples[-1].at if samples else 0
     ends = [end - back * period_seconds for back in reversed(range(alarm.periods))]
     return [_value(alarm, samples, each - period_seconds, each) for each in ends]
@@ -91,7 +91,7 @@ def _combined(statistic: Statistic, values: Sequence[float]) -> float:
 
 
 def _growth(name: str, samples: Sequence[Sample], start: float, end: float) -> float | None:
-    """How much a counter grew; negative after a restart, which begins at 0 again."""
+    """Return a counter's increase; negative after a restart, when it begins at 0 again."""
     known = [each for each in samples if name in each.values and each.at <= end]
     before = [each for each in known if each.at <= start]
     if not before or before[-1] is known[-1]:

@@ -14,20 +14,22 @@ from pipeline.deploy.monitoring.judge import Sample
 from pipeline.deploy.monitoring.readings import collect
 from pipeline.deploy.monitoring.signals import signal
 
-# What Flink logs when it gives up a Kafka transaction; the template's log filter looks for it too.
+# Flink logs this when it gives up on a Kafka transaction; the template's log filter has it too.
 UNCOMMITTED = "Unable to commit transaction"
 
 
 def measure(config: Config, environment: Mapping[str, str]) -> Sample:
-    """Flink's and our own metrics, the lake's finished files, and transactions given up.
+    """Measure Flink's and the job's metrics, finished lake files, and uncommitted transactions.
 
     `environment` is that of the local servers.
 
     Raises:
-        UserError: no Flink cluster is up.
+        UserError: no Flink cluster is running.
     """
     if "PROMETHEUS_URLS" not in environment:
-        raise UserError("no Flink cluster is up, so there are no metrics: streaming-etl up")
+        raise UserError(
+            "no local Flink cluster is running, so there are no metrics; start it with `make up`."
+        )
     found = collect(environment["PROMETHEUS_URLS"].split(","))
     extra: dict[str, float] = {"uncommitted": _uncommitted(Path(environment["FLINK_LOG_DIR"]))}
     if config.lake:
@@ -36,7 +38,7 @@ def measure(config: Config, environment: Mapping[str, str]) -> Sample:
 
 
 def measured_here(config: Config) -> list[Alarm]:
-    """The alarms that this configuration has and whose signals local servers can give."""
+    """Return the alarms of this configuration whose signals the local servers measure."""
     conditions = {
         "": True,
         "ReadsKinesis": bool(config.source.kinesis_streams),

@@ -1,4 +1,4 @@
-"""Reads the local servers' metrics as one sample of all signals that they have."""
+"""Read the local servers' metrics into one sample of all signals that they have."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
 
 
 def parse(texts: Iterable[str]) -> Series:
-    """Prometheus' text format as values by metric and labels; comments and NaN are passed over."""
+    """Parse the Prometheus text format into values by metric and labels; skip comments and NaN."""
     found: dict[str, dict[Labels, float]] = {}
     for text in texts:
         for line in text.splitlines():
@@ -31,7 +31,7 @@ def parse(texts: Iterable[str]) -> Series:
 
 
 def sample(series: Series, at: float) -> Sample:
-    """The signals that these series have."""
+    """Return the signals that these series have."""
     values = {
         each.name: value
         for each in SIGNALS
@@ -41,7 +41,7 @@ def sample(series: Series, at: float) -> Sample:
 
 
 def reading(local: Local, series: Series) -> float | None:
-    """One value of all series of the metric; None where there is none."""
+    """Aggregate all series of the metric into one value; None if there are none."""
     wanted = frozenset(local.labels)
     found = {
         labels: value for labels, value in series.get(local.metric, {}).items() if wanted <= labels
@@ -57,7 +57,7 @@ def reading(local: Local, series: Series) -> float | None:
 
 
 def collect(urls: Sequence[str]) -> Sample:
-    """One sample of what the processes pushed last; one that was killed has nothing to say."""
+    """Return a sample of what the processes pushed last; a killed process contributes nothing."""
     return sample(parse(_text(url) for url in urls), time.time())
 
 

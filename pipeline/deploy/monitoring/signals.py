@@ -1,8 +1,8 @@
-"""What alarms and boards read: each signal as CloudWatch has it, and as the local servers have it.
+"""The signals that alarms and dashboards read: each with its CloudWatch and its local metric.
 
-A signal's metric is one of ours (`pipeline.metrics`), one that the platform documents
-(`pipeline.deploy.monitoring.documented`), or one that the template makes itself (`MADE`). Local
-names are what Flink's Prometheus reporter makes of the same metric.
+A signal's metric is one of the job's own (`pipeline.metrics`), one that the platform documents
+(`pipeline.deploy.monitoring.documented`), or one that the template derives from log lines (`MADE`).
+The local name is the one that Flink's Prometheus reporter gives to the same metric.
 """
 
 from __future__ import annotations
@@ -14,18 +14,19 @@ from pipeline import metrics
 from pipeline.deploy.monitoring.documented import documented
 
 Kind = Literal["gauge", "counter", "count"]
-"""gauge: a level. counter: it only grows. count: CloudWatch has what came in each period, the local
-servers have the sum of it."""
+"""gauge: a level. counter: a total that only increases. count: CloudWatch stores the increase in
+each period, the local servers the total."""
 Statistic = Literal["Average", "Maximum", "Minimum", "Sum"]
 
 OWN: Final = "StreamingEtl/${ApplicationName}"
-"""The namespace of the metrics that the template makes of log lines."""
+"""The namespace of the metrics that the template derives from log lines."""
 MADE: Final = frozenset({"UncommittedTransactions", "ReconcileMismatch"})
 
 
 @dataclass(frozen=True, slots=True)
 class Local:
-    """A Prometheus metric. `combine` joins its series; each may be divided by its twin in `per`."""
+    """A Prometheus metric. `combine` aggregates its series. With `per`, each series is divided by
+    the series of `per` that has the same labels."""
 
     metric: str
     combine: Literal["sum", "max"] = "max"
@@ -36,11 +37,11 @@ class Local:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signal:
-    """Something that is measured.
+    """A measured quantity.
 
-    `labels` are CloudWatch's dimensions, as texts for Fn::Sub. Where `exact` is false AWS does not
-    document all of them, and the metric is asked for by a query that names only these.
-    `local` is None where the local servers have no such thing.
+    `labels` are CloudWatch dimensions whose values are templates for Fn::Sub. If `exact` is false,
+    AWS does not document all dimensions, and the metric is read by a query that names only these.
+    `local` is None if the local servers do not have this metric.
     """
 
     name: str
@@ -64,7 +65,7 @@ def _platform(
     *,
     exact: bool = True,
 ) -> Signal:
-    """A documented metric; `place` is `namespace:metric`."""
+    """Make the signal of a documented metric; `place` is `namespace:metric`."""
     found = documented(*place.split(":"))
     return Signal(
         name=name,
@@ -84,10 +85,13 @@ _APPLICATION = {"Application": "${ApplicationName}"}
 
 
 def _step(step: str, name: str) -> Signal:
-    """A counter of ours; KeyError if `pipeline.metrics` has none of that name.
+    """Make the signal of one of the job's own counters.
 
-    The group `step` of the metric is a dimension in CloudWatch. Its statistics mix tasks and four
-    samples a minute, so alarms ask only whether such a counter grows, and for ratios of two.
+    The metric group `step` is a dimension in CloudWatch. CloudWatch's statistics mix all tasks and
+    four samples a minute, so alarms use only whether such a counter increases, and ratios of two.
+
+    Raises:
+        KeyError: `pipeline.metrics` has no counter of that name.
     """
     found = metrics.names(step)[name]
     return Signal(
@@ -213,7 +217,11 @@ SIGNALS: Final[tuple[Signal, ...]] = (*_FLINK, *_SYSTEMS, *_OURS)
 
 
 def signal(name: str) -> Signal:
-    """The signal of that name; KeyError if there is none."""
+    """Return the signal of that name.
+
+    Raises:
+        KeyError: there is no such signal.
+    """
     for each in SIGNALS:
         if each.name == name:
             return each

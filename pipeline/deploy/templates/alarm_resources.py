@@ -19,19 +19,19 @@ RUNBOOK = "docs/alarms.md"
 
 
 def alarm_resources() -> dict[str, Any]:
-    """Every alarm by its logical id."""
+    """Return every alarm resource by its logical id."""
     return {f"Alarm{each.name}": _resource(each) for each in ALARMS}
 
 
 def query(found: Signal) -> dict[str, str]:
-    """A metric as a query that names only the dimensions that AWS documents."""
+    """Return a Metrics Insights query that names only the dimensions that AWS documents."""
     where = " AND ".join(f"\"{name}\" = '{value}'" for name, value in found.labels)
     select = f'SELECT {_FUNCTIONS[found.statistic]}("{found.metric}")'
     return {"Fn::Sub": f'{select} FROM "{found.namespace}" WHERE {where}'}
 
 
 def rate(found: Signal, name: str) -> str:
-    """How much it grew in a period, as metric math over the query `name`."""
+    """Return the increase in a period, as metric math over the query `name`."""
     return name if found.kind == "count" else f"RATE({name})*PERIOD({name})"
 
 

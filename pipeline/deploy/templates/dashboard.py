@@ -1,4 +1,4 @@
-"""The board of `pipeline.deploy.monitoring.board` as a CloudWatch dashboard."""
+"""The panels of `pipeline.deploy.monitoring.board` as a CloudWatch dashboard."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pipeline.deploy.templates.alarm_resources import query
 
 
 def dashboard() -> dict[str, Any]:
-    """The dashboard as a CloudFormation resource."""
+    """Return the dashboard as a CloudFormation resource."""
     widgets = [_widget(number, each) for number, each in enumerate(PANELS)]
     body = json.dumps({"widgets": widgets}, separators=(",", ":"))
     properties = {
@@ -38,7 +38,7 @@ def _widget(number: int, panel: Panel) -> dict[str, Any]:
 
 
 def _entries(line: Line, name: str) -> list[list[Any]]:
-    """A line's metrics, hidden where an expression over them is what is shown."""
+    """Return a line's metrics, hidden if an expression over them is shown instead."""
     found = signal(line.signal)
     if line.split:
         return [[{"expression": _search(found, line.split), "id": name}]]

@@ -1,6 +1,6 @@
-"""Files that are partly written from the code: the template, the boards, the page of alarms.
+"""Files that are partly generated: the CloudFormation template, the dashboards, docs/alarms.md.
 
-What is derived stands between two marks, `<name>` and `</name>`, each in a comment of its file.
+A generated section lies between two markers, `<name>` and `</name>`, each in a comment line.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ PAGE = Path("docs/alarms.md")
 
 
 def derived_files(root: Path, types: EventTypes) -> dict[Path, str]:
-    """What each file under `root` should hold, by its path below it.
+    """Return the expected text of each generated file, by its path below `root`.
 
     Raises:
-        UserError: a file has lost its marks.
+        UserError: a file lacks its markers.
     """
     sections = {
         "tables": _yaml(glue_tables(types)),
@@ -44,38 +44,45 @@ def derived_files(root: Path, types: EventTypes) -> dict[Path, str]:
 
 
 def alarms_page() -> str:
-    """A section for each alarm: when it fires, what it means, what to do."""
-    return "".join(f"\n## {each.name}\n\n{_told(each)}\n" for each in ALARMS) + "\n"
+    """Render one section for each alarm: when it fires, what it means, what to do."""
+    return "".join(f"\n## {each.name}\n\n{_section(each)}\n" for each in ALARMS) + "\n"
 
 
 def condition(alarm: Alarm) -> str:
-    """When it fires, in words.
+    """Render the condition under which the alarm fires.
 
     >>> from pipeline.deploy.monitoring.alarms import alarm
     >>> condition(alarm("Down"))
-    '`downtime` > 0 for 1 x 60 s'
+    '`downtime` > 0 for 60 s'
+    >>> condition(alarm("Heap"))
+    '`heap_percent` > 90 for 3 periods of 60 s'
     """
-    watched = {
+    duration = f"{alarm.period_seconds:,} s"
+    duration = f"{alarm.periods} periods of {duration}" if alarm.periods > 1 else duration
+    if alarm.form == "stalled":
+        return f"`{alarm.per}` increases and `{alarm.signal}` does not, for {duration}"
+    value = {
         "level": f"`{alarm.signal}`",
-        "growth": f"growth of `{alarm.signal}` in a period",
-        "ratio": f"growth of `{alarm.signal}` / `{alarm.per}`",
-        "stalled": f"`{alarm.signal}` stands still while `{alarm.per}` grows:",
+        "growth": f"increase of `{alarm.signal}`",
+        "ratio": f"increase of `{alarm.signal}` / increase of `{alarm.per}`",
     }[alarm.form]
     limit = f"{alarm.threshold:,}"
     limit = f"`{alarm.parameter}` ({limit})" if alarm.parameter else limit
-    return f"{watched} {alarm.comparison} {limit} for {alarm.periods} x {alarm.period_seconds:,} s"
+    return f"{value} {alarm.comparison} {limit} for {duration}"
 
 
-def _told(alarm: Alarm) -> str:
-    only = f" Only if `{alarm.when}`." if alarm.when else ""
+def _section(alarm: Alarm) -> str:
+    only = f" Exists only with `{alarm.when}`." if alarm.when else ""
     return (
-        f"{alarm.severity.capitalize()}: {condition(alarm)}; missing data: {alarm.missing}.{only}\n"
-        f"\n{alarm.meaning}\n\n**Do:** {alarm.action}"
+        f"{alarm.meaning}\n\n"
+        f"- **Fires ({alarm.severity}):** {condition(alarm)}."
+        f" Missing data: `{alarm.missing}`.{only}\n"
+        f"- **What to do:** {alarm.action}"
     )
 
 
 class _Dumper(yaml.SafeDumper):
-    """Without anchors, which CloudFormation does not know."""
+    """Write no anchors: CloudFormation does not support them."""
 
     def ignore_aliases(self, data: Any) -> bool:
         return True
@@ -89,9 +96,11 @@ def _yaml(resources: Mapping[str, Any]) -> str:
 def _with(path: Path, sections: Mapping[str, str]) -> str:
     text = path.read_text(encoding="utf-8")
     for name, section in sections.items():
-        marks = rf"(?ms)^([^\n]*<{name}>[^\n]*\n).*?^([^\n]*</{name}>[^\n]*\n)"
-        found = re.search(marks, text)
-        if not found:
-            raise UserError(f"{path}: has no marks <{name}> and </{name}>; restore it from git.")
-        text = text[: found.end(1)] + section + text[found.start(2) :]
+        section_pattern = rf"(?ms)^([^\n]*<{name}>[^\n]*\n).*?^([^\n]*</{name}>[^\n]*\n)"
+        match = re.search(section_pattern, text)
+        if not match:
+            raise UserError(
+                f"{path}: the markers <{name}> and </{name}> are missing; restore it from git."
+            )
+        text = text[: match.end(1)] + section + text[match.start(2) :]
     return text
