@@ -16,8 +16,8 @@ from pipeline import preflight
 from pipeline.config import load as load_config
 from pipeline.config.model import Config
 
-MAIN = ("-py", str(Path(__file__).with_name("main.py")))
-"""What `flink run` runs."""
+MAIN = ("-pym", "pipeline.main", "-pyfs", str(Path(__file__).with_name("main.py")))
+"""What `flink run` runs: a module, for a script's folder would hide packages of the same names."""
 
 
 @dataclass(frozen=True, slots=True)

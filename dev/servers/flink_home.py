@@ -17,7 +17,7 @@ FOLDERS = ("bin", "conf", "lib", "opt", "plugins")
 
 def inputs() -> str:
     """What decides whether the distribution must be made anew, beside the pom."""
-    return f"apache-flink {version('apache-flink')}, loopback patch 1"
+    return f"apache-flink {version('apache-flink')}, loopback patch 1, flink-python in lib"
 
 
 def assemble(cache: ServerCache) -> None:
@@ -31,6 +31,9 @@ def assemble(cache: ServerCache) -> None:
         script.chmod(0o755)
     for jar in (unfinished / "opt").glob("flink-python-*.jar"):
         beam_loopback.patch_jar(jar)
+        # Loaded once for all jobs: as a part of each job it leaves direct memory and metaspace
+        # behind, and every job begins with cold classes.
+        (unfinished / "lib" / jar.name).symlink_to(Path("..", "opt", jar.name))
     link_connectors(unfinished / "lib", cache.connectors_jar)
     shutil.copytree(cache.jars("s3-plugin"), unfinished / "plugins" / "s3-fs-hadoop")
     shutil.rmtree(cache.flink_home, ignore_errors=True)

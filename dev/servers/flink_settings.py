@@ -74,6 +74,7 @@ def settings(cluster: Cluster) -> dict[str, str | int | float | bool]:
         "taskmanager.numberOfTaskSlots": cluster.slots,
         # Uploading jars through the web UI; `flink run` does not need it.
         "web.submit.enable": False,
+        "classloader.resolve-order": "parent-first",
         "io.tmp.dirs": str(cluster.folder / "tmp"),
         # Or each Python worker's address space is limited to its share of the little managed
         # memory.
