@@ -32,6 +32,7 @@ ROOT = Path(__file__).parents[2]
 BUCKET = "contract"
 WRITERS = 6
 ODD_NAMES = ("a b#c?d=é%2F+&.json", "pickup_location=041/x.parquet", "~'!()*;:@$,")
+VERSITYGW = pytest.param("versitygw", marks=pytest.mark.server)
 _NUMBERS = count()
 
 
@@ -66,7 +67,7 @@ def moto() -> Iterator[dict[str, str]]:
     server.stop()
 
 
-@pytest.fixture(params=["folder", "versitygw", "moto"])
+@pytest.fixture(params=["folder", VERSITYGW, "moto"])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
     if request.param == "folder":
         return Place(f"file://{tmp_path}/root", {})
@@ -119,6 +120,7 @@ def test_hidden_names_are_left_out_of_the_listing(store: Store) -> None:
     assert len(store.everything()) == 6
 
 
+@pytest.mark.parametrize("place", ["folder", VERSITYGW], indirect=True)
 def test_more_objects_than_one_page_of_a_listing_are_listed(store: Store) -> None:
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda number: store.write(f"{number:04}", b"x"), range(1_001)))
@@ -214,7 +216,7 @@ def test_a_version_is_replaced_once(store: Store) -> None:
 
 
 @pytest.mark.parametrize("there_before", [False, True])
-@pytest.mark.parametrize("place", ["folder", "versitygw"], indirect=True)  # moto promises nothing
+@pytest.mark.parametrize("place", ["folder", VERSITYGW], indirect=True)  # moto promises nothing
 def test_of_many_writers_at_once_one_succeeds(place: Place, there_before: bool) -> None:
     stores = [place.store() for _ in range(WRITERS)]
     for number in range(10):
@@ -304,13 +306,14 @@ MORE_WAYS: dict[str, Callable[[Store], object]] = {
 
 
 @pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("server", ["versitygw", "moto"])
-def test_an_absent_bucket_is_named(server: str, way: str, request: pytest.FixtureRequest) -> None:
-    environment: dict[str, str] = request.getfixturevalue(server)
+@pytest.mark.parametrize("service", [VERSITYGW, "moto"])
+def test_an_absent_bucket_is_named(service: str, way: str, request: pytest.FixtureRequest) -> None:
+    environment: dict[str, str] = request.getfixturevalue(service)
     with pytest.raises(UserError, match=r"cannot \w+ s3a://nowhere/some(/x)?: NoSuchBucket: "):
         WAYS[way](open_store("s3a://nowhere/some", environment))
 
 
+@pytest.mark.server
 @pytest.mark.parametrize("way", [*WAYS, *MORE_WAYS])
 def test_denied_access_is_named_without_the_key(versitygw: dict[str, str], way: str) -> None:
     environment = {**versitygw, "AWS_SECRET_ACCESS_KEY": "not-the-secret"}
@@ -327,6 +330,7 @@ def test_an_endpoint_that_does_not_answer_is_named() -> None:
         store.listing()
 
 
+@pytest.mark.server
 def test_a_body_that_breaks_off_is_read_again(
     versitygw: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -349,6 +353,7 @@ class _Broken:
         raise IncompleteReadError(actual_bytes=3, expected_bytes=9)
 
 
+@pytest.mark.server
 def test_keys_come_from_the_chain_of_boto3(
     versitygw: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
