@@ -20,12 +20,13 @@ from connectors import positions
 from connectors.kafka import reader as kafka_topic
 from connectors.kinesis.reader import Record
 from connectors.positions import Position
-from connectors.s3.storage import Store, tables
+from connectors.s3.parquet import pages
+from connectors.s3.store import ReadableStore
 
 _BROKEN: Final = 0
 """The digest of a pointer that leads nowhere or astray: 0, which no record with bytes has."""
 
-OpenFolder = Callable[[str], Store]
+OpenFolder = Callable[[str], ReadableStore]
 
 
 class Carried(NamedTuple):
@@ -85,8 +86,8 @@ def _of_whole(one: Carried, open_folder: OpenFolder) -> int:
     columns = ["raw", *positions.COLUMNS]
     found = [
         row["raw"]
-        for batch in tables(store, store.listing(), columns)
-        for _, table in batch
+        for page in pages(store, store.listing(), columns)
+        for _, table in page
         for row in table.to_pylist()
         if Position(*map(row.get, positions.COLUMNS)) == one.position
     ]
