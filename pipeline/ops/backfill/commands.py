@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
 
 from connectors.errors import UserError
-from dev.demo.report import lines
 from pipeline.ops.backfill.derive import Backfill
 from pipeline.ops.backfill.partition import checked
 from pipeline.ops.backfill.rebuild import Rebuild
@@ -29,6 +26,7 @@ from pipeline.ops.systems import (
     systems,
 )
 from pipeline.progress import Steps
+from pipeline.report_table import print_report
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -87,10 +85,10 @@ def rebuild(
     )
     _announce(work.plan())
     if dry_run:
-        _tell({"name": backfill.name, **asdict(work.count())}, as_json)
+        print_report({"name": backfill.name, **asdict(work.count())}, as_json=as_json)
         return
     report = work.run()
-    _tell(report, as_json)
+    print_report(report, as_json=as_json)
     raise typer.Exit(1 if report["problems"] else 0)
 
 
@@ -119,7 +117,7 @@ def swap(
     _announce([] if problems else work.plan(compared))
     if not dry_run and not problems:
         problems = work.switch(rebuilt, compared)
-    _tell(
+    print_report(
         {
             "name": work.name,
             "partitions": {each.partition: each.counts() for each in compared},
@@ -127,7 +125,7 @@ def swap(
             "swapped": not dry_run and not problems,
             "problems": problems,
         },
-        as_json,
+        as_json=as_json,
     )
     raise typer.Exit(1 if problems else 0)
 
@@ -141,7 +139,7 @@ def resume(
 ) -> None:
     """Go on with a swap that was broken off."""
     problems = Swap(systems(config, run_dir), _name(name)).go_on()
-    _tell({"name": name, "problems": problems}, as_json)
+    print_report({"name": name, "problems": problems}, as_json=as_json)
     raise typer.Exit(1 if problems else 0)
 
 
@@ -158,7 +156,7 @@ def undo(
     _announce(work.plan_undo())
     if not dry_run:
         work.undo()
-    _tell({"name": name, "undone": not dry_run}, as_json)
+    print_report({"name": name, "undone": not dry_run}, as_json=as_json)
 
 
 @app.command(epilog="Example: streaming-etl backfill confirm backfill-20180101-000000")
@@ -172,7 +170,7 @@ def confirm(
     """Delete the old files that a swap kept."""
     work = Swap(systems(config, run_dir), _name(name))
     _announce(work.plan_confirm())
-    _tell({"name": name, "deleted": 0 if dry_run else work.confirm()}, as_json)
+    print_report({"name": name, "deleted": 0 if dry_run else work.confirm()}, as_json=as_json)
 
 
 def _name(given: str) -> str:
@@ -187,11 +185,3 @@ def _announce(plan: list[str]) -> None:
     """Says what will be done, beside the output for programs."""
     for line in plan:
         typer.echo(f"will {line}", err=True)
-
-
-def _tell(report: Mapping[str, Any], as_json: bool) -> None:
-    if as_json:
-        print(json.dumps(report))
-        return
-    for name, value in lines(report):
-        print(f"{name}: {value}")

@@ -16,10 +16,10 @@ from connectors.flink.rest import wait_for
 from connectors.kafka import admin as kafka_admin
 from connectors.kafka.producer import KafkaTarget
 from connectors.kafka.security import librdkafka_options
-from dev.demo.watch import SourceProgress
 from pipeline.config.model import Kafka
 from pipeline.ops.backfill.derive import Backfill, derived, refuse
 from pipeline.ops.backfill.feed import Fed, Left, archived, feed
+from pipeline.ops.readers.kafka_progress import SourceProgress
 from pipeline.ops.reconcile.options import Options
 from pipeline.ops.reconcile.report import Report
 from pipeline.ops.reconcile.run import reconcile

@@ -10,11 +10,10 @@ from rich.console import Console
 
 from connectors.errors import UserError
 from connectors.s3.objects import objects_of
-from dev.demo.report import lines
 from pipeline.ops.backfill.partition import checked
 from pipeline.ops.compact.choose import TARGET_BYTES, Limits
 from pipeline.ops.compact.manifests import uri
-from pipeline.ops.compact.run import Asked, Compaction, Report
+from pipeline.ops.compact.run import Asked, Compaction
 from pipeline.ops.systems import (
     LOCAL,
     RUN_DIR,
@@ -25,6 +24,7 @@ from pipeline.ops.systems import (
     systems,
 )
 from pipeline.progress import Steps
+from pipeline.report_table import print_report
 
 app = typer.Typer(no_args_is_help=True, help="Look at the lake.")
 TypeOption = Annotated[
@@ -99,7 +99,7 @@ def compact(
         steps=Steps(Console(stderr=True)),
     )
     report = work.plan() if dry_run else work.run()
-    _tell(report, dry_run=dry_run, as_json=as_json)
+    print_report({"dry_run": dry_run, **report.as_dict()}, as_json=as_json)
     raise typer.Exit(bool(report.problems))
 
 
@@ -143,12 +143,3 @@ def _below(found: Systems, event_types: list[str], partitions: list[str]) -> tup
     if event_types and partitions:
         raise UserError("give --event-type or --partition, not both: a partition names its type.")
     return tuple(dict.fromkeys((*event_types, *partitions)))
-
-
-def _tell(report: Report, *, dry_run: bool, as_json: bool) -> None:
-    told = {"dry_run": dry_run, **report.as_dict()}
-    if as_json:
-        print(json.dumps(told))
-        return
-    for name, value in lines(told):
-        print(f"{name}: {value}")

@@ -31,8 +31,6 @@ from connectors.kinesis import reader as kinesis_stream
 from connectors.positions import Position
 from dev.demo.generate import Recipe, generate
 from dev.demo.made import CONTROL, EVENT, Made
-from dev.demo.read_index import Document
-from dev.demo.writer import Writer
 from dev.servers import kinesis
 from pipeline.ops.reconcile.options import Options
 from pipeline.ops.reconcile.report import Report
@@ -40,7 +38,7 @@ from pipeline.ops.reconcile.run import reconcile
 from pipeline.ops.systems import systems
 from pipeline.progress import Steps
 from tests.dev.demo import sinks as local
-from tests.dev.demo.sinks import ARRIVAL, PARTITIONS, TYPES, Record, Sinks
+from tests.dev.demo.sinks import ARRIVAL, PARTITIONS, TYPES, Document, Record, Sinks
 
 MADE = list(
     generate(Recipe(events=150, seed=5, defective=0.3, corrected=0.05, stale=0.05, watermarks=5))
@@ -299,8 +297,7 @@ def _plant(
     source: dict[str, Any],
     events_a_file: int = 200,
 ) -> Plant:
-    ledger = Writer("none").ledger()
-    sinks = local.write(records, ledger, root, events_a_file=events_a_file)
+    sinks = local.write(records, root, events_a_file=events_a_file)
     config = {
         "kafka": {"bootstrap_servers": world.brokers},
         "source": source,

@@ -8,10 +8,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from dev.demo.read_index import Document
 from pipeline.ops.reconcile.options import span
 from tests.dev.demo import sinks as local
-from tests.dev.demo.sinks import Record
+from tests.dev.demo.sinks import Document, Record
 from tests.ops.reconcile.plant import (
     Plant,
     World,
