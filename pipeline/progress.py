@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
@@ -59,21 +57,3 @@ class Steps:
                 self.say(f"{what}: {done:,} {f'of {total:,} ' if total else ''}{unit}")
 
         yield update
-
-
-def lines(report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Yield each figure's name and text; a nested figure is named `outer.inner`."""
-    for name, value in report.items():
-        if isinstance(value, Mapping):
-            yield from lines({f"{name}.{inner}": number for inner, number in value.items()})
-        else:
-            yield name, shown(value)
-
-
-def shown(value: object) -> str:
-    """Return a figure as people read it."""
-    if value is None:
-        return "not looked at"
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return json.dumps(value) if isinstance(value, list | tuple) else str(value)
-    return f"{value:,}" if isinstance(value, int) else f"{value:,.1f}"

@@ -184,7 +184,7 @@ _NO_COORDINATOR_YET: Final = frozenset(
     }
 )
 _OPTIONS: Final[dict[str, Any]] = {
-    "group.id": "demo-verifier",
+    "group.id": "streaming-etl-reader",
     "isolation.level": "read_committed",
     "enable.auto.commit": False,
     "enable.partition.eof": True,

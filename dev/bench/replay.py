@@ -22,8 +22,8 @@ import numpy as np
 import typer
 
 from connectors.errors import UserError
-from dev.demo import wire
-from dev.demo.produce import create_topics
+from dev.demo.made import events_of
+from dev.servers.kafka import create_topics
 from dev.servers.setup import setup
 from dev.servers.stack import Stack
 from pipeline.ops.generate.rhythm import zone_shares
@@ -49,7 +49,7 @@ def write_trips(folder: Path, events: int, seed: int = 2018) -> None:
             for start in range(0, len(places), _BLOCK):
                 ids = FIRST_ID + places[start : start + _BLOCK]
                 dropoff = _FIRST_MS + (ids - FIRST_ID) * _EVENT_MILLIS
-                made = wire.events("trip", rows.of_type("trip", ids, dropoff))
+                made = events_of("trip", rows.of_type("trip", ids, dropoff))
                 file.write(b"".join((one.raw or b"") + b"\n" for one in made))
 
 

@@ -26,7 +26,7 @@ from dev.bench.check import written
 from dev.bench.contenders import Bench, finish, servers, submit_ours
 from dev.bench.gauge import family
 from dev.bench.topic import BAD, PARTITIONS, Topic, new_topic, raws
-from dev.demo.watch import lag_of
+from dev.demo.lag import lag_of
 from dev.servers.stack import Stack
 from pipeline.submit import cluster_of
 

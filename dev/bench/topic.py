@@ -9,8 +9,8 @@ from typing import Final
 import numpy as np
 from confluent_kafka import Producer
 
-from dev.demo import wire
-from dev.demo.produce import create_topics
+from dev.demo.made import encode, rows_of
+from dev.servers.kafka import create_topics
 from pipeline.ops.generate.rhythm import zone_shares
 from pipeline.ops.generate.trips import FIRST_ID, Columns, Rows
 
@@ -96,4 +96,4 @@ def _blocks(events: int) -> Iterator[Columns]:
 
 
 def _encoded(columns: Columns) -> Iterator[bytes]:
-    return (wire.encode(row) for row in wire.rows(columns))
+    return (encode(row) for row in rows_of(columns))

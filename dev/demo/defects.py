@@ -1,7 +1,6 @@
-"""Everything that can be wrong with a record, each with the reason it must be rejected with.
+"""Every defect a record can have, each with the reason code it must be rejected with.
 
-The reasons are written out here on purpose: the demo must not take its expectations from the
-decoder that it examines.
+The reasons are spelled out here: expectations must not come from the decoder under test.
 """
 
 from __future__ import annotations
@@ -14,8 +13,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from dev.demo import wire
-from dev.demo.made import Made
+from dev.demo.made import Made, encode, key_of
 
 Row = dict[str, Any]
 Damage = Callable[[Row, random.Random], bytes | None]
@@ -32,7 +30,7 @@ _ZONES: Final = ("pickup_location_id", "dropoff_location_id")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Defect:
-    """One defective record to make: a row of `event_type`, sent after the trip numbered `after`."""
+    """One defective record to make of a row of `event_type`, sent after trip number `after`."""
 
     number: int
     after: int
@@ -42,7 +40,7 @@ class Defect:
 
 
 class Plan:
-    """Which defects go where: the reasons take turns, the places are drawn."""
+    """Which defects go where: the reasons take turns, the places are random."""
 
     def __init__(self, rng: np.random.Generator, events: int, share: float) -> None:
         count = round(events * share)
@@ -51,7 +49,7 @@ class Plan:
         self._reasons = rng.permutation(_turns(count))
 
     def between(self, first: int, end: int) -> list[Defect]:
-        """The defects due after the trips from `first` to before `end`."""
+        """Return the defects due after the trips from `first` to before `end`."""
         low, high = np.searchsorted(self._places, [first, end])
         return [self._defect(number) for number in range(low, high)]
 
@@ -68,19 +66,19 @@ class Plan:
 
 
 def make(defect: Defect, row: Row) -> Made:
-    """The defective record made of that good row."""
+    """Make the defective record of that valid row."""
     _, damage = DEFECTS[defect.reason]
     raw = damage(row, random.Random(defect.seed))
-    return Made(raw, wire.key(row["trip_id"]), defect.reason)
+    return Made(raw, key_of(row["trip_id"]), defect.reason)
 
 
 def reasons() -> tuple[str, ...]:
-    """All reasons that the demo makes records for."""
+    """Return all reasons that the generator makes records for."""
     return tuple(DEFECTS)
 
 
 def _turns(count: int) -> NDArray[np.int64]:
-    """The code of `count` reasons, as evenly as the few over-large ones allow."""
+    """Return `count` codes of reasons, as evenly spread as the few oversized ones allow."""
     large = reasons().index(TOO_LARGE)
     small = np.array([code for code in range(len(DEFECTS)) if code != large])
     oversized = min(OVERSIZED, count // len(DEFECTS))
@@ -89,9 +87,9 @@ def _turns(count: int) -> NDArray[np.int64]:
 
 
 def _literal(row: Row, name: str, text: str) -> bytes:
-    """The row with that field's value as the very text given, be it JSON or not."""
+    """Encode the row with that text as the field's value, be it JSON or not."""
     marker = "\u2603"
-    return wire.encode({**row, name: marker}).replace(f'"{marker}"'.encode(), text.encode())
+    return encode({**row, name: marker}).replace(f'"{marker}"'.encode(), text.encode())
 
 
 def _empty(row: Row, draw: random.Random) -> bytes | None:
@@ -100,30 +98,30 @@ def _empty(row: Row, draw: random.Random) -> bytes | None:
 
 def _too_large(row: Row, draw: random.Random) -> bytes:
     # Over the decoder's 1,000,000 bytes, under the broker's 1,048,588.
-    return wire.encode({**row, "padding": "x" * draw.randint(1_000_001, 1_040_000)})
+    return encode({**row, "padding": "x" * draw.randint(1_000_001, 1_040_000)})
 
 
 def _aggregated(row: Row, draw: random.Random) -> bytes:
     # The checksum at the end is wrong, so that nothing on the way takes it apart.
-    return b"\xf3\x89\x9a\xc2" + wire.encode(row) + draw.randbytes(16)
+    return b"\xf3\x89\x9a\xc2" + encode(row) + draw.randbytes(16)
 
 
 def _bad_utf8(row: Row, draw: random.Random) -> bytes:
     bad = draw.choice((b"\xff", b"\xc3\x28", b"\xed\xa0\x80", b"\xf8\x88\x80\x80\x80"))
     return (
-        wire.encode(row)
+        encode(row)
         .replace(b'_trip"', b"_" + bad + b'trip"')
         .replace(b'"trip"', b'"' + bad + b'trip"')
     )
 
 
 def _truncated(row: Row, draw: random.Random) -> bytes:
-    raw = wire.encode(row)
+    raw = encode(row)
     return raw[: draw.randint(1, len(raw) - 1)]
 
 
 def _not_json(row: Row, draw: random.Random) -> bytes:
-    raw = wire.encode(row)
+    raw = encode(row)
     return draw.choice(
         (
             raw.replace(b'":', b'"=', 1),
@@ -137,7 +135,7 @@ def _not_json(row: Row, draw: random.Random) -> bytes:
 
 
 def _no_object(row: Row, draw: random.Random) -> bytes:
-    return draw.choice((b"[" + wire.encode(row) + b"]", b"[]", b'"trip"', b"42", b"null", b"true"))
+    return draw.choice((b"[" + encode(row) + b"]", b"[]", b'"trip"', b"42", b"null", b"true"))
 
 
 def _deep(row: Row, draw: random.Random) -> bytes:
@@ -147,31 +145,31 @@ def _deep(row: Row, draw: random.Random) -> bytes:
 
 def _twice(row: Row, draw: random.Random) -> bytes:
     name = draw.choice(sorted(row.keys() - {"type"}))
-    value = wire.encode(row[name])
-    return wire.encode(row)[:-1] + b',"' + name.encode() + b'":' + value + b"}"
+    value = encode(row[name])
+    return encode(row)[:-1] + b',"' + name.encode() + b'":' + value + b"}"
 
 
 def _without(row: Row, draw: random.Random) -> bytes:
     name = draw.choice(("trip_id", *_TIMES, *_ZONES))
-    return wire.encode({key: value for key, value in row.items() if key != name})
+    return encode({key: value for key, value in row.items() if key != name})
 
 
 def _surplus(row: Row, draw: random.Random) -> bytes:
     name = draw.choice(("surge_multiplier", "congestion", "Trip_ID", "__proto__"))
-    return wire.encode({**row, name: 1.5})
+    return encode({**row, name: 1.5})
 
 
 def _unknown_type(row: Row, draw: random.Random) -> bytes:
     name = draw.choice(
         ("bike_trip", "TRIP", "../trip", ".opendistro_security", "<trip-{now/d}>", "")
     )
-    return wire.encode({**row, "type": name})
+    return encode({**row, "type": name})
 
 
 def _wrong_type(row: Row, draw: random.Random) -> bytes:
     name = draw.choice(_ZONES)
     value: object = draw.choice((str(row[name]), True, 1.5, 41.0, [41], {"id": 41}, None))
-    return wire.encode({**row, name: value})
+    return encode({**row, name: value})
 
 
 def _out_of_range(row: Row, draw: random.Random) -> bytes:
@@ -180,7 +178,7 @@ def _out_of_range(row: Row, draw: random.Random) -> bytes:
         changes += [{"passenger_count": -1}, {"fare_amount": 1e9}, {"store_and_fwd_flag": "X"}]
     else:
         changes += [{"dispatching_base_num": "B123"}, {"dispatching_base_num": "../B02512"}]
-    return wire.encode({**row, **draw.choice(changes)})
+    return encode({**row, **draw.choice(changes)})
 
 
 def _overflow(row: Row, draw: random.Random) -> bytes:
@@ -196,26 +194,26 @@ def _bad_time(row: Row, draw: random.Random) -> bytes:
     value = draw.choice(
         ("2018-01-01 00:21:05", "2018-01-01T00:21:05", "yesterday", "2018-02-30T00:00:00.000Z", "")
     )
-    return wire.encode({**row, draw.choice(_TIMES): value})
+    return encode({**row, draw.choice(_TIMES): value})
 
 
 def _too_fine(row: Row, draw: random.Random) -> bytes:
     name = draw.choice(_TIMES)
     micros = f"{draw.randint(1, 999):03d}"
-    return wire.encode({**row, name: row[name].replace("Z", micros + "Z")})
+    return encode({**row, name: row[name].replace("Z", micros + "Z")})
 
 
 def _absurd_time(row: Row, draw: random.Random) -> bytes:
     value = draw.choice(
         ("1970-01-01T00:00:00.000Z", "2084-11-04T12:32:24.000Z", "9999-12-31T23:59:59.000Z")
     )
-    return wire.encode({**row, draw.choice(_TIMES): value})
+    return encode({**row, draw.choice(_TIMES): value})
 
 
 def _control(row: Row, draw: random.Random) -> bytes:
     text = draw.choice(("N\u0000", "\u0007", "N\n", "\u001b[2J"))
     name = "store_and_fwd_flag" if "store_and_fwd_flag" in row else "dispatching_base_num"
-    return wire.encode({**row, name: text})
+    return encode({**row, name: text})
 
 
 DEFECTS: Final[dict[str, tuple[tuple[str, ...], Damage]]] = {
@@ -240,4 +238,4 @@ DEFECTS: Final[dict[str, tuple[tuple[str, ...], Damage]]] = {
     "timestamp_out_of_range": (_EVERY, _absurd_time),
     "control_character": (_EVERY, _control),
 }
-"""Reason code -> the event types it can befall, and how to damage a good row."""
+"""Reason code -> the event types that can have it, and how to damage a valid row."""

@@ -1,4 +1,4 @@
-"""The demo's historical data set: seeded, deterministic, with everything that goes wrong in it.
+"""The demo's historical data set: seeded, deterministic, with every defect and repeat in it.
 
 Three months of yellow, green and for-hire trips in order of dropoff; among them watermarks,
 defective records (each with the reason it must be rejected with), exact repeats, corrections
@@ -15,8 +15,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from dev.demo import defects, wire
-from dev.demo.made import Made
+from dev.demo import defects
+from dev.demo.made import Made, events_of, rows_of, watermark
 from pipeline.ops.generate.rhythm import dropoffs, zone_shares
 from pipeline.ops.generate.trips import FIRST_ID, SHARES, Columns, Ints, Rows, total
 
@@ -27,7 +27,7 @@ _TYPES: Final = tuple(SHARES)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """What to make: `events` good trips, and the other records as shares of them.
+    """What to make: `events` valid trips, and the other records as shares of them.
 
     The same recipe always gives the same bytes in the same order.
     """
@@ -42,7 +42,7 @@ class Recipe:
 
 
 def generate(recipe: Recipe | None = None) -> Iterator[Made]:
-    """All records in the order to produce them; memory stays flat however many there are."""
+    """Yield all records in the order to produce them, some thousand in memory at a time."""
     recipe = recipe or Recipe()
     source = _Source(recipe)
     for dropoff in dropoffs(source.rng, recipe.events, _BLOCK):
@@ -60,7 +60,7 @@ class _Source:
         """Records to send right after the trip with that number."""
 
     def block(self, dropoff: Ints) -> Iterator[Made]:
-        """The trips with these dropoff times, and whatever else is due among them."""
+        """Yield the trips with these dropoff times, and the other records due among them."""
         first = self._done
         trips = self._trips(dropoff)
         self._plan_defects(dropoff)
@@ -73,23 +73,23 @@ class _Source:
     def _trips(self, dropoff: Ints) -> list[Made]:
         count = len(dropoff)
         codes = np.searchsorted(np.cumsum(list(SHARES.values()))[:-1], self.rng.random(count))
-        made: dict[int, Made] = {}
+        trips: dict[int, Made] = {}
         for code, event_type in enumerate(_TYPES):
             chosen = np.flatnonzero(codes == code)
             ids = FIRST_ID + self._done + chosen
             columns = self._rows.of_type(event_type, ids, dropoff[chosen])
-            good = wire.events(event_type, columns)
-            made.update(zip(chosen.tolist(), good, strict=True))
+            good = events_of(event_type, columns)
+            trips.update(zip(chosen.tolist(), good, strict=True))
             self._plan_resends(event_type, columns, good)
-        return [made[number] for number in range(count)]
+        return [trips[number] for number in range(count)]
 
     def _plan_resends(self, event_type: str, columns: Columns, good: list[Made]) -> None:
         recipe, draw = self._recipe, self.rng.random(len(good))
         edges = np.cumsum([recipe.repeated, recipe.corrected, recipe.stale])
         kinds = np.searchsorted(edges, draw, side="right")
         repeated = [good[i] for i in np.flatnonzero(kinds == 0)]
-        corrected = wire.events(event_type, self._other_version(columns, kinds == 1, later=True))
-        stale = wire.events(event_type, self._other_version(columns, kinds == 2, later=False))
+        corrected = events_of(event_type, self._other_version(columns, kinds == 1, later=True))
+        stale = events_of(event_type, self._other_version(columns, kinds == 2, later=False))
         for made in (*repeated, *corrected, *stale):
             delay = 1 + int(self.rng.exponential(_MEAN_DELAY))
             number = made.trip_id - FIRST_ID + delay
@@ -98,7 +98,7 @@ class _Source:
     def _other_version(
         self, columns: Columns, chosen: NDArray[np.bool_], *, later: bool
     ) -> Columns:
-        """The chosen rows with another dropoff time, so another version, and another fare."""
+        """Copy the chosen rows, with another dropoff time (so another version) and another fare."""
         other = {name: values[chosen].copy() for name, values in columns.items()}
         count = len(other["trip_id"])
         if later:
@@ -121,7 +121,7 @@ class _Source:
             ids = np.array([FIRST_ID + self._recipe.events + d.number for d in mine])
             times = dropoff[[d.after - self._done for d in mine]]
             columns = self._rows.of_type(event_type, ids, times)
-            for defect, row in zip(mine, wire.rows(columns), strict=True):
+            for defect, row in zip(mine, rows_of(columns), strict=True):
                 self._later[defect.after].append(defects.make(defect, row))
 
     def _plan_watermarks(self, dropoff: Ints) -> None:
@@ -129,4 +129,4 @@ class _Source:
             return
         every = max(1, self._recipe.events // self._recipe.watermarks)
         for index in range(-(self._done + 1) % every, len(dropoff), every):
-            self._later[self._done + index].append(wire.watermark(int(dropoff[index])))
+            self._later[self._done + index].append(watermark(int(dropoff[index])))

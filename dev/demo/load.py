@@ -1,179 +1,100 @@
-"""The demo's load: the data set, replayed to each source, and the ledger of what they hold."""
+"""The demo's load: the data set as archives that `replay --archive` sends, and its expectation.
+
+Only an archive can hold every record there is: without a value, without a time, broken.
+"""
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from itertools import islice
 from pathlib import Path
-from threading import Lock
+from typing import Final
 
-from rich.console import Console
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 
-from connectors.errors import UserError
-from connectors.kafka.options import Kafka
-from connectors.kafka.producer import KafkaTarget
-from connectors.kinesis.producer import KinesisTarget
-from connectors.producer import Target
-from dev.demo import data_set
-from dev.demo.generate import Recipe, generate
-from dev.demo.ledger import Ledger
+from dev.demo.made import Made
+from dev.demo.proof import Expectation
 from dev.demo.variants import STREAM, TOPIC
-from dev.demo.writer import Facts
-from dev.servers import kinesis
-from pipeline.ops.replay.history import History, Selection
-from pipeline.ops.replay.report import Show, Standing, Summary
-from pipeline.ops.replay.rounds import Rounds
-from pipeline.ops.replay.run import Plan, Replay, Source, Stop
-from pipeline.ops.replay.state import State
+from dev.rehearse.tool import tool
 
-Progress = Callable[[int], None]
+_ROWS: Final = 20_000
+_FIRST_MS: Final = int(np.datetime64("2018-03-01", "ms").astype(np.int64))
 
 
 class Load:
-    """Makes the data set once for each source, each with an even part of it, and replays them.
-
-    The whole set is made for each source, and every second record, say, taken: so memory stays
-    flat, and the set stays the same whatever the sources.
-    """
+    """Records dealt evenly to the sources, written as archives below `folder` and replayed."""
 
     def __init__(
-        self, sources: tuple[str, ...], recipe: Recipe, folder: Path, environment: Mapping[str, str]
+        self, sources: tuple[str, ...], folder: Path, environment: Mapping[str, str]
     ) -> None:
-        count = len(sources)
-        self._feeds = [
-            Feed(name, folder / name, environment, recipe, part=(number, count))
-            for number, name in enumerate(sources)
-        ]
+        self._sources, self._folder, self._environment = sources, folder, environment
+        self.expectation = Expectation()
 
-    def send(
-        self, records: int | None = None, *, rate: float | None = None, progress: Progress
-    ) -> int:
-        """Replays so many of the records that remain (None: all), at most `rate` a second."""
-        count = len(self._feeds)
-        told = _Sum(count, progress)
-        with ThreadPoolExecutor(count) as pool:
-            running = [
-                pool.submit(
-                    feed.send,
-                    None if records is None else records // count,
-                    rate=rate / count if rate else None,
-                    progress=partial(told.update, number),
-                )
-                for number, feed in enumerate(self._feeds)
-            ]
-            return sum(each.result() for each in running)
+    def write(self, records: Iterable[Made], part: str) -> int:
+        """Write that part's archives; return how many records they hold."""
+        before = self.expectation.produced
+        for number, page in enumerate(_pages(records, _ROWS * len(self._sources))):
+            for record in page:
+                self.expectation.add(record)
+            for turn, source in enumerate(self._sources):
+                _write_page(page[turn :: len(self._sources)], number, self._folder / part / source)
+        return self.expectation.produced - before
 
-    def ledger(self) -> Ledger:
-        """What the sources hold, read back from them."""
-        return Ledger.of([feed.ledger() for feed in self._feeds])
+    def send(self, part: str, *, rate: float | None = None) -> None:
+        """Replay that part to all sources at once, at most `rate` records a second in all.
 
+        Raises:
+            UserError: a replay failed; so every record is acknowledged when none is raised.
+        """
+        with ThreadPoolExecutor(len(self._sources)) as pool:
+            list(pool.map(partial(self._replay, part, rate), self._sources))
 
-class Feed:
-    """One source, its part of the data set, and how much of that was sent."""
-
-    def __init__(
-        self,
-        name: str,
-        folder: Path,
-        environment: Mapping[str, str],
-        recipe: Recipe,
-        *,
-        part: tuple[int, int],
-    ) -> None:
-        self._name, self._folder, self._environment = name, folder, environment
-        number, count = part
-        made = itertools.islice(generate(recipe), number, None, count)
-        self._facts: Facts = data_set.write(made, folder, nulls=name == "kafka")
-        self._sent = 0
-
-    def send(self, records: int | None, *, rate: float | None, progress: Progress) -> int:
-        """Replays that many more; raises UserError unless each was acknowledged."""
-        limit = None if records is None else self._sent + records
-        selection = Selection(archive=True, limit=limit)
-        history = History(str(self._folder), selection, self._environment)
-        target = self._target()
-        try:
-            summary = self._replay(history, selection, target, rate, progress)
-        finally:
-            target.close()
-        if summary.exit_code:
-            raise UserError(f"the replay to {target.name} is not whole: {summary.lines()}")
-        self._sent += summary.events
-        return summary.events
-
-    def ledger(self) -> Ledger:
-        """Where the source has each record."""
-        if self._name == "kafka":
-            return data_set.on_kafka(self._facts, self._cluster, TOPIC)
-        return data_set.on_kinesis(self._facts, self._client, STREAM)
-
-    def _replay(
-        self,
-        history: History,
-        selection: Selection,
-        target: Target,
-        rate: float | None,
-        progress: Progress,
-    ) -> Summary:
-        state = State(
-            input=str(self._folder),
-            fingerprint=history.fingerprint(),
-            selection=str(selection),
-            targets=(target.name,),
-            sent=self._sent,
+    def _replay(self, part: str, rate: float | None, source: str) -> None:
+        folder = self._folder / part / source
+        target = _target(source, self._environment)
+        cap = ["--rate", str(rate / len(self._sources))] if rate else []
+        state = ["--state", f"{folder}.state"]
+        tool(
+            *("replay", str(folder), "--archive", "--unpaced", *target, *cap, *state),
+            environment=self._environment,
         )
-        return Replay(
-            Source(rounds=Rounds(history), counts=history.counts, selection=selection),
-            [target],
-            Plan(speedup=None, rate=rate, watermarks=False),
-            state,
-            save=lambda state: None,
-            show=_Told(progress),
-            stop=Stop(),
-        ).run()
-
-    def _target(self) -> Target:
-        if self._name == "kafka":
-            return KafkaTarget(self._cluster, TOPIC)
-        return KinesisTarget(self._client, STREAM)
-
-    @property
-    def _cluster(self) -> Kafka:
-        return Kafka(bootstrap_servers=self._environment["KAFKA_BOOTSTRAP_SERVERS"])
-
-    @property
-    def _client(self) -> object:
-        return kinesis.client(self._environment["KINESIS_ENDPOINT"])
 
 
-class _Told(Show):
-    """Tells a step's progress how many events are sent, and prints nothing itself."""
-
-    def __init__(self, progress: Progress) -> None:
-        super().__init__(Console(quiet=True))
-        self._progress = progress
-
-    def wants(self, now: float) -> bool:
-        """Always: a step shows no more than it needs."""
-        return True
-
-    def draw(self, standing: Standing, now: float, seconds: float) -> None:
-        """Passes the number on."""
-        self._progress(standing.events)
+def _target(source: str, environment: Mapping[str, str]) -> list[str]:
+    """Return the options that name a source's topic or stream, and its server."""
+    if source == "kafka":
+        return ["--topic", TOPIC, "--bootstrap-servers", environment["KAFKA_BOOTSTRAP_SERVERS"]]
+    endpoint, region = environment["KINESIS_ENDPOINT"], environment["AWS_REGION"]
+    return ["--stream", STREAM, "--endpoint", endpoint, "--region", region]
 
 
-class _Sum:
-    """Progress of several as one."""
+def _pages(records: Iterable[Made], size: int) -> Iterator[list[Made]]:
+    remaining = iter(records)
+    while page := list(islice(remaining, size)):
+        yield page
 
-    def __init__(self, count: int, progress: Progress) -> None:
-        self._done = [0] * count
-        self._progress = progress
-        self._lock = Lock()
 
-    def update(self, number: int, done: int) -> None:
-        """Notes how far one of them is."""
-        with self._lock:
-            self._done[number] = done
-            self._progress(sum(self._done))
+def _write_page(page: list[Made], number: int, folder: Path) -> None:
+    """Write a file of the archive; its records arrived one a millisecond from March 2018 on."""
+    count, first = len(page), number * _ROWS
+    arrival = (_FIRST_MS + first + np.arange(count)).astype("datetime64[ms]")
+    hour = str(np.datetime64(_FIRST_MS + first, "ms").astype("datetime64[h]"))
+    table = pa.table(
+        {
+            "raw": pa.array([record.raw for record in page], pa.binary()),
+            "key": pa.array([record.key for record in page], pa.binary()),
+            "header_names": pa.array([[]] * count, pa.list_(pa.string())),
+            "header_values": pa.array([[]] * count, pa.list_(pa.binary())),
+            "topic": pa.array(["made"] * count, pa.string()),
+            "partition": pa.array([0] * count, pa.int32()),
+            "offset": pa.array(range(first, first + count), pa.int64()),
+            "arrival_time": pa.array(arrival).cast(pa.timestamp("ms", tz="UTC")),
+        }
+    )
+    place = folder / f"arrival_date={hour[:10]}" / f"arrival_hour={hour[11:13]}"
+    place.mkdir(parents=True, exist_ok=True)
+    pq.write_table(table, place / f"part-{number:05d}.parquet", compression="zstd")

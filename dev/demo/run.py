@@ -1,7 +1,7 @@
-"""`make demo`: the main job on real servers, then every sink read back, then the report.
+"""`make demo`: the main job on real servers, every sink read back, then the report.
 
-The data set is sent in two parts: most of it before the job starts, which shows how fast a backlog
-is worked off, and the rest at a steady pace while the job runs, which shows the lag.
+Most of the data set is sent before the job starts, which shows how fast a backlog is worked off,
+and the rest at a steady rate while the job runs, which shows the lag.
 """
 
 from __future__ import annotations
@@ -12,40 +12,41 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
 from rich.console import Console
 
 from connectors.flink.rest import wait_for
-from dev.demo import read_back
-from dev.demo.findings import Verdict
-from dev.demo.generate import Recipe
-from dev.demo.ledger import Ledger
+from dev.demo import proof
+from dev.demo.generate import Recipe, generate
+from dev.demo.lag import lag_of
 from dev.demo.load import Load
-from dev.demo.report import render, write
-from dev.demo.variants import Variant, prepare, to_airports, variant
-from dev.demo.watch import lag_of, wait_archived, wait_checkpoints
+from dev.demo.variants import Variant, prepare, variant
+from dev.servers.job_watch import wait_archived, wait_checkpoints
 from dev.servers.s3 import create_bucket
 from dev.servers.setup import setup
 from dev.servers.stack import Stack
 from pipeline.config import load as load_config
 from pipeline.ops.reconcile.options import Options, Output
-from pipeline.ops.reconcile.report import Report
 from pipeline.ops.reconcile.run import reconcile
 from pipeline.ops.reconcile.show import show
 from pipeline.ops.systems import Systems
 from pipeline.progress import Steps
+from pipeline.report_table import render, write
 from pipeline.submit import Submitted, submit
 
 BUCKET: Final = "streaming-etl"
 _LIVE_SECONDS: Final = 15
 _PATIENCE_SECONDS: Final = 300.0
+_BACKLOG: Final = "backlog"
+_LIVE: Final = "live"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Demo:
-    """One run; `stack` is up."""
+    """One run on a stack that is up."""
 
     root: Path
     stack: Stack
@@ -54,59 +55,57 @@ class Demo:
     recipe: Recipe
 
     def run(self) -> dict[str, Any]:
-        """The report, its findings under `problems`."""
+        """Return the report, with a sentence for everything that is wrong under `problems`."""
         started = time.monotonic()
         environment = self.stack.environment()
         prepare(self.variant, environment)
-        shutil.rmtree(self._history, ignore_errors=True)
         create_bucket(BUCKET, endpoint=environment["S3_ENDPOINT"])
-        with self.steps.step("making the historical data set"):
-            load = Load(self.variant.sources, self.recipe, self._history, environment)
-        live = int(min(self.recipe.events / 4, _LIVE_SECONDS * self.variant.live_rate))
-        with self.steps.step("replaying the backlog", unit="records") as progress:
-            backlog = load.send(self.recipe.events - live, progress=progress)
+        load, backlog = self._load(environment)
+        with self.steps.step("replaying the backlog"):
+            load.send(_BACKLOG)
         job = self._submit()
         speed = self._work_off(job, backlog)
         before = job.cluster.step_metrics()
-        with self.steps.step("replaying live", unit="records") as progress:
-            sent = backlog + load.send(rate=self.variant.live_rate, progress=progress)
-        lag = self._drain(job, before, sent)
+        with self.steps.step("replaying live"):
+            load.send(_LIVE, rate=self.variant.live_rate)
+        lag = self._drain(job, before, load.expectation.produced)
         checkpoints = job.cluster.checkpoints(job.job_id)
         self._stop(job)
-        reconciled = self._reconcile(job)
-        with self.steps.step("reading the source back"):
-            ledger = load.ledger()
-        ledger.save(self.root / "build" / "demo-ledger.parquet")
-        verdict = self._verdict(job, ledger)
+        figures, problems = self._proof(job, load.expectation)
         return {
             "sources": " and ".join(self.variant.sources),
-            "reconciled": reconciled.as_dict(),
-            **verdict.as_dict(),
+            **figures,
             "events_per_second": speed,
             "lag_ms": lag,
             "checkpoints": checkpoints.completed,
             "checkpoints_failed": checkpoints.failed,
             "seconds": round(time.monotonic() - started, 1),
-            "problems": [*reconciled.problems(), *verdict.problems()],
+            "problems": problems,
         }
 
-    def _verdict(self, job: Submitted, ledger: Ledger) -> Verdict:
-        replicas = dict.fromkeys(job.config.replicate, to_airports)
-        environment = self.stack.environment()
-        return read_back.verdict(ledger, job.config, environment, self.steps, replicas=replicas)
+    def _load(self, environment: Mapping[str, str]) -> tuple[Load, int]:
+        """Write the data set; return it and how many records its backlog has."""
+        folder = self.root / "build" / "demo-history"
+        shutil.rmtree(folder, ignore_errors=True)
+        live = int(min(self.recipe.events / 4, _LIVE_SECONDS * self.variant.live_rate))
+        records = generate(self.recipe)
+        load = Load(self.variant.sources, folder, environment)
+        with self.steps.step("making the historical data set"):
+            backlog = load.write(islice(records, self.recipe.events - live), _BACKLOG)
+            load.write(records, _LIVE)
+        return load, backlog
 
-    def _reconcile(self, job: Submitted) -> Report:
-        """What an operator's `reconcile --complete` says, which knows nothing of the data set."""
+    def _proof(self, job: Submitted, due: proof.Expectation) -> tuple[dict[str, Any], list[str]]:
+        """Return the figures and problems of `reconcile --complete` and of the counts."""
         types = load_config.event_types(job.config)
         systems = Systems(job.config, types, {**os.environ, **self.stack.environment()})
         report = reconcile(systems, Options(complete=True), self.steps)
-        if not self.steps.console.stderr:  # the output is for programs
+        if not self.steps.console.stderr:  # stdout is for people then
             show(report, Output(), self.steps.console)
-        return report
-
-    @property
-    def _history(self) -> Path:
-        return self.root / "build" / "demo-history"
+        with self.steps.step("counting the rejects by reason"):
+            differences = proof.differences(due, report, proof.reasons_of(systems))
+        figures = {"reconciled": report.as_dict(), **proof.figures(due, report)}
+        return {**figures, **_files(systems)}, [*report.problems(), *differences]
 
     def _submit(self) -> Submitted:
         with self.steps.step("submitting the job"):
@@ -116,7 +115,7 @@ class Demo:
         return job
 
     def _work_off(self, job: Submitted, records: int) -> int:
-        """Wait until the backlog is decoded and indexed; records a second since all tasks ran."""
+        """Wait until the backlog is decoded and indexed; return records per second until then."""
         started = time.monotonic()
         self._wait_decoded(job, records, "working off the backlog")
         return round(records / (time.monotonic() - started))
@@ -126,15 +125,16 @@ class Demo:
 
             def decoded() -> dict[str, float] | None:
                 job.cluster.running(job.job_id)
-                found = job.cluster.step_metrics()
-                progress(int(found.get("decode.in", 0)))
-                return found if _done(found, records, index=job.config.index is not None) else None
+                metrics = job.cluster.step_metrics()
+                progress(int(metrics.get("decode.in", 0)))
+                is_done = _done(metrics, records, index=job.config.index is not None)
+                return metrics if is_done else None
 
-            found: dict[str, float] = wait_for(decoded, _PATIENCE_SECONDS, f"{what}: not done")
-        return found
+            last: dict[str, float] = wait_for(decoded, _PATIENCE_SECONDS, f"{what}: not done")
+        return last
 
     def _drain(self, job: Submitted, before: dict[str, float], records: int) -> dict[str, int]:
-        """Wait until checkpoints cover everything and two more completed; the lag meanwhile."""
+        """Wait until checkpoints cover everything and two more completed; return the lag."""
         after = self._wait_decoded(job, records, "following live")
         with self.steps.step("waiting for checkpoints to cover everything"):
             wait_archived(job, self.stack.environment(), records, _PATIENCE_SECONDS)
@@ -148,18 +148,31 @@ class Demo:
             )
 
 
-def _done(found: Mapping[str, float], records: int, *, index: bool) -> bool:
-    """Whether so many records are decoded, and the events among them acknowledged by the index."""
-    decoded = found.get("decode.in", 0) >= records
-    return decoded and (not index or found.get("index.in", 0) >= found["decode.events"])
+def _done(metrics: Mapping[str, float], records: int, *, index: bool) -> bool:
+    """Tell whether that many records are decoded, and their events acknowledged by the index."""
+    decoded = metrics.get("decode.in", 0) >= records
+    return decoded and (not index or metrics.get("index.in", 0) >= metrics["decode.events"])
+
+
+def _files(systems: Systems) -> dict[str, int]:
+    """Return how many files archive and lake consist of."""
+    config = systems.config
+    assert config.archive and config.lake, "the demo's configurations have both"
+    files = systems.lake(config.lake.path).listing()
+    return {
+        "archive_files": len(systems.store(config.archive.path).listing()),
+        "lake_files": len(files),
+        "lake_bytes": sum(each.size for each in files),
+        "lake_partitions": len({each.path.rpartition("/")[0] for each in files}),
+    }
 
 
 def demo(
     root: Path, *, source: str, events: int | None, seed: int, keep: bool, console: Console
 ) -> int:
-    """Run it all; 0 when nothing is missing, doubled or misplaced, else 1.
+    """Run it all; return 0 when nothing is missing, doubled or misplaced, else 1.
 
-    `source` is kafka, kinesis or both; without `events` the source decides how many.
+    `source` is kafka, kinesis or both; without `events` the variant's own number is made.
     """
     steps = Steps(console)
     chosen = variant(source)
@@ -171,7 +184,9 @@ def demo(
         report = Demo(root=root, stack=stack, steps=steps, variant=chosen, recipe=recipe).run()
         path = root / "build" / "demo-report.json"
         write(report, path)
-        render({name: each for name, each in report.items() if name != "reconciled"}, console)
+        shown = {name: value for name, value in report.items() if name != "reconciled"}
+        title = "What was produced, and what every sink holds of it"
+        render(shown, console, title=title, style=proof.style)
         steps.say(f"the report is in {path.relative_to(root)}")
     return 1 if report["problems"] else 0
 

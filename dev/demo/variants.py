@@ -6,19 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-import numpy as np
-from numpy.typing import NDArray
-
 from connectors.errors import UserError
-from dev.demo.ledger import Ledger
-from dev.demo.produce import create_topics
 from dev.servers import kinesis
+from dev.servers.kafka import create_topics
 from dev.servers.layout import SERVERS
 
 TOPIC: Final = "trips"
 STREAM: Final = "trips"
 AIRPORTS: Final = (1, 132, 138)
-"""The zones of the filter `pickup_location_id IN (...)` in the configurations."""
+"""The zones that pass the replicas' filter in the configurations."""
 
 _DEAD_LETTER_TOPIC: Final = "trips.dead-letters"
 _REPLICA_TOPIC: Final = "trips.airport"
@@ -28,7 +24,7 @@ _PARTITIONS: Final = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Variant:
-    """One source or two: its servers and configuration, how much it sends, and how fast live."""
+    """Sources, servers and configuration of a demo, its default size and its rate while live."""
 
     sources: tuple[str, ...]
     servers: tuple[str, ...]
@@ -37,8 +33,8 @@ class Variant:
     live_rate: float
 
 
-# The local Kinesis server does everything in one process and slows down as a stream grows, so
-# that its variants send less: each is to take no more than five minutes on two cores.
+# The local Kinesis server is one process and slows down as a stream grows. Its variants send less,
+# so that each takes at most five minutes on two cores.
 VARIANTS: Final[Mapping[str, Variant]] = {
     "kafka": Variant(
         sources=("kafka",),
@@ -65,14 +61,14 @@ VARIANTS: Final[Mapping[str, Variant]] = {
 
 
 def variant(source: str) -> Variant:
-    """The variant of that name; UserError when there is none."""
+    """Return the variant of that name; raise UserError when there is none."""
     if source not in VARIANTS:
         raise UserError(f"the demo has no source {source!r}; there are {', '.join(VARIANTS)}")
     return VARIANTS[source]
 
 
 def prepare(chosen: Variant, environment: Mapping[str, str]) -> None:
-    """Make the topics and streams that aren't there yet."""
+    """Make the topics and streams that do not exist yet."""
     if "kafka" in chosen.servers:
         create_topics(
             environment["KAFKA_BOOTSTRAP_SERVERS"],
@@ -86,8 +82,3 @@ def prepare(chosen: Variant, environment: Mapping[str, str]) -> None:
         kinesis.create_stream(STREAM, endpoint=endpoint, shards=_PARTITIONS)
         for name in _TARGET_STREAMS:
             kinesis.create_stream(name, endpoint=endpoint)
-
-
-def to_airports(ledger: Ledger) -> NDArray[np.bool_]:
-    """Which lines the replicas' filter lets pass."""
-    return np.isin(ledger.numbers("pickup_location_id"), AIRPORTS)

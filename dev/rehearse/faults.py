@@ -15,8 +15,8 @@ from typing import Final
 
 import psutil
 
-from dev.demo.watch import wait_checkpoints
 from dev.rehearse.load import Load
+from dev.servers.job_watch import wait_checkpoints
 from dev.servers.process import read
 from dev.servers.stack import Stack
 from pipeline.deploy.monitoring.local import UNCOMMITTED

@@ -11,8 +11,6 @@ from typing import Final
 from connectors.flink.rest import wait_for
 from connectors.opensearch.options import index_name
 from connectors.s3.store import s3_client
-from dev.demo.produce import create_topics
-from dev.demo.watch import ArchivedRecords, wait_checkpoints
 from dev.rehearse import as_platform, resources
 from dev.rehearse.account import Account, account
 from dev.rehearse.faults import FAULTS, LOWERED, RECONCILED, STOPPED, Fault, Scene, feed
@@ -23,6 +21,8 @@ from dev.rehearse.report import Proofs, watched
 from dev.rehearse.tool import tool
 from dev.rehearse.watch import Watch
 from dev.servers import kinesis
+from dev.servers.job_watch import ArchivedRecords, wait_checkpoints
+from dev.servers.kafka import create_topics
 from dev.servers.prepare import PARTITIONS
 from dev.servers.stack import Stack
 from pipeline.deploy.monitoring.alarms import Alarm, alarm

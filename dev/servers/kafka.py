@@ -4,11 +4,13 @@ only."""
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from confluent_kafka import KafkaException
+from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
 
 from connectors.errors import UserError
 from dev.servers import kafka_tls
@@ -54,6 +56,10 @@ appender.console.name = Console
 appender.console.layout.type = PatternLayout
 appender.console.layout.pattern = [%d] %p %m (%c{1})%n
 """
+
+SOURCE_TOPIC = {"message.timestamp.type": "LogAppendTime"}
+# A dead letter is the record and its headers: larger than the largest record there is.
+DEAD_LETTER_TOPIC = {"max.message.bytes": str(2 * 1024 * 1024)}
 
 
 def server(cache: ServerCache, *, folder: Path, broker: int, tls: int, controller: int) -> Server:
@@ -113,3 +119,32 @@ def is_ready(address: str) -> bool:
         return bool(client.list_topics(timeout=PROBE_SECONDS).brokers)
     except KafkaException:
         return False
+
+
+def create_topics(
+    servers: str,
+    *,
+    source: str,
+    dead_letters: str | None,
+    partitions: int,
+    replicas: int = 1,
+    others: Sequence[str] = (),
+) -> None:
+    """Make the topics that do not exist yet; on the source topic the broker stamps the arrival.
+
+    `others` are targets, such as of replicas, with the broker's own settings.
+
+    Raises:
+        UserError: Kafka refused one, or is unreachable.
+    """
+    topics = [NewTopic(source, partitions, replicas, config=SOURCE_TOPIC)]
+    topics += [NewTopic(name, partitions, replicas) for name in others]
+    if dead_letters:
+        topics.append(NewTopic(dead_letters, partitions, replicas, config=DEAD_LETTER_TOPIC))
+    admin = AdminClient({"bootstrap.servers": servers})
+    for name, future in admin.create_topics(topics).items():
+        try:
+            future.result()
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                raise UserError(f"cannot create the topic {name} on {servers}: {error}") from error

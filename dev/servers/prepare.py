@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from connectors.errors import UserError
-from dev.demo.produce import create_topics
+from dev.servers.kafka import create_topics
 from dev.servers.kinesis import create_stream
 from dev.servers.s3 import create_bucket
 from pipeline.config.checks import targets

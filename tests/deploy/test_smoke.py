@@ -12,9 +12,9 @@ import pytest
 
 from connectors.errors import UserError
 from dev.demo.generate import Recipe, generate
-from dev.demo.produce import create_topics
 from dev.rehearse import as_platform
 from dev.servers import kinesis
+from dev.servers.kafka import create_topics
 from dev.servers.layout import ALL_SERVERS
 from dev.servers.ports import command_line
 from dev.servers.setup import setup
@@ -85,7 +85,7 @@ def test_the_package_is_the_whole_job(
     ) as harness:
         create_topics(harness.servers, source=f"{NAME}-copy", dead_letters=None, partitions=2)
         kinesis.create_stream(NAME, endpoint=harness.endpoint)
-        ledger = harness.produce(generate(RECIPE))
+        sent = harness.produce(generate(RECIPE))
         harness.job = start(harness, program, bare)
         harness.wait_running()
         workers = {command_line(pid)[0] for pid in platform.python_worker_pids()}
@@ -96,12 +96,9 @@ def test_the_package_is_the_whole_job(
     assert workers == {str(bare)}
     assert (checkpoints["interval"], checkpoints["timeout"]) == (4321, 98765)
     assert checkpoints["externalization"]["enabled"] is False
-    verdict = harness.verdict(ledger)
+    verdict = harness.verdict(sent)
     assert verdict.problems() == []
-    figures = verdict.as_dict()
-    assert figures["lake_rows"] == figures["valid"]
-    assert figures["archive_records"] == figures["produced"] == len(ledger)
-    assert figures["index_docs"]
+    assert verdict.counts["index"] > 0
 
 
 def start(harness: Harness, program: list[str], bare: Path) -> Submitted:

@@ -17,7 +17,7 @@ from connectors.flink.rest import wait_for
 from connectors.s3.store import open_store
 from dev.demo.generate import Recipe, generate
 from dev.demo.made import Made
-from dev.demo.produce import create_topics
+from dev.servers.kafka import create_topics
 from dev.servers.layout import ALL_SERVERS
 from dev.servers.stack import Stack
 from tests.job.harness import PATIENCE_SECONDS, Harness

@@ -10,23 +10,20 @@ from typing import Any
 import yaml
 from confluent_kafka import IsolationLevel, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
-from rich.console import Console
 
 from connectors.flink.rest import wait_for
 from connectors.kafka.progress import SourceProgress
 from connectors.s3.store import Store, open_store
-from dev.demo import read_back
-from dev.demo.findings import Verdict
-from dev.demo.ledger import Ledger
 from dev.demo.made import Made
-from dev.demo.produce import create_topics, produce, produce_kinesis
-from dev.demo.read_back import Chosen
-from dev.demo.watch import ArchivedRecords, wait_checkpoints
 from dev.servers import kinesis
+from dev.servers.job_watch import ArchivedRecords, wait_checkpoints
+from dev.servers.kafka import create_topics
 from dev.servers.s3 import create_bucket
 from dev.servers.stack import Stack
-from pipeline.progress import Steps
 from pipeline.submit import Submitted, submit
+from tests.oracle import Chosen, Sent, Verdict
+from tests.oracle_read import Reader, examine
+from tests.sending import produce, produce_kinesis
 
 PATIENCE_SECONDS = 240.0
 
@@ -126,15 +123,15 @@ class Harness:
             sections[section] = {**kept, **keys}
         return sections
 
-    def produce(self, made: Iterable[Made], *, rate: float | None = None) -> Ledger:
+    def produce(self, made: Iterable[Made], *, rate: float | None = None) -> list[Sent]:
         """Send to the first topic, or to the first stream where there is no topic."""
         if self.topics:
-            ledger = produce(made, servers=self.servers, topic=self.topic, rate=rate)
+            sent = produce(made, servers=self.servers, topic=self.topic, rate=rate)
         else:
             client = kinesis.client(self.endpoint)
-            ledger = produce_kinesis(made, client=client, stream=self.stream, rate=rate)
-        self.produced += len(ledger)
-        return ledger
+            sent = produce_kinesis(made, client=client, stream=self.stream, rate=rate)
+        self.produced += len(sent)
+        return sent
 
     def start(self, *, savepoint: str = "", allow_dropped_state: bool = False) -> Submitted:
         """Submit and wait until every task runs."""
@@ -183,11 +180,13 @@ class Harness:
             job.job_id, f"s3a://{self.name}/savepoints", timeout_seconds=PATIENCE_SECONDS
         )
 
-    def verdict(self, ledger: Ledger, **replicas: Chosen) -> Verdict:
-        """Every sink read back and compared; of replicas with a filter, what passes it."""
-        steps = Steps(Console(quiet=True))
-        config, environment = self.submitted.config, self.stack.environment()
-        return read_back.verdict(ledger, config, environment, steps, replicas=replicas)
+    def verdict(self, sent: list[Sent], **filters: Chosen) -> Verdict:
+        """Read every sink back and compare it with what was sent; `filters` are of replicas."""
+        return examine(sent, self.config(), self.stack.environment(), filters)
+
+    def reader(self) -> Reader:
+        """Return what reads sinks on our servers."""
+        return Reader(self.stack.environment())
 
     @property
     def submitted(self) -> Submitted:

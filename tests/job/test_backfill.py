@@ -15,7 +15,6 @@ from typer.testing import CliRunner
 from connectors.opensearch import client as opensearch
 from connectors.s3.store import Store, open_store
 from dev.demo.generate import Recipe, generate
-from dev.demo.ledger import Ledger
 from dev.servers.stack import Stack
 from pipeline.cli import app
 from tests.job.harness import Harness
@@ -70,7 +69,7 @@ def test_damage_is_named_exactly_and_partitions_are_rebuilt(stack: Stack, tmp_pa
         assert _command(harness, "reconcile")["problems"] == []
         assert _command(harness, "backfill", "confirm", "mend")["deleted"] > 0
         harness.stop()
-    assert harness.verdict(Ledger.of([before, later])).problems() == []
+    assert harness.verdict(before + later).problems() == []
 
 
 QUICK = ("--settle", "1", "--show", "100000")

@@ -18,8 +18,8 @@ from connectors.opensearch.options import index_name
 from connectors.s3.parquet import pages
 from dev.demo.generate import Recipe, generate
 from dev.demo.made import EVENT, Made
-from dev.demo.produce import create_topics
-from dev.demo.watch import wait_archived
+from dev.servers.job_watch import wait_archived
+from dev.servers.kafka import create_topics
 from dev.servers.stack import Stack
 from pipeline import metrics
 from pipeline.cli import app

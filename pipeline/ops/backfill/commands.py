@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -20,7 +18,8 @@ from pipeline.ops.lake.content import checked
 from pipeline.ops.reconcile.options import instant
 from pipeline.ops.systems import systems
 from pipeline.options import LOCAL, ROOT, ConfigOption, JsonOption
-from pipeline.progress import Steps, lines
+from pipeline.progress import Steps
+from pipeline.report_table import print_report
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -78,10 +77,10 @@ def rebuild(
     )
     _announce(work.plan())
     if dry_run:
-        _tell({"name": backfill.name, **asdict(work.count())}, as_json)
+        print_report({"name": backfill.name, **asdict(work.count())}, as_json=as_json)
         return
     report = work.run()
-    _tell(report, as_json)
+    print_report(report, as_json=as_json)
     raise typer.Exit(1 if report["problems"] else 0)
 
 
@@ -109,7 +108,7 @@ def swap(
     _announce([] if problems else work.plan(compared))
     if not dry_run and not problems:
         problems = work.switch(rebuilt, compared)
-    _tell(
+    print_report(
         {
             "name": work.name,
             "partitions": {each.partition: each.counts() for each in compared},
@@ -117,7 +116,7 @@ def swap(
             "swapped": not dry_run and not problems,
             "problems": problems,
         },
-        as_json,
+        as_json=as_json,
     )
     raise typer.Exit(1 if problems else 0)
 
@@ -130,7 +129,7 @@ def resume(
 ) -> None:
     """Go on with a swap that was broken off."""
     problems = Swap(systems(config), _name(name)).go_on()
-    _tell({"name": name, "problems": problems}, as_json)
+    print_report({"name": name, "problems": problems}, as_json=as_json)
     raise typer.Exit(1 if problems else 0)
 
 
@@ -146,7 +145,7 @@ def undo(
     _announce(work.plan_undo())
     if not dry_run:
         work.undo()
-    _tell({"name": name, "undone": not dry_run}, as_json)
+    print_report({"name": name, "undone": not dry_run}, as_json=as_json)
 
 
 @app.command(epilog="Example: streaming-etl backfill confirm backfill-20180101-000000")
@@ -159,7 +158,7 @@ def confirm(
     """Delete the old files that a swap kept."""
     work = Swap(systems(config), _name(name))
     _announce(work.plan_confirm())
-    _tell({"name": name, "deleted": 0 if dry_run else work.confirm()}, as_json)
+    print_report({"name": name, "deleted": 0 if dry_run else work.confirm()}, as_json=as_json)
 
 
 def _name(given: str) -> str:
@@ -174,11 +173,3 @@ def _announce(plan: list[str]) -> None:
     """Says what will be done, beside the output for programs."""
     for line in plan:
         typer.echo(f"will {line}", err=True)
-
-
-def _tell(report: Mapping[str, Any], as_json: bool) -> None:
-    if as_json:
-        print(json.dumps(report))
-        return
-    for name, value in lines(report):
-        print(f"{name}: {value}")

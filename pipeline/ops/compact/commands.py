@@ -11,11 +11,12 @@ from rich.console import Console
 from connectors.errors import UserError
 from pipeline.ops.compact.choose import TARGET_BYTES, Limits
 from pipeline.ops.compact.manifests import uri
-from pipeline.ops.compact.run import Compaction, Report, Request
+from pipeline.ops.compact.run import Compaction, Request
 from pipeline.ops.lake.content import checked
 from pipeline.ops.systems import Systems, systems
 from pipeline.options import LOCAL, ConfigOption, JsonOption
-from pipeline.progress import Steps, lines
+from pipeline.progress import Steps
+from pipeline.report_table import print_report
 
 app = typer.Typer(no_args_is_help=True, help="Look at the lake.")
 TypeOption = Annotated[
@@ -88,7 +89,7 @@ def compact(
         steps=Steps(Console(stderr=True)),
     )
     report = work.plan() if dry_run else work.run()
-    _tell(report, dry_run=dry_run, as_json=as_json)
+    print_report({"dry_run": dry_run, **report.as_dict()}, as_json=as_json)
     raise typer.Exit(bool(report.problems))
 
 
@@ -131,12 +132,3 @@ def _below(found: Systems, event_types: list[str], partitions: list[str]) -> tup
     if event_types and partitions:
         raise UserError("give --event-type or --partition, not both: a partition names its type.")
     return tuple(dict.fromkeys((*event_types, *partitions)))
-
-
-def _tell(report: Report, *, dry_run: bool, as_json: bool) -> None:
-    told = {"dry_run": dry_run, **report.as_dict()}
-    if as_json:
-        print(json.dumps(told))
-        return
-    for name, value in lines(told):
-        print(f"{name}: {value}")

@@ -20,7 +20,8 @@ from urllib.parse import urlsplit
 import duckdb
 
 from connectors.errors import UserError
-from connectors.s3.storage import Store, Stored
+from connectors.s3.protocol import ReadableStore as Store
+from connectors.s3.protocol import Stored
 from pipeline.ops.reconcile.database import Database, ahead, text
 
 _FETCHERS: Final = 8

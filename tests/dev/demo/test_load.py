@@ -1,53 +1,67 @@
-"""The demo's load: replayed to each source in parts, and the ledger read back from there."""
+"""The demo's load: dealt to the sources, replayed in parts, each record sent once."""
 
 from __future__ import annotations
 
+import time
+from collections import Counter
+from itertools import islice
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from connectors.errors import UserError
-from dev.demo import data_set
+from connectors.kafka import reader as kafka_topic
+from connectors.kafka.options import Kafka
+from connectors.kinesis import reader as kinesis_stream
 from dev.demo.generate import Recipe, generate
 from dev.demo.load import Load
-from dev.demo.produce import create_topics, produce
+from dev.demo.made import CONTROL, EVENT
 from dev.demo.variants import STREAM, TOPIC
 from dev.servers import kinesis
-from tests.dev.demo import sinks as local
-from tests.dev.demo.edges import Edges
+from dev.servers.kafka import create_topics
+from dev.servers.stack import Stack
 
 RECIPE = Recipe(events=1_000, seed=8)
+MADE = list(generate(RECIPE))
 
 
-def test_both_sources_together_get_the_whole_set_once(edges: Edges, tmp_path: Path) -> None:
-    servers = edges.kafka.bootstrap_servers
+def test_both_sources_together_get_the_whole_set_once(stack: Stack, tmp_path: Path) -> None:
+    environment = stack.environment()
+    servers, endpoint = environment["KAFKA_BOOTSTRAP_SERVERS"], environment["KINESIS_ENDPOINT"]
     create_topics(servers, source=TOPIC, dead_letters=None, partitions=2)
-    kinesis.create_stream(STREAM, endpoint=edges.endpoint, shards=2)
-    environment = {"KAFKA_BOOTSTRAP_SERVERS": servers, "KINESIS_ENDPOINT": edges.endpoint}
-    told: list[int] = []
-    load = Load(("kafka", "kinesis"), RECIPE, tmp_path, environment)
-    assert load.send(600, progress=told.append) == 600
-    rest = load.send(rate=400.0, progress=told.append)
-    assert max(told) == 600
-    ledger = load.ledger()
-    whole = local.on_kafka(generate(RECIPE))[1]
-    assert len(ledger) == len(whole) == 600 + rest
-    assert abs(int((ledger.positions >= 0).sum()) - len(whole) / 2) <= 1
-    assert len(np.unique(ledger.positions)) == len(ledger)
-    for name in ("trip_id", "content", "version_ms"):
-        assert sorted(ledger.numbers(name).tolist()) == sorted(whole.numbers(name).tolist())
-    assert ledger.counts("expect") == whole.counts("expect")
+    kinesis.create_stream(STREAM, endpoint=endpoint, shards=2)
+    load, made = Load(("kafka", "kinesis"), tmp_path, environment), iter(MADE)
+    assert load.write(islice(made, 600), "first") == 600
+    load.send("first")
+    rest = load.write(made, "rest")
+    started = time.monotonic()
+    load.send("rest", rate=200.0)
+    assert time.monotonic() - started > rest / 200 - 1
+
+    cluster = Kafka(bootstrap_servers=servers)
+    on_topic = [message.value() for message in kafka_topic.messages(cluster, TOPIC)]
+    client = kinesis.client(endpoint)
+    on_stream = [record.data for record in kinesis_stream.records(client, STREAM)]
+    assert Counter(on_topic) == Counter(one.raw for one in MADE[::2])
+    assert Counter(on_stream) == Counter(one.raw or b"" for one in MADE[1::2])
 
 
-def test_a_source_that_lacks_a_record_or_has_one_twice_is_no_ledger(
-    edges: Edges, tmp_path: Path
-) -> None:
-    made = list(generate(Recipe(events=200, seed=9)))
-    facts = data_set.write(made, tmp_path)
-    servers = edges.kafka.bootstrap_servers
-    for name, sent in {"lacking": made[1:], "doubled": [*made, made[3]]}.items():
-        create_topics(servers, source=name, dead_letters=None, partitions=1)
-        produce(sent, servers=servers, topic=name)
-        with pytest.raises(UserError, match=f"{len(sent)} are in the source"):
-            data_set.on_kafka(facts, edges.kafka, name)
+def test_what_was_written_is_counted(tmp_path: Path) -> None:
+    load = Load(("kafka",), tmp_path, {})
+    assert load.write(MADE, "all") == len(MADE)
+    due, events = load.expectation, [one for one in MADE if one.expect == EVENT]
+    assert due.produced == len(MADE)
+    assert due.outcomes[EVENT] == len(events)
+    assert due.outcomes[CONTROL] == RECIPE.watermarks
+    assert sum(due.rejected.values()) == sum(one.is_reject for one in MADE) == 10
+    assert {(name, id) for name, ids in due.ids.items() for id in ids} == {
+        (one.event_type, one.trip_id) for one in events
+    }
+    assert 0 < due.at_airports < len(events)
+
+
+def test_a_server_that_is_away_is_no_success(tmp_path: Path) -> None:
+    load = Load(("kafka",), tmp_path, {"KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1"})
+    load.write(MADE[:10], "all")
+    with pytest.raises(UserError, match="streaming-etl replay ended with 2"):
+        load.send("all")

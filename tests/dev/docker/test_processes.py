@@ -20,8 +20,8 @@ import yaml
 
 from connectors.flink.rest import Cluster, wait_for
 from connectors.s3.store import open_store
-from dev.demo.watch import ArchivedRecords
 from dev.servers import ports, process
+from dev.servers.job_watch import ArchivedRecords
 from dev.servers.stack import Stack
 
 ROOT = Path(__file__).parents[3]

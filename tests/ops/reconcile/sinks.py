@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -16,6 +17,8 @@ import pyarrow.parquet as pq
 from connectors.positions import Position, table_of
 from dev.demo.made import EVENT, Made
 
+TOPIC = "trips"
+STREAM = "trip-stream"
 TYPES = ["trip", "green_trip", "fhv_trip"]
 PARTITIONS = 4
 ARRIVAL = datetime(2018, 3, 1, 5, 30, tzinfo=UTC)
@@ -63,6 +66,26 @@ class Sinks:
     def archive(self) -> Path:
         """The archive's folder."""
         return self.root / "archive"
+
+
+def on_kafka(made: Iterable[Made]) -> list[Record]:
+    """Give the records positions in the partitions of a topic."""
+    records, ends = [], [0] * PARTITIONS
+    for one in made:
+        partition = crc32(one.key or b"") % PARTITIONS
+        records.append(Record(one, Position(TOPIC, partition, ends[partition])))
+        ends[partition] += 1
+    return records
+
+
+def on_kinesis(made: Iterable[Made]) -> list[Record]:
+    """Give the records positions in the shards of a stream."""
+    records = []
+    for number, one in enumerate(made):
+        shard = f"shardId-{crc32(one.key or b'') % PARTITIONS:012d}"
+        at = Position(stream=STREAM, shard=shard, sequence_number=str(10**55 + number))
+        records.append(Record(one, at))
+    return records
 
 
 def write(records: list[Record], root: Path, *, events_a_file: int = 200) -> Sinks:

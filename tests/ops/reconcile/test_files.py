@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from connectors.errors import UserError
-from connectors.s3.storage import open_store
+from connectors.s3.store import open_store
 from pipeline.ops.lake.content import Gone, Lake
 from pipeline.ops.reconcile.database import ArrowStream, Database, ahead
 from pipeline.ops.reconcile.files import Files

@@ -27,8 +27,8 @@ from connectors.kafka.producer import KafkaTarget
 from connectors.kinesis import reader as kinesis_stream
 from connectors.positions import Position
 from connectors.producer import Outgoing
-from dev.demo.produce import create_topics
 from dev.servers import kinesis
+from dev.servers.kafka import create_topics
 from dev.servers.stack import Stack
 from pipeline.cli import app
 from pipeline.decode import timestamps

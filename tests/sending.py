@@ -1,0 +1,63 @@
+"""Sends made records one by one, and returns where each of them lies."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from functools import partial
+from typing import Any
+
+from msgspec.structs import replace
+
+from connectors.kafka.options import Kafka
+from connectors.kafka.producer import KafkaTarget
+from connectors.kinesis.producer import KinesisTarget
+from connectors.positions import Position
+from connectors.producer import Outgoing, Target
+from dev.demo.made import Made
+from tests.oracle import Sent
+
+_LINGER_SECONDS = 0.05
+
+
+def produce(
+    made: Iterable[Made], *, servers: str, topic: str, rate: float | None = None
+) -> list[Sent]:
+    """Send to Kafka, at most `rate` records a second; return when all are acknowledged.
+
+    Each record lies there once. Raises UserError if Kafka refuses a record or is unreachable.
+    """
+    return _send(made, KafkaTarget(Kafka(bootstrap_servers=servers), topic), rate)
+
+
+def produce_kinesis(
+    made: Iterable[Made], *, client: Any, stream: str, rate: float | None = None
+) -> list[Sent]:
+    """Send to Kinesis, which has no null: a record without a value is sent as no bytes."""
+    records = (replace(one, raw=one.raw or b"") for one in made)
+    return _send(records, KinesisTarget(client, stream), rate)
+
+
+def text_of(position: Position) -> str:
+    """Return a position as the oracle writes it."""
+    if position.topic is not None:
+        return f"{position.topic}/{position.partition}@{position.offset}"
+    return f"{position.stream}/{position.shard}@{position.sequence_number}"
+
+
+def _send(made: Iterable[Made], target: Target, rate: float | None) -> list[Sent]:
+    started, records, positions = time.monotonic(), [], dict[int, str]()
+    try:
+        for number, one in enumerate(made):
+            records.append(one)
+            target.send(Outgoing(one.raw, one.key), partial(_note, positions, number))
+            while rate and (ahead := started + (number + 1) / rate - time.monotonic()) > 0:
+                time.sleep(min(ahead, _LINGER_SECONDS))
+                target.poll()
+    finally:
+        target.close()
+    return [Sent(positions[number], one) for number, one in enumerate(records)]
+
+
+def _note(positions: dict[int, str], number: int, position: Position) -> None:
+    positions[number] = text_of(position)
