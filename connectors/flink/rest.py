@@ -8,17 +8,14 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
-from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from connectors.errors import JobFailed, UserError
+from connectors.flink import metrics
 
-_SAMPLE = re.compile(
-    r"^flink_taskmanager_job_task_operator_kinesisanalytics_step_(\w+?)\{([^}]*)\} (\S+)$"
-)
 _TERMINAL = frozenset({"FAILED", "CANCELED", "FINISHED", "SUSPENDED"})
 
 
@@ -125,15 +122,7 @@ class Cluster:
 
     def step_metrics(self) -> dict[str, float]:
         """Our counters, `decode.in` and so on, summed over all tasks."""
-        totals: dict[str, float] = defaultdict(float)
-        for url in self._prometheus_urls:
-            for line in _lines(url):
-                match = _SAMPLE.match(line)
-                if match:
-                    step = re.search(r'step="(\w+)"', match.group(2))
-                    scope = f"{step.group(1)}." if step else ""
-                    totals[scope + match.group(1)] += float(match.group(3))
-        return dict(totals)
+        return metrics.step_totals(self._prometheus_urls)
 
 
 def submit(
@@ -192,14 +181,6 @@ def wait_for(
 
 def _completed(status: Mapping[str, Any]) -> Mapping[str, Any] | None:
     return status if status["status"]["id"] == "COMPLETED" else None
-
-
-def _lines(url: str) -> list[str]:
-    try:
-        with urllib.request.urlopen(url, timeout=10) as answer:
-            return str(answer.read().decode()).splitlines()
-    except (urllib.error.URLError, ConnectionError, TimeoutError):
-        return []  # a TaskManager that was killed has nothing to say
 
 
 def reason(output: str) -> str:

@@ -27,7 +27,8 @@ import yaml
 from rich.console import Console
 
 from connectors.errors import UserError
-from connectors.s3.storage import pages, store_at
+from connectors.s3.parquet import pages
+from connectors.s3.store import open_store
 from dev.servers.s3 import create_bucket
 from dev.servers.stack import Stack
 from pipeline.ops.generate.rhythm import WINTER, zone_shares
@@ -149,7 +150,7 @@ def _config(uri: str) -> dict[str, Any]:
 def _read(uri: str, environment: Mapping[str, str]) -> dict[str, Any]:
     """List the lake and read one column of all files."""
     started = time.monotonic()
-    lake = Lake(store_at(uri, environment))
+    lake = Lake(open_store(uri, environment))
     listing = lake.listing()
     listed = time.monotonic()
     parts = [

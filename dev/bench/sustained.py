@@ -11,18 +11,20 @@ import statistics
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import cycle, pairwise
 from pathlib import Path
 from typing import Annotated, Any, Final
 
+import psutil
 import typer
 from confluent_kafka import Producer
 
 from connectors.flink.rest import Cluster, wait_for
 from dev.bench.check import written
 from dev.bench.contenders import Bench, finish, servers, submit_ours
-from dev.bench.gauge import processes, tree
+from dev.bench.gauge import family
 from dev.bench.topic import BAD, PARTITIONS, Topic, new_topic, raws
 from dev.demo.watch import lag_of
 from dev.servers.stack import Stack
@@ -76,11 +78,11 @@ class Sample:
 
 def sample(cluster: Cluster, roots: Sequence[int]) -> Sample:
     """Take a sample."""
-    seen = processes()
     resident: dict[str, int] = {}
-    for pid in tree(roots, seen):
-        kind = "python" if seen[pid].name.startswith("python") else "java"
-        resident[kind] = resident.get(kind, 0) + seen[pid].resident
+    for process in family(roots):
+        with suppress(psutil.NoSuchProcess):
+            kind = "python" if process.name().startswith("python") else "java"
+            resident[kind] = resident.get(kind, 0) + process.memory_info().rss
     return Sample(round(time.time() * 1000), cluster.step_metrics(), resident)
 
 

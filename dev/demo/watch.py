@@ -6,7 +6,8 @@ import itertools
 from collections.abc import Mapping
 
 from connectors.flink.rest import wait_for
-from connectors.s3.storage import Store, store_at
+from connectors.s3.parquet import row_count
+from connectors.s3.store import ReadableStore, open_store
 from pipeline.metrics import LAG_BUCKETS_MS
 from pipeline.submit import Submitted
 
@@ -22,7 +23,7 @@ class ArchivedRecords:
     covers it completes, so its rows are read and their effects are recorded.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: ReadableStore) -> None:
         self._store = store
         self._rows: dict[str, int] = {}
 
@@ -30,7 +31,7 @@ class ArchivedRecords:
         """The rows of all files that there are now; each file's footer is read once."""
         for stored in self._store.listing():
             if stored.path not in self._rows:
-                self._rows[stored.path] = self._store.rows(stored.path)
+                self._rows[stored.path] = row_count(self._store, stored.path)
         return sum(self._rows.values())
 
 
@@ -39,7 +40,7 @@ def wait_archived(
 ) -> None:
     """Wait until the Parquet archive holds so many records: completed checkpoints cover them."""
     assert job.config.archive is not None and job.config.archive.path, "there is no such archive"
-    archived = ArchivedRecords(store_at(job.config.archive.path, environment))
+    archived = ArchivedRecords(open_store(job.config.archive.path, environment))
 
     def covered() -> bool:
         job.cluster.running(job.job_id)

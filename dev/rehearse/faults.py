@@ -6,14 +6,14 @@ that.
 
 from __future__ import annotations
 
-import os
-import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+import psutil
 
 from dev.demo.watch import wait_checkpoints
 from dev.rehearse.load import Load
@@ -150,7 +150,7 @@ def kill_workers(scene: Scene) -> None:
     if scene.job.cluster.running(scene.job.job_id):
         feed(scene)
         for pid in scene.stack.python_worker_pids():
-            os.kill(pid, signal.SIGKILL)
+            psutil.Process(pid).kill()
 
 
 def feed(scene: Scene) -> None:
@@ -166,11 +166,12 @@ def feed_stale(scene: Scene) -> None:
 @contextmanager
 def standing_still(pid: int) -> Iterator[None]:
     """A process that is stopped, and goes on afterwards whatever happens."""
-    os.kill(pid, signal.SIGSTOP)
+    process = psutil.Process(pid)
+    process.suspend()
     try:
         yield
     finally:
-        os.kill(pid, signal.SIGCONT)
+        process.resume()
 
 
 def pid_of(stack: Stack, name: str) -> int:

@@ -1,6 +1,9 @@
-"""Reads a CloudFormation template and says what it comes to with given parameters.
+"""Resolve a CloudFormation template with given parameters.
 
-Only what our own template uses is understood; anything else is a KeyError, so that a test notices.
+Only the functions that our own template uses are known; another one is a KeyError, so that a test
+notices. moto's resolver (`moto.cloudformation.parsing`, 5.2.5) is no replacement: it knows no
+OpenSearch domain, so it fails on the application, which refers to its endpoint, and it leaves out
+properties in silence where it cannot resolve them.
 """
 
 from __future__ import annotations

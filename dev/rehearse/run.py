@@ -55,7 +55,7 @@ def rehearse(root: Path, *, keep: bool, console: Console) -> bool:
             _play(root, folder, stack, steps, proofs)
             servers = stack.started().values()
         if not keep:
-            left = {pid for each in servers for pid in process.family(each)}
+            left = {left for each in servers for left in process.family(each)}
             proofs.add("no process is left", "done", not left, f"{len(left)} of the stack's")
         proofs.finished = True
     finally:

@@ -10,7 +10,7 @@ from typing import Final
 
 from connectors.flink.rest import wait_for
 from connectors.opensearch.options import index_name
-from connectors.s3.storage import s3_client
+from connectors.s3.store import s3_client
 from dev.demo.produce import create_topics
 from dev.demo.watch import ArchivedRecords, wait_checkpoints
 from dev.rehearse import as_platform, resources

@@ -1,27 +1,27 @@
-"""Which local ports are taken, by whom, and which ones to use; read from /proc, so Linux only."""
+"""Which local ports are taken, by whom, and which ones to use."""
 
 from __future__ import annotations
 
 import socket
-import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
-from pathlib import Path
+from typing import Any, Final
+
+import psutil
 
 from connectors.errors import UserError
 
-LISTENING = "0A"
+_COMMAND_LENGTH: Final = 120
 
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """A listening TCP socket of this machine; `inode` is how /proc/<pid>/fd refers to it."""
+    """A listening TCP socket of this machine."""
 
     address: IPv4Address | IPv6Address
     port: int
-    inode: int
 
     @property
     def is_loopback(self) -> bool:
@@ -104,62 +104,33 @@ def taken_message(taken: Mapping[str, int]) -> str:
 
 
 def holder_of(port: int) -> Holder | None:
-    """Who listens on a port; None when nobody does or /proc does not let us see who."""
-    inodes = {listener.inode for listener in listeners() if listener.port == port}
-    for pid in pids():
-        if inodes & socket_inodes(pid):
-            return Holder(pid, command_line(pid))
+    """Return who listens on a port; None if nobody does, or a process of another user."""
+    for each in psutil.net_connections("tcp"):
+        if each.status == psutil.CONN_LISTEN and each.laddr[1:] == (port,) and each.pid:
+            return Holder(each.pid, " ".join(command_line(each.pid))[:_COMMAND_LENGTH])
     return None
 
 
-def listeners() -> list[Listener]:
-    """Every listening TCP socket of this machine."""
-    found = []
-    for table in (Path("/proc/net/tcp"), Path("/proc/net/tcp6")):
-        if table.exists():
-            rows = table.read_text("ascii").splitlines()[1:]
-            found += [parse_row(row) for row in rows if row.split()[3] == LISTENING]
-    return found
+def listeners_of(processes: Iterable[psutil.Process]) -> list[Listener]:
+    """Return the listening sockets that the given processes hold."""
+    return [
+        Listener(ip_address(each.laddr.ip), each.laddr.port)
+        for process in processes
+        for each in _connections(process)
+        if each.status == psutil.CONN_LISTEN
+    ]
 
 
-def listeners_of(process_ids: set[int]) -> list[Listener]:
-    """The listening sockets that the given processes hold."""
-    inodes = {inode for pid in process_ids for inode in socket_inodes(pid)}
-    return [listener for listener in listeners() if listener.inode in inodes]
-
-
-def parse_row(row: str) -> Listener:
-    """One row of /proc/net/tcp{,6}; addresses are hexadecimal, in host byte order per 4-byte
-    word."""
-    fields = row.split()
-    address, port = fields[1].split(":")
-    words = [int(address[at : at + 8], 16) for at in range(0, len(address), 8)]
-    packed = struct.pack(f"={len(words)}I", *words)
-    return Listener(ip_address(packed), int(port, 16), int(fields[9]))
-
-
-def pids() -> Iterator[int]:
-    """Every process of this machine."""
-    return (int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit())
-
-
-def socket_inodes(pid: int) -> set[int]:
-    """The sockets that a process holds; none when it is gone or not ours to look at."""
-    found = set()
+def _connections(process: psutil.Process) -> list[Any]:
     try:
-        for entry in Path(f"/proc/{pid}/fd").iterdir():
-            target = str(entry.readlink())
-            if target.startswith("socket:["):
-                found.add(int(target[8:-1]))
-    except OSError:
-        return found
-    return found
+        return list(process.net_connections("tcp"))
+    except (psutil.NoSuchProcess, psutil.AccessDenied):
+        return []
 
 
-def command_line(pid: int, limit: int = 120) -> str:
-    """What a process was started as, cut to a readable length."""
+def command_line(pid: int) -> list[str]:
+    """Return what a process was started as; empty if it has ended."""
     try:
-        raw = Path(f"/proc/{pid}/cmdline").read_bytes()
-    except OSError:
-        return "(ended)"
-    return raw.replace(b"\0", b" ").decode("utf-8", "replace").strip()[:limit]
+        return psutil.Process(pid).cmdline()
+    except (psutil.NoSuchProcess, psutil.AccessDenied):
+        return []

@@ -1,27 +1,26 @@
 """Start a server as a process that outlives us, and stop exactly that one later, perhaps from
 another process.
 
-A pid alone does not name a process: pids are reused. The pid file therefore holds the start time
-from /proc/<pid>/stat and the machine's boot id beside it, and a token that the server's
-environment carries, by which its descendants (Flink's Python workers) are known even when their
-parent was killed.
+A pid alone does not identify a process: pids are reused. The pid file therefore holds the time the
+process was created too, and a token in the environment of the server, by which its descendants
+(Flink's Python workers) are known even if their parent was killed.
 """
 
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from uuid import uuid4
 
 import msgspec
+import psutil
 
 from connectors.errors import UserError
 from connectors.local_files import write_whole
-from dev.servers.ports import pids
 
 TOKEN = "STREAMING_ETL_PROCESS"
 POLL_SECONDS = 0.1
@@ -32,10 +31,10 @@ _children: dict[int, subprocess.Popen[bytes]] = {}
 
 
 class Started(msgspec.Struct, frozen=True, kw_only=True):
-    """A process that was started, as its pid file holds it."""
+    """A process that was started, as its pid file holds it; `created` is in epoch seconds."""
 
     pid: int
-    birth: str
+    created: float
     token: str
     log: str
 
@@ -49,7 +48,7 @@ def start(
     token in it still leads to the process.
     """
     token = uuid4().hex
-    write_whole(pid_file, msgspec.json.encode(Started(pid=0, birth="", token=token, log=str(log))))
+    write_whole(pid_file, msgspec.json.encode(Started(pid=0, created=0, token=token, log=str(log))))
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as output:
         child = subprocess.Popen(
@@ -61,7 +60,8 @@ def start(
             start_new_session=True,
         )
     _children[child.pid] = child
-    started = Started(pid=child.pid, birth=birth(child.pid) or "", token=token, log=str(log))
+    created = psutil.Process(child.pid).create_time()
+    started = Started(pid=child.pid, created=created, token=token, log=str(log))
     write_whole(pid_file, msgspec.json.encode(started))
     return started
 
@@ -77,59 +77,61 @@ def read(pid_file: Path) -> Started | None:
 
 
 def is_alive(started: Started) -> bool:
-    """Whether that very process still runs (a reused pid and a zombie do not count)."""
+    """Return whether that very process still runs; a reused pid and a zombie do not count."""
+    return living(started) is not None
+
+
+def living(started: Started) -> psutil.Process | None:
+    """Return the process, which refuses signals once its pid is reused; None if it has ended."""
     child = _children.get(started.pid)
     if child is not None and child.poll() is not None:
         del _children[started.pid]
-    return started.birth != "" and birth(started.pid) == started.birth
-
-
-def birth(pid: int) -> str | None:
-    """What tells a process from another with the same pid: boot id and start time in clock ticks.
-
-    None when there is no such process or only its zombie is left.
-    """
     try:
-        stat = Path(f"/proc/{pid}/stat").read_text("utf-8", errors="replace")
-    except OSError:
+        process = psutil.Process(started.pid) if started.pid else None
+        return process if process and _is_it(process, started) else None
+    except psutil.NoSuchProcess:
         return None
-    state, *rest = stat.rpartition(")")[2].split()
-    threads = int(rest[16])
-    # A JVM's first thread can be gone while others still hold its ports.
-    if state in "ZX" and threads <= 1:
-        return None
-    boot = Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
-    return f"{boot}/{rest[18]}"
 
 
-def family(started: Started) -> set[int]:
-    """The process and its living descendants, known by the token in their environment."""
-    wanted = f"{TOKEN}={started.token}".encode()
-    return {pid for pid in pids() if wanted in environment_of(pid)}
+def _is_it(process: psutil.Process, started: Started) -> bool:
+    # A JVM's first thread can be a zombie while others still hold its ports.
+    if process.status() == psutil.STATUS_ZOMBIE and process.num_threads() <= 1:
+        return False
+    # The time moves when the machine's clock is set, the token does not.
+    return process.create_time() == started.created or _has_token(process, started)
 
 
-def environment_of(pid: int) -> list[bytes]:
-    """A process's environment; empty when it is gone or not ours to look at."""
+def _has_token(process: psutil.Process, started: Started) -> bool:
     try:
-        return Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
-    except OSError:
-        return []
+        return process.environ().get(TOKEN) == started.token
+    except (psutil.AccessDenied, psutil.ZombieProcess):
+        return False
+
+
+def family(started: Started) -> set[psutil.Process]:
+    """Return the process and its living descendants, known by the token in their environment."""
+    return {
+        each
+        for each in psutil.process_iter(["environ"])
+        if (each.info["environ"] or {}).get(TOKEN) == started.token
+    }
 
 
 def terminate(started: Started) -> None:
-    """Ask the process to end, without waiting."""
-    if is_alive(started):
-        send(started.pid, signal.SIGTERM)
+    """Send SIGTERM, without waiting."""
+    process = living(started)
+    if process:
+        with suppress(psutil.NoSuchProcess):
+            process.terminate()
 
 
 def stop(started: Started, *, patience: float) -> None:
-    """End the process and its descendants: SIGTERM, at most `patience` seconds of waiting, then
-    SIGKILL."""
-    if is_alive(started):
-        send(started.pid, signal.SIGTERM)
-        wait_until_gone(started, patience)
-    for pid in family(started):
-        send(pid, signal.SIGKILL)
+    """End the process and its descendants: SIGTERM, at most `patience` seconds, then SIGKILL."""
+    terminate(started)
+    wait_until_gone(started, patience)
+    for process in family(started):
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
     deadline = time.monotonic() + patience
     while family(started) and time.monotonic() < deadline:
         time.sleep(POLL_SECONDS)
@@ -144,9 +146,11 @@ def reap(started: Started, seconds: float) -> None:
 
 
 def kill(started: Started) -> None:
-    """SIGKILL to the process alone, as a crash would: its descendants are left to notice."""
-    if is_alive(started):
-        send(started.pid, signal.SIGKILL)
+    """Send SIGKILL to the process alone, as a crash would: its descendants are left to notice."""
+    process = living(started)
+    if process:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
         wait_until_gone(started, 10.0)
 
 
@@ -155,14 +159,6 @@ def wait_until_gone(started: Started, seconds: float) -> None:
     deadline = time.monotonic() + seconds
     while is_alive(started) and time.monotonic() < deadline:
         time.sleep(POLL_SECONDS)
-
-
-def send(pid: int, number: signal.Signals) -> None:
-    """Send a signal; a process that has just ended by itself is what we wanted."""
-    try:
-        os.kill(pid, number)
-    except ProcessLookupError:
-        return
 
 
 def log_tail(log: Path, lines: int = 20) -> str:

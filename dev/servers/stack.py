@@ -10,6 +10,8 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
+
 from connectors import local_files as lock
 from connectors.errors import UserError
 from connectors.local_files import write_whole
@@ -138,7 +140,11 @@ class Stack:
 
     def pids(self) -> set[int]:
         """Every living process of the stack, descendants included."""
-        return {pid for started in self.started().values() for pid in process.family(started)}
+        return {each.pid for each in self.processes()}
+
+    def processes(self) -> set[psutil.Process]:
+        """Every living process of the stack, descendants included."""
+        return {each for started in self.started().values() for each in process.family(started)}
 
     def task_manager_pids(self) -> dict[int, int]:
         """The JVMs' pids by TaskManager number, of those alive."""
@@ -151,12 +157,14 @@ class Stack:
     def python_worker_pids(self) -> set[int]:
         """The Python processes that Flink's TaskManagers run our functions in."""
         family = {
-            pid
+            each.pid
             for name, started in self.started().items()
             if name.startswith("taskmanager")
-            for pid in process.family(started)
+            for each in process.family(started)
         }
-        return {pid for pid in family if "pyflink.fn_execution" in ports.command_line(pid, 4096)}
+        return {
+            pid for pid in family if "pyflink.fn_execution" in " ".join(ports.command_line(pid))
+        }
 
     def start_task_manager(self, say: Say) -> int:
         """Add a TaskManager to the running cluster; its number."""
@@ -333,5 +341,6 @@ class Stack:
 
 def is_ready(server: Server, started: Started) -> bool:
     """Whether the server listens on its port itself and answers."""
-    held = {listener.port for listener in ports.listeners_of({started.pid})}
+    running = process.living(started)
+    held = {each.port for each in ports.listeners_of([running] if running else [])}
     return server.port in held and server.is_ready()

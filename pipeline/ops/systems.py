@@ -11,7 +11,7 @@ from typing import Any
 from connectors.kinesis import reader as kinesis_stream
 from connectors.kinesis.table import stream_of
 from connectors.opensearch import client as opensearch
-from connectors.s3.storage import Store, store_at
+from connectors.s3.store import Store, open_store
 from pipeline.config import load as load_config
 from pipeline.config.model import Config
 from pipeline.events.event_types import EventTypes
@@ -28,7 +28,7 @@ class Systems:
 
     def store(self, path: str) -> Store:
         """What lies below that path."""
-        return store_at(path, self.environment)
+        return open_store(path, self.environment)
 
     def lake(self, path: str) -> Lake:
         """The lake at that path, of the files that it consists of now."""

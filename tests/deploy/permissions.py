@@ -109,10 +109,10 @@ NEEDS: Final[tuple[Need, ...]] = (
               "connectors/kinesis/reader.py")
         for stream in (SOURCE, LETTERS)
     ),
-    _need("ReconcileRole", BUCKET, "s3:ListBucket", "connectors/s3/storage.py"),
+    _need("ReconcileRole", BUCKET, "s3:ListBucket", "connectors/s3/store.py"),
     *(
         _need("ReconcileRole", f"{BUCKET}/{folder}/x", "s3:GetObject",
-              "connectors/s3/storage.py")
+              "connectors/s3/store.py")
         for folder in ("archive", "lake", "large")
     ),
     _need("ReconcileRole", DOMAIN, "es:ESHttpGet ESHttpHead ESHttpPost",
@@ -145,9 +145,9 @@ NEEDS: Final[tuple[Need, ...]] = (
     _need("RedriveRole", TRANSACTION, "kafka-cluster:AlterTransactionalId DescribeTransactionalId",
           "record and mark in one transaction"),
     _need("RedriveRole", KEY, "kms:Decrypt GenerateDataKey", "it reads and writes"),
-    _need("CompactRole", BUCKET, "s3:ListBucket", "connectors/s3/storage.py"),
+    _need("CompactRole", BUCKET, "s3:ListBucket", "connectors/s3/store.py"),
     _need("CompactRole", f"{BUCKET}/lake/x", "s3:GetObject PutObject DeleteObject",
-          "connectors/s3/objects.py: merged files, records, and what they replaced"),
+          "connectors/s3/store.py: merged files, records, and what they replaced"),
     _need("CompactRole", KEY, "kms:Decrypt GenerateDataKey", "it reads and writes"),
     _need("ReplayRole", SOURCE, "kinesis:DescribeStreamSummary ListShards PutRecords",
           "connectors/kinesis/producer.py; watermarks go to every shard"),

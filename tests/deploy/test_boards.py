@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from connectors.flink.metrics import parse
 from pipeline import metrics
 from pipeline.decode.reasons import REASONS
 from pipeline.deploy.monitoring.board import PANELS
 from pipeline.deploy.monitoring.documented import DOCUMENTED
 from pipeline.deploy.monitoring.grafana import board
 from pipeline.deploy.monitoring.judge import Sample
-from pipeline.deploy.monitoring.readings import parse, reading, sample
+from pipeline.deploy.monitoring.readings import reading, sample
 from pipeline.deploy.monitoring.signals import MADE, SIGNALS, Local, signal
 from pipeline.deploy.templates.dashboard import dashboard
 

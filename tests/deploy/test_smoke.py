@@ -16,6 +16,7 @@ from dev.demo.produce import create_topics
 from dev.rehearse import as_platform
 from dev.servers import kinesis
 from dev.servers.layout import ALL_SERVERS
+from dev.servers.ports import command_line
 from dev.servers.setup import setup
 from dev.servers.stack import Stack
 from pipeline.config import load as load_config
@@ -134,7 +135,3 @@ def platform_environment(harness: Harness) -> dict[str, str]:
     with (conf / "config.yaml").open("a") as file:
         file.writelines(f'{key}: "{value}"\n' for key, value in PLATFORM.items())
     return {"PATH": os.environ["PATH"], **found, "FLINK_CONF_DIR": str(conf)}
-
-
-def command_line(pid: int) -> list[str]:
-    return Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")

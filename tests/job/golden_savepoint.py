@@ -14,7 +14,7 @@ from typing import Any, Final
 import msgspec
 
 from connectors.flink.rest import wait_for
-from connectors.s3.objects import objects_of
+from connectors.s3.store import open_store
 from dev.demo.generate import Recipe, generate
 from dev.demo.made import Made
 from dev.demo.produce import create_topics
@@ -75,10 +75,10 @@ def harness(stack: Stack, where: Path, version: str, **job: Any) -> Harness:
 def upload(running: Harness, version: str) -> str:
     """Put the kept bucket in the place of the harness's; says where the savepoint is."""
     kept, bucket = folder(version), f"s3a://{running.name}"
-    objects = objects_of(bucket, running.stack.environment())
+    store = open_store(bucket, running.stack.environment())
     for path in (each for part in _FOLDERS for each in (kept / part).rglob("*")):
         if path.is_file():
-            objects.write(f"{bucket}/{path.relative_to(kept)}", path.read_bytes())
+            store.write(str(path.relative_to(kept)), path.read_bytes())
     (metadata,) = kept.glob("savepoints/*/_metadata")
     return f"{bucket}/{metadata.parent.relative_to(kept)}"
 

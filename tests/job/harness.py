@@ -14,7 +14,7 @@ from rich.console import Console
 
 from connectors.flink.rest import wait_for
 from connectors.kafka.progress import SourceProgress
-from connectors.s3.storage import Store, store_at
+from connectors.s3.store import Store, open_store
 from dev.demo import read_back
 from dev.demo.findings import Verdict
 from dev.demo.ledger import Ledger
@@ -181,7 +181,7 @@ class Harness:
     def store(self, folder: str) -> Store:
         """A folder of our bucket."""
         path = f"s3a://{self.name}/{folder}"
-        return store_at(path, self.stack.environment())
+        return open_store(path, self.stack.environment())
 
     def stop(self) -> str:
         """Stop with a savepoint; says where it is."""

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from typer.testing import CliRunner
 
 from connectors.opensearch import client as opensearch
-from connectors.s3.objects import Objects, objects_of
+from connectors.s3.store import Store, open_store
 from dev.demo.generate import Recipe, generate
 from dev.demo.ledger import Ledger
 from dev.servers.stack import Stack
@@ -53,10 +53,10 @@ def test_damage_is_named_exactly_and_partitions_are_rebuilt(stack: Stack, tmp_pa
         harness.drain()
         assert _command(harness, "reconcile")["ok"] is True
 
-        objects = objects_of(ROOT, stack.environment())
-        damage = _damage(harness, objects)
+        store = open_store(ROOT, stack.environment())
+        damage = _damage(harness, store)
         _is_named(_command(harness, "reconcile", *QUICK, code=1), damage)
-        objects.write(f"{ROOT}/dead/{damage.letter_file}", damage.letter_bytes)
+        store.write(f"dead/{damage.letter_file}", damage.letter_bytes)
 
         rebuild = ("backfill", "rebuild", "--into", INTO, "--index")
         told = _command(harness, *rebuild, "--dry-run")
@@ -102,7 +102,7 @@ def _is_named(report: dict[str, Any], damage: Damage) -> None:
     }
 
 
-def _damage(harness: Harness, objects: Objects) -> Damage:
+def _damage(harness: Harness, store: Store) -> Damage:
     """Loses all files of a partition, doubles one of another; loses a document and dead letters."""
     by_partition: dict[str, list[str]] = defaultdict(list)
     for stored in harness.store("lake").listing():
@@ -111,32 +111,30 @@ def _damage(harness: Harness, objects: Objects) -> Damage:
     lost, doubled, third = sorted(by_partition, key=lambda each: -len(by_partition[each]))[:3]
     gone: set[str] = set()
     for path in by_partition[lost]:
-        gone |= _positions(objects, f"lake/{path}", "source_")
-        objects.delete(f"{ROOT}/lake/{path}")
+        gone |= _positions(store, f"lake/{path}", "source_")
+        store.delete(f"lake/{path}")
     twice = by_partition[doubled][0]
-    objects.copy(f"{ROOT}/lake/{twice}", f"{ROOT}/lake/{doubled}/part-copy.parquet")
+    store.copy(f"lake/{twice}", f"lake/{doubled}/part-copy.parquet")
     letters = harness.store("dead").listing()[0].path
-    content = objects.read(f"{ROOT}/dead/{letters}")
-    assert content is not None
     damage = Damage(
         lost_partition=lost,
         doubled_partition=doubled,
         lost=gone,
-        doubled=_positions(objects, f"lake/{twice}", "source_"),
-        letters=_positions(objects, f"dead/{letters}", ""),
-        document=_drop_document(harness, objects, by_partition[third][0]),
+        doubled=_positions(store, f"lake/{twice}", "source_"),
+        letters=_positions(store, f"dead/{letters}", ""),
+        document=_drop_document(harness, store, by_partition[third][0]),
         letter_file=letters,
-        letter_bytes=content,
+        letter_bytes=store.read(f"dead/{letters}"),
     )
-    objects.delete(f"{ROOT}/dead/{letters}")
+    store.delete(f"dead/{letters}")
     return damage
 
 
-def _drop_document(harness: Harness, objects: Objects, path: str) -> str:
+def _drop_document(harness: Harness, store: Store, path: str) -> str:
     """Deletes the document of the first event of that file."""
     settings = harness.submitted.config.index
     assert settings
-    document = str(_read(objects, f"lake/{path}")["trip_id"][0])
+    document = str(_read(store, f"lake/{path}")["trip_id"][0])
     client = opensearch.client(settings)
     index = f"{NAME}-trip"
     version = client.get(index=index, id=document)["_version"]
@@ -146,17 +144,15 @@ def _drop_document(harness: Harness, objects: Objects, path: str) -> str:
     return document
 
 
-def _positions(objects: Objects, path: str, prefix: str) -> set[str]:
-    table = _read(objects, path)
+def _positions(store: Store, path: str, prefix: str) -> set[str]:
+    table = _read(store, path)
     names = [f"{prefix}{name}" for name in ("topic", "partition", "offset")]
     rows = zip(*(table[name].to_pylist() for name in names), strict=True)
     return {f"{topic}/{partition}@{offset}" for topic, partition, offset in rows}
 
 
-def _read(objects: Objects, path: str) -> Any:
-    content = objects.read(f"{ROOT}/{path}")
-    assert content is not None
-    return pq.read_table(io.BytesIO(content))
+def _read(store: Store, path: str) -> Any:
+    return pq.read_table(io.BytesIO(store.read(path)))
 
 
 def _command(harness: Harness, *words: str, code: int = 0) -> dict[str, Any]:

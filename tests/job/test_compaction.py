@@ -11,7 +11,7 @@ import numpy as np
 
 from connectors import positions
 from connectors.positions import Positions
-from connectors.s3.storage import tables
+from connectors.s3.parquet import pages
 from dev.demo.generate import Recipe, generate
 from dev.demo.ledger import Ledger
 from dev.servers.stack import Stack
@@ -58,7 +58,7 @@ class World:
         columns = [f"source_{name}" for name in ("topic", "partition", "offset")]
         parts = [
             positions.numbers(table, [self.harness.topic], "source_")
-            for batch in tables(lake, lake.listing(), columns)
+            for batch in pages(lake, lake.listing(), columns)
             for _, table in batch
         ]
         found = np.sort(np.concatenate([np.zeros(0, np.int64), *parts]))

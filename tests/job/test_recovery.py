@@ -5,10 +5,10 @@ The job also copies Kafka to Kafka by transactions, and the kills fall into open
 
 from __future__ import annotations
 
-import os
-import signal
 import threading
 from pathlib import Path
+
+import psutil
 
 from connectors.flink.rest import wait_for
 from dev.demo.generate import Recipe, generate
@@ -68,10 +68,10 @@ def _wait_recovered(harness: Harness, before: int) -> None:
 def _kill_worker(stack: Stack) -> None:
     workers = stack.python_worker_pids()
     assert workers, "no Python worker runs"
-    os.kill(min(workers), signal.SIGKILL)
+    psutil.Process(min(workers)).kill()
 
 
 def _kill_task_manager(stack: Stack) -> None:
     number, pid = next(iter(stack.task_manager_pids().items()))
-    os.kill(pid, signal.SIGKILL)
+    psutil.Process(pid).kill()
     stack.restart_task_manager(number, print)

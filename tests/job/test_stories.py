@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from connectors.flink.rest import wait_for
 from connectors.kafka import reader as kafka_topic
 from connectors.opensearch.options import index_name
-from connectors.s3.storage import tables
+from connectors.s3.parquet import pages
 from dev.demo.generate import Recipe, generate
 from dev.demo.made import EVENT, Made
 from dev.demo.produce import create_topics
@@ -145,7 +145,7 @@ def lake_ids(harness: Harness) -> dict[str, Counter[int]]:
     """How often each id is in the lake, by event type."""
     found: dict[str, Counter[int]] = {}
     store = harness.store("lake")
-    for batch in tables(store, store.listing(), ["trip_id"]):
+    for batch in pages(store, store.listing(), ["trip_id"]):
         for stored, table in batch:
             event_type = stored.path.partition("/")[0]
             found.setdefault(event_type, Counter()).update(table["trip_id"].to_pylist())

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from connectors.errors import UserError
-from connectors.s3.storage import store_at
+from connectors.s3.store import open_store
 from pipeline.config.model import Config
 from pipeline.deploy.monitoring.alarms import ALARMS, Alarm
 from pipeline.deploy.monitoring.judge import Sample
@@ -33,7 +33,7 @@ def measure(config: Config, environment: Mapping[str, str]) -> Sample:
     found = collect(environment["PROMETHEUS_URLS"].split(","))
     extra: dict[str, float] = {"uncommitted": _uncommitted(Path(environment["FLINK_LOG_DIR"]))}
     if config.lake:
-        extra["lake_objects"] = len(store_at(config.lake.path, environment).listing())
+        extra["lake_objects"] = len(open_store(config.lake.path, environment).listing())
     return replace(found, values={**found.values, **extra})
 
 

@@ -2,32 +2,17 @@
 
 from __future__ import annotations
 
-import re
 import time
-import urllib.error
-import urllib.request
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TypeAlias
+from collections.abc import Sequence
+from typing import Final
 
+from connectors.flink.metrics import Series, fetch
 from pipeline.deploy.monitoring.judge import Sample
 from pipeline.deploy.monitoring.signals import SIGNALS, Local
 
-Labels: TypeAlias = frozenset[tuple[str, str]]
-Series: TypeAlias = Mapping[str, Mapping[Labels, float]]
-_LINE = re.compile(r"^(\w+)(?:\{(.*)\})? (\S+)$")
-_LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
-
-
-def parse(texts: Iterable[str]) -> Series:
-    """Parse the Prometheus text format into values by metric and labels; skip comments and NaN."""
-    found: dict[str, dict[Labels, float]] = {}
-    for text in texts:
-        for line in text.splitlines():
-            match = _LINE.match(line)
-            if match and match[3] != "NaN":
-                labels = frozenset(_LABEL.findall(match[2] or ""))
-                found.setdefault(match[1], {})[labels] = float(match[3])
-    return found
+_NAMES: Final = frozenset(
+    name for each in SIGNALS if each.local for name in (each.local.metric, each.local.per) if name
+)
 
 
 def sample(series: Series, at: float) -> Sample:
@@ -57,13 +42,5 @@ def reading(local: Local, series: Series) -> float | None:
 
 
 def collect(urls: Sequence[str]) -> Sample:
-    """Return a sample of what the processes pushed last; a killed process contributes nothing."""
-    return sample(parse(_text(url) for url in urls), time.time())
-
-
-def _text(url: str) -> str:
-    try:
-        with urllib.request.urlopen(url, timeout=10) as answer:
-            return str(answer.read().decode())
-    except (urllib.error.URLError, ConnectionError, TimeoutError):
-        return ""
+    """One sample of what the processes pushed last; one that was killed has nothing to say."""
+    return sample(fetch(urls, _NAMES.__contains__), time.time())

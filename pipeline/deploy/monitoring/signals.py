@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from connectors.flink.metrics import STEP_SCOPE
 from pipeline import metrics
 from pipeline.deploy.monitoring.documented import documented
 
@@ -80,7 +81,6 @@ def _platform(
     )
 
 
-_STEP_SCOPE = "flink_taskmanager_job_task_operator_kinesisanalytics_step"
 _APPLICATION = {"Application": "${ApplicationName}"}
 
 
@@ -102,7 +102,7 @@ def _step(step: str, name: str) -> Signal:
         unit=found.unit,
         statistic="Sum",
         labels=(*_APPLICATION.items(), ("step", step)),
-        local=Local(f"{_STEP_SCOPE}_{name}", "sum", (("step", step),)),
+        local=Local(f"{STEP_SCOPE}_{name}", "sum", (("step", step),)),
     )
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from connectors import positions
 from connectors.positions import Positions
-from connectors.s3.storage import tables
+from connectors.s3.parquet import pages
 from pipeline.ops.lake.content import Lake
 
 _PREFIX: Final = "source_"
@@ -87,13 +87,12 @@ def rows(lake: Lake, partition: str, topics: list[str]) -> Rows:
     """Read the positions of a partition; a missing one has no files."""
     files = [each for one in lake.partitions(partition) for each in one.current()]
     columns = [_PREFIX + name for name in positions.COLUMNS]
-    return Rows(
-        {
-            stored.path: positions.numbers(table, topics, _PREFIX)
-            for batch in tables(lake, files, columns)
-            for stored, table in batch
-        }
-    )
+    parts: dict[str, list[Positions]] = {each.path: [] for each in files}
+    for page in pages(lake, files, columns):
+        for stored, table in page:
+            parts[stored.path].append(positions.numbers(table, topics, _PREFIX))
+    empty = np.zeros(0, np.int64)
+    return Rows({path: np.concatenate([empty, *numbers]) for path, numbers in parts.items()})
 
 
 def described(position: int, topics: list[str]) -> str:

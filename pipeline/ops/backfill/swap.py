@@ -14,7 +14,7 @@ from typing import Final, Literal
 import msgspec
 
 from connectors.errors import UserError
-from connectors.s3.objects import Objects, objects_of
+from connectors.s3.store import Store
 from pipeline.ops.backfill.partition import Compared, rows
 from pipeline.ops.lake.content import Record
 from pipeline.ops.lake.partition_lock import PartitionLock, with_sources
@@ -60,7 +60,11 @@ class Swap:
     @property
     def kept(self) -> str:
         """Where the old files are kept; readers skip names that begin with an underscore."""
-        return f"{self.lake}/{REPLACED}/{self.name}"
+        return f"{self.lake}/{self._folder}"
+
+    @property
+    def _folder(self) -> str:
+        return f"{REPLACED}/{self.name}"
 
     @property
     def topics(self) -> list[str]:
@@ -120,47 +124,47 @@ class Swap:
         return problems
 
     def _move(self, journal: Journal) -> None:
-        objects = self._objects()
+        live, rebuilt = self._live, self.systems.store(journal.rebuilt)
         for partition, moved in journal.partitions.items():
-            self._keep(objects, moved)
+            self._keep(live, moved)
             for source, name in moved.new.items():
-                objects.copy(f"{journal.rebuilt.rstrip('/')}/{source}", f"{self.lake}/{name}")
+                rebuilt.copy(source, name, into=live)
             self._lock.remove_files(partition, moved.old)
             for path in moved.old:
-                objects.delete(f"{self.lake}/{path}")
+                live.delete(path)
 
     def undo(self) -> None:
         """Put the old files back and remove the rebuilt ones."""
         journal = self._begun("switching", "switched", "undoing")
-        objects = self._objects()
+        live = self._live
         for partition, moved in journal.partitions.items():
             self._lock.acquire_to_undo(partition)
             if journal.state == "switched":
                 self._refuse_merged(journal, partition, moved)
         self._note(msgspec.structs.replace(journal, state="undoing"))
         for partition, moved in journal.partitions.items():
-            kept = [path for path in moved.old if objects.exists(f"{self.kept}/{path}")]
+            kept = [path for path in moved.old if live.stat(f"{self._folder}/{path}")]
             for path in kept:
-                objects.copy(f"{self.kept}/{path}", f"{self.lake}/{path}")
+                live.copy(f"{self._folder}/{path}", path)
             self._lock.restore_files(partition, kept, moved.record)
             for name in moved.new.values():
-                objects.delete(f"{self.lake}/{name}")
+                live.delete(name)
         self._end(journal, "undone")
 
     def confirm(self) -> int:
         """Delete the old files for good; return how many."""
         journal = self._begun("switched", "confirmed")
-        objects = self._objects()
+        live = self._live
         old = [path for moved in journal.partitions.values() for path in moved.old]
         for path in old:
-            objects.delete(f"{self.kept}/{path}")
+            live.delete(f"{self._folder}/{path}")
         self._note(msgspec.structs.replace(journal, state="confirmed"))
         return len(old)
 
     def journal(self) -> Journal | None:
         """Return this swap's journal; None if there is no swap of that name."""
-        found = self._objects().read(f"{self.kept}/swap.json")
-        return msgspec.json.decode(found, type=Journal) if found else None
+        found = self._live.version(f"{self._folder}/swap.json")
+        return msgspec.json.decode(found.content, type=Journal) if found else None
 
     def _begun(self, *allowed: State) -> Journal:
         journal = self.journal()
@@ -204,11 +208,11 @@ class Swap:
         for partition in journal.partitions:
             self._lock.release(partition)
 
-    def _keep(self, objects: Objects, moved: Moved) -> None:
+    def _keep(self, live: Store, moved: Moved) -> None:
         for path in moved.old:
             # Repeated: a file that was deleted before is kept already.
-            if objects.exists(f"{self.lake}/{path}"):
-                objects.copy(f"{self.lake}/{path}", f"{self.kept}/{path}")
+            if live.stat(path):
+                live.copy(path, f"{self._folder}/{path}")
 
     def _check(self, journal: Journal) -> list[str]:
         problems: list[str] = []
@@ -225,18 +229,19 @@ class Swap:
         return f"{partition}/{self.name}-{path.rpartition('/')[2]}"
 
     def _note(self, journal: Journal) -> None:
-        self._objects().write(f"{self.kept}/swap.json", msgspec.json.encode(journal))
+        self._live.write(f"{self._folder}/swap.json", msgspec.json.encode(journal))
 
     @property
     def _records(self) -> Records:
-        return Records(self.lake, self._objects())
+        return Records(self._live)
 
     @property
     def _lock(self) -> PartitionLock:
         return PartitionLock(self._records, self.name)
 
-    def _objects(self) -> Objects:
-        return objects_of(self.lake, self.systems.environment)
+    @property
+    def _live(self) -> Store:
+        return self.systems.store(self.lake)
 
 
 def _files(partitions: Iterable[Moved]) -> tuple[list[Sized], list[Sized]]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from connectors.s3.storage import Stored
+from connectors.s3.store import Stored
 from pipeline.ops.lake.content import Partition
 
 TARGET_BYTES: Final = 128 * 1024 * 1024

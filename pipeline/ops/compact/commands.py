@@ -9,7 +9,6 @@ import typer
 from rich.console import Console
 
 from connectors.errors import UserError
-from connectors.s3.objects import objects_of
 from pipeline.ops.compact.choose import TARGET_BYTES, Limits
 from pipeline.ops.compact.manifests import uri
 from pipeline.ops.compact.run import Compaction, Report, Request
@@ -76,9 +75,8 @@ def compact(
     """
     found = systems(config)
     work = Compaction(
-        uri=_lake(found),
         lake=found.lake(_lake(found)),
-        objects=objects_of(_lake(found), found.environment),
+        store=found.store(_lake(found)),
         types=found.types,
         request=Request(
             below=_below(found, event_type or [], partition or []),

@@ -16,7 +16,8 @@ import pyarrow.parquet as pq
 
 from connectors import checksums as content
 from connectors.errors import UserError
-from connectors.s3.storage import Store, Stored, pages
+from connectors.s3.parquet import pages
+from connectors.s3.store import ReadableStore, Stored
 from pipeline.ops.compact.choose import groups
 
 DECODED_BYTES: Final = 256 * 1024 * 1024
@@ -58,7 +59,7 @@ class Batch:
         return table.take(np.argsort(content.millis(table.column(event_time)), kind="stable"))
 
 
-def batches(lake: Store, files: list[Stored], target_bytes: int) -> Iterator[Batch]:
+def batches(lake: ReadableStore, files: list[Stored], target_bytes: int) -> Iterator[Batch]:
     """Yield the content of each merged file: two files or more, up to the target's size.
 
     A batch is smaller where the schema changes, or where its memory limit is reached.
@@ -69,7 +70,7 @@ def batches(lake: Store, files: list[Stored], target_bytes: int) -> Iterator[Bat
                 yield batch
 
 
-def _loaded(lake: Store, group: list[Stored]) -> Iterator[Batch]:
+def _loaded(lake: ReadableStore, group: list[Stored]) -> Iterator[Batch]:
     batch = Batch()
     for page in pages(lake, group):
         for stored, part in page:
@@ -107,7 +108,7 @@ def _has_many_values(kind: pa.DataType) -> bool:
     return bool(pa.types.is_int64(kind) or pa.types.is_timestamp(kind))
 
 
-def problem(lake: Store, path: str, expected: pa.Table) -> str:
+def problem(lake: ReadableStore, path: str, expected: pa.Table) -> str:
     """Read a file back and compare its rows; return the difference, or an empty string."""
     start = 0
     with lake.open(path) as file:

@@ -13,8 +13,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from connectors.errors import UserError
-from connectors.s3.objects import Objects
-from connectors.s3.storage import Stored
+from connectors.s3.store import Store, Stored
 from pipeline.events.event_types import EventTypes
 from pipeline.ops.compact import choose, clean, merge
 from pipeline.ops.compact.choose import Limits
@@ -68,11 +67,10 @@ def wall_clock_ms() -> int:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Compaction:
-    """One run over the lake at `uri`."""
+    """One run over a lake: reads go through `lake`, changes through `store`."""
 
-    uri: str
     lake: Lake
-    objects: Objects
+    store: Store
     types: EventTypes
     request: Request
     steps: Steps
@@ -106,8 +104,8 @@ class Compaction:
     def _refuse_stale_manifests(self) -> None:
         if self.request.clean and not self.request.manifests and self.lake.everything(SYMLINKS):
             raise UserError(
-                f"--clean: {self.uri}/{SYMLINKS} has manifests, which would go on naming deleted"
-                " files; give --manifests too, or delete that folder."
+                f"--clean: {self.store.uri}/{SYMLINKS} has manifests, which would go on naming"
+                " deleted files; give --manifests too, or delete that folder."
             )
 
     def _partitions(self, report: Report) -> list[Partition]:
@@ -142,7 +140,7 @@ class Compaction:
         return choose.small_files(one, self.request.limits, self.clock_ms())
 
     def _merge(self, one: Partition, chosen: list[Stored], report: Report) -> None:
-        switch = Switch(uri=self.uri, lake=self.lake, objects=self.objects, clock_ms=self.clock_ms)
+        switch = Switch(lake=self.lake, store=self.store, clock_ms=self.clock_ms)
         event_time = next(each for each in self.types if each.name == _event_type(one)).event_time
         generation = one.record.generation
         try:
@@ -160,22 +158,22 @@ class Compaction:
 
     def _manifest(self, one: Partition, report: Report) -> None:
         paths = [each.path for each in one.current()]
-        text = manifest(self.uri, paths)
-        self.objects.write(f"{self.uri}/{manifest_path(one.name)}", text)
+        text = manifest(self.store.uri, paths)
+        self.store.write(manifest_path(one.name), text)
         report.manifests += 1
 
     def _clean(self, one: Partition, report: Report) -> None:
         rubbish = self._rubbish(one)
-        gone = [path for path in rubbish.missing if not self.objects.exists(f"{self.uri}/{path}")]
+        gone = [path for path in rubbish.missing if not self.store.stat(path)]
         report.problems += [
             f"{path} is in the record of its partition and not there: nothing was deleted"
             for path in gone
         ]
         for path in rubbish.paths:
-            self.objects.delete(f"{self.uri}/{path}")
+            self.store.delete(path)
         report.deleted_files += len(rubbish.paths)
         if rubbish.record:
-            records = Records(self.uri, self.objects)
+            records = Records(self.store)
             read = records.read(one.name)
             if read.record.generation == one.record.generation:
                 records.write(one.name, read, rubbish.record)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import msgspec
 import pyarrow as pa
 
-from connectors.s3.objects import Objects
+from connectors.s3.store import Store
 from pipeline.ops.compact import merge
 from pipeline.ops.compact.merge import Batch
 from pipeline.ops.lake.content import COMPACTED, Lake, Merged, Record, Replaced
@@ -31,11 +31,10 @@ class Mismatch(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Switch:
-    """Switches partitions of the lake at `uri`."""
+    """Switches partitions of a lake: reads go through `lake`, changes through `store`."""
 
-    uri: str
     lake: Lake
-    objects: Objects
+    store: Store
     clock_ms: Callable[[], int]
 
     def __call__(self, partition: str, generation: int, batch: Batch, event_time: str) -> Merged:
@@ -45,14 +44,14 @@ class Switch:
             Changed: the record is no longer of that generation.
             Mismatch: the written file reads back differently.
         """
-        records = Records(self.uri, self.objects)
+        records = Records(self.store)
         read = records.read(partition)
         if read.record.generation != generation:
             raise Changed
         merged = self._written(partition, generation + 1, batch.in_order(event_time))
         record = after(read.record, merged, batch.files, self.clock_ms())
         if not records.write(partition, read, record):
-            self.objects.delete(f"{self.uri}/{merged.path}")
+            self.store.delete(merged.path)
             raise Changed
         return merged
 
@@ -62,11 +61,11 @@ class Switch:
         path = f"{COMPACTED}/{partition}/{name}"
         content = merge.encoded(rows)
         merged = Merged(path, rows.num_rows, len(content))
-        self.objects.write(f"{self.uri}/{path}", content)
+        self.store.write(path, content)
         del content
         problem = merge.problem(self.lake, path, rows)
         if problem:
-            self.objects.delete(f"{self.uri}/{path}")
+            self.store.delete(path)
             raise Mismatch(problem)
         return merged
 

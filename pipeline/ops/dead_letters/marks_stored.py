@@ -13,8 +13,7 @@ from typing import Final
 import msgspec
 
 from connectors.errors import UserError
-from connectors.s3.objects import objects_of
-from connectors.s3.storage import Store, store_at
+from connectors.s3.store import open_store
 from pipeline.config.model import Config
 from pipeline.ops.dead_letters.letter import mark_of
 
@@ -33,15 +32,13 @@ class StoredMarks:
     """The marks below one path, s3a:// or file://."""
 
     def __init__(self, path: str, environment: Mapping[str, str]) -> None:
-        self._path = f"{path.rstrip('/')}/{_FOLDER}"
-        self._environment = environment
+        self._store = open_store(f"{path.rstrip('/')}/{_FOLDER}", environment)
         self._run = uuid.uuid4().hex
         self._written = 0
 
     def read(self) -> set[bytes]:
         """Everything marked; UserError for an object that is none of ours."""
-        store = store_at(self._path, self._environment)
-        return {mark_of(one) for marked in self._objects(store) for one in marked.redriven}
+        return {mark_of(one) for marked in self._objects() for one in marked.redriven}
 
     def write(self, identities: list[str]) -> None:
         """Mark what is acknowledged."""
@@ -49,17 +46,16 @@ class StoredMarks:
             return
         now = datetime.now(UTC).isoformat(timespec="seconds")
         content = msgspec.json.encode(Marked(self._run, now, identities))
-        objects = objects_of(self._path, self._environment)
-        objects.write(f"{self._path}/{self._run}-{self._written}.json", content)
+        self._store.write(f"{self._run}-{self._written}.json", content)
         self._written += 1
 
-    def _objects(self, store: Store) -> Iterable[Marked]:
-        for stored in store.listing():
+    def _objects(self) -> Iterable[Marked]:
+        for stored in self._store.listing():
             try:
-                yield msgspec.json.decode(store.read(stored.path), type=Marked)
+                yield msgspec.json.decode(self._store.read(stored.path), type=Marked)
             except msgspec.MsgspecError as error:
                 raise UserError(
-                    f"{self._path}/{stored.path} is no record of what was redriven: {error}"
+                    f"{self._store.uri}/{stored.path} is no record of what was redriven: {error}"
                 ) from error
 
 

@@ -24,7 +24,7 @@ from connectors.kafka import reader as kafka_topic
 from connectors.kafka.options import Kafka
 from connectors.kinesis import reader as kinesis_stream
 from connectors.positions import Position
-from connectors.s3.storage import Store, Stored
+from connectors.s3.store import ReadableStore, Stored
 from pipeline.config.model import DeadLetters
 from pipeline.decode.timestamps import EPOCH, MILLISECOND, parse
 from pipeline.ops.dead_letters.letter import Letter
@@ -63,7 +63,7 @@ def letters(systems: Systems) -> Iterator[Letter]:
     return from_kinesis(*systems.stream(settings.kinesis_stream))
 
 
-def from_parquet(store: Store, path: str) -> Iterator[Letter]:
+def from_parquet(store: ReadableStore, path: str) -> Iterator[Letter]:
     """Those of an S3 path; one file at a time is in memory."""
     for name, number, row in rows(store):
         yield Letter(
@@ -77,7 +77,7 @@ def from_parquet(store: Store, path: str) -> Iterator[Letter]:
         )
 
 
-def rows(store: Store) -> Iterator[tuple[str, int, dict[str, Any]]]:
+def rows(store: ReadableStore) -> Iterator[tuple[str, int, dict[str, Any]]]:
     """Every row of every Parquet file: the file's name, the row's number from 0, the row."""
     for stored, content in _files(store):
         with content.result() if content else store.open(stored.path) as source:
@@ -92,7 +92,7 @@ def rows(store: Store) -> Iterator[tuple[str, int, dict[str, Any]]]:
                     number += 1
 
 
-def _files(store: Store) -> Iterator[tuple[Stored, Future[pa.BufferReader] | None]]:
+def _files(store: ReadableStore) -> Iterator[tuple[Stored, Future[pa.BufferReader] | None]]:
     """Small files are fetched ahead; a large one is read bit by bit."""
 
     def fetch(path: str) -> pa.BufferReader:

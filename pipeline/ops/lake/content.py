@@ -17,12 +17,13 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Final
+from io import BufferedReader
+from typing import Final
 
 import msgspec
 
 from connectors.errors import UserError
-from connectors.s3.storage import Store, Stored
+from connectors.s3.store import BUFFER_BYTES, ReadableStore, Stored, is_hidden
 
 COMPACTED: Final = "_compacted"
 _RECORD: Final = "record.json"
@@ -90,7 +91,7 @@ class Lake:
     and never returns a row too few or too many.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: ReadableStore) -> None:
         self._store = store
 
     def listing(self) -> list[Stored]:
@@ -114,21 +115,10 @@ class Lake:
         except FileNotFoundError as error:
             raise _gone(path) from error
 
-    def read_at_once(self, path: str) -> bytes:
-        """As the store."""
-        return self._store.read_at_once(path)
-
-    def rows(self, path: str) -> int:
-        """Return how many rows a file has."""
-        try:
-            return self._store.rows(path)
-        except FileNotFoundError as error:
-            raise _gone(path) from error
-
-    def open(self, path: str) -> Any:
+    def open(self, path: str, buffer_bytes: int = BUFFER_BYTES) -> BufferedReader:
         """Open a file to read parts of it."""
         try:
-            return self._store.open(path)
+            return self._store.open(path, buffer_bytes)
         except FileNotFoundError as error:
             raise _gone(path) from error
 
@@ -171,13 +161,13 @@ def decoded(content: bytes, path: str) -> Record:
         ) from error
 
 
-def _sorted(store: Store, below: str) -> tuple[list[Stored], list[Partition]]:
+def _sorted(store: ReadableStore, below: str) -> tuple[list[Stored], list[Partition]]:
     """Visible files outside of partitions, and the partitions.
 
     The order is the guarantee: 1 the files, 2 which records there are, 3 the records. So a file
     that was deleted before it could be listed stands in a record that is read.
     """
-    visible = [each for each in store.everything(below) if _is_visible(each.path)]
+    visible = [each for each in store.everything(below) if not is_hidden(each.path)]
     beside = store.everything(f"{COMPACTED}/{below}" if below else COMPACTED)
     names = [_partition(each.path) for each in beside if each.path.endswith(f"/{_RECORD}")]
     records = _records(store, names)
@@ -204,10 +194,10 @@ def _is_partition(name: str) -> bool:
     return _PARTITION.fullmatch(name) is not None
 
 
-def _records(store: Store, names: Iterable[str]) -> Mapping[str, Record]:
+def _records(store: ReadableStore, names: Iterable[str]) -> Mapping[str, Record]:
     paths = {name: record_path(name) for name in names}
     with ThreadPoolExecutor(_READERS) as pool:
-        contents = pool.map(store.read_at_once, paths.values())
+        contents = pool.map(store.read, paths.values())
         return {
             name: decoded(content, paths[name])
             for name, content in zip(paths, contents, strict=True)
@@ -216,10 +206,6 @@ def _records(store: Store, names: Iterable[str]) -> Mapping[str, Record]:
 
 def _partition(path: str) -> str:
     return home(path).rpartition("/")[0]
-
-
-def _is_visible(path: str) -> bool:
-    return not any(part.startswith(("_", ".")) for part in path.split("/"))
 
 
 def _gone(path: str) -> Gone:

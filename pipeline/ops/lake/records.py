@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from connectors.s3.objects import Objects, Tagged
+from connectors.s3.store import Store, Version
 from pipeline.ops.lake.content import Record, decoded, record_path
 
 
@@ -15,20 +15,19 @@ class Versioned(NamedTuple):
     """A record, and the object version that it was read from."""
 
     record: Record
-    version: Tagged | None
+    version: Version | None
 
 
 class Records:
     """The records of one lake."""
 
-    def __init__(self, lake: str, objects: Objects) -> None:
+    def __init__(self, lake: Store) -> None:
         self._lake = lake
-        self._objects = objects
 
     def read(self, partition: str) -> Versioned:
         """Return a partition's record; an empty one where there is none."""
         path = record_path(partition)
-        found = self._objects.tagged(f"{self._lake}/{path}")
+        found = self._lake.version(path)
         return Versioned(decoded(found.content, path) if found else Record(), found)
 
     def write(self, partition: str, read: Versioned, record: Record) -> bool:
@@ -36,8 +35,7 @@ class Records:
         content = msgspec.json.encode(
             msgspec.structs.replace(record, generation=read.record.generation + 1)
         )
-        uri = f"{self._lake}/{record_path(partition)}"
-        return self._objects.write_over(uri, content, read.version)
+        return self._lake.replace(record_path(partition), content, read.version)
 
     def change(self, partition: str, how: Callable[[Record], Record]) -> None:
         """Change a record; `how` is called again if another writer was first."""

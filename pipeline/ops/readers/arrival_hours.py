@@ -26,6 +26,13 @@ def hours_of(arrival: NDArray[np.int64]) -> NDArray[np.int32]:
     return np.where(sane, hours, NO_HOUR).astype(np.int32)
 
 
+def hours_sql(arrival: str) -> str:
+    """`hours_of` of one number as a DuckDB expression; NULL gives NO_HOUR."""
+    hour = f"({arrival} // {_HOUR_MS})"
+    sane = f"{hour} >= {_FIRST_HOUR} AND {hour} < {_END_HOUR}"
+    return f"(CASE WHEN {sane} THEN {hour} ELSE {NO_HOUR} END)::INTEGER"
+
+
 def hour_of_path(path: str) -> int:
     """The hour that a path names, NO_HOUR for the folder of absurd times; no hour if it is odd."""
     if match := _PATH.fullmatch(path):

@@ -20,12 +20,15 @@ from connectors import positions
 from connectors.kafka import reader as kafka_topic
 from connectors.kinesis.reader import Record
 from connectors.positions import Position
-from connectors.s3.storage import Store, tables
+from connectors.s3.parquet import pages
+from connectors.s3.store import ReadableStore
 
 _BROKEN: Final = 0
 """The digest of a pointer that leads nowhere or astray: 0, which no record with bytes has."""
 
-OpenFolder = Callable[[str], Store]
+OWN_HEADER: Final = "header."
+
+OpenFolder = Callable[[str], ReadableStore]
 
 
 class Carried(NamedTuple):
@@ -54,22 +57,43 @@ class Carried(NamedTuple):
 
 
 def of_message(message: Message, prefix: str = "") -> Carried:
-    """What a Kafka message carries; `prefix` stands before the names of our headers."""
+    """What a Kafka message carries; `prefix` stands before the names of our headers.
+
+    With a prefix, the record's own headers are there too, as `header.NAME`.
+    """
     value: Any = message.value()
-    headers = kafka_topic.headers(message).items()
+    headers = kafka_topic.headers(message)
+    if not prefix:
+        return Carried(value, headers)
     start = len(prefix)
-    return Carried(value, {name[start:]: text for name, text in headers if name.startswith(prefix)})
+    about = {
+        name[start:] if name.startswith(prefix) else f"{OWN_HEADER}{name}": text
+        for name, text in headers.items()
+    }
+    return Carried(value, about)
 
 
 def of_envelope(record: Record) -> Carried:
-    """What a record of a Kinesis stream carries."""
+    """What a record of a Kinesis stream carries; the record's own headers as `header.NAME`."""
     try:
-        found = msgspec.json.decode(record.data, type=dict[str, Any])
-        raw = found.pop("raw", None)
+        members = msgspec.json.decode(record.data, type=dict[str, Any])
+        raw = members.pop("raw", None)
         data = None if raw is None else base64.b64decode(raw, validate=True)
+        own = _own_headers(members.pop("header_names", None), members.pop("header_values", None))
     except (msgspec.MsgspecError, binascii.Error, TypeError):
-        return Carried(record.data, {})  # Of no position, so it is told as unexpected.
-    return Carried(data, {name: str(value) for name, value in found.items() if value is not None})
+        return Carried(record.data, {})  # Of no position, so it is reported as unexpected.
+    about = {name: str(value) for name, value in members.items() if value is not None}
+    return Carried(data, own | about)
+
+
+def _own_headers(names: list[str] | None, values: list[str | None] | None) -> dict[str, str]:
+    """Values are base64, as msgspec and Flink write bytes in JSON."""
+    pairs = zip(names or (), values or (), strict=False)
+    return {
+        f"{OWN_HEADER}{name}": base64.b64decode(value, validate=True).decode(errors="replace")
+        for name, value in pairs
+        if value is not None
+    }
 
 
 def digests(carried: Iterable[Carried], open_folder: OpenFolder) -> list[int]:
@@ -80,17 +104,25 @@ def digests(carried: Iterable[Carried], open_folder: OpenFolder) -> list[int]:
 
 
 def _of_whole(one: Carried, open_folder: OpenFolder) -> int:
-    """Once where the pointer leads must lie the record of this position, with the bytes meant."""
+    found = whole(one, open_folder)
+    return _BROKEN if found is None else content.digest(found)
+
+
+def whole(one: Carried, open_folder: OpenFolder) -> bytes | None:
+    """All bytes of a large record; None where its pointer leads nowhere or astray.
+
+    Where it leads, the record of this position must lie once, with the bytes that are meant.
+    """
     store = open_folder(one.about["full_record"])
     columns = ["raw", *positions.COLUMNS]
     found = [
         row["raw"]
-        for batch in tables(store, store.listing(), columns)
-        for _, table in batch
+        for page in pages(store, store.listing(), columns)
+        for _, table in page
         for row in table.to_pylist()
         if Position(*map(row.get, positions.COLUMNS)) == one.position
     ]
-    return content.digest(found[0]) if len(found) == 1 and _is_meant(one, found[0]) else _BROKEN
+    return found[0] if len(found) == 1 and _is_meant(one, found[0]) else None
 
 
 def _is_meant(one: Carried, whole: bytes | None) -> bool:

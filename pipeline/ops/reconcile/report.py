@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import resource
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from itertools import islice
 from pathlib import Path
 from typing import Any, Final, Literal
+
+from pipeline.ops.reconcile.database import Database
 
 Kind = Literal["missing", "doubled", "misplaced", "wrong", "unexpected"]
 KINDS: Final[tuple[Kind, ...]] = ("missing", "doubled", "misplaced", "wrong", "unexpected")
@@ -16,7 +17,7 @@ SHOWN: Final = 10
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something that must not be: how often, and where. `name` gives texts, all there are.
+    """Something that must not be: how often, and where. `name` gives the first texts, None: all.
 
     `is_error` is false where a sink's guarantee allows it, as a copy where it is at least once.
     """
@@ -25,13 +26,13 @@ class Finding:
     kind: Kind
     count: int
     meaning: str
-    name: Callable[[], Iterable[str]]
+    name: Callable[[int | None], list[str]]
     is_error: bool = True
     reason: str = ""
 
     def names(self, most: int | None = None) -> list[str]:
         """The first names, or all."""
-        return list(islice(self.name(), most))
+        return self.name(most)
 
     def sentence(self, most: int = SHOWN) -> str:
         """The finding for people."""
@@ -65,7 +66,7 @@ class Row:
         kind: Kind,
         count: int,
         meaning: str,
-        name: Callable[[], Iterable[str]],
+        name: Callable[[int | None], list[str]],
         *,
         is_error: bool = True,
         reason: str = "",
@@ -107,6 +108,8 @@ class Report:
     notes: list[str]
     seconds: dict[str, float]
     peak_rss_bytes: int
+    database: Database
+    """Holds the names of the findings, and is deleted with the report."""
 
     @property
     def ok(self) -> bool:

@@ -1,332 +1,291 @@
-"""The whole of a reconciliation: bounds, then the sinks, then the source, then the verdict."""
+"""The whole of a reconciliation: coverage, then the sinks, then the source, then the rules."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Final
 
-import numpy as np
+import duckdb
 from botocore.exceptions import BotoCoreError, ClientError
 from confluent_kafka import KafkaException
 
 from connectors.errors import UserError
-from connectors.positions import Positions
 from pipeline.config.model import Config
-from pipeline.ops.reconcile import judge, read_letters
-from pipeline.ops.reconcile.attribute import MOST, Attributed, attribute
-from pipeline.ops.reconcile.bounds import Bounds, Covered, bounds
-from pipeline.ops.reconcile.checks import Checks
-from pipeline.ops.reconcile.covered import covered
+from pipeline.ops.reconcile import coverage
+from pipeline.ops.reconcile.attribute import CONTROL, MOST, REJECT, attributor
+from pipeline.ops.reconcile.database import Database, ahead
 from pipeline.ops.reconcile.downstream import Downstream
+from pipeline.ops.reconcile.lake import LakeReader
 from pipeline.ops.reconcile.options import Options
-from pipeline.ops.reconcile.places import Places
-from pipeline.ops.reconcile.read_archive import Archived, ArchiveReader
-from pipeline.ops.reconcile.read_lake import LakeReader
-from pipeline.ops.reconcile.read_letters import LettersReader
+from pipeline.ops.reconcile.position_index import is_held
+from pipeline.ops.reconcile.records import Records
 from pipeline.ops.reconcile.report import Report, Row, peak_rss_bytes
-from pipeline.ops.reconcile.seen import ArchiveRows, LakeRows, Letters
-from pipeline.ops.reconcile.source import AGGREGATED, HEAD, VALUED, Records, Source, stream_names
-from pipeline.ops.reconcile.truth import Gathering, Truth, values_of
-from pipeline.ops.reconcile.values import Values
+from pipeline.ops.reconcile.rules import Rules
+from pipeline.ops.reconcile.rules_downstream import DownstreamRules
+from pipeline.ops.reconcile.sinks import ArchiveReader, LettersReader, covered_shards
+from pipeline.ops.reconcile.source import Source
+from pipeline.ops.reconcile.workspace import Workspace
 from pipeline.ops.systems import Systems
 from pipeline.progress import Steps
 
-_POLL_SECONDS: Final = 1.0
+_CLOSE: Final = 50_000
+"""Lost offsets with at most this gap are read at one go: a new consumer costs as much."""
+_MISSING: Final = (
+    "EXISTS (SELECT 1 FROM {table} AS w WHERE w.part = judged.part AND w.number = page.number)"
+)
+_WANTED: Final = f"""
+CREATE OR REPLACE TABLE wanted AS
+SELECT l.part, number, source, partition, shard, {is_held()} AS is_held
+FROM (FROM lost ORDER BY part, number {{limit}}) AS l JOIN parts USING (part)
+LEFT JOIN held AS h USING (source, partition, shard)
+"""
+_RUNS: Final = f"""
+SELECT source, partition, min(number), max(number) FROM (
+    SELECT *, sum(starts::INTEGER) OVER (PARTITION BY part ORDER BY number) AS run FROM (
+        SELECT *, coalesce(number - lag(number) OVER (PARTITION BY part ORDER BY number), 0)
+            > {_CLOSE} AS starts
+        FROM wanted WHERE is_held AND shard = ''
+    )
+)
+GROUP BY source, partition, run ORDER BY ALL
+"""
 
 
 def reconcile(systems: Systems, options: Options, steps: Steps) -> Report:
-    """Compares every sink of a configuration with its source, without the job's code.
+    """Compare every sink of a configuration with its source, without the job's code.
 
-    Reads only. Memory: about 110 bytes a record, and some hundred megabytes.
-    Raises UserError where a system can't be read, or where nothing is covered by a checkpoint yet.
+    Only reads. Memory is bounded; some 50 bytes a record go to a temporary folder, which is deleted
+    with the report.
+
+    Raises:
+        UserError: a system can't be read, or no checkpoint covers anything yet.
     """
     if systems.config.source.archived_from:
         raise UserError(
             "source.archived_from: the records' positions are those of another source; reconcile"
             " with the configuration of the job that reads that one."
         )
+    database = Database()
     try:
-        return _Run(systems, options, steps).report()
+        report = _Run(Workspace(systems, options, steps, database)).report()
     except (KafkaException, BotoCoreError, ClientError, OSError) as error:
+        database.close()
         raise UserError(f"cannot read one of the systems: {error}") from error
+    except (duckdb.IOException, duckdb.OutOfMemoryException) as error:
+        folder = database.folder
+        database.close()
+        raise UserError(
+            f"the temporary database in {folder} failed: {str(error).splitlines()[0]}. It takes"
+            " some 50 bytes a record on disk; TMPDIR says where."
+        ) from error
+    except BaseException:
+        database.close()
+        raise
+    return report
 
 
 class _Run:
-    def __init__(self, systems: Systems, options: Options, steps: Steps) -> None:
-        self._systems = systems
-        self._options = options
-        self._steps = steps
-        self._seconds: dict[str, float] = {}
-        self._notes: list[str] = []
-        config = systems.config
-        self._places = Places(config.source.kafka_topics)
-        keep = config.decode.unknown_fields == "keep"
-        self._values = Values(systems.types, keep_unknown=keep) if options.values else None
-        self._source = Source(systems, self._places)
-        with self._phase("reading the bounds"):
-            self._covered = covered(
-                systems, complete=options.complete, from_archive=options.from_archive
-            )
-            self._bounds = self._within(config, self._covered)
-            self._pending = self._covered.pending
-        self._archive_reader = self._archive_of(config)
-        self._lake_reader = self._lake_of(config)
-        self._letters_reader = self._letters_of(config)
-
-    def report(self) -> Report:
-        """All of it, in order."""
-        letters = self._letters()
-        lake = self._lake()
-        truth, archive = self._truth(lake, letters)
-        lake, letters = self._still_held(lake, letters)
-        if not len(truth) and self._is_uncovered():
-            raise UserError(self._nothing_covered())
-        lake, letters, archive = self._settled(truth, lake, letters, archive)
-        rows = self._rows(truth, lake, letters, archive)
-        judged = self._bounds.texts()
-        return Report(rows, judged, self._notes, self._seconds, peak_rss_bytes())
-
-    @contextmanager
-    def _phase(
-        self, what: str, *, unit: str = "", total: int | None = None
-    ) -> Iterator[Callable[[int], None]]:
-        started = time.monotonic()
-        with self._steps.step(what, unit=unit, total=total) as progress:
-            yield progress
-        took = time.monotonic() - started
-        self._seconds[what] = round(self._seconds.get(what, 0.0) + took, 3)
-
-    def _within(self, config: Config, found: Covered) -> Bounds:
-        sources = [*config.source.kafka_topics, *stream_names(self._systems)]
-        return bounds(self._places, found, self._options, sources)
-
-    def _archive_of(self, config: Config) -> ArchiveReader | None:
-        if config.archive is None:
-            if self._options.from_archive:
-                raise UserError("--from-archive: the configuration has no archive")
-            return None
-        return ArchiveReader(self._systems, config.archive, self._places, self._bounds)
-
-    def _lake_of(self, config: Config) -> LakeReader | None:
-        if config.lake is None:
-            self._notes.append(
+    def __init__(self, ws: Workspace) -> None:
+        self._ws = ws
+        self._source = Source(ws.systems)
+        with ws.phase("reading the bounds"):
+            self._coverage = self._covered()
+            self._bounds = coverage.bounds(self._coverage, ws.options, self._source.names)
+        ws.index.judge(self._bounds)
+        self._pending = self._coverage.pending
+        self._records = Records(ws)
+        self._archive = self._archive_of(ws.config)
+        self._lake = LakeReader(ws, ws.config.lake) if ws.config.lake else None
+        if self._lake is None:
+            ws.notes.append(
                 "there is no lake, so neither events nor the index and replicas are judged"
             )
-            return None
-        store = self._systems.lake(config.lake.path)
-        return LakeReader(
-            store,
-            self._places,
-            self._bounds,
-            self._systems.types,
-            self._values,
-            with_ids=config.index is not None,
+        self._letters = (
+            LettersReader(ws, ws.config.dead_letters) if ws.config.dead_letters else None
+        )
+        if self._letters is None:
+            ws.notes.append("there are no dead letters: rejects are only in the archive")
+        self._rules = Rules(ws.database, ws.findings, with_values=ws.options.values)
+
+    def report(self) -> Report:
+        """Read everything, in order, and apply the rules."""
+        ws = self._ws
+        if self._letters:
+            with ws.phase("reading the dead letters", unit="letters") as progress:
+                self._letters.read(progress)
+        if self._lake:
+            with ws.phase("reading the lake", unit="rows") as progress:
+                self._lake.read(progress)
+        self._read_source()
+        self._read_archive()
+        if self._archive is None:
+            self._drop_unheld()
+        if not ws.findings.count("expected") and self._is_uncovered():
+            raise UserError(self._nothing_covered())
+        self._settle()
+        rows = self._rows()
+        ws.database.drop("expected", "archive", "lake", "letters", "documents", "replica")
+        return Report(
+            rows, self._bounds.texts(), ws.notes, ws.seconds, peak_rss_bytes(), ws.database
         )
 
-    def _letters_of(self, config: Config) -> LettersReader | None:
-        if config.dead_letters is None:
-            self._notes.append("there are no dead letters: rejects are only in the archive")
-            return None
-        return LettersReader(self._systems, config.dead_letters, self._places, self._bounds)
+    def _covered(self) -> coverage.Coverage:
+        options, systems = self._ws.options, self._ws.systems
+        covered = coverage.read(
+            systems, complete=options.complete, from_archive=options.from_archive
+        )
+        if systems.config.source.kinesis_streams and not options.complete:
+            covered = replace(covered, shards=covered_shards(self._ws))
+        return covered
 
-    def _letters(self) -> Letters:
-        if self._letters_reader is None:
-            return read_letters.none()
-        with self._phase("reading the dead letters", unit="letters") as progress:
-            return self._letters_reader.read(progress)
+    def _archive_of(self, config: Config) -> ArchiveReader | None:
+        if config.archive:
+            return ArchiveReader(self._ws, config.archive, self._records)
+        if self._ws.options.from_archive:
+            raise UserError("--from-archive: the configuration has no archive")
+        return None
 
-    def _lake(self) -> LakeRows | None:
-        if self._lake_reader is None:
-            return None
-        with self._phase("reading the lake", unit="rows") as progress:
-            return self._lake_reader.read(progress)
+    def _read_source(self) -> None:
+        if self._ws.options.from_archive:
+            return
+        records = 0
+        with self._ws.phase("reading the source", unit="records") as progress:
+            for page in ahead(self._source.pages(self._bounds)):
+                judged = self._records.add(page)
+                if self._ws.options.everything:  # Of a topic nothing else is read.
+                    self._pending += page.num_rows - judged
+                records += judged
+                progress(records)
+        self._ws.index.hold(self._source.held)
 
-    def _truth(self, lake: LakeRows | None, letters: Letters) -> tuple[Truth, ArchiveRows | None]:
-        gathering = Gathering(lake, letters, self._values)
-        if not self._options.from_archive:
-            with self._phase("reading the source", unit="records") as progress:
-                for page in self._source.read(self._bounds):
-                    within = self._bounds.within(page.numbers, page.arrival)
-                    if self._options.everything:  # Of a topic nothing else is read.
-                        self._pending += int((~within).sum())
-                    gathering.add(page.only(within))
-                    progress(gathering.records)
-        held = gathering.records
-        archive = self._archive(gathering)
-        if gathering.records > held:
-            self._notes.append(
-                f"{gathering.records - held:,} records are no longer in the source (or weren't"
-                " asked for there); what was there is taken from the archive"
+    def _read_archive(self) -> None:
+        if self._archive is None:
+            return
+        held = self._ws.findings.count("expected")
+        with self._ws.phase("reading the archive", unit="records") as progress:
+            unheld = self._archive.read(progress)
+        if unheld:
+            self._ws.notes.append(
+                f"{unheld:,} records are no longer in the source (or weren't requested there); what"
+                " was there is taken from the archive"
             )
-        with self._phase("sorting"):
-            return gathering.done(), archive
+            self._records.drop_copies(held)
 
-    def _archive(self, gathering: Gathering) -> ArchiveRows | None:
-        if self._archive_reader is None:
-            return None
-        seen = 0
-        with self._phase("reading the archive", unit="records") as progress:
-
-            def each(page: Archived) -> None:
-                nonlocal seen
-                gone = ~self._source.held.rows(page.records.numbers)
-                if gone.any():
-                    gathering.add(page.records.only(gone), page.digests[gone])
-                seen += len(page.records)
-                progress(seen)
-
-            return self._archive_reader.read(each)
-
-    def _still_held(
-        self, lake: LakeRows | None, letters: Letters
-    ) -> tuple[LakeRows | None, Letters]:
-        """Without an archive nobody knows what was before the source's beginning."""
-        if self._archive_reader is not None:
-            return lake, letters
-        kept = self._source.held.rows(letters.positions) | (letters.positions == -1)
-        dropped = int((~kept).sum())
-        letters = Letters.of(
-            letters.positions[kept], letters.digests[kept], letters.steps[kept],
-            letters.replicas[kept],
-        )  # fmt: skip
-        if lake is not None:
-            rows = self._source.held.rows(lake.positions) | (lake.positions == -1)
-            dropped += int((~rows).sum())
-            lake = lake.only(rows)
+    def _drop_unheld(self) -> None:
+        """Without an archive nothing is known of what was before the source's beginning."""
+        tables = ["letters"] * bool(self._letters) + ["lake"] * bool(self._lake)
+        dropped = sum(
+            self._ws.database.run(
+                f"""
+                DELETE FROM {table} WHERE part <> 0 AND rowid NOT IN (
+                    SELECT t.rowid FROM {table} AS t JOIN parts USING (part)
+                    JOIN held AS h USING (source, partition, shard) WHERE {is_held()}
+                )"""
+            )
+            for table in tables
+        )
         if dropped:
-            self._notes.append(
+            self._ws.notes.append(
                 f"{dropped:,} rows and dead letters are of records that the source no longer holds"
                 " and no archive has: they aren't judged"
             )
-        return lake, letters
 
     def _is_uncovered(self) -> bool:
         """Whether there may be records, but none that a checkpoint covers."""
-        streams = bool(self._systems.config.source.kinesis_streams)
-        unknown = streams and not self._options.complete and not self._covered.shards
+        streams = bool(self._ws.config.source.kinesis_streams)
+        unknown = streams and not self._ws.options.complete and not self._coverage.shards
         return self._pending > 0 or unknown
 
     def _nothing_covered(self) -> str:
-        group = self._systems.config.source.kafka_group_id
-        none = ", ".join(self._covered.uncommitted)
+        group = self._ws.config.source.kafka_group_id
+        none = ", ".join(self._coverage.uncommitted)
         committed = f"the group {group} has committed nothing of {none}; " if none else ""
         return (
-            f"nothing to judge: {committed}no completed checkpoint covers any record asked for."
+            f"nothing to judge: {committed}no completed checkpoint covers any record requested."
             " Wait for a checkpoint, or give --complete for a job that is stopped or drained."
         )
 
-    def _settled(
-        self, truth: Truth, lake: LakeRows | None, letters: Letters, archive: ArchiveRows | None
-    ) -> tuple[LakeRows | None, Letters, ArchiveRows | None]:
-        """Looks again, for a while, for what is missing, for files come after offsets."""
-        deadline = time.monotonic() + self._options.settle_seconds
+    def _settle(self) -> None:
+        """Look again, for a while, for what is missing, since files come after offsets."""
+        deadline = time.monotonic() + self._ws.options.settle_seconds
         while True:
-            lost = _lost(truth, lake, letters)
-            absent = _absent(truth, archive)
-            if not len(lost) and not len(absent) or time.monotonic() >= deadline:
-                break
-            with self._phase("looking again for what is missing"):
-                time.sleep(min(_POLL_SECONDS, max(0.0, deadline - time.monotonic())))
-                if len(lost) and lake is not None and self._lake_reader:
-                    lake = self._lake_reader.again(lake, lost)
-                if len(lost) and self._letters_reader:
-                    letters = self._letters_reader.again(letters, lost)
-                if len(absent) and archive is not None and self._archive_reader:
-                    archive = self._archive_reader.again(archive, absent)
-        if lake is not None and self._values:
-            self._value_late(truth, lake, self._values)
-        return lake, letters, archive
+            with self._ws.phase("comparing"):
+                lost = self._rules.compare_lake() if self._lake else 0
+                absent = self._rules.compare_archive() if self._archive else 0
+            if not (lost or absent) or time.monotonic() >= deadline:
+                return
+            what = "looking again for what is missing"
+            with self._ws.look_again(what, deadline) as progress:
+                if lost and self._lake:
+                    self._lake.read(progress, _MISSING.format(table="lost"))
+                if lost and self._letters:
+                    self._letters.read(progress, _MISSING.format(table="lost"))
+                if absent and self._archive:
+                    self._archive.again(_MISSING.format(table="(FROM archive_missing)"))
 
-    def _value_late(self, truth: Truth, lake: LakeRows, values: Values) -> None:
-        """Compares the values of rows that weren't there yet when the source was read."""
-        in_lake = lake.lines(truth.positions) >= 0
-        late = truth.positions[in_lake & ~truth.has(VALUED | HEAD | AGGREGATED)]
-        if not len(late):
-            return
-        with self._phase("comparing late rows"):
-            for page in self._fetch(late):
-                types = lake.types[lake.lines(page.numbers)]
-                truth.put_values(page.numbers, values_of(values, types, page.raws))
-
-    def _fetch(self, wanted: Positions) -> Iterator[Records]:
-        """These records again, from the source where it holds them, else from the archive."""
-        held = self._source.held.rows(wanted)
-        if held.any():
-            yield from self._source.fetch(wanted[held])
-        if not held.all() and self._archive_reader:
-            yield from self._archive_reader.fetch(wanted[~held])
-
-    def _rows(
-        self, truth: Truth, lake: LakeRows | None, letters: Letters, archive: ArchiveRows | None
-    ) -> list[Row]:
-        checks = Checks(self._places, truth)
-        accounts = judge.judge_accounts(truth, lake, letters) if lake is not None else None
-        attributed = self._attributed(accounts) if accounts else Attributed()
-        source = (
-            checks.source(accounts, attributed)
-            if accounts
-            else Row("source", len(truth), len(truth), not_judged=("missing",))
-        )
-        source.figures["pending"] = self._pending
-        rows = [source]
-        if archive is not None and self._archive_reader:
-            once = self._archive_reader.exactly_once
-            rows.append(checks.archive(archive, exactly_once=once))
-        if self._letters_reader:
-            once = self._letters_reader.exactly_once
-            rows.append(checks.letters(letters, accounts, attributed, exactly_once=once))
-        if lake is not None and accounts and self._lake_reader:
-            row = checks.lake(lake, accounts, attributed)
-            row.figures |= {"files": self._lake_reader.files, "bytes": self._lake_reader.bytes}
-            rows.append(row)
-            rows += self._downstream(checks, truth, lake, letters)
+    def _rows(self) -> list[Row]:
+        ws = self._ws
+        with ws.phase("judging"):
+            rows = self._rows_of_source()
+        if self._lake:
+            below = Downstream(ws, DownstreamRules(ws.database, ws.findings))
+            rows += below.documents() + below.replicas()
         return rows
 
-    def _downstream(
-        self, checks: Checks, truth: Truth, lake: LakeRows, letters: Letters
-    ) -> list[Row]:
-        below = Downstream(
-            self._systems,
-            self._options,
-            self._places,
-            self._bounds,
-            self._values,
-            self._phase,
-            self._notes,
-        )
-        found = below.index(checks, lake, letters)
-        return found + below.replicas(checks, truth, lake, letters)
+    def _rows_of_source(self) -> list[Row]:
+        accounts = None
+        if self._lake:
+            accounts = self._rules.accounts()
+            self._attribute()
+            source = self._rules.source(accounts)
+        else:
+            records = self._ws.findings.count("expected")
+            source = Row("source", records, records, not_judged=("missing",))
+        source.figures["pending"] = self._pending
+        rows = [source]
+        if self._archive:
+            once, folders = self._archive.exactly_once, self._archive.has_folders
+            rows.append(self._rules.archive(exactly_once=once, has_folders=folders))
+        if self._letters:
+            once = self._letters.exactly_once
+            rows.append(self._rules.letters(accounts, exactly_once=once))
+        if self._lake and accounts:
+            row = self._rules.lake(accounts)
+            row.figures |= {"files": self._lake.files.read, "bytes": self._lake.files.bytes}
+            rows.append(row)
+        return rows
 
-    def _attributed(self, accounts: judge.Accounts) -> Attributed:
-        lost = accounts.lost
-        if not len(lost):
-            return Attributed()
-        if self._letters_reader and len(lost) > MOST:
-            self._notes.append(
-                f"{len(lost):,} records are missing; which sink lacks them is said of the first"
+    def _attribute(self) -> None:
+        ws = self._ws
+        lost = ws.findings.count("lost")
+        if not lost:
+            return
+        if self._letters and lost > MOST:
+            ws.notes.append(
+                f"{lost:,} records are missing; which sink lacks them is reported for the first"
                 f" {MOST:,} only"
             )
-            lost = np.sort(lost)[:MOST]
-        with self._phase("attributing what is missing"):
-            config = self._systems.config
-            found = attribute(self._fetch(lost), config.decode, self._systems.types)
-        if self._letters_reader is None:
-            found.control += sum(found.rejects.values(), [])
-            found.rejects.clear()
-        return found
+        with ws.phase("attributing what is missing"):
+            attribute = attributor(ws.config.decode, ws.types)
+            for part, number, raw, arrival_ms in self._lost():
+                outcome, name = attribute(raw, arrival_ms)
+                if outcome == REJECT and self._letters is None:
+                    outcome, name = CONTROL, ""  # It is nowhere, as a watermark is.
+                self._rules.attribute(part, number, outcome, name)
 
-
-def _lost(truth: Truth, lake: LakeRows | None, letters: Letters) -> Positions:
-    """Records that nothing accounts for yet."""
-    if lake is None:
-        return truth.positions[:0]
-    return judge.judge_accounts(truth, lake, letters).lost
-
-
-def _absent(truth: Truth, archive: ArchiveRows | None) -> Positions:
-    """Records that the archive lacks yet."""
-    if archive is None:
-        return truth.positions[:0]
-    return judge.judge_archive(truth, archive).compared.missing
+    def _lost(self) -> Iterator[tuple[int, int, bytes | None, int]]:
+        """Lost records again, from the source where it holds them, else from the archive."""
+        ws, records, source = self._ws, self._records, self._source
+        ws.database.run(_WANTED.format(limit=f"LIMIT {MOST}" if self._letters else ""))
+        for topic, partition, first, last in ws.database.rows(_RUNS):
+            for page in source.of_topic(topic, {partition: (first, last + 1)}):
+                yield from records.raws(records.incoming(page))
+        if ws.findings.count("wanted WHERE is_held AND shard <> ''"):
+            for page in source.of_streams():
+                yield from records.raws(records.incoming(page))
+        ws.database.run("DELETE FROM wanted WHERE is_held")
+        if self._archive and ws.findings.count("wanted"):
+            for rows in self._archive.all():
+                yield from records.raws(rows)

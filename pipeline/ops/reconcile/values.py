@@ -1,127 +1,199 @@
-"""The checksum of the values in raw bytes, to compare with what a row of the lake holds.
+"""SQL for the checksum of an event's values: of a row of the lake, or of raw JSON.
 
-Parsed by Arrow's JSON reader, not by the job's: the type of each column is the schema's.
+Both come to the same 64-bit number exactly where the values are equal. Numbers are compared as
+doubles, which is exact for integers below 2**53, instants in microseconds, and an empty text is
+the same as null. DuckDB's JSON reader casts a text to a number where it can. So each member is read
+as raw JSON first, and what has another type than the schema's never matches.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import msgspec
-import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.json as pj
 
-from connectors import checksums as content
-from connectors.checksums import Hashes
-from pipeline.events.event_types import EventType, EventTypes, Kind
+from pipeline.events.event_types import EventType, EventTypes
+from pipeline.events.model import Field
+from pipeline.ops.reconcile.database import Database, name, text
 
-UNREADABLE: Final = 1
-"""The checksum of bytes that aren't an event of the type; no row has it but by a rare chance."""
 UNKNOWN: Final = "unknown_fields"
-
-_KINDS: Final[dict[Kind, pa.DataType]] = {
-    "int32": pa.int64(),
-    "int64": pa.int64(),
-    "double": pa.float64(),
-    "string": pa.string(),
-    "boolean": pa.bool_(),
-    "timestamp": pa.string(),
+_UNKNOWN_MEMBERS: Final = "unknown_members"
+_NUMBERS: Final = ("int32", "int64", "double")
+_NUMERIC: Final = (
+    *("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT"),
+    *("UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "FLOAT", "DOUBLE"),
+)
+_INSTANTS: Final = (
+    *("TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS"),
+    *("TIMESTAMP WITH TIME ZONE", "TIMESTAMP_NS WITH TIME ZONE"),
+)
+_OFFSET: Final = "[+-][0-9][0-9]:[0-9][0-9]$"
+# What has another type than the schema's becomes a value that the other side never has.
+_ODD_JSON: Final = {
+    "number": "'nan'::DOUBLE",
+    "instant": "-1::BIGINT",
+    "text": "chr(1)",
+    "boolean": "chr(1)",
 }
-_TIME: Final = pa.timestamp("ms", tz="UTC")
-_FINE: Final = pa.timestamp("ns", tz="UTC")
+_ODD_COLUMN: Final = {
+    "number": "'inf'::DOUBLE",
+    "instant": "-2::BIGINT",
+    "text": "chr(2)",
+    "boolean": "chr(2)",
+}
 
 
 class Values:
-    """Checksums of events by their type; with `keep_unknown` of unknown members too."""
+    """Checksums of the values of events. With `keep_unknown`, unknown members count too."""
 
     def __init__(self, types: EventTypes, *, keep_unknown: bool = False) -> None:
         self.keep_unknown = keep_unknown
-        self._types = list(types)
-        self._schemas = [
-            pa.schema({field.name: _KINDS[field.kind] for field in one.fields}) for one in types
+        self._types = types
+        members: dict[str, str] = {"type": "JSON"}
+        for field in (field for one in types for field in one.fields):
+            # A field that is a timestamp in one type and something else in another stays JSON.
+            kind = "VARCHAR" if field.kind == "timestamp" else "JSON"
+            members[field.name] = kind if members.get(field.name, kind) == kind else "JSON"
+        self.structure = members
+
+    def prepare(self, database: Database) -> None:
+        """Define what the SQL below calls."""
+        if self.keep_unknown:
+            database.function(_UNKNOWN_MEMBERS, _unknown_members(self._types))
+
+    def members(self, rows: str, wanted: str = "true") -> str:
+        """SQL for rows with `raw`, with `document` and `members` besides, see `parsed`."""
+        return parsed(rows, self.structure, wanted)
+
+    def of_json(self, event_type: str, members: str = "members") -> str:
+        """SQL for the checksum of parsed JSON as an event of the type; NULL for no known type."""
+        return self._by_type(event_type, lambda one: _hash(self._of_member(members, one)))
+
+    def _of_member(self, members: str, event_type: EventType) -> list[str]:
+        return [
+            _with_default(field, self._json_value(f"{members}.{name(field.name)}", field))
+            for field in event_type.fields
         ]
 
-    def of_raws(self, code: int, raws: Sequence[bytes | None]) -> Hashes:
-        """The checksum of each raw record as an event of the type with that code."""
-        known = self.of_documents(code, raws)
-        return known + self._extras(code, raws) if self.keep_unknown else known
+    def _json_value(self, value: str, field: Field) -> str:
+        if field.kind == "timestamp" and self.structure[field.name] == "JSON":
+            value = f"({value} ->> '$')"
+        return _json_value(value, field)
 
-    def of_documents(self, code: int, raws: Sequence[bytes | None]) -> Hashes:
-        """As `of_raws`, of the schema's fields alone."""
-        if not len(raws):
-            return np.zeros(0, np.uint64)
+    def unknown_of_json(self, event_type: str) -> str:
+        """SQL for what the unknown members of `document` add to the checksum, by `xor`."""
+        if not self.keep_unknown:
+            return "0::UBIGINT"
+        call = f"{_UNKNOWN_MEMBERS}(document, {event_type}::VARCHAR)"
+        return f"coalesce(hash(nullif({call}, '')), 0::UBIGINT)"
+
+    def of_columns(self, event_type: EventType, columns: Mapping[str, str]) -> str:
+        """SQL for the checksum of a row of the lake; `columns` are their names and DuckDB types."""
+        return _hash([_column_value(field, columns.get(field.name)) for field in event_type.fields])
+
+    def unknown_of_columns(self, columns: Mapping[str, str]) -> str:
+        """SQL for what the unknown members of a row of the lake add to the checksum."""
+        if not self.keep_unknown or UNKNOWN not in columns:
+            return "0::UBIGINT"
+        call = f"{_UNKNOWN_MEMBERS}({UNKNOWN}, '')"
+        return f"coalesce(hash(nullif({call}, '')), 0::UBIGINT)"
+
+    def agrees(self, event_type: EventType, columns: Mapping[str, str]) -> bool:
+        """Whether all columns have types that their fields can have."""
+        return all(_kind_of(columns[field.name]) == _kind(field)
+                   for field in event_type.fields if field.name in columns)  # fmt: skip
+
+    def _by_type(self, event_type: str, sql: Callable[[EventType], str]) -> str:
+        cases = " ".join(f"WHEN {text(one.name)} THEN {sql(one)}" for one in self._types)
+        return f"CASE {event_type} {cases} END"
+
+
+def parsed(rows: str, members: Mapping[str, str], wanted: str) -> str:
+    """SQL for rows with `raw` as text (`document`) and as a struct of the `members`, a JSON each.
+
+    Both are NULL where `wanted` is false; they are NULL too where `raw` isn't UTF-8, or no JSON.
+    """
+    # Validity is checked first: an error would show the record's text, and TRY would then go
+    # through the whole vector row by row.
+    return f"""
+    SELECT *, CASE WHEN json_valid(document) THEN
+        from_json(document, {text(json.dumps(members))}) END AS members
+    FROM (SELECT *, CASE WHEN {wanted} THEN TRY(decode(raw)) END AS document FROM ({rows}))"""
+
+
+def _hash(values: list[str]) -> str:
+    return f"hash({', '.join(values)})"
+
+
+def _kind(field: Field) -> str:
+    if field.kind in _NUMBERS:
+        return "number"
+    return {"timestamp": "instant", "boolean": "boolean"}.get(field.kind, "text")
+
+
+def _kind_of(column_type: str) -> str:
+    if column_type in _NUMERIC or column_type.startswith("DECIMAL"):
+        return "number"
+    if column_type in _INSTANTS:
+        return "instant"
+    return {"BOOLEAN": "boolean", "VARCHAR": "text"}.get(column_type, "")
+
+
+def _json_value(value: str, field: Field) -> str:
+    kind = _kind(field)
+    raw = f"{value}::VARCHAR"
+    sql = {
+        "number": f"TRY_CAST({raw} AS DOUBLE)",
+        "instant": f"CASE WHEN {raw} LIKE '%Z' OR regexp_matches({raw}, '{_OFFSET}')"
+        f" THEN epoch_us(TRY_CAST({raw} AS TIMESTAMPTZ)) END",
+        "text": f"CASE WHEN {raw} LIKE '\"%' THEN {value} ->> '$' END",
+        "boolean": f"CASE WHEN {raw} IN ('true', 'false') THEN {raw} END",
+    }[kind]
+    known = f"CASE WHEN {value} IS NOT NULL THEN coalesce({sql}, {_ODD_JSON[kind]}) END"
+    return f"nullif({known}, '')" if kind == "text" else known
+
+
+def _with_default(field: Field, value: str) -> str:
+    """A field that was left out has its default in the lake."""
+    if not field.optional or field.default in (None, ""):
+        return value
+    kind = _kind(field)
+    if kind == "number":
+        default = f"{field.default}::DOUBLE"
+    elif kind == "instant":
+        default = f"{int(field.default) * 1000}"
+    else:
+        default = text(str(field.default).lower() if kind == "boolean" else str(field.default))
+    return f"coalesce({value}, {default})"
+
+
+def _column_value(field: Field, column_type: str | None) -> str:
+    kind, column = _kind(field), name(field.name)
+    if column_type is None:
+        return f"CASE WHEN false THEN {_ODD_COLUMN[kind]} END"
+    if _kind_of(column_type) != kind:
+        return f"CASE WHEN {column} IS NOT NULL THEN {_ODD_COLUMN[kind]} END"
+    return {
+        "number": f"{column}::DOUBLE",
+        "instant": f"epoch_us({column})",
+        "text": f"nullif({column}, '')",
+        "boolean": f"{column}::VARCHAR",
+    }[kind]
+
+
+def _unknown_members(types: EventTypes) -> Callable[[str, str], str]:
+    """The members of JSON that no field of the type reads, as JSON in one form; "" for none."""
+    known = {one.name: {field.name for field in one.fields} for one in types}
+
+    def unknown_members(document: str, event_type: str) -> str:
         try:
-            return self._together(code, raws)
-        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-            if len(raws) == 1:
-                return np.full(1, UNREADABLE, np.uint64)
-        half = len(raws) // 2
-        parts = [self.of_documents(code, part) for part in (raws[:half], raws[half:])]
-        return np.concatenate(parts)
+            members = msgspec.json.decode(document, type=dict[str, Any])
+        except (msgspec.MsgspecError, UnicodeError, RecursionError):
+            return ""
+        fields = known.get(event_type, ())
+        unknown = {key: value for key, value in members.items() if key not in fields}
+        return json.dumps(unknown, sort_keys=True) if unknown else ""
 
-    def of_table(self, code: int, table: pa.Table) -> Hashes:
-        """The checksum of each row of the lake, of the schema's fields alone."""
-        names = {field.name for field in self._types[code].fields}
-        return content.of_table(
-            table.select([name for name in table.column_names if name in names])
-        )
-
-    def extras_of_table(self, table: pa.Table) -> Hashes:
-        """What the unknown members of each row add to the checksum."""
-        if not self.keep_unknown or UNKNOWN not in table.column_names:
-            return np.zeros(len(table), np.uint64)
-        texts = table.column(UNKNOWN).to_pylist()
-        return _of_texts([_canonical(json.loads(text)) if text else "" for text in texts])
-
-    def _together(self, code: int, raws: Sequence[bytes | None]) -> Hashes:
-        data = b"\n".join(raw or b"" for raw in raws)
-        found = pj.read_json(
-            pa.BufferReader(data),
-            pj.ReadOptions(use_threads=False, block_size=len(data) + 64),
-            pj.ParseOptions(
-                explicit_schema=self._schemas[code],
-                unexpected_field_behavior="ignore",
-                newlines_in_values=True,
-            ),
-        )
-        if len(found) != len(raws):
-            raise pa.ArrowInvalid("not one object each")
-        return content.of_table(_as_the_lake_has_it(found, self._types[code]))
-
-    def _extras(self, code: int, raws: Sequence[bytes | None]) -> Hashes:
-        names = {field.name for field in self._types[code].fields}
-        return _of_texts([_unknown(raw, names) for raw in raws])
-
-
-def _as_the_lake_has_it(table: pa.Table, event_type: EventType) -> pa.Table:
-    """Times as instants, and a field that was left out with its default."""
-    for number, field in enumerate(event_type.fields):
-        column = table.column(field.name)
-        if field.kind == "timestamp":
-            # By way of nanoseconds, since trailing zeros are fine and Arrow counts digits.
-            column = column.cast(_FINE).cast(_TIME)
-        if field.optional and field.default not in (None, "") and column.null_count:
-            column = pc.fill_null(column, pa.scalar(field.default, column.type))
-        table = table.set_column(number, field.name, column)
-    return table
-
-
-def _unknown(raw: bytes | None, names: set[str]) -> str:
-    try:
-        found = msgspec.json.decode(raw or b"", type=dict[str, Any])
-    except msgspec.MsgspecError:
-        return ""
-    extras = {name: value for name, value in found.items() if name not in names}
-    return _canonical(extras) if extras else ""
-
-
-def _canonical(members: Any) -> str:
-    return json.dumps(members, sort_keys=True)
-
-
-def _of_texts(texts: list[str]) -> Hashes:
-    return content.of_table(pa.table({UNKNOWN: pa.array(texts, pa.string())}))
+    return unknown_members

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, Final, NamedTuple
@@ -22,9 +21,9 @@ from connectors import checksums as content
 from connectors.block import Headers
 from connectors.errors import UserError
 from connectors.positions import Position
-from connectors.s3.storage import Store, Stored
+from connectors.s3.store import ReadableStore, Stored
 from pipeline.ops.replay.archived_rows import rows_of
-from pipeline.ops.replay.files import opened
+from pipeline.ops.replay.files import opened, whole
 from pipeline.ops.replay.order import Part, merged
 from pipeline.ops.replay.rows import LOWEST, Rows, objects
 from pipeline.ops.replay.selection import Counts, LeaveOut, Selection
@@ -48,7 +47,7 @@ class Archived(NamedTuple):
 
 
 def archived(
-    store: Store,
+    store: ReadableStore,
     start_ms: int | None = None,
     end_ms: int | None = None,
     leave_out: LeaveOut | None = None,
@@ -72,7 +71,7 @@ def archived(
 class Archive:
     """An archive's files, and which of its records are wanted."""
 
-    store: Store
+    store: ReadableStore
     files: Sequence[Stored]
     selection: Selection
     counts: Counts
@@ -129,14 +128,8 @@ class Archive:
     def _opened(self, one: Stored) -> Any:
         # One request instead of three or four: archived objects are small and many.
         if one.size <= _WHOLE_BYTES:
-            return nullcontext(pa.BufferReader(self._whole(one)))
+            return pa.BufferReader(whole(self.store, one.path))
         return opened(self.store, one.path)
-
-    def _whole(self, one: Stored) -> bytes:
-        try:
-            return self.store.read(one.path)
-        except OSError as error:
-            raise UserError(f"cannot read {one.path}: {error}") from error
 
     def _wanted(self, table: pa.Table, path: str, row: int) -> Rows:
         self.counts.lines += table.num_rows

@@ -17,7 +17,7 @@ import pyarrow as pa
 import schemas
 from connectors.block import Block
 from connectors.errors import UserError
-from connectors.s3.storage import Stored
+from connectors.s3.store import Stored
 from pipeline.events import event_types
 from pipeline.events.event_types import EventTypes
 from pipeline.ops.replay.archive import Archive, within

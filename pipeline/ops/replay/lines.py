@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 from msgspec import Struct
 
-from connectors.s3.storage import Store
+from connectors.s3.store import ReadableStore
 from pipeline.ops.replay import times
 from pipeline.ops.replay.files import lines_stream
 from pipeline.ops.replay.rows import LOWEST, Rows, objects
@@ -29,7 +29,7 @@ class LineReader:
         self._selection = selection
         self._wanted: Wanted = wanted(selection.timestamp_field, selection.key_field)
 
-    def first_ms(self, store: Store, path: str) -> int:
+    def first_ms(self, store: ReadableStore, path: str) -> int:
         """The least time among the first lines; `LOWEST` where there is none."""
         try:
             with lines_stream(store, path, _PEEK_BYTES) as stream:
@@ -40,7 +40,7 @@ class LineReader:
         rows = self.rows(whole.split(b"\n"), _Place(path), Counts())
         return int(rows.times.min()) if len(rows) else LOWEST
 
-    def read(self, store: Store, path: str, counts: Counts) -> Iterator[Rows]:
+    def read(self, store: ReadableStore, path: str, counts: Counts) -> Iterator[Rows]:
         """A file's rows in the order of its lines; a damaged file gives those before the damage."""
         place = _Place(path)
         try:
@@ -115,7 +115,7 @@ def _why(error: BaseException) -> str:
     return "nested too deep" if isinstance(error, RecursionError) else str(error)
 
 
-def _lines(store: Store, path: str) -> Iterator[list[bytes]]:
+def _lines(store: ReadableStore, path: str) -> Iterator[list[bytes]]:
     rest = b""
     for text in _texts(store, path):
         text = rest + text
@@ -131,7 +131,7 @@ def _lines(store: Store, path: str) -> Iterator[list[bytes]]:
         yield [rest.removesuffix(b"\r")]
 
 
-def _texts(store: Store, path: str) -> Iterator[bytes]:
+def _texts(store: ReadableStore, path: str) -> Iterator[bytes]:
     """The unpacked bytes up to the end or the damage.
 
     Raises:
@@ -148,7 +148,7 @@ def _texts(store: Store, path: str) -> Iterator[bytes]:
         raise _Damage(str(error)) from error
 
 
-def _rescued(store: Store, path: str, good: int) -> bytes:
+def _rescued(store: ReadableStore, path: str, good: int) -> bytes:
     """What follows the first `good` bytes up to the damage: the read that failed had lost it."""
     found = bytearray()
     with lines_stream(store, path) as stream:

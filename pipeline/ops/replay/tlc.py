@@ -21,7 +21,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from connectors.errors import UserError
-from connectors.s3.storage import Store
+from connectors.s3.store import ReadableStore
 from pipeline.events.event_types import EventType, EventTypes
 from pipeline.ops.replay.files import opened
 from pipeline.ops.replay.rows import LOWEST, Rows
@@ -62,7 +62,7 @@ _KINDS: Final = (
 class TlcFile:
     """One of TLC's files: what it holds, its columns by our fields' names, and its first id."""
 
-    store: Store
+    store: ReadableStore
     path: str
     event_type: EventType
     columns: Mapping[str, str]
@@ -112,7 +112,7 @@ class TlcFile:
         return bad
 
 
-def open_tlc(store: Store, path: str, types: EventTypes, selection: Selection) -> TlcFile:
+def open_tlc(store: ReadableStore, path: str, types: EventTypes, selection: Selection) -> TlcFile:
     """What TLC file this is, by its columns; only its footer and first rows are read.
 
     Raises:

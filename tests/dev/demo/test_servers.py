@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -24,7 +23,7 @@ from connectors import checksums as content
 from connectors.errors import UserError
 from connectors.kafka.options import Kafka
 from connectors.positions import Position
-from connectors.s3.storage import S3Access, open_store
+from connectors.s3.store import open_store, s3_client
 from dev.demo import read_dead_letters, read_index
 from dev.demo.generate import Recipe, generate
 from dev.demo.ledger import Ledger
@@ -48,7 +47,7 @@ MADE = list(generate(Recipe(events=300, seed=5, defective=0.1, corrected=0.05, s
 @dataclass(frozen=True, slots=True)
 class Servers:
     kafka: str
-    s3: S3Access
+    s3: dict[str, str]
 
 
 @contextmanager
@@ -62,12 +61,7 @@ def running(folder: Path, *names: str) -> Iterator[dict[str, str]]:
 @pytest.fixture(scope="module")
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
     with running(tmp_path_factory.mktemp("run"), "kafka", "s3") as found:
-        access = S3Access(
-            endpoint=found["S3_ENDPOINT"],
-            access_key=found["AWS_ACCESS_KEY_ID"],
-            secret_key=found["AWS_SECRET_ACCESS_KEY"],
-        )
-        yield Servers(found["KAFKA_BOOTSTRAP_SERVERS"], access)
+        yield Servers(found["KAFKA_BOOTSTRAP_SERVERS"], found)
 
 
 @pytest.fixture(scope="module")
@@ -221,18 +215,12 @@ def headers(record: Record) -> dict[str, str | bytes | None]:
     }
 
 
-def upload(access: S3Access, sinks: Sinks) -> None:
-    create_bucket(BUCKET, endpoint=access.endpoint or "")
+def upload(environment: dict[str, str], sinks: Sinks) -> None:
+    create_bucket(BUCKET, endpoint=environment["S3_ENDPOINT"])
     dead = sinks.root / "dead/arrival_date=2018-03-01/part-0.parquet"
     dead.parent.mkdir(parents=True)
     pq.write_table(letters_table(sinks.letters, defective(sinks)), dead)
-    client = boto3.client(
-        "s3",
-        endpoint_url=access.endpoint,
-        aws_access_key_id=access.access_key,
-        aws_secret_access_key=access.secret_key,
-        region_name="us-east-1",
-    )
+    client = s3_client(environment)
     for path in sinks.root.rglob("*.parquet"):
         client.upload_file(str(path), BUCKET, f"demo/{path.relative_to(sinks.root)}")
     client.put_object(Bucket=BUCKET, Key="demo/lake/trip/_SUCCESS", Body=b"")

@@ -19,7 +19,7 @@ import pytest
 import yaml
 
 from connectors.flink.rest import Cluster, wait_for
-from connectors.s3.storage import store_at
+from connectors.s3.store import open_store
 from dev.demo.watch import ArchivedRecords
 from dev.servers import ports, process
 from dev.servers.stack import Stack
@@ -132,7 +132,7 @@ def test_the_page_s_commands_run_the_job(containers: Containers, tmp_path: Path)
     cluster = Cluster(f"http://127.0.0.1:{containers.rest}")
     wait_for(lambda: cluster.running(job_id), PATIENCE_SECONDS, "the job did not run")
     archived = ArchivedRecords(
-        store_at("s3a://streaming-etl/archive", containers.environment("reader"))
+        open_store("s3a://streaming-etl/archive", containers.environment("reader"))
     )
     wait_for(lambda: archived.count() >= EVENTS, PATIENCE_SECONDS, "not all is archived")
     told = [containers.tools(command) for command in others]

@@ -108,7 +108,7 @@ def test_merge_closes_both_parents_and_names_them(endpoint: str) -> None:
 
 
 def test_server_is_reachable_from_this_machine_only(stack: Stack) -> None:
-    found = ports.listeners_of(stack.pids())
+    found = ports.listeners_of(stack.processes())
 
     assert found
     assert all(each.is_loopback for each in found)

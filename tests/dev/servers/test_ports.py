@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
 from collections.abc import Iterator
 from ipaddress import ip_address
 
+import psutil
 import pytest
 
 from connectors.errors import UserError
@@ -60,30 +62,30 @@ def test_port_held_on_every_address_is_not_free() -> None:
         assert not ports.is_free(server.getsockname()[1])
 
 
-def test_listeners_show_address_and_owner(taken: int) -> None:
-    found = [each for each in ports.listeners_of({os.getpid()}) if each.port == taken]
-
-    assert [each.address for each in found] == [ip_address("127.0.0.1")]
-    assert found[0].is_loopback
-
-
 @pytest.mark.parametrize(
-    ("row", "address", "port", "loopback"),
-    [
-        ("0: 0100007F:1F90 00000000:0000 0A 0 0 0 0 0 77", "127.0.0.1", 8080, True),
-        ("0: 00000000:1F90 00000000:0000 0A 0 0 0 0 0 77", "0.0.0.0", 8080, False),
-        ("0: " + "0" * 32 + ":0050 0:0 0A 0 0 0 0 0 77", "::", 80, False),
-        (
-            "0: 0000000000000000FFFF00000100007F:0050 0:0 0A 0 0 0 0 0 77",
-            "::ffff:127.0.0.1",
-            80,
-            True,
-        ),
-        ("0: 00000000000000000000000001000000:0050 0:0 0A 0 0 0 0 0 77", "::1", 80, True),
-    ],
+    ("address", "only_this_machine"),
+    [("127.0.0.1", True), ("::1", True), ("::ffff:127.0.0.1", True), ("", False), ("::", False)],
 )
-def test_rows_of_the_kernel_s_table(row: str, address: str, port: int, loopback: bool) -> None:
-    parsed = ports.parse_row(row)
+def test_listeners_show_address_and_owner(address: str, only_this_machine: bool) -> None:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    dual = family == socket.AF_INET6
+    with socket.create_server((address, 0), family=family, dualstack_ipv6=dual) as server:
+        port = server.getsockname()[1]
+        (found,) = [each for each in listeners() if each.port == port]
+        assert found.address == ip_address(address or "0.0.0.0")
+        assert found.is_loopback is only_this_machine
+        stranger = subprocess.Popen(["sleep", "60"])
+        assert ports.listeners_of([psutil.Process(stranger.pid)]) == []
+        stranger.kill()
+        stranger.wait()
 
-    assert (parsed.address, parsed.port, parsed.inode) == (ip_address(address), port, 77)
-    assert parsed.is_loopback is loopback
+
+def test_process_that_has_ended_listens_nowhere() -> None:
+    ended = psutil.Popen(["true"])
+    ended.wait()
+    assert ports.listeners_of([ended]) == []
+    assert ports.command_line(ended.pid) == []
+
+
+def listeners() -> list[ports.Listener]:
+    return ports.listeners_of([psutil.Process()])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import time
 from collections.abc import Callable
@@ -49,7 +48,7 @@ def test_pid_file_leads_back_to_the_process(tmp_path: Path) -> None:
 def test_reused_pid_is_not_the_process_and_is_left_alone(tmp_path: Path) -> None:
     with subprocess.Popen(["sleep", "60"]) as stranger:
         impostor = process.Started(
-            pid=stranger.pid, birth="another boot/1", token="0" * 32, log=str(tmp_path / "log")
+            pid=stranger.pid, created=1.0, token="0" * 32, log=str(tmp_path / "log")
         )
 
         assert not process.is_alive(impostor)
@@ -89,7 +88,7 @@ def test_zombie_counts_as_ended(tmp_path: Path) -> None:
 
 def test_process_is_found_by_its_token_when_its_pid_was_never_written(tmp_path: Path) -> None:
     started = start(tmp_path, "sleep", "60")
-    half_written = msgspec.structs.replace(started, pid=0, birth="")
+    half_written = msgspec.structs.replace(started, pid=0, created=0)
     assert not process.is_alive(half_written)
 
     process.stop(half_written, patience=5)
@@ -104,9 +103,17 @@ def test_unreadable_pid_file_is_named(tmp_path: Path) -> None:
         process.read(tmp_path / "it.json")
 
 
-def test_own_process_has_a_birth_and_a_missing_one_has_none() -> None:
-    assert process.birth(os.getpid())
-    assert process.birth(2**22 + 1) is None
+def test_process_is_known_by_its_token_after_the_clock_was_set(tmp_path: Path) -> None:
+    started = start(tmp_path, "sleep", "60")
+    assert process.is_alive(msgspec.structs.replace(started, created=started.created - 3600))
+    assert not process.is_alive(msgspec.structs.replace(started, created=1.0, token="0" * 32))
+
+    process.stop(started, patience=5)
+
+
+def test_missing_process_is_not_alive(tmp_path: Path) -> None:
+    missing = process.Started(pid=2**22 + 1, created=1.0, token="0" * 32, log="")
+    assert not process.is_alive(missing)
 
 
 def test_log_tail_gives_the_last_lines(tmp_path: Path) -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from connectors.errors import UserError
@@ -82,9 +82,9 @@ def test_nothing_is_reachable_from_outside_even_with_python_workers(stack: Stack
     submit(stack, Path(__file__).with_name("python_job.py"))
     wait_for(lambda: bool(stack.python_worker_pids()))
     (task_manager,) = stack.task_manager_pids().values()
-    wait_for(lambda: len(ports.listeners_of({task_manager})) > 3)
+    wait_for(lambda: len(ports.listeners_of([psutil.Process(task_manager)])) > 3)
 
-    exposed = [each for each in ports.listeners_of(stack.pids()) if not each.is_loopback]
+    exposed = [each for each in ports.listeners_of(stack.processes()) if not each.is_loopback]
 
     assert exposed == []
 
@@ -96,7 +96,7 @@ def test_flink_s_metrics_can_be_read(stack: Stack) -> None:
 
 def test_killed_task_manager_is_seen_dead_and_can_be_started_again(stack: Stack) -> None:
     pid = stack.task_manager_pids()[1]
-    os.kill(pid, signal.SIGKILL)
+    psutil.Process(pid).kill()
     wait_for(lambda: stack.task_manager_pids() == {})
     assert [each.name for each in stack.status() if not each.alive] == ["taskmanager-1"]
 

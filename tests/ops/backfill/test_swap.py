@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from connectors.errors import UserError
-from connectors.s3.objects import objects_of
+from connectors.s3.store import FolderStore
 from pipeline.config import load as load_config
 from pipeline.ops.backfill.swap import Swap
 from pipeline.ops.lake.content import checked
@@ -132,22 +132,20 @@ def test_a_swap_that_broke_off_anywhere_goes_on(
 ) -> None:
     swap = lakes.swap()
     done: list[str] = []
-    objects = objects_of(swap.lake, {})
-    kind = type(objects)
-    real = {name: getattr(kind, name) for name in ("copy", "delete")}
+    real = {name: getattr(FolderStore, name) for name in ("copy", "delete")}
 
     def counted(name: str) -> object:
-        def step(self: object, *given: str) -> None:
+        def step(self: object, *paths: str, **options: object) -> None:
             if len(done) == copies:
                 raise KeyboardInterrupt
             done.append(name)
-            real[name](self, *given)
+            real[name](self, *paths, **options)
 
         return step
 
     with monkeypatch.context() as patched:
         for name in real:
-            patched.setattr(kind, name, counted(name))
+            patched.setattr(FolderStore, name, counted(name))
         with pytest.raises(KeyboardInterrupt):
             lakes.switch(TRIPS)
     assert set(offsets(lakes.live, TRIPS)) >= {1, 2, 3, 7, 100, 101}, "a row was gone for a while"

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from connectors.errors import UserError
 from connectors.positions import unpacked
-from connectors.s3.objects import objects_of
+from connectors.s3.store import FolderStore, open_store
 from pipeline.ops.backfill.partition import rows
 from pipeline.ops.compact.choose import Limits
 from pipeline.ops.compact.run import Compaction, Report, Request
@@ -39,9 +39,8 @@ def compact(lakes: Lakes, folder: str = "live", **asked: object) -> Report:
     uri = f"file://{getattr(lakes, folder)}"
     limits = Limits(min_files=2, older_than_seconds=0)
     return Compaction(
-        uri=uri,
         lake=lakes.systems.lake(uri),
-        objects=objects_of(uri, {}),
+        store=open_store(uri),
         types=lakes.systems.types,
         request=Request(limits=limits, **asked),  # type: ignore[arg-type]
         steps=Steps(Console(quiet=True)),
@@ -98,7 +97,7 @@ def test_an_undo_of_what_was_merged_since_is_refused(lakes: Lakes) -> None:
 
 
 def test_compaction_leaves_alone_where_a_swap_is_at_work(lakes: Lakes) -> None:
-    records = Records(f"file://{lakes.live}", objects_of(f"file://{lakes.live}", {}))
+    records = Records(open_store(f"file://{lakes.live}"))
     records.change(TRIPS, lambda record: replace(record, held="other"))
     assert "the swap other is at work there" in compact(lakes).left[0]
     with pytest.raises(UserError, match="the swap other is at work there"):
@@ -123,22 +122,21 @@ def test_a_swap_refuses_what_was_compacted_since_it_compared(lakes: Lakes) -> No
 def test_a_swap_broken_off_anywhere_goes_on_or_is_undone(
     lakes: Lakes, monkeypatch: pytest.MonkeyPatch, at: int
 ) -> None:
-    kind = type(objects_of("file:///", {}))
     done: list[str] = []
-    real = {name: getattr(kind, name) for name in ("copy", "delete", "write")}
+    real = {name: getattr(FolderStore, name) for name in ("copy", "delete", "write")}
 
     def counted(name: str) -> object:
-        def step(self: object, *given: object) -> None:
+        def step(self: object, *paths: object, **options: object) -> None:
             if len(done) == at:
                 raise KeyboardInterrupt
             done.append(name)
-            real[name](self, *given)
+            real[name](self, *paths, **options)
 
         return step
 
     with monkeypatch.context() as patched:
         for name in real:
-            patched.setattr(kind, name, counted(name))
+            patched.setattr(FolderStore, name, counted(name))
         with pytest.raises(KeyboardInterrupt):
             lakes.switch(TRIPS)
     assert set(seen(lakes)) >= set(BEFORE), "a row was gone for a while"

@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from rich.console import Console
 
-from connectors.s3.objects import Objects, objects_of
-from connectors.s3.storage import Store, store_at, tables
+from connectors.s3.parquet import pages
+from connectors.s3.store import Store, open_store
 from pipeline.events import event_types
 from pipeline.ops.compact.choose import Limits
 from pipeline.ops.compact.run import Compaction, Report, Request, wall_clock_ms
@@ -54,15 +54,11 @@ class Lakes:
 
     @property
     def store(self) -> Store:
-        return store_at(self.uri, self.environment)
+        return open_store(self.uri, self.environment)
 
     @property
     def lake(self) -> Lake:
         return Lake(self.store)
-
-    @property
-    def objects(self) -> Objects:
-        return objects_of(self.uri, self.environment)
 
     def write(
         self,
@@ -72,16 +68,15 @@ class Lakes:
         partition: str = TRIPS,
     ) -> None:
         """One more file, as a checkpoint makes it visible."""
-        self.objects.write(f"{self.uri}/{partition}/{name}", parquet(offsets, more))
+        self.store.write(f"{partition}/{name}", parquet(offsets, more))
 
     def compaction(self, **asked: object) -> Compaction:
         """A run over all of it; the limits are those of small tests."""
         limits = Limits(min_files=2, older_than_seconds=0)
         given = {"limits": limits, "grace_seconds": GRACE, **asked}
         return Compaction(
-            uri=self.uri,
             lake=self.lake,
-            objects=self.objects,
+            store=self.store,
             types=TYPES,
             request=Request(**given),  # type: ignore[arg-type]
             steps=Steps(Console(quiet=True)),
@@ -94,7 +89,7 @@ class Lakes:
     def offsets(self, lake: Lake | None = None) -> list[int]:
         """What a reader sees that knows the rule."""
         lake = lake or self.lake
-        found = tables(lake, lake.listing(), ["source_offset"])
+        found = pages(lake, lake.listing(), ["source_offset"])
         return sorted(
             each
             for batch in found

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any
+from io import BufferedReader
 
 import pytest
 
 from connectors.errors import UserError
-from connectors.s3.objects import Objects, Tagged
-from connectors.s3.storage import Store, Stored
+from connectors.s3.store import BUFFER_BYTES, ReadableStore, Store, Stored, Version
 from pipeline.ops.compact.choose import Limits
 from pipeline.ops.compact.run import Compaction
 from pipeline.ops.lake.content import Lake
@@ -39,44 +38,10 @@ class Steps:
 
 
 @dataclass
-class SteppingObjects:
-    """Real objects; before each change of one a step is taken."""
-
-    real: Objects
-    step: Steps
-
-    def copy(self, source: str, target: str) -> None:
-        self.step()
-        self.real.copy(source, target)
-
-    def delete(self, uri: str) -> None:
-        self.step()
-        self.real.delete(uri)
-
-    def write(self, uri: str, content: bytes) -> None:
-        self.step()
-        self.real.write(uri, content)
-
-    def exists(self, uri: str) -> bool:
-        return self.real.exists(uri)
-
-    def read(self, uri: str) -> bytes | None:
-        return self.real.read(uri)
-
-    def tagged(self, uri: str) -> Tagged | None:
-        self.step()
-        return self.real.tagged(uri)
-
-    def write_over(self, uri: str, content: bytes, before: Tagged | None) -> bool:
-        self.step()
-        return self.real.write_over(uri, content, before)
-
-
-@dataclass
-class SteppingStore:
+class SteppingReads:
     """A real store; before each listing and each read a step is taken."""
 
-    real: Store
+    real: ReadableStore
     step: Steps
 
     def listing(self) -> list[Stored]:
@@ -90,16 +55,39 @@ class SteppingStore:
         self.step()
         return self.real.read(path)
 
-    def read_at_once(self, path: str) -> bytes:
+    def open(self, path: str, buffer_bytes: int = BUFFER_BYTES) -> BufferedReader:
         self.step()
-        return self.real.read_at_once(path)
+        return self.real.open(path, buffer_bytes)
 
-    def rows(self, path: str) -> int:
-        return self.real.rows(path)
 
-    def open(self, path: str) -> Any:
+class SteppingChanges:
+    """A real store; before each change, and each read of a version, a step is taken."""
+
+    def __init__(self, real: Store, step: Steps) -> None:
+        self.real, self.step = real, step
+        self.listing, self.everything = real.listing, real.everything
+        self.read, self.open, self.stat = real.read, real.open, real.stat
+        self.uri = real.uri
+
+    def version(self, path: str) -> Version | None:
         self.step()
-        return self.real.open(path)
+        return self.real.version(path)
+
+    def write(self, path: str, content: bytes) -> None:
+        self.step()
+        self.real.write(path, content)
+
+    def replace(self, path: str, content: bytes, expected: Version | None) -> bool:
+        self.step()
+        return self.real.replace(path, content, expected)
+
+    def copy(self, path: str, target: str, into: Store | None = None) -> None:
+        self.step()
+        self.real.copy(path, target, into)
+
+    def delete(self, path: str) -> None:
+        self.step()
+        self.real.delete(path)
 
 
 def stop() -> None:
@@ -108,7 +96,7 @@ def stop() -> None:
 
 def stepping(lakes: Lakes, step: Steps, **asked: object) -> Compaction:
     run = lakes.compaction(**asked)
-    return replace(run, objects=SteppingObjects(lakes.objects, step))
+    return replace(run, store=SteppingChanges(lakes.store, step))
 
 
 @contextmanager
@@ -194,7 +182,7 @@ def test_a_cleaning_never_takes_for_an_orphan_what_another_run_switched_to(
         lakes.run()
         lakes.later = 2 * GRACE
 
-    store = SteppingStore(lakes.store, Steps(at, merge_long_ago))
+    store = SteppingReads(lakes.store, Steps(at, merge_long_ago))
     run = lakes.compaction(limits=Limits(min_files=100), clean=True, grace_seconds=60)
     report = replace(run, lake=Lake(store)).run()
     assert report.problems == []
@@ -212,7 +200,7 @@ def test_a_run_whose_files_are_deleted_under_it_leaves_the_partition(lakes: Lake
             lakes.later += GRACE
             lakes.run(clean=True)
 
-    store = SteppingStore(lakes.store, Steps(at, merge_and_clean_twice))
+    store = SteppingReads(lakes.store, Steps(at, merge_and_clean_twice))
     report = replace(lakes.compaction(), lake=Lake(store)).run()
     assert report.problems == []
     assert lakes.offsets() == [*ALL, 100, 101]
@@ -237,7 +225,7 @@ def test_a_reader_that_meets_the_switch_sees_every_row_once(
     for number in range(before):
         either.run()
         either.write(f"part-9{number}", [100 + number])
-    store = SteppingStore(either.store, Steps(at, lambda: happens(either)))
+    store = SteppingReads(either.store, Steps(at, lambda: happens(either)))
     found = either.offsets(Lake(store))
     wanted = [*ALL, *(100 + number for number in range(before))]
     assert found in (wanted, [*wanted, 200])
@@ -258,7 +246,7 @@ def test_a_reader_that_is_slower_than_the_grace_period_is_told(lakes: Lakes) -> 
                 lakes.later += GRACE
                 lakes.run(clean=True)
 
-        store = SteppingStore(lakes.store, Steps(at, pass_the_grace_period_twice))
+        store = SteppingReads(lakes.store, Steps(at, pass_the_grace_period_twice))
         try:
             assert lakes.offsets(Lake(store)) == wanted
             outcomes.add("right")

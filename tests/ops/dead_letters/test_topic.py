@@ -115,7 +115,13 @@ def test_on_a_terminal_it_asks(desk: Desk, answer: bytes, redriven: int, exit_co
     try:
         os.write(ours, answer)
         program = [sys.executable, "-c", "from pipeline.cli import main; main()", *command(case)]
-        ended = subprocess.run(program, stdin=theirs, capture_output=True, timeout=PATIENCE)
+        ended = subprocess.run(
+            program,
+            stdin=theirs,
+            capture_output=True,
+            timeout=PATIENCE,
+            env={**os.environ, **desk.environment},
+        )
     finally:
         os.close(ours)
         os.close(theirs)

@@ -31,16 +31,19 @@ from connectors.kinesis import reader as kinesis_stream
 from connectors.positions import Position
 from dev.demo.generate import Recipe, generate
 from dev.demo.made import CONTROL, EVENT, Made
-from dev.demo.read_index import Document
-from dev.demo.writer import Writer
 from dev.servers import kinesis
+from pipeline.config.model import Config
+from pipeline.events import event_types
+from pipeline.ops.reconcile.database import Database
 from pipeline.ops.reconcile.options import Options
 from pipeline.ops.reconcile.report import Report
 from pipeline.ops.reconcile.run import reconcile
-from pipeline.ops.systems import systems
+from pipeline.ops.reconcile.workspace import Workspace
+from pipeline.ops.systems import Systems, systems
+from pipeline.options import ROOT
 from pipeline.progress import Steps
-from tests.dev.demo import sinks as local
-from tests.dev.demo.sinks import ARRIVAL, PARTITIONS, TYPES, Record, Sinks
+from tests.ops.reconcile import sinks as local
+from tests.ops.reconcile.sinks import ARRIVAL, PARTITIONS, TYPES, Document, Record, Sinks
 
 MADE = list(
     generate(Recipe(events=150, seed=5, defective=0.3, corrected=0.05, stale=0.05, watermarks=5))
@@ -134,12 +137,11 @@ class Plant:
         """All records of the source."""
         return self.sinks.records
 
-    def reconcile(self, **options: Any) -> Report:
-        """What a reconciliation of a stopped job says; nothing is waited for."""
+    def reconcile(self, *, steps: Steps | None = None, **options: Any) -> Report:
+        """Reconcile a stopped job, without waiting for anything."""
         given = {"complete": True, "settle_seconds": 0.0, **options}
-        return reconcile(
-            systems(self.written(), self.world.environment), Options(**given), Steps(Console())
-        )
+        opened = systems(self.written(), self.world.environment)
+        return reconcile(opened, Options(**given), steps or Steps(Console()))
 
     def written(self) -> Path:
         """The configuration as a file."""
@@ -161,6 +163,13 @@ class Plant:
         asked = [TopicPartition(self.topic, p, offset) for p, offset in offsets.items()]
         consumer.commit(offsets=asked, asynchronous=False)
         consumer.close()
+
+
+def workspace(database: Database, **options: Any) -> Workspace:
+    """A workspace for the schemas of the project, without any system."""
+    config = msgspec.convert({"source": {}}, Config)
+    systems = Systems(config, event_types.load(ROOT / "schemas"), {})
+    return Workspace(systems, Options(**options), Steps(Console(quiet=True)), database)
 
 
 def is_event(record: Record) -> bool:
@@ -298,8 +307,7 @@ def _plant(
     source: dict[str, Any],
     events_a_file: int = 200,
 ) -> Plant:
-    ledger = Writer("none").ledger()
-    sinks = local.write(records, ledger, root, events_a_file=events_a_file)
+    sinks = local.write(records, root, events_a_file=events_a_file)
     config = {
         "kafka": {"bootstrap_servers": world.brokers},
         "source": source,

@@ -8,10 +8,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from dev.demo.read_index import Document
 from pipeline.ops.reconcile.options import span
-from tests.dev.demo import sinks as local
-from tests.dev.demo.sinks import Record
+from tests.ops.reconcile import sinks as local
 from tests.ops.reconcile.plant import (
     Plant,
     World,
@@ -23,6 +21,7 @@ from tests.ops.reconcile.plant import (
     said,
     send_letters,
 )
+from tests.ops.reconcile.sinks import Document, Record
 
 
 def newest(plant: Plant, event_type: str, version: int = 1) -> list[str]:

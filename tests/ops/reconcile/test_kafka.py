@@ -5,18 +5,20 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from threading import Timer
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
+from rich.console import Console
 
 from connectors.errors import UserError
 from pipeline.ops.reconcile.options import span
-from tests.dev.demo.sinks import Record
+from pipeline.progress import Steps
 from tests.ops.compact.lakes import Lakes
 from tests.ops.reconcile.plant import (
     MADE,
@@ -32,6 +34,7 @@ from tests.ops.reconcile.plant import (
     places,
     send_letters,
 )
+from tests.ops.reconcile.sinks import Record
 
 
 def in_file(plant: Plant, path: Path) -> list[Record]:
@@ -231,18 +234,46 @@ def test_a_running_job_is_judged_as_far_as_it_committed(plant: Plant) -> None:
     assert found(plant.reconcile(complete=False)) == {("lake", "missing"): places(due)}
 
 
+class Late(Steps):
+    """Makes a hidden file visible when a reconciliation looks again for what is missing."""
+
+    def __init__(self, hidden: Path, path: Path) -> None:
+        super().__init__(Console(quiet=True))
+        self._hidden = hidden
+        self._path = path
+
+    @contextmanager
+    def step(
+        self, what: str, *, unit: str = "", total: int | None = None
+    ) -> Iterator[Callable[[int], None]]:
+        if what == "looking again for what is missing" and self._hidden.exists():
+            self._hidden.rename(self._path)
+        with super().step(what, unit=unit, total=total) as progress:
+            yield progress
+
+
 def test_what_comes_a_moment_later_is_waited_for(plant: Plant) -> None:
     path = plant.lake_files()[2]
     hidden = path.with_name("." + path.name)
     path.rename(hidden)
-    later = Timer(1.5, lambda: hidden.rename(path))
-    later.start()
-    report = plant.reconcile(settle_seconds=30.0)
-    later.join()
+    report = plant.reconcile(steps=Late(hidden, path), settle_seconds=30.0)
     assert report.ok, report.problems()
     assert report.row("lake").found == len(plant.of(is_event))
     assert "values_not_compared" not in report.row("lake").figures
-    assert "comparing late rows" in report.seconds
+    assert "looking again for what is missing" in report.seconds
+
+
+def test_what_comes_late_is_compared_too(plant: Plant) -> None:
+    path = plant.lake_files()[2]
+    hidden = path.with_name("." + path.name)
+    table = pq.read_table(path)
+    column = table.column_names.index("dropoff_location_id")
+    other = pa.array([value % 265 + 1 for value in table.column(column).to_pylist()])
+    pq.write_table(table.set_column(column, "dropoff_location_id", other), hidden)
+    wrong = places(in_file(plant, path))
+    path.unlink()
+    report = plant.reconcile(steps=Late(hidden, path), settle_seconds=30.0)
+    assert found(report) == {("lake", "wrong"): wrong}
 
 
 def test_ranges_and_times_bound_what_is_judged(plant: Plant) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from connectors.errors import UserError
 from connectors.positions import Position
-from connectors.s3.storage import open_store
+from connectors.s3.store import open_store
 from pipeline.ops.replay.archive import archived
 from pipeline.ops.replay.history import History, Selection
 from tests.ops.replay.input_archive import HOUR_MS, KAFKA, KINESIS, Kept, keep, on_kafka, on_kinesis

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from connectors.errors import UserError
-from connectors.s3.storage import store_at
+from connectors.s3.store import open_store
 from dev.servers.s3 import create_bucket
 from dev.servers.stack import Stack
 from pipeline.ops.replay.archive import archived
@@ -77,7 +77,7 @@ def test_an_archive_is_read(environment: dict[str, str], tmp_path: Path) -> None
             ]
             keep(tmp_path, f"part-{at}.parquet", records)
     uri = upload(environment, tmp_path, "archive")
-    found = [one.arrival_ms for one in archived(store_at(uri, environment), START + HOUR_MS)]
+    found = [one.arrival_ms for one in archived(open_store(uri, environment), START + HOUR_MS)]
     assert found == [START + hour * HOUR_MS + at for hour in (1, 2) for at in range(200)]
 
 

@@ -1,0 +1,104 @@
+"""Reads the Parquet objects of a store in bounded memory."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Final
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from connectors.errors import UserError
+from connectors.s3.protocol import ReadableStore, Stored
+
+_READERS: Final = 8
+_FILES_AT_A_TIME: Final = 256
+_LARGE_BYTES: Final = 16 * 1024 * 1024
+_PAGE_ROWS: Final = 16_384
+_BUFFER_BYTES: Final = 4 * 1024 * 1024
+
+Page = list[tuple[Stored, pa.Table]]
+"""Some objects, each with its rows or the next part of them."""
+
+
+def pages(
+    store: ReadableStore, objects: Iterable[Stored], columns: list[str] | None = None
+) -> Iterator[Page]:
+    """Yield the rows of all objects in their order, with some ten megabytes in memory.
+
+    Up to 256 small objects come as one page. An object of more than 16 MB comes in several pages
+    of 16,384 rows, one after the other. The next page is fetched meanwhile. `columns` None means
+    all; one that an object lacks is left out.
+
+    Raises:
+        UserError: an object is not Parquet.
+        FileNotFoundError: an object was deleted.
+    """
+    with ThreadPoolExecutor(_READERS) as pool:
+        fetched: deque[tuple[list[Stored], list[Future[bytes]]]] = deque()
+        for group in _groups(objects):
+            small = [] if group[0].size > _LARGE_BYTES else group
+            fetched.append((group, [pool.submit(store.read, each.path) for each in small]))
+            if len(fetched) > 1:
+                yield from _pages_of(store, *fetched.popleft(), columns)
+        while fetched:
+            yield from _pages_of(store, *fetched.popleft(), columns)
+
+
+def row_count(store: ReadableStore, path: str) -> int:
+    """Return how many rows a Parquet object has; only its footer is fetched."""
+    with store.open(path) as file:
+        try:
+            return int(pq.read_metadata(file).num_rows)
+        except pa.ArrowInvalid as error:
+            raise _unreadable(path, error) from error
+
+
+def _groups(objects: Iterable[Stored]) -> Iterator[list[Stored]]:
+    """Group small objects; a large one is a group of its own."""
+    group: list[Stored] = []
+    room = _LARGE_BYTES
+    for stored in objects:
+        if group and (stored.size > room or len(group) == _FILES_AT_A_TIME):
+            yield group
+            group, room = [], _LARGE_BYTES
+        group.append(stored)
+        room -= stored.size
+    if group:
+        yield group
+
+
+def _pages_of(
+    store: ReadableStore,
+    group: list[Stored],
+    contents: list[Future[bytes]],
+    columns: list[str] | None,
+) -> Iterator[Page]:
+    if contents:
+        # Only fetching is done in threads: parsing in several costs more than it saves.
+        pairs = zip(group, contents, strict=True)
+        yield [
+            (stored, _table(content.result(), columns, stored.path)) for stored, content in pairs
+        ]
+        return
+    large = group[0]
+    with store.open(large.path) as file:
+        try:
+            parquet = pq.ParquetFile(file, buffer_size=_BUFFER_BYTES)
+            for batch in parquet.iter_batches(_PAGE_ROWS, columns=columns, use_threads=False):
+                yield [(large, pa.Table.from_batches([batch]))]
+        except pa.ArrowInvalid as error:
+            raise _unreadable(large.path, error) from error
+
+
+def _table(content: bytes, columns: list[str] | None, path: str) -> pa.Table:
+    try:
+        return pq.ParquetFile(pa.BufferReader(content)).read(columns, use_threads=False)
+    except pa.ArrowInvalid as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: str, error: pa.ArrowInvalid) -> UserError:
+    return UserError(f"{path} isn't a readable Parquet file: {error}")

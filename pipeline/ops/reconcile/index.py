@@ -1,0 +1,161 @@
+"""Read the index: id, version and values of documents, all of a type or those of given ids."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import chain, zip_longest
+from typing import Any, Final
+
+import msgspec
+import pyarrow as pa
+from opensearchpy.exceptions import TransportError
+
+from connectors.errors import UserError
+from connectors.opensearch import client as opensearch
+from pipeline.events.event_types import EventType
+from pipeline.ops.reconcile.database import ahead, text
+from pipeline.ops.reconcile.workspace import Workspace
+
+_PAGE: Final = 5_000
+_KEEP: Final = "2m"
+_SLICES: Final = 2
+_TIMEOUT_SECONDS: Final = 60.0
+_FEW: Final = 0.2
+"""Below this share of an index its documents are requested by id, not all read."""
+_JSON: Final = {"content-type": "application/json"}
+TABLE: Final = """
+CREATE OR REPLACE TABLE documents (id VARCHAR, version BIGINT, content UBIGINT);
+"""
+
+
+class _Hit(msgspec.Struct):
+    id: str = msgspec.field(name="_id")
+    version: int = msgspec.field(name="_version", default=-1)
+    source: msgspec.Raw = msgspec.field(name="_source", default=msgspec.Raw(b"{}"))
+    found: bool = True
+
+
+class _Hits(msgspec.Struct):
+    hits: list[_Hit]
+
+
+class _Answer(msgspec.Struct):
+    hits: _Hits
+    scroll_id: str = msgspec.field(name="_scroll_id")
+
+
+class _Got(msgspec.Struct):
+    docs: list[_Hit]
+
+
+class IndexReader:
+    """Fills the table `documents` with those of one event type; their ids are texts.
+
+    Each slice has a client of its own, since a client has one connection.
+    """
+
+    def __init__(self, ws: Workspace, index: str, event_type: EventType) -> None:
+        self._clients = [ws.systems.opensearch() for _ in range(_SLICES)]
+        self._index = index
+        self._event_type = event_type
+        self._database = ws.database
+        self._values = ws.values
+        ws.database.run(TABLE)
+
+    def read(self, progress: Callable[[int], None], due: str, *, whole: bool) -> int:
+        """Take the documents, unless `whole` only of ids in the table `due`; how many there are."""
+        count = self._count()
+        wanted = self._database.count(f"SELECT count(*) FROM {due}")
+        if count and not whole and wanted < count * _FEW:
+            ids = [id_ for (id_,) in self._database.rows(f"SELECT id FROM {due}")]
+            starts = range(0, len(ids), _PAGE)
+            pages = (self._get(ids[start : start + _PAGE]) for start in starts)
+        elif count:
+            slices = [ahead(self._scroll(part)) for part in range(_SLICES)]
+            pages = (page for page in chain.from_iterable(zip_longest(*slices)) if page)
+        else:
+            return 0
+        rows = 0
+        for page in pages:
+            self._put(page, "true" if whole else f"id IN (SELECT id FROM {due})")
+            rows += len(page)
+            progress(rows)
+        return count
+
+    def _count(self) -> int:
+        """How many documents there are after a refresh; 0 without an index."""
+        client = self._clients[0]
+        try:
+            if not client.indices.exists(index=self._index):
+                return 0
+            client.indices.refresh(index=self._index)
+            return int(client.count(index=self._index)["count"])
+        except TransportError as error:
+            raise self._unreadable(error) from error
+
+    def _put(self, page: list[_Hit], where: str) -> None:
+        columns = {
+            "id": pa.array([hit.id for hit in page], pa.string()),
+            "version": pa.array([hit.version for hit in page], pa.int64()),
+            "raw": pa.array([bytes(hit.source) for hit in page], pa.binary()),
+        }
+        self._database.present("incoming", pa.table(columns))
+        rows, content = "SELECT * FROM incoming", "NULL"
+        if self._values:
+            rows = self._values.members(rows)
+            content = self._values.of_json(text(self._event_type.name))
+        self._database.run(
+            f"INSERT INTO documents SELECT id, version, {content} FROM ({rows}) WHERE {where}"
+        )
+
+    def _scroll(self, part: int) -> Iterator[list[_Hit]]:
+        body = {
+            "slice": {"id": part, "max": _SLICES},
+            "sort": ["_doc"],
+            "size": _PAGE,
+            "version": True,
+            "_source": self._values is not None,
+        }
+        url, scroll = f"/{self._index}/_search", {"scroll": _KEEP}
+        answer = self._request(url, body, _Answer, params=scroll, client=part)
+        try:
+            while answer.hits.hits:
+                yield answer.hits.hits
+                more = {"scroll_id": answer.scroll_id, "scroll": _KEEP}
+                answer = self._request("/_search/scroll", more, _Answer, client=part)
+        finally:
+            self._clients[part].clear_scroll(
+                body={"scroll_id": [answer.scroll_id]}, params={"ignore": 404}
+            )
+
+    def _get(self, ids: list[str]) -> list[_Hit]:
+        source = {"_source": "true" if self._values else "false"}
+        answer = self._request(f"/{self._index}/_mget", {"ids": ids}, _Got, params=source)
+        return [hit for hit in answer.docs if hit.found]
+
+    def _request(
+        self,
+        url: str,
+        body: Any,
+        kind: Any,
+        *,
+        params: dict[str, str] | None = None,
+        client: int = 0,
+    ) -> Any:
+        """Send a request below the client, which would parse every document into objects."""
+        connection = self._clients[client].transport.get_connection()
+        try:
+            _, _, answer = connection.perform_request(
+                "POST",
+                url,
+                params=params,
+                body=msgspec.json.encode(body),
+                timeout=_TIMEOUT_SECONDS,
+                headers=_JSON,
+            )
+        except TransportError as error:
+            raise self._unreadable(error) from error
+        return msgspec.json.decode(answer, type=kind)
+
+    def _unreadable(self, error: TransportError) -> UserError:
+        return UserError(f"cannot read the index {self._index}: {opensearch.explain(error)}")

@@ -1,0 +1,173 @@
+"""Where rows stand in their source, and which of them are judged.
+
+A partition or shard has a number in the table `parts`; 0 stands for no known position. Within it a
+row is known by `number`: on Kafka its offset; on Kinesis 63 bits of a hash of the sequence number,
+which is too long for an integer and is kept beside it in `sequence`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from typing import Final
+
+from pipeline.ops.reconcile.coverage import Bounds, Interval
+from pipeline.ops.reconcile.database import Database
+
+_DIGITS: Final = 57
+"""Decimal digits of a sequence number; AWS documents no length, and 56 are common."""
+_NUMBER: Final = f"[0-9]{{1,{_DIGITS}}}"
+_LAST_OFFSET: Final = 2**63 - 1
+_LAST_SEQUENCE: Final = 10**_DIGITS - 1
+_NOWHERE: Final = (0, "", -1, "")
+_TABLES: Final = """
+CREATE TABLE parts (part INTEGER, source VARCHAR, partition INTEGER, shard VARCHAR);
+CREATE TABLE judged (
+    part INTEGER, source VARCHAR, partition INTEGER, shard VARCHAR,
+    first_number BIGINT, last_number BIGINT, first_sequence VARCHAR, last_sequence VARCHAR
+);
+CREATE TABLE held (
+    source VARCHAR, partition INTEGER, shard VARCHAR, first_number BIGINT, first_sequence VARCHAR
+);
+"""
+_RANGES: Final = """
+WITH positions AS (SELECT DISTINCT part, number, sequence FROM ({relation})),
+runs AS (
+    SELECT part, sequence, min(number) AS first, max(number) AS last
+    FROM (
+        SELECT *, CASE WHEN sequence IS NULL
+            THEN number - row_number() OVER (PARTITION BY part, sequence IS NULL ORDER BY number)
+            ELSE number END AS run
+        FROM positions
+    )
+    GROUP BY part, sequence, run
+)
+SELECT CASE
+    WHEN part = 0 THEN 'a row without a known position'
+    WHEN sequence IS NOT NULL THEN source || '/' || shard || '@' || sequence
+    WHEN first = last THEN source || '/' || partition || '@' || first
+    ELSE source || '/' || partition || '@' || first || '..' || last END
+FROM runs JOIN parts USING (part)
+ORDER BY part = 0, shard <> '', source, partition, shard, {ordered}, first
+"""
+
+Held = tuple[str, int, str, int, str]
+"""Source, partition and shard, and the first offset or sequence number there is."""
+
+
+def ordered(sequence: str) -> str:
+    """SQL for a sequence number as a text that compares as the number does."""
+    return f"lpad({sequence}, {_DIGITS}, '0')"
+
+
+def placed(columns: Collection[str], prefix: str = "") -> str:
+    """SQL for the columns source, partition, shard, number and sequence of a row.
+
+    Made of the row's own topic, partition and offset, or stream, shard and sequence_number, of
+    those in `columns`; `prefix` stands before their names there.
+    """
+
+    def column(name: str, kind: str) -> str:
+        return f'TRY_CAST("{prefix}{name}" AS {kind})' if prefix + name in columns else "NULL"
+
+    topic, stream = column("topic", "VARCHAR"), column("stream", "VARCHAR")
+    partition, offset = column("partition", "INTEGER"), column("offset", "BIGINT")
+    shard, sequence = column("shard", "VARCHAR"), column("sequence_number", "VARCHAR")
+    kafka = f"{stream} IS NULL AND {topic} <> '' AND {partition} >= 0 AND {offset} >= 0"
+    kinesis = f"{stream} <> '' AND {shard} <> '' AND regexp_full_match({sequence}, '{_NUMBER}')"
+    if stream == "NULL":
+        kinesis = "false"
+    return f"""
+    CASE WHEN {kafka} THEN {topic} WHEN {kinesis} THEN {stream} ELSE '' END AS source,
+    CASE WHEN {kafka} THEN {partition} ELSE -1 END::INTEGER AS partition,
+    CASE WHEN {kinesis} THEN {shard} ELSE '' END AS shard,
+    CASE WHEN {kafka} THEN {offset} WHEN {kinesis} THEN (hash({sequence}) >> 1)::BIGINT
+        ELSE -1 END::BIGINT AS number,
+    CASE WHEN {kinesis} THEN {sequence} END::VARCHAR AS sequence"""
+
+
+def is_held() -> str:
+    """SQL for whether a row joined with `held` AS h is in what the source holds."""
+    return f"""coalesce(CASE WHEN sequence IS NULL THEN number >= h.first_number
+        ELSE {ordered("sequence")} >= h.first_sequence END, false)"""
+
+
+class PositionIndex:
+    """The partitions and shards met so far. A row is judged if it lies in the bounds."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._bounds = Bounds(partitions={}, shards={}, whole=True, open_shards=True)
+        database.run(_TABLES)
+
+    def judge(self, bounds: Bounds) -> None:
+        """Set what is judged; before anything is put in."""
+        self._bounds = bounds
+        self._add(_NOWHERE, [(-1, -1)] if bounds.whole else [])
+
+    def put(self, into: str, columns: str, where: str = "true") -> int:
+        """Add the judged rows of the table `page` to another; how many they were.
+
+        `columns` is SQL for what follows part, number and sequence there. `page` must have source,
+        partition, shard, number, sequence and arrival_ms.
+        """
+        self._learn()
+        return self._database.run(
+            f"""
+            INSERT INTO {into} SELECT part, number, sequence, {columns}
+            FROM page JOIN judged USING (source, partition, shard)
+            WHERE CASE WHEN sequence IS NULL THEN number BETWEEN first_number AND last_number
+                ELSE {ordered("sequence")} BETWEEN first_sequence AND last_sequence END
+            AND {self._in_time()} AND ({where})
+            """
+        )
+
+    def hold(self, held: Iterable[Held]) -> None:
+        """Note from where on the source holds its records."""
+        for source, partition, shard, first, sequence in held:
+            self._database.run(
+                f"INSERT INTO held VALUES (?, ?, ?, ?, {ordered('?')})",
+                [source, partition, shard, first, sequence],
+            )
+
+    def names(self, relation: str, most: int | None = None) -> list[str]:
+        """The positions in a relation with part, number and sequence: trips/0@5..9.
+
+        In ascending order; those without a gap between them are one range. `most` limits them.
+        """
+        limit = "" if most is None else f" LIMIT {most}"
+        sql = _RANGES.format(relation=relation, ordered=ordered("sequence"))
+        return [name for (name,) in self._database.rows(sql + limit)]
+
+    def _learn(self) -> None:
+        new = self._database.rows(
+            "SELECT DISTINCT source, partition, shard FROM page"
+            " ANTI JOIN parts USING (source, partition, shard) ORDER BY ALL"
+        )
+        for one in new:
+            self._learn_one(*one)
+
+    def _learn_one(self, source: str, partition: int, shard: str) -> None:
+        known = self._database.count("SELECT max(part) FROM parts")
+        if shard:
+            intervals = self._bounds.of_shard(source, shard)
+        else:
+            intervals = self._bounds.of_partition(source, partition)
+        self._add((known + 1, source, partition, shard), intervals)
+
+    def _add(self, part: tuple[int, str, int, str], intervals: list[Interval]) -> None:
+        self._database.run("INSERT INTO parts VALUES (?, ?, ?, ?)", part)
+        for first, last in intervals:
+            last_sequence = _LAST_SEQUENCE if last is None else last
+            start, end = min(first, _LAST_OFFSET), min(last_sequence, _LAST_OFFSET)
+            sequences = [str(min(max(each, 0), _LAST_SEQUENCE)) for each in (first, last_sequence)]
+            self._database.run(
+                f"INSERT INTO judged VALUES (?, ?, ?, ?, ?, ?, {ordered('?')}, {ordered('?')})",
+                [*part, start, end, *sequences],
+            )
+
+    def _in_time(self) -> str:
+        since, until = self._bounds.since, self._bounds.until
+        # A row without an arrival time is before all times.
+        return ("true" if since is None else f"arrival_ms >= {since}") + (
+            "" if until is None else f" AND (arrival_ms < {until} OR arrival_ms IS NULL)"
+        )

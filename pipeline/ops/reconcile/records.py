@@ -1,0 +1,131 @@
+"""The table `expected`: every record of the source once, with what the sinks must have of it.
+
+Where the source no longer holds a record, or with `--from-archive`, the archive provides it.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import pyarrow as pa
+
+from pipeline.events.model import WATERMARK
+from pipeline.ops.readers.arrival_hours import hours_sql
+from pipeline.ops.reconcile.database import Row, text
+from pipeline.ops.reconcile.files import Files, Local
+from pipeline.ops.reconcile.position_index import is_held, placed
+from pipeline.ops.reconcile.values import parsed
+from pipeline.ops.reconcile.workspace import Workspace
+
+COLUMNS: Final = "digest, hour, is_copy, is_control, aggregated, is_head, event_type, content"
+_TABLE: Final = """
+CREATE TYPE event_type AS ENUM ({names});
+CREATE TABLE expected (
+    part INTEGER, number BIGINT, sequence VARCHAR,
+    digest UBIGINT, hour INTEGER,
+    is_copy BOOLEAN, is_control BOOLEAN, aggregated BOOLEAN, is_head BOOLEAN,
+    event_type event_type, content UBIGINT
+);
+"""
+_OFFSET: Final = "[^ ](Z|[+-][0-9][0-9]:[0-9][0-9])$"
+_IS_CONTROL: Final = f"""
+CASE WHEN members.type ->> '$' = '{WATERMARK}' THEN coalesce(
+    list_sort(json_keys(document)) = ['type', 'watermark']
+    AND json_type(document, '$.watermark') = 'VARCHAR'
+    AND regexp_matches(document ->> '$.watermark', '{_OFFSET}')
+    AND TRY_CAST(document ->> '$.watermark' AS TIMESTAMPTZ) IS NOT NULL, false)
+ELSE false END"""
+# What decode refused is nowhere yet; what a later step refused is in the lake already, so that a
+# redriven copy of it must not be.
+_IS_COPY: Final = "coalesce(redrive_step <> 'decode'::BLOB, false)"
+_PAGE: Final = """
+CREATE OR REPLACE TEMP TABLE page AS
+SELECT source, partition, shard, number, sequence, arrival_ms, folder_hour, is_new,
+    coalesce(known_digest, hash(raw)) AS digest, {hours} AS hour,
+    {is_copy} AS is_copy, is_head, aggregated,
+    {is_control} AS is_control, event_type, {content} AS content
+FROM (
+    SELECT *, TRY_CAST(members.type ->> '$' AS event_type) AS event_type
+    FROM ({rows})
+)
+"""
+
+
+class Records:
+    """Fills `expected`. Without `values`, contents are NULL."""
+
+    def __init__(self, ws: Workspace) -> None:
+        self._database = ws.database
+        self._index = ws.index
+        self._values = ws.values
+        ws.database.run(_TABLE.format(names=", ".join(map(text, ws.types.names))))
+
+    def add(self, page: pa.Table) -> int:
+        """Take a page of the source, see `Source.pages`; how many records are judged."""
+        self.page(f"SELECT *, true AS is_new FROM ({self.incoming(page)})")
+        return self._index.put("expected", COLUMNS)
+
+    def incoming(self, page: pa.Table) -> str:
+        """SQL for a page of the source as `page` takes it, without is_new."""
+        self._database.present("incoming", page)
+        return f"""
+            SELECT {placed(page.column_names)}, arrival_ms, raw, redrive_step, aggregated,
+                NULL::UBIGINT AS known_digest, false AS is_head, NULL::INTEGER AS folder_hour
+            FROM incoming"""
+
+    def raws(self, rows: str) -> list[Row]:
+        """Part, number, bytes and arrival of those rows that are in the table `wanted`.
+
+        Of a record of which only the head is there nothing is returned.
+        """
+        return self._database.rows(
+            f"""SELECT w.part, w.number, raw, arrival_ms FROM ({rows}) AS r
+            JOIN wanted AS w USING (source, partition, shard, number) WHERE NOT is_head"""
+        )
+
+    def page(self, rows: str, group: list[Local] | None = None, files: Files | None = None) -> None:
+        """Make the table `page` of raw records.
+
+        `rows` is a query for the columns of a position (`placed`), arrival_ms, raw, redrive_step,
+        known_digest (where the bytes are not all of the record), is_head, aggregated, folder_hour
+        and is_new. Only of new records type and values are read. `group` are the files it reads.
+        """
+        values = self._values
+        content = "NULL::UBIGINT"
+        if values:
+            known, unknown = values.of_json("event_type"), values.unknown_of_json("event_type")
+            content = f"xor({known}, {unknown})" if values.keep_unknown else known
+        sql = _PAGE.format(
+            rows=parsed(rows, values.structure if values else {"type": "JSON"}, "is_new"),
+            hours=hours_sql("arrival_ms"),
+            is_copy=_IS_COPY,
+            is_control=_IS_CONTROL,
+            content=content,
+        )
+        if files and group:
+            files.run(sql, group)
+        else:
+            self._database.run(sql)
+
+    def unheld(self, rows: str) -> str:
+        """SQL for rows as `page` takes them, where what the source doesn't hold is new."""
+        return f"""
+            SELECT r.*, NOT {is_held()} AS is_new
+            FROM ({rows}) AS r LEFT JOIN held AS h USING (source, partition, shard)"""
+
+    def add_unheld(self) -> int:
+        """Take from `page` what the source doesn't hold."""
+        return self._index.put("expected", COLUMNS, "is_new")
+
+    def drop_copies(self, held: int) -> None:
+        """Keep only the first of what the archive has more than once; `held` are of the source."""
+        self._database.run(
+            f"""
+            DELETE FROM expected WHERE rowid IN (
+                SELECT unnest(rowids[2:]) FROM (
+                    SELECT list(rowid ORDER BY rowid) AS rowids
+                    FROM expected WHERE rowid >= {held}
+                    GROUP BY part, number HAVING count(*) > 1
+                )
+            )"""
+        )
