@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from confluent_kafka import KafkaException
+from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
 
 from connectors.errors import UserError
@@ -38,6 +38,32 @@ class Brokers:
         """Makes a topic, with the brokers' own number of replicas."""
         made = NewTopic(topic, partitions, config=dict(settings))
         self._done(self.client.create_topics([made]), f"cannot create the topic {topic}")
+
+    def create_compacted(self, topic: str, *, like: str) -> None:
+        """Create a compacted topic of one partition, with as many replicas as another topic.
+
+        Raises:
+            UserError: it can't be created, or the existing one is not compacted.
+        """
+        if topic in self.topics:
+            policy = self._setting(ConfigResource.Type.TOPIC, topic, "cleanup.policy")
+            if policy != "compact":
+                raise UserError(
+                    f"the topic {topic} has cleanup.policy={policy}, so it would forget what was"
+                    " redriven; set it to compact."
+                )
+            return
+        partitions = self.client.list_topics(like, timeout=_SECONDS).topics[like].partitions
+        replicas = len(partitions[min(partitions)].replicas)
+        wanted = NewTopic(topic, 1, replicas, config={"cleanup.policy": "compact"})
+        try:
+            self.client.create_topics([wanted], operation_timeout=30.0)[topic].result()
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                raise UserError(
+                    f"cannot create the topic {topic} ({error.args[0].str()}); allow it, or create"
+                    " it: 1 partition, cleanup.policy=compact."
+                ) from error
 
     def delete(self, topic: str) -> None:
         """Deletes a topic and what is in it."""

@@ -1,4 +1,4 @@
-"""Reads a Kafka topic from end to end: what is committed, and nothing else."""
+"""Read a Kafka topic from end to end: what is committed, and nothing else."""
 
 from __future__ import annotations
 
@@ -19,7 +19,18 @@ from connectors.errors import UserError
 from connectors.kafka.options import Kafka
 from connectors.kafka.security import librdkafka_options
 
+__all__ = [
+    "Message",
+    "committed",
+    "committed_offsets",
+    "ends",
+    "has_no_coordinator_yet",
+    "headers",
+    "messages",
+]
+
 _TIMEOUT_SECONDS: Final = 30.0
+_PAUSE_SECONDS: Final = 0.5
 _WAIT_SECONDS: Final = 0.2
 """Short, for `consume` waits this long unless it gets as many messages as it may."""
 _FETCH: Final = 1_000
@@ -135,6 +146,27 @@ def committed(group: Consumer, topic: str, partitions: Iterable[int]) -> dict[in
     if failed:
         raise KafkaException(failed)
     return {each.partition: max(0, each.offset) for each in found}
+
+
+def committed_offsets(
+    cluster: Kafka, group_id: str, topic: str, partitions: Iterable[int]
+) -> dict[int, int]:
+    """Return the group's committed offsets as `committed` does, waiting for its coordinator."""
+    # A consumer that never subscribes, and not the admin client: that one crashes while the
+    # group's coordinator is still loading (librdkafka 2.16).
+    options = {"group.id": group_id, "enable.auto.commit": False}
+    group = Consumer({**librdkafka_options(cluster), **options})
+    numbers, deadline = list(partitions), time.monotonic() + _TIMEOUT_SECONDS
+    try:
+        while True:
+            try:
+                return committed(group, topic, numbers)
+            except KafkaException as error:
+                if not has_no_coordinator_yet(error) or time.monotonic() >= deadline:
+                    raise
+            time.sleep(_PAUSE_SECONDS)
+    finally:
+        group.close()
 
 
 def has_no_coordinator_yet(error: KafkaException) -> bool:
