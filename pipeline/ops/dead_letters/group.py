@@ -65,9 +65,9 @@ def groups(letters: Iterable[Letter], logged: set[bytes]) -> list[Group]:
     for letter in letters:
         key = (letter.reason, letter.step, letter.event_type)
         group = found.setdefault(key, Group(*key))
-        key = log_key(letter.identity)
-        group.add(letter, is_copy=key in seen, is_redriven=key in logged)
-        seen.add(key)
+        identity = log_key(letter.identity)
+        group.add(letter, is_copy=identity in seen, is_redriven=identity in logged)
+        seen.add(identity)
     return sorted(found.values(), key=lambda each: (-each.count, each.reason, each.step))
 
 
