@@ -75,20 +75,20 @@ class Property(NamedTuple):
         return (self.key, *self.also)
 
 
-_SAFE = "Beyond 127.0.0.1 a group `{}` with `security` is needed."
-_REGION = "Absent: `AWS_REGION`, else refused."
+_SAFE = "Beyond 127.0.0.1 it needs a group `{}` with `security`."
+_REGION = "Default: `AWS_REGION`; refused if that is not set either."
 _FOLDERS = ("archive.path", "dead_letters.path")
 # fmt: off
 PROPERTIES: Mapping[str, Property] = {
     "InputKinesisStream": Property("source.kinesis_streams",
-        "May go with a Kafka topic; both are read.", _list),
+        "May be combined with a Kafka topic; both are read.", _list),
     "InputStreamRegion": Property("kinesis.region", _REGION),
     "InputStreamInitalPosition": Property("source.kinesis_start",
-        "The original's misspelling. Absent: `trim_horizon`, not `LATEST`.", _one_of(_STARTS)),
+        "The original's misspelling. Default: `trim_horizon`, not `LATEST`.", _one_of(_STARTS)),
     "InputStreamInitialPosition": Property("source.kinesis_start",
         "`LATEST`, `TRIM_HORIZON` or `AT_TIMESTAMP`.", _one_of(_STARTS)),
     "TimestampPosition": Property("source.kinesis_start_timestamp",
-        "With `AT_TIMESTAMP`; ISO-8601 with offset. The original read none."),
+        "With `AT_TIMESTAMP`: ISO-8601 with offset. The original read no timestamp."),
     "InputKafkaBootstrapServers": Property("kafka.bootstrap_servers",
         _SAFE.format("kafka"), needs="source.kafka_topics"),
     "InputKafkaTopic": Property("source.kafka_topics",
@@ -99,24 +99,24 @@ PROPERTIES: Mapping[str, Property] = {
         "Between `OutputBucket` and those folders.", also=_FOLDERS),
     "ParquetConversion": Property("lake", "`true` or absent; `false` is refused.", _parquet),
     "OutputElasticsearchEndpoint": Property("index.url",
-        "Signed (`sigv4`), unless a group `index` says otherwise.", also=("index.auth",)),
+        "Signed (`sigv4`) unless a group `index` sets another `auth`.", also=("index.auth",)),
     "ElasticsearchRegion": Property("index.region", _REGION, needs="index.url"),
     "ElasticsearchBulkFlushMaxSizeMb": Property("index.max_bytes",
-        "MiB to bytes; at most 9.", _up_to(9, 1 << 20), "index.url"),
+        "In MiB, converted to bytes; at most 9.", _up_to(9, 1 << 20), "index.url"),
     "ElasticsearchBulkFlushMaxActions": Property("index.max_documents",
-        "At most 10000; no -1.", _up_to(10_000), "index.url"),
+        "At most 10000; -1 is refused.", _up_to(10_000), "index.url"),
     "ElasticsearchBulkFlushInterval": Property("job.bundle_milliseconds",
-        "Of all that Python does, not the index alone.", _up_to(999_999_999)),
+        "Applies to all Python steps, not only the index.", _up_to(999_999_999)),
     "OutputKinesisStream": Property("replicate.kinesis.kinesis_stream",
         "The original sent every record to one shard."),
     "OutputStreamRegion": Property("kinesis.region",
-        "Must be the input stream's. Absent: `AWS_REGION`."),
+        "Must be the input stream's region. Default: `AWS_REGION`."),
     "OutputKafkaBootstrapServers": Property("clusters.output.bootstrap_servers",
         _SAFE.format("clusters.output"), needs="replicate.kafka.kafka_topic"),
     "OutputKafkaTopic": Property("replicate.kafka.kafka_topic",
         "Exactly once by transactions; the cluster is `output`.",
         needs="clusters.output.bootstrap_servers", also=("replicate.kafka.kafka_cluster",)),
-    "OutputDiscarding": Property("job.discard", "As written: `false` is false.",
+    "OutputDiscarding": Property("job.discard", "`true` or `false`, taken literally.",
         _one_of({"true": True, "false": False})),
 }
 # fmt: on
@@ -139,7 +139,7 @@ def translate(properties: Mapping[str, str], own: Mapping[str, Any], where: str)
 
 def properties_table() -> str:
     """Return the table of docs/from-the-original.md."""
-    rows = ["| property | ours | what differs |", "| --- | --- | --- |"]
+    rows = ["| property | key | what differs |", "| --- | --- | --- |"]
     rows += [f"| `{k}` | `{'`, `'.join(v.ours)}` | {v.note} |" for k, v in PROPERTIES.items()]
     return "\n".join(rows) + "\n"
 
