@@ -17,8 +17,8 @@ from connectors.opensearch.bulk import (
     Send,
     Unreachable,
 )
-from connectors.opensearch.memory import Fault, MemoryIndex
 from pipeline.index.indexer import Indexer, Retry
+from tests.connectors.memory_index import Fault, MemoryIndex
 
 FIELDS = {"n": "integer"}
 REFUSED = Unreachable("no connection")

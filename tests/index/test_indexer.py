@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connectors.opensearch.bulk import Answer, Document, Done, Limits, Rejected, Unreachable
-from connectors.opensearch.memory import Fault
 from pipeline.index.indexer import Indexer, Retry
+from tests.connectors.memory_index import Fault
 from tests.index.in_memory import REFUSED, RESET, Bench, Time, bench, reasons, trip
 
 
