@@ -13,9 +13,9 @@ from rich.console import Console
 
 from connectors.errors import UserError
 from connectors.kafka.options import Kafka
-from connectors.kafka.producer import KafkaTarget
-from connectors.kinesis.producer import KinesisTarget
-from connectors.producer import Target
+from connectors.kafka.producer import KafkaProducer
+from connectors.kinesis.producer import KinesisProducer
+from connectors.producer import Producer
 from dev.demo import data_set
 from dev.demo.generate import Recipe, generate
 from dev.demo.ledger import Ledger
@@ -113,7 +113,7 @@ class Feed:
         self,
         history: History,
         selection: Selection,
-        target: Target,
+        target: Producer,
         rate: float | None,
         progress: Progress,
     ) -> Summary:
@@ -134,10 +134,10 @@ class Feed:
             stop=Stop(),
         ).run()
 
-    def _target(self) -> Target:
+    def _target(self) -> Producer:
         if self._name == "kafka":
-            return KafkaTarget(self._cluster, TOPIC)
-        return KinesisTarget(self._client, STREAM)
+            return KafkaProducer(self._cluster, TOPIC)
+        return KinesisProducer(self._client, STREAM)
 
     @property
     def _cluster(self) -> Kafka:

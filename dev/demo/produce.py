@@ -14,9 +14,9 @@ from msgspec.structs import replace
 
 from connectors.errors import UserError
 from connectors.kafka.options import Kafka
-from connectors.kafka.producer import KafkaTarget
-from connectors.kinesis.producer import KinesisTarget
-from connectors.producer import Outgoing, Target
+from connectors.kafka.producer import KafkaProducer
+from connectors.kinesis.producer import KinesisProducer
+from connectors.producer import Outgoing, Producer
 from dev.demo.ledger import Ledger
 from dev.demo.made import Made
 from dev.demo.writer import StreamWriter, Writer
@@ -68,7 +68,7 @@ def produce(
     Guarantee: each record of the ledger lies in Kafka, once, at its position.  `progress` is told
     how many are acknowledged.  Raises UserError if Kafka refuses a record or stays away.
     """
-    target = KafkaTarget(Kafka(bootstrap_servers=servers), topic)
+    target = KafkaProducer(Kafka(bootstrap_servers=servers), topic)
     return _sent(made, target, Writer(topic), rate, progress)
 
 
@@ -85,12 +85,12 @@ def produce_kinesis(
     Kinesis has no null: a tombstone is sent, and noted, as no bytes.
     """
     records = (replace(one, raw=one.raw or b"") for one in made)
-    return _sent(records, KinesisTarget(client, stream), StreamWriter(stream), rate, progress)
+    return _sent(records, KinesisProducer(client, stream), StreamWriter(stream), rate, progress)
 
 
 def _sent(
     made: Iterable[Made],
-    target: Target,
+    target: Producer,
     writer: Writer | StreamWriter,
     rate: float | None,
     progress: Progress | None,
