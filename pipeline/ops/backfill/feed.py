@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from connectors.positions import Position
-from connectors.producer import Target
+from connectors.producer import Producer
 from pipeline.ops.backfill.derive import Backfill
 from pipeline.ops.dead_letters.letter import log_key, position_text
 from pipeline.ops.dead_letters.read import letters
@@ -59,7 +59,7 @@ def archived(systems: Systems, backfill: Backfill, leave_out: LeftOut) -> Histor
     return History(archive.path, selection, systems.environment, leave_out=leave_out)
 
 
-def feed(history: History, target: Target | None, progress: Callable[[int], None]) -> Fed:
+def feed(history: History, target: Producer | None, progress: Callable[[int], None]) -> Fed:
     """Send all records and wait for their acknowledgements; without a target, only count."""
     done = 0
     for block in history.blocks():

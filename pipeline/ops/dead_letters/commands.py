@@ -15,7 +15,7 @@ from rich.table import Table
 
 from connectors.aws_errors import AWS_ERRORS
 from connectors.errors import UserError
-from connectors.kafka.errors import KAFKA_ERRORS, explain
+from connectors.kafka.errors import KAFKA_ERRORS, reason
 from pipeline.ops.dead_letters import read, show
 from pipeline.ops.dead_letters.choose import STEPS, Choice, choice
 from pipeline.ops.dead_letters.group import Group, all_logged, groups
@@ -172,7 +172,7 @@ def _reported() -> Iterator[None]:
     try:
         yield
     except KAFKA_ERRORS as error:
-        raise UserError(f"Kafka: {explain(error)}") from error
+        raise UserError(f"Kafka: {reason(error)}") from error
     except (*AWS_ERRORS, OSError) as error:
         raise UserError(f"S3 or Kinesis: {error}") from error
 

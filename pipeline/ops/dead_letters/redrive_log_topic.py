@@ -41,4 +41,4 @@ def make_log_topic(brokers: Brokers, topic: str) -> None:
     Raises:
         UserError: it can't be created, or the existing one would forget entries.
     """
-    brokers.create_compacted(log_topic(topic), like=topic)
+    brokers.ensure_compacted(log_topic(topic), replicas_of=topic)

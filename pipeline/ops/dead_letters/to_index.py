@@ -16,7 +16,7 @@ from pipeline.config.model import Config
 from pipeline.decode.decoder import Control, Decoder, Reject
 from pipeline.events.derive import mapping
 from pipeline.events.event_types import EventTypes
-from pipeline.index.indexer import Indexer, Retry
+from pipeline.index.indexer import Indexer, RetryPolicy
 from pipeline.ops.dead_letters.redrive_target import Ready
 
 
@@ -34,7 +34,7 @@ class IndexSender:
         self._indexer = Indexer(
             careful_sender(index, {each.name: mapping(each) for each in types}),
             limits=Limits(documents=index.max_documents, bytes=index.max_bytes),
-            retry=Retry(seconds=index.retry_seconds, breaker_seconds=index.breaker_seconds),
+            retry=RetryPolicy(seconds=index.retry_seconds, breaker_seconds=index.breaker_seconds),
             clock=time.monotonic,
             sleep=time.sleep,
             random=random.random,

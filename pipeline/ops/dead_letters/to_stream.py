@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from connectors.kinesis.producer import KinesisTarget
+from connectors.kinesis.producer import KinesisProducer
 from connectors.kinesis.table import RECORD_BYTES, stream_of
 from connectors.producer import Outgoing
 from pipeline.decode.decoder import Decoder, Event
@@ -22,7 +22,7 @@ class StreamSender:
     def __init__(self, systems: Systems, stream: str) -> None:
         config = systems.config
         names = {stream_of(one, config.kinesis).name: one for one in config.source.kinesis_streams}
-        self._target = KinesisTarget(*systems.stream(names[stream]))
+        self._target = KinesisProducer(*systems.stream(names[stream]))
         self._decoder = Decoder(systems.types, unknown_fields=config.decode.unknown_fields)
 
     def deliver(self, batch: Sequence[Ready]) -> list[str | None]:

@@ -16,13 +16,10 @@ from typing import Final
 from connectors.errors import UserError
 from connectors.kafka import admin as kafka_admin
 from connectors.kafka.options import Kafka
-from connectors.kafka.transactions import Fenced, Outgoing, Refused, TransactionalProducer
+from connectors.kafka.transactions import Fenced, TopicRecord, TransactionalProducer
 from pipeline.ops.dead_letters.letter import Letter
 from pipeline.ops.dead_letters.redrive_log_topic import log_topic, logged_in, make_log_topic
 from pipeline.ops.dead_letters.redrive_target import Ready
-
-TRANSACTION_MILLIS: Final = 60_000
-"""At most: after a kill -9 an open transaction hides what follows it from readers for so long."""
 
 _HEADERS_BYTES: Final = 1_024
 TOO_LARGE: Final = "larger, with its redrive headers, than the topic takes"
@@ -44,8 +41,8 @@ class TopicSender:
             self._producer = TransactionalProducer(
                 cluster,
                 f"streaming-etl-redrive-{topic}",
-                timeout_millis=min(TRANSACTION_MILLIS, brokers.max_transaction_millis()),
-                batch_bytes=self._limit,
+                max_message_bytes=self._limit,
+                purpose=f"redrive to the topic {topic}",
             )
         self.logged = logged_in(cluster, topic)
 
@@ -66,10 +63,12 @@ class TopicSender:
         return ready.bytes + _HEADERS_BYTES > self._limit
 
     def _sent(self, batch: Sequence[Ready]) -> bool:
+        if not batch:
+            return True
         with self._reported():
-            return self._producer.send([each for ready in batch for each in self._pair(ready)])
+            return self._producer.write([each for ready in batch for each in self._pair(ready)])
 
-    def _pair(self, ready: Ready) -> tuple[Outgoing, Outgoing]:
+    def _pair(self, ready: Ready) -> tuple[TopicRecord, TopicRecord]:
         """Return the record and its log entry."""
         letter, (raw, key) = ready
         partition = letter.position.partition
@@ -78,13 +77,13 @@ class TopicSender:
         entry = {"time": datetime.now(UTC).isoformat(timespec="seconds"), "run": self._run}
         log = log_topic(self._topic)
         return (
-            Outgoing(self._topic, raw, key, headers, partition if known else None),
-            Outgoing(log, json.dumps(entry).encode(), letter.identity.encode()),
+            TopicRecord(self._topic, raw, key, headers, partition if known else None),
+            TopicRecord(log, json.dumps(entry).encode(), letter.identity.encode()),
         )
 
     @contextmanager
     def _reported(self) -> Iterator[None]:
-        """Report a failure of Kafka to the user."""
+        """Say what a failure of Kafka means for the redrive."""
         try:
             yield
         except Fenced as error:
@@ -92,10 +91,10 @@ class TopicSender:
                 f"another redrive of the topic {self._topic} started and took over. The last"
                 " batch was not sent by this one; let the other end, then run again."
             ) from error
-        except Refused as error:
+        except UserError as error:
             raise UserError(
-                f"cannot redrive to the topic {self._topic}: {error}. Each dead letter is"
-                " redriven and logged, or neither; fix the cause, then run again."
+                f"{error}. Each dead letter is redriven and logged, or neither; fix the cause,"
+                " then run again."
             ) from error
 
 

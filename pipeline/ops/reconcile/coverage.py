@@ -16,6 +16,7 @@ from typing import TypeVar
 
 from connectors.errors import UserError
 from connectors.kafka import reader as kafka_topic
+from connectors.kafka.progress import committed_offsets
 from connectors.kinesis import reader as kinesis_stream
 from connectors.kinesis.table import stream_of
 from pipeline.ops.reconcile.options import Options, Span
@@ -193,7 +194,9 @@ def _committed(systems: Systems, topic: str, partitions: list[int]) -> dict[int,
     """The group's offsets; 0 where it has committed none."""
     source = systems.config.source
     cluster = systems.config.cluster(source.kafka_cluster)
-    return kafka_topic.committed_offsets(cluster, source.kafka_group_id, topic, partitions)
+    return committed_offsets(
+        cluster, topic=topic, group_id=source.kafka_group_id, partitions=partitions
+    )
 
 
 def _all_shards(systems: Systems) -> dict[Shard, Interval]:
