@@ -14,7 +14,7 @@ def rehearse(
     keep: Annotated[bool, typer.Option("--keep", help="Leave the servers up.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Play the deployment on local servers: template, package, faults and alarms, upgrade.
+    """Rehearse the deployment on local servers: template, package, faults and alarms, upgrade.
 
     Prints what was proved and how, and writes it to build/rehearsal-report.json. Exit 1 if
     something did not hold.

@@ -1,7 +1,7 @@
-"""The faults of a rehearsal, and how each alarm of the table is made to fire.
+"""The faults of a rehearsal, and how each alarm is made to fire.
 
-An alarm is in exactly one of `FAULTS`, `LOWERED`, `GIVEN`, `STOPPED` and `RECONCILED`; a test holds
-that.
+An alarm is in exactly one of `FAULTS`, `LOWERED`, `GIVEN`, `STOPPED` and `RECONCILED`; a test
+checks that.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _ANSWERS_SECONDS: Final = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """What faults are provoked on."""
+    """The running system that faults are provoked on."""
 
     stack: Stack
     load: Load
@@ -47,10 +47,10 @@ class Scene:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """Something that goes wrong: `begin` holds it for as long as its alarms are waited for.
+    """A fault: `begin` holds it while its alarms are awaited.
 
-    `act` is done again and again while it lasts. `alarms` must fire meanwhile, `after` when it is
-    over. Without `lake` S3 cannot be asked while it lasts.
+    `act` is repeated while it lasts. `alarms` must fire meanwhile, `after` when it is over. Without
+    `lake`, S3 cannot be read while it lasts.
     """
 
     what: str
@@ -63,14 +63,14 @@ class Fault:
 
 @contextmanager
 def defective_records(scene: Scene) -> Iterator[None]:
-    """Records that are no events."""
+    """Send records that are no events."""
     scene.load.feed_defective(_DEFECTIVE)
     yield
 
 
 @contextmanager
 def line_in_the_log(scene: Scene) -> Iterator[None]:
-    """The line that Flink logs when it gives up a transaction, in a log file of its own."""
+    """Write the line that Flink logs when it gives up a transaction, into a log file of its own."""
     log = Path(scene.stack.environment()["FLINK_LOG_DIR"]) / "taskmanager-rehearsal.log"
     log.write_text(f"ERROR KafkaCommitter - {UNCOMMITTED} (written by the rehearsal)\n", "utf-8")
     yield
@@ -78,7 +78,7 @@ def line_in_the_log(scene: Scene) -> Iterator[None]:
 
 @contextmanager
 def paused_task_manager(scene: Scene) -> Iterator[None]:
-    """The TaskManager stands still while records come."""
+    """Suspend the TaskManager while records arrive."""
     (pid,) = scene.stack.task_manager_pids().values()
     with standing_still(pid):
         scene.load.feed(to_topic=_BURST, partition=0)
@@ -89,12 +89,12 @@ def paused_task_manager(scene: Scene) -> Iterator[None]:
 
 @contextmanager
 def without_more(scene: Scene) -> Iterator[None]:
-    """A fault that is all in its `act`."""
+    """A fault that consists of its `act` only."""
     yield
 
 
 def opensearch_pulse(scene: Scene) -> None:
-    """OpenSearch answers for a moment in every few seconds only."""
+    """Let OpenSearch answer only for a moment every few seconds."""
     scene.load.feed(to_topic=_FEW)
     with standing_still(pid_of(scene.stack, "opensearch")):
         time.sleep(_STILL_SECONDS)
@@ -103,14 +103,14 @@ def opensearch_pulse(scene: Scene) -> None:
 
 @contextmanager
 def still_opensearch(scene: Scene) -> Iterator[None]:
-    """OpenSearch takes connections and answers nothing."""
+    """Suspend OpenSearch: it accepts connections and answers nothing."""
     with standing_still(pid_of(scene.stack, "opensearch")):
         yield
 
 
 @contextmanager
 def still_s3(scene: Scene) -> Iterator[None]:
-    """S3 takes connections and answers nothing, long enough for a checkpoint to be slow."""
+    """Suspend S3 long enough for a checkpoint to be slow."""
     began = time.monotonic()
     with standing_still(pid_of(scene.stack, "s3")):
         yield
@@ -119,9 +119,9 @@ def still_s3(scene: Scene) -> Iterator[None]:
 
 @contextmanager
 def stopped_s3(scene: Scene) -> Iterator[None]:
-    """S3 is away when the next checkpoint is due.
+    """Stop S3 when the next checkpoint is due.
 
-    Nothing comes meanwhile and nothing is half written: a sink that S3 refuses fails the job at
+    No record arrives meanwhile and nothing is half written: a sink that S3 refuses fails the job at
     once, and a job that does not run takes no checkpoint that could fail.
     """
     wait_checkpoints(scene.job, 2)
@@ -134,7 +134,7 @@ def stopped_s3(scene: Scene) -> Iterator[None]:
 
 @contextmanager
 def stopped_task_manager(scene: Scene) -> Iterator[None]:
-    """The only TaskManager is ended; another takes its place afterwards."""
+    """Stop the only TaskManager, and start another one afterwards."""
     scene.stack.stop_server("taskmanager-1", _silent)
     try:
         yield
@@ -143,9 +143,9 @@ def stopped_task_manager(scene: Scene) -> Iterator[None]:
 
 
 def kill_workers(scene: Scene) -> None:
-    """Kill the Python processes of a job that runs, and give it what it needs them for.
+    """Kill the Python processes of a running job, and send records that need them.
 
-    A task that has nothing to do does not notice that its worker is gone.
+    A task without work does not notice that its worker is gone.
     """
     if scene.job.cluster.running(scene.job.job_id):
         feed(scene)
@@ -154,18 +154,18 @@ def kill_workers(scene: Scene) -> None:
 
 
 def feed(scene: Scene) -> None:
-    """A few events to both sources."""
+    """Send a few events to both sources."""
     scene.load.feed(to_topic=_FEW, to_stream=_FEW)
 
 
 def feed_stale(scene: Scene) -> None:
-    """A few events, and their older versions after them."""
+    """Send a few events, then older versions of them."""
     scene.load.feed_stale(_STALE)
 
 
 @contextmanager
 def standing_still(pid: int) -> Iterator[None]:
-    """A process that is stopped, and goes on afterwards whatever happens."""
+    """Suspend a process, and resume it afterwards whatever happens."""
     process = psutil.Process(pid)
     process.suspend()
     try:
@@ -175,14 +175,14 @@ def standing_still(pid: int) -> Iterator[None]:
 
 
 def pid_of(stack: Stack, name: str) -> int:
-    """The process of one of the servers."""
+    """Return the process id of a server."""
     started = read(stack.pid_file(name))
     assert started is not None, f"{name} was not started"
     return started.pid
 
 
 def _silent(text: str) -> None:
-    """For what the steps of a rehearsal say already."""
+    """Print nothing: the steps of a rehearsal report already."""
 
 
 FAULTS: Final = (

@@ -1,7 +1,7 @@
-"""Samples made up for an alarm: one series just beyond its threshold, one just within.
+"""Synthetic samples for an alarm: one series just beyond its threshold, one just within.
 
-They stand in where a fault cannot be provoked on local servers, or where only AWS has the metric.
-That an alarm fires on them shows that its rule is right, not that AWS emits the metric.
+They are used where a fault cannot be provoked locally, or where only AWS has the metric. An alarm
+that fires on them shows that its rule is right, not that AWS emits the metric.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ _BASE: Final = 1_000_000.0
 
 
 def fires_on_given(alarm: Alarm) -> bool:
-    """Whether it fires on the one series and not on the other, with its own periods."""
+    """Return whether it fires on the first series and not on the second, with its own periods."""
     beyond, within = (verdict(alarm, series(alarm, beyond=each)) for each in (True, False))
     return beyond == "alarm" and within == "ok"
 
 
 def series(alarm: Alarm, *, beyond: bool) -> list[Sample]:
-    """A sample at the end of each of its periods, and one before the first."""
+    """Return a sample at the end of each period, and one before the first."""
     value = _value(alarm, beyond)
     return [
         Sample(float(number * alarm.period_seconds), _values(alarm, value, number))
@@ -42,7 +42,7 @@ def _values(alarm: Alarm, value: float, number: int) -> dict[str, float]:
 
 
 def _value(alarm: Alarm, beyond: bool) -> float:
-    """What is watched in each period."""
+    """Return the watched value of each period."""
     if alarm.form == "stalled":
         return 0.0 if beyond else 1.0
     step = max(abs(alarm.threshold) * _NEAR, _NEAR)

@@ -1,7 +1,7 @@
-"""What is sent in a rehearsal: a part of a generated history, replayed or fed in small pieces.
+"""The load of a rehearsal: part of a generated history, replayed or sent in small pieces.
 
-Only events of the busiest zones are taken: each partition of the lake gets a file at every
-checkpoint, and a rehearsal has no use for thousands of files.
+Only events of the busiest zones are sent: each lake partition gets a file at every checkpoint, and
+a rehearsal does not need thousands of files.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Load:
 
     @property
     def records(self) -> int:
-        """How many raw records both sources have."""
+        """The number of raw records in both sources."""
         return self.on_topic + self.on_stream
 
     def replay(self, *, to_topic: int, to_stream: int, upgraded: bool = False) -> None:
@@ -119,14 +119,14 @@ class Load:
 
 
 def in_busy_zones(lines: Sequence[bytes]) -> list[bytes]:
-    """The events of the zones that have most of them, in the same order."""
+    """Yield the events of the busiest zones, in the same order."""
     zones = [json.loads(line)["pickup_location_id"] for line in lines]
     busy = {zone for zone, _ in Counter(zones).most_common(_ZONES)}
     return [line for line, zone in zip(lines, zones, strict=True) if zone in busy]
 
 
 def older(line: bytes) -> bytes:
-    """The same event as it was a second before, by its version's time."""
+    """Return the event as it was a second before, by its version time."""
     event = json.loads(line)
     dropoff = datetime.fromisoformat(event["dropoff_datetime"]) - timedelta(seconds=1)
     event["dropoff_datetime"] = dropoff.isoformat(timespec="milliseconds")
@@ -134,7 +134,7 @@ def older(line: bytes) -> bytes:
 
 
 def with_field(line: bytes) -> bytes:
-    """A yellow trip as the next version's senders send it; others stay as they are."""
+    """Return a yellow trip as the next version's senders send it; others unchanged."""
     event = json.loads(line)
     if event["type"] != "trip":
         return line
@@ -142,7 +142,7 @@ def with_field(line: bytes) -> bytes:
 
 
 def upgraded_schema(text: str) -> str:
-    """The schema of the next version: one nullable field more."""
+    """Return the schema of the next version, which has one more nullable field."""
     schema: dict[str, Any] = json.loads(text)
     field = {"name": FIELD, "type": ["null", "double"], "default": None, "doc": "In US dollars."}
     return json.dumps(

@@ -44,16 +44,16 @@ class Platform:
         return str(self.account.stack.ref("PackageBucket"))
 
     def upload(self, package: Path, key: str) -> None:
-        """As `aws s3 cp`; the bucket must be there."""
+        """Upload the package, as `aws s3 cp` does, into an existing bucket."""
         self._s3().upload_file(str(package), self.packages, key)
 
     def start(self, key: str, savepoint: str = "") -> tuple[Submitted, Systems]:
-        """Fetch that package, unpack it into an empty folder and submit it.
+        """Fetch a package, unpack it into an empty folder and submit it.
 
-        Returns the job, and what the tools need to look at its sinks.
+        Return the job, and what the tools need to read its sinks.
 
         Raises:
-            UserError: what the package said when it refused, or when Flink did.
+            UserError: what the package or Flink answered when it refused.
         """
         fetched, folder = self.folder / key, self.folder / key.removesuffix(".zip")
         fetched.parent.mkdir(parents=True, exist_ok=True)
@@ -75,7 +75,7 @@ class Platform:
         return job, Systems(config, types, {**os.environ, **environment})
 
     def _environment(self, key: str) -> dict[str, str]:
-        """The servers' addresses, and Flink's configuration with the platform's settings."""
+        """Return the servers' addresses, and Flink's configuration with the platform's settings."""
         found = self.stack.environment()
         conf = self.folder / f"{key}.conf"
         shutil.copytree(found["FLINK_CONF_DIR"], conf)
@@ -89,7 +89,7 @@ class Platform:
 
 
 def next_version(root: Path, out: Path, *, say: Say) -> None:
-    """A package whose yellow trips have one nullable field more, and that is the same otherwise."""
+    """Build a package whose yellow trips have one more nullable field, otherwise unchanged."""
     cache = ServerCache(root.resolve())
     contents = contents_of(cache, wheels.fetched(cache, say=say))
     text = (root / _UPGRADED).read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""What a rehearsal proved: a line for each thing, with how it was shown."""
+"""The report of a rehearsal: a line for each thing proved, and how."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ How = Literal["done", "provoked", "threshold lowered", "on given samples", "reco
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """One thing that had to hold, how it was shown, and what was seen."""
+    """One thing that had to hold, how it was shown, and what was observed."""
 
     what: str
     how: How
@@ -27,23 +27,23 @@ class Proof:
 
 @dataclass(slots=True)
 class Proofs:
-    """All of a rehearsal, in the order in which they came, and what is to be known of it."""
+    """All proofs of a rehearsal in order, and notes."""
 
     proofs: list[Proof] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     finished: bool = False
 
     def add(self, what: str, how: How, ok: bool, seen: str) -> None:
-        """Note one."""
+        """Add a proof."""
         self.proofs.append(Proof(what, how, ok, seen))
 
     @property
     def ok(self) -> bool:
-        """Whether it came to its end, and all held."""
+        """Whether the rehearsal finished and everything held."""
         return self.finished and all(each.ok for each in self.proofs)
 
     def as_dict(self, seconds: float) -> dict[str, Any]:
-        """For programs."""
+        """Return the report for JSON."""
         counts = {how: sum(each.how == how for each in self.proofs) for how in _HOWS}
         return {
             "ok": self.ok,

@@ -1,7 +1,7 @@
-"""Makes the template's bucket and streams on the local servers, property by property.
+"""Create the template's bucket and streams on the local servers, property by property.
 
 The local servers do not know everything that AWS does. What they refuse is no failure of the
-rehearsal: each property comes back with what became of it.
+rehearsal: the result of each property is reported.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ class Made:
     refused: str = ""
 
     def sentence(self) -> str:
-        """For the report."""
+        """Describe it for the report."""
         became = f"refused ({self.refused})" if self.refused else "taken"
         return f"{self.resource} {self.what}: {became}"
 
 
 def make_bucket(client: Any, properties: Mapping[str, Any]) -> list[Made]:
-    """Make the bucket and set each property that S3 has a call for."""
+    """Create the bucket and set each property that S3 has a call for."""
     name = properties["BucketName"]
     client.create_bucket(Bucket=name)
     made = [Made(name, "BucketName")]
@@ -43,7 +43,7 @@ def make_bucket(client: Any, properties: Mapping[str, Any]) -> list[Made]:
 
 
 def make_stream(client: Any, properties: Mapping[str, Any]) -> list[Made]:
-    """Make the stream, wait until it is active, and set what is set afterwards."""
+    """Create the stream, wait until it is active, and set the remaining properties."""
     name, mode = properties["Name"], properties["StreamModeDetails"]
     on_demand = _refusal(lambda: client.create_stream(StreamName=name, StreamModeDetails=mode))
     if on_demand:
@@ -57,7 +57,7 @@ def make_stream(client: Any, properties: Mapping[str, Any]) -> list[Made]:
 
 
 def lifecycle(rules: list[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """CloudFormation's lifecycle rules in S3's own words."""
+    """Return CloudFormation's lifecycle rules in S3's terms."""
     return [_rule(each) for each in rules]
 
 
@@ -125,7 +125,7 @@ _STREAM: Final[Mapping[str, Put]] = {
 
 
 def _refusal(call: Callable[[], object]) -> str:
-    """The code with which the server refused; empty where it did not."""
+    """Return the server's error code; empty if it accepted."""
     try:
         call()
     except ClientError as error:

@@ -37,10 +37,10 @@ _FOLDER: Final = Path("build/rehearsal")
 
 
 def rehearse(root: Path, *, keep: bool, console: Console) -> bool:
-    """Run it all; whether everything held.
+    """Run all stages; return whether everything held.
 
     Raises:
-        UserError: something is missing to begin with, or a server or the job refused.
+        UserError: something is missing at the start, or a server or the job refused.
     """
     started = time.monotonic()
     steps, proofs = Steps(console), Proofs()
@@ -66,7 +66,7 @@ def rehearse(root: Path, *, keep: bool, console: Console) -> bool:
 
 
 def judge_given(proofs: Proofs) -> None:
-    """The alarms that nothing here can make fire: each rule on samples made up for it."""
+    """Evaluate the alarms that nothing here can make fire, on synthetic samples."""
     for name in GIVEN:
         found = alarm(name)
         metric = signal(found.signal)
@@ -92,7 +92,7 @@ def _play(root: Path, folder: Path, stack: Stack, steps: Steps, proofs: Proofs) 
 
 
 def _refuse_no_place() -> None:
-    """Say at once where property groups cannot be put, and not after minutes."""
+    """Refuse at once if property groups cannot be written, instead of after minutes."""
     try:
         with as_platform.placed([]):
             pass
@@ -104,7 +104,7 @@ def _refuse_no_place() -> None:
 
 
 def _clear(folder: Path, steps: Steps) -> None:
-    """Stop what an interrupted rehearsal left, and drop its files."""
+    """Stop what an interrupted rehearsal left running, and delete its files."""
     servers = folder / "servers"
     if servers.exists():
         Stack(folder / "checkout", run_dir=servers).down(steps.say)

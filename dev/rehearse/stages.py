@@ -1,4 +1,4 @@
-"""The stages of a rehearsal, each of which notes what it proved."""
+"""The stages of a rehearsal; each records what it proved."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _UPGRADED: Final = 400
 
 @dataclass(kw_only=True)
 class Rehearsal:
-    """One run on running servers; the job is there from `start_from_bucket` on."""
+    """One run on running servers; the job exists from `start_from_bucket` on."""
 
     root: Path
     folder: Path
@@ -57,7 +57,7 @@ class Rehearsal:
 
     @classmethod
     def of(cls, root: Path, folder: Path, stack: Stack, steps: Steps, proofs: Proofs) -> Rehearsal:
-        """Ready to begin: the template read, the load made, the bare Python there."""
+        """Prepare a run: read the template, make the load and the bare Python."""
         servers = stack.environment()
         made = account(root, servers)
         with steps.step("making the historical data set"):
@@ -70,9 +70,10 @@ class Rehearsal:
         )  # fmt: skip
 
     def make_resources(self) -> None:
-        """Bucket and streams by the template's properties; the topic that it expects to be there.
+        """Create bucket and streams by the template's properties, and the topic it expects.
 
-        The bucket's policy is left out: it refuses what does not come over TLS, which is all here.
+        The bucket's policy is left out: it refuses everything that is not TLS, which nothing here
+        is.
         """
         servers = self.stack.environment()
         s3, streams = s3_client(servers), kinesis.client(servers["KINESIS_ENDPOINT"])
@@ -95,7 +96,7 @@ class Rehearsal:
         self.proofs.notes += self.account.changes()
 
     def start_from_bucket(self, package: Path) -> None:
-        """The package into the bucket, the job out of it, and a backlog through the job."""
+        """Upload the package, start the job from it, and process a backlog."""
         key = str(self.account.stack.ref("PackageKey"))
         with self.steps.step("replaying a backlog"):
             self.load.replay(to_topic=_BACKLOG, to_stream=_BACKLOG // 3)
@@ -108,7 +109,7 @@ class Rehearsal:
         self.proofs.add("job from the package, by property groups", "done", True, seen)
 
     def provoke_all(self) -> None:
-        """Every fault, one after the other."""
+        """Provoke every fault, one after the other."""
         scene = Scene(self.stack, self.load, self.job)
         for fault in FAULTS:
             with self.steps.step(f"fault: {fault.what}"):
@@ -116,7 +117,7 @@ class Rehearsal:
                 self._wait_running()
 
     def judge_lowered(self) -> None:
-        """Alarms that need another threshold to fire on what is measured here."""
+        """Evaluate alarms with thresholds that local measurements exceed."""
         others = [
             lowered(self.account.alarm(alarm(name)), value) for name, value in LOWERED.items()
         ]
@@ -129,7 +130,7 @@ class Rehearsal:
             self.proofs.add(f"alarm {each.name}", "threshold lowered", each.name in fired, own)
 
     def stop_and_reconcile(self, version: str) -> None:
-        """Stop with a savepoint when all is read, and hold every sink to the source."""
+        """Stop with a savepoint when everything is read, and reconcile every sink."""
         self._drain()
         self._stop()
         report = self._reconcile()
@@ -141,7 +142,7 @@ class Rehearsal:
         self.proofs.notes += report.problems()
 
     def miss_the_job(self) -> None:
-        """The job has stopped, and the alarm for that sees it; the last look was before."""
+        """Check that the alarm for a stopped job fires."""
         (name,) = STOPPED
         found = self.account.alarm(alarm(name))
         was_off = not self.watch.is_on(found)
@@ -150,7 +151,7 @@ class Rehearsal:
         self._note(STOPPED[name], found, on.get(name), was_off=was_off)
 
     def miss_a_file(self) -> None:
-        """Delete a file of the lake, reconcile, and put it back."""
+        """Delete a file of the lake, reconcile, and restore it."""
         (name,) = RECONCILED
         s3, bucket = s3_client(self.stack.environment()), self.account.bucket
         with self.steps.step(f"fault: {RECONCILED[name]}"):
@@ -167,7 +168,7 @@ class Rehearsal:
         self.proofs.add(f"alarm {name}", "provoked", mismatch(alarm(name), report.ok), seen)
 
     def upgrade(self) -> None:
-        """The next version, from the savepoint: yellow trips have one nullable field more."""
+        """Start the next version from the savepoint: yellow trips have one more nullable field."""
         package = self.folder / "streaming-etl-2.zip"
         with self.steps.step("building the next version"):
             next_version(self.root, package, say=self.steps.say)
@@ -214,7 +215,7 @@ class Rehearsal:
         self.proofs.add(f"alarm {found.name}", "provoked", ok, f"{what}: {told}{before}")
 
     def _drain(self) -> None:
-        """Wait until completed checkpoints cover all that was sent."""
+        """Wait until completed checkpoints cover everything sent."""
         archived = ArchivedRecords(self.systems.store(f"s3a://{self.account.bucket}/archive"))
 
         def covered() -> bool:
@@ -242,7 +243,7 @@ class Rehearsal:
         return reconcile(self.systems, Options(complete=True, settle_seconds=2.0), self.steps)
 
     def _indexed(self, name: str) -> int:
-        """How many yellow trips of the index have that field."""
+        """Count the yellow trips of the index that have a field."""
         assert self.job.config.index is not None, "the template has an index"
         client = self.systems.opensearch()
         index = index_name(self.job.config.index.prefix, "trip")

@@ -1,4 +1,4 @@
-"""Runs `streaming-etl` as an operator does: a process of its own, words in, text out."""
+"""Run `streaming-etl` as an operator does, as a process."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _PROGRAM: Final = (sys.executable, "-c", "from pipeline.cli import main; main()"
 
 
 def tool(*words: str, environment: Mapping[str, str] | None = None) -> str:
-    """What the command printed; `environment` is added to ours.
+    """Run a command; return its output. `environment` is added to the process's own.
 
     Raises:
-        UserError: it did not end with 0; with the end of what it said.
+        UserError: it did not exit with 0; with the end of its output.
     """
     done = subprocess.run(
         [*_PROGRAM, *words],

@@ -1,6 +1,6 @@
-"""Looks at the metrics again and again, and says which alarms are on.
+"""Sample the metrics repeatedly, and tell which alarms are on.
 
-Each period is played in a fiftieth of its time, at least three looks long.
+A period takes a fiftieth of its real time, and at least three samples.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ _OWN: Final[Mapping[str, float]] = {
 
 
 class Watch:
-    """The samples of one rehearsal, in the order of time.
+    """The samples of one rehearsal, in order.
 
-    `environment` is asked anew each time, for servers come and go. `sent` is how many records the
-    source stream took so far, which on AWS is a metric of the stream itself.
+    `environment` is read anew each time, since servers come and go. `sent` returns how many records
+    the source stream took so far, which on AWS is a metric of the stream.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class Watch:
         self._config, self._environment, self._sent = config, environment, sent
 
     def look(self, *, lake: bool = True) -> None:
-        """Take one sample; without `lake` S3 is not asked, which may be away."""
+        """Take a sample; without `lake`, S3 is not read."""
         config = self._config if lake else _without_lake(self._config)
         found = measure(config, self._environment())
         self.samples.append(
@@ -59,15 +59,15 @@ class Watch:
         )
 
     def is_on(self, alarm: Alarm) -> bool:
-        """Whether the alarm is on now."""
+        """Return whether the alarm is on now."""
         return fires(alarm, self.samples, period_seconds=period(alarm))
 
     def values(self, alarm: Alarm) -> Values:
-        """What the alarm sees now, a value for each period, the newest last."""
+        """Return the alarm's value of each period, newest last."""
         return datapoints(alarm, self.samples, period(alarm))
 
     def wait_off(self, alarms: Iterable[Alarm], act: Act, *, patience_seconds: float) -> list[str]:
-        """Act and look until none is on; the names of those that still are when time is up."""
+        """Act and sample until no alarm is on; return those still on at the timeout."""
         pending = list(alarms)
         deadline = time.monotonic() + patience_seconds
         while pending and time.monotonic() < deadline:
@@ -79,7 +79,7 @@ class Watch:
     def wait_on(
         self, alarms: Iterable[Alarm], act: Act, *, patience_seconds: float, lake: bool = True
     ) -> dict[str, Values]:
-        """Act and look until each was on once; what each saw then, without those never on."""
+        """Act and sample until each alarm was on once; return what each observed."""
         pending = {each.name: each for each in alarms}
         seen: dict[str, Values] = {}
         deadline = time.monotonic() + patience_seconds
@@ -92,17 +92,17 @@ class Watch:
         return seen
 
     def _next(self, *, lake: bool = True) -> None:
-        """One look, not sooner than `LOOK_SECONDS` after the one before."""
+        """Take a sample, at least `LOOK_SECONDS` after the previous one."""
         last = self.samples[-1].at if self.samples else 0.0
         time.sleep(min(LOOK_SECONDS, max(0.0, last + LOOK_SECONDS - time.time())))
         self.look(lake=lake)
 
 
 def period(alarm: Alarm) -> float:
-    """The seconds that stand in for the alarm's own period."""
+    """Return the seconds that stand for the alarm's period."""
     return _OWN.get(alarm.name, max(_LEAST_SECONDS, alarm.period_seconds / _SHORTER))
 
 
 def _without_lake(config: Config) -> Config:
-    """The same, with nothing to ask S3 for."""
+    """Return a configuration without anything to read from S3."""
     return msgspec.structs.replace(config, lake=None)

@@ -1,4 +1,4 @@
-"""Where set-up puts things: `.cache` at the root of the checkout, one property per thing."""
+"""Paths of what set-up fetches and builds: `.cache` at the root of the checkout."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ class ServerCache(Cache):
 
     @property
     def versitygw(self) -> Path:
-        """The S3 server's binary; absent where Go is (moto then takes its place)."""
+        """The S3 server's binary; absent without Go, when moto is used instead."""
         return self.directory / "bin" / "versitygw"
 
     @property
     def kinesis(self) -> Path:
-        """The Kinesis server's npm package; absent where Node is and nobody asked for it."""
+        """The Kinesis server's npm package; absent without Node."""
         return self.directory / "kinesis"
 
     def jars(self, server: str) -> Path:

@@ -94,7 +94,7 @@ def status(
 
 
 def speaker() -> Callable[[str], None]:
-    """How progress is told: with rich on a terminal, as plain lines elsewhere."""
+    """Return how to print progress: with rich on a terminal, else as plain lines."""
     console = Console()
     if console.is_terminal:
         return lambda text: console.print(f"[dim]·[/dim] {text}", highlight=True)
@@ -102,7 +102,7 @@ def speaker() -> Callable[[str], None]:
 
 
 def show(found: list[ServerStatus]) -> None:
-    """The servers as a table on a terminal, as tab-separated lines elsewhere."""
+    """Print the servers as a table on a terminal, else as tab-separated lines."""
     console = Console()
     if not found:
         typer.echo("nothing is up")
@@ -114,7 +114,7 @@ def show(found: list[ServerStatus]) -> None:
 
 
 def table(found: list[ServerStatus]) -> Table:
-    """The servers for human eyes."""
+    """Return the servers as a table."""
     made = Table("server", "state", "pid", "address", "log")
     for each in found:
         colour = "green" if each.ready else "red"
@@ -123,7 +123,7 @@ def table(found: list[ServerStatus]) -> Table:
 
 
 def state(each: ServerStatus) -> str:
-    """One word for how a server is."""
+    """Return a server's state in one word."""
     if each.ready:
         return "ready"
     return "starting" if each.alive else "dead"

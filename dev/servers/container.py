@@ -35,7 +35,7 @@ SLOTS = 2
 
 
 def main(arguments: list[str]) -> int:
-    """Become the process that is asked for; 2 when the user has something to mend."""
+    """Run the requested role; return 2 when the user has something to fix."""
     try:
         return run(arguments, dict(os.environ))
     except UserError as error:
@@ -44,7 +44,7 @@ def main(arguments: list[str]) -> int:
 
 
 def run(arguments: list[str], given: Mapping[str, str]) -> int:
-    """Run one of our own roles to its end, or be replaced by the program."""
+    """Run one of this project's roles to its end, or replace the process by the program."""
     role, *rest = arguments or ["bash"]
     if role in ("prepare", "job"):
         config = _config(rest)

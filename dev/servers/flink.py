@@ -20,7 +20,7 @@ JVM_OPTIONS = "env.java.opts.all"
 
 
 def prepare(cluster: Cluster) -> None:
-    """Generate FLINK_CONF_DIR from the distribution's own files and ours."""
+    """Generate FLINK_CONF_DIR from the distribution's files and ours."""
     (cluster.folder / "tmp").mkdir(parents=True, exist_ok=True)
     copy_configuration(cluster.cache.flink_home / "conf", cluster.conf, settings(cluster))
 
@@ -43,9 +43,9 @@ def jvm_options(default_config: str) -> str:
 
 
 def log_to_console_only(properties: Path) -> None:
-    """Our log file takes what the console gets; a second, rolling one would need a name of its own.
+    """Drop the rolling log file: the console output goes to a log file already.
 
-    Without one log4j makes a file called `${sys:log.file}` in the current directory.
+    Without a name for it, log4j creates a file called `${sys:log.file}` in the current directory.
     """
     lines = properties.read_text("utf-8").splitlines()
     rolling = ("rootLogger.appenderRef.rolling", "appender.rolling")
@@ -54,8 +54,8 @@ def log_to_console_only(properties: Path) -> None:
 
 
 def environment(cluster: Cluster) -> dict[str, str]:
-    """What Flink's start scripts would export, and what its Kinesis clients read; the virtual
-    environment's python comes first on PATH."""
+    """Return what Flink's start scripts export and its Kinesis clients read, with this Python first
+    on PATH."""
     home = cluster.cache.flink_home
     python_folder = str(Path(sys.executable).parent)
     return {
@@ -73,7 +73,7 @@ def environment(cluster: Cluster) -> dict[str, str]:
 
 
 def job_manager(cluster: Cluster) -> Server:
-    """The JobManager, ready when its REST answers."""
+    """Return the JobManager, which is ready when its REST interface answers."""
     entry = "org.apache.flink.runtime.entrypoint.StandaloneSessionClusterEntrypoint"
     heap = sizes.JOB_MANAGER_HEAP
     return Server(
@@ -93,7 +93,7 @@ def job_manager(cluster: Cluster) -> Server:
 
 
 def task_manager(cluster: Cluster, number: int, *, port: int) -> Server:
-    """One TaskManager, ready when the JobManager counts it; `port` tells it from the others."""
+    """Return a TaskManager, which is ready when the JobManager counts it; `port` identifies it."""
     name = f"taskmanager-{number}"
     heap = sizes.FRAMEWORK_HEAP + sizes.TASK_HEAP
     direct = sizes.OFF_HEAP + sizes.NETWORK
@@ -135,7 +135,7 @@ def jvm(cluster: Cluster, *memory: str) -> tuple[str, ...]:
 
 
 def own_settings(cluster: Cluster, name: str, log_key: str) -> tuple[str, ...]:
-    """What differs between the processes of one cluster: the name its metrics go by and its log."""
+    """Return the settings of one process: its name in metrics, and its log."""
     return (
         *("-D", f"metrics.reporter.prometheus.jobName={name}"),
         *("-D", f"{log_key}={cluster.logs / name}.log"),
@@ -143,7 +143,7 @@ def own_settings(cluster: Cluster, name: str, log_key: str) -> tuple[str, ...]:
 
 
 def client_environment(cluster: Cluster, numbers: Iterable[int]) -> dict[str, str]:
-    """What a client of the cluster needs; `flink run` finds the cluster through FLINK_CONF_DIR."""
+    """Return what a client needs; `flink run` finds the cluster through FLINK_CONF_DIR."""
     names = ["jobmanager", *(f"taskmanager-{number}" for number in numbers)]
     urls = [metrics_server.process_url(cluster.metrics_url, name) for name in names]
     return {
@@ -156,9 +156,9 @@ def client_environment(cluster: Cluster, numbers: Iterable[int]) -> dict[str, st
 
 
 def registered_ports(rest_url: str) -> set[int]:
-    """The RPC ports of the TaskManagers that the JobManager knows.
+    """Return the RPC ports of the TaskManagers that the JobManager knows.
 
-    One that was killed stays among them until its heartbeat times out.
+    A killed one stays among them until its heartbeat times out.
     """
     body = fetch(f"{rest_url}/taskmanagers")
     if body is None:

@@ -1,5 +1,4 @@
-"""A Flink distribution out of what pip installed: PyFlink ships one, short of connectors and
-executable bits."""
+"""A Flink distribution made from PyFlink's own, with connectors and executable bits added."""
 
 from __future__ import annotations
 
@@ -16,13 +15,12 @@ FOLDERS = ("bin", "conf", "lib", "opt", "plugins")
 
 
 def inputs() -> str:
-    """What decides whether the distribution must be made anew, beside the pom."""
+    """Return what, beside the pom, requires a new distribution when it changes."""
     return f"apache-flink {version('apache-flink')}, loopback patch 1, flink-python in lib"
 
 
 def assemble(cache: ServerCache) -> None:
-    """Copy PyFlink's distribution and add our jars; an interrupted copy is never taken for a
-    whole one."""
+    """Copy PyFlink's distribution and add our jars; an interrupted copy is never used."""
     unfinished = cache.directory / "flink.unfinished"
     shutil.rmtree(unfinished, ignore_errors=True)
     for folder in FOLDERS:
@@ -41,12 +39,12 @@ def assemble(cache: ServerCache) -> None:
 
 
 def link_connectors(lib: Path, jar: Path) -> None:
-    """Put the connectors on the cluster's class path without a second copy of 140 MB."""
+    """Link the connectors' jar into the class path, without copying 140 MB."""
     (lib / jar.name).symlink_to(Path("..", "..", jar.parent.name, jar.name))
 
 
 def pyflink_folder() -> Path:
-    """Where pip put PyFlink; found without importing it, which takes seconds."""
+    """Return where pip put PyFlink, without importing it, which takes seconds."""
     spec = find_spec("pyflink")
     if spec is None or spec.origin is None:
         raise UserError("PyFlink is not installed in this environment: pip install apache-flink")

@@ -1,7 +1,7 @@
 """Flink's configuration for the local cluster: loopback only, small, quick to notice a crash.
 
-Memory is written out part by part, as Flink's own start scripts would compute it from a total: we
-start the JVMs without those scripts, which launch five JVMs more per process only to do that sum.
+Each part of the memory is set, as Flink's start scripts would compute it from a total: the JVMs are
+started without those scripts, which run five more JVMs per process for that sum.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ TASK_MANAGER_OPTIONS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cluster:
-    """Where a cluster lives and what its processes must know."""
+    """A cluster: its folders, ports and addresses."""
 
     cache: ServerCache
     folder: Path
@@ -51,18 +51,17 @@ class Cluster:
 
     @property
     def conf(self) -> Path:
-        """FLINK_CONF_DIR: generated for this cluster, so that the distribution stays as it was
-        unpacked."""
+        """FLINK_CONF_DIR, generated for this cluster; the distribution stays unchanged."""
         return self.folder / "conf"
 
     @property
     def rest_url(self) -> str:
-        """Web UI and REST."""
+        """The address of web UI and REST interface."""
         return f"http://127.0.0.1:{self.rest}"
 
 
 def settings(cluster: Cluster) -> dict[str, str | int | float | bool]:
-    """Flink's configuration, beside the JVM options that its own default file has."""
+    """Return Flink's configuration, without the JVM options of its default file."""
     return {
         "jobmanager.rpc.address": "127.0.0.1",
         "jobmanager.rpc.port": cluster.rpc,
@@ -116,7 +115,7 @@ def memory_settings(slots: int) -> dict[str, str | float]:
 
 
 def failure_settings() -> dict[str, str | int]:
-    """A killed TaskManager is noticed within 10 s, and the job is back soon after."""
+    """Return settings that notice a killed TaskManager within 10 s and restart the job soon."""
     return {
         "heartbeat.interval": "2 s",
         "heartbeat.timeout": "10 s",
@@ -153,7 +152,7 @@ def s3_settings(url: str) -> dict[str, str | int | bool]:
 
 
 def metrics_settings(url: str) -> dict[str, str]:
-    """Push to our loopback server (see metrics_server for why not the pull reporter)."""
+    """Push metrics to our loopback server (metrics_server says why they are not pulled)."""
     reporter = "metrics.reporter.prometheus"
     package = "org.apache.flink.metrics.prometheus"
     return {

@@ -79,13 +79,14 @@ def server(cache: ServerCache, *, folder: Path, broker: int, tls: int, controlle
 
 
 def java_command(cache: ServerCache, folder: Path) -> tuple[str, ...]:
-    """The JVM with Kafka's jars; the serial collector is the one that keeps memory small."""
+    """Return the JVM's command with Kafka's jars and the serial collector, which needs least
+    memory."""
     logging = f"-Dlog4j2.configurationFile={folder / 'log4j2.properties'}"
     return (java(), "-cp", class_path(cache.jars("kafka")), "-XX:+UseSerialGC", logging)
 
 
 def prepare(jvm: tuple[str, ...], folder: Path, ports: dict[str, int]) -> None:
-    """Write the configuration; the first time make a certificate and format the data folder."""
+    """Write the configuration; the first time, make a certificate and format the data folder."""
     data = folder / "data"
     data.mkdir(parents=True, exist_ok=True)
     properties = folder / "server.properties"
@@ -100,7 +101,7 @@ def prepare(jvm: tuple[str, ...], folder: Path, ports: dict[str, int]) -> None:
 
 
 def format_data(jvm: tuple[str, ...], properties: Path) -> None:
-    """What KRaft demands before the first start, and the one moment to add the first user."""
+    """Format the data folder, as KRaft requires before the first start, and add the first user."""
     tool = ("kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c", str(properties))
     done = subprocess.run(
         [*jvm, *tool, "--add-scram", kafka_tls.user()],
@@ -113,7 +114,7 @@ def format_data(jvm: tuple[str, ...], properties: Path) -> None:
 
 
 def is_ready(address: str) -> bool:
-    """Whether the broker answers a metadata request with itself in it."""
+    """Return whether the broker answers a metadata request that includes itself."""
     client = AdminClient({"bootstrap.servers": address, "log_level": 0})
     try:
         return bool(client.list_topics(timeout=PROBE_SECONDS).brokers)

@@ -1,5 +1,5 @@
-"""What the local broker's encrypted listener needs: a certificate of its own and one user with a
-password (SASL_SSL with SCRAM-SHA-512), all throw-away."""
+"""The local broker's encrypted listener: a certificate and one user with a password, all throw-away
+(SASL_SSL with SCRAM-SHA-512)."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ ssl.keystore.password={password}
 
 
 def configuration(folder: Path) -> str:
-    """The lines of server.properties that belong to this listener."""
+    """Return the lines of server.properties for this listener."""
     return CONFIGURATION.format(mechanism=MECHANISM, keystore=keystore(folder), password=PASSWORD)
 
 
 def user() -> str:
-    """The user as Kafka's StorageTool takes it when it formats the data folder."""
+    """Return the user as Kafka's StorageTool takes it when it formats the data folder."""
     return f"{MECHANISM}=[name={USERNAME},password={PASSWORD}]"
 
 
 def environment(folder: Path, port: int) -> dict[str, str]:
-    """What a client needs to reach this listener."""
+    """Return what a client needs to connect to this listener."""
     return {
         "KAFKA_TLS_BOOTSTRAP_SERVERS": f"127.0.0.1:{port}",
         "KAFKA_CA_FILE": str(ca_file(folder)),
@@ -45,17 +45,17 @@ def environment(folder: Path, port: int) -> dict[str, str]:
 
 
 def keystore(folder: Path) -> Path:
-    """The broker's key and certificate."""
+    """Return the path of the broker's key and certificate."""
     return folder / "broker.p12"
 
 
 def ca_file(folder: Path) -> Path:
-    """What clients trust: the self-signed certificate itself."""
+    """Return the path of what clients trust: the self-signed certificate."""
     return folder / "ca.pem"
 
 
 def make_certificate(folder: Path) -> None:
-    """Make key and certificate, unless they are there; ca.pem comes last, as the sign of both."""
+    """Make key and certificate unless they exist; ca.pem comes last, so its presence means both."""
     if ca_file(folder).exists():
         return
     keystore(folder).unlink(missing_ok=True)
@@ -70,7 +70,7 @@ def make_certificate(folder: Path) -> None:
 
 
 def keytool(folder: Path, *arguments: str) -> None:
-    """Run the JDK's keytool on the broker's keystore; UserError with what it said on failure."""
+    """Run the JDK's keytool on the keystore; UserError with its output on failure."""
     program = shutil.which("keytool")
     if program is None:
         raise UserError("keytool was not found on PATH: apt install openjdk-17-jdk-headless")

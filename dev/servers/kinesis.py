@@ -39,7 +39,7 @@ JSON_ONLY = {"AWS_CBOR_DISABLE": "1", "CBOR_ENABLED": "false"}
 
 
 def server(cache: ServerCache, *, folder: Path, port: int) -> Server:
-    """A Kinesis server; it keeps its records in memory only."""
+    """Return a Kinesis server, which keeps its records in memory only."""
     url = f"http://127.0.0.1:{port}"
     package = package_folder(cache.kinesis)
     preload = folder / "loopback.cjs"
@@ -56,7 +56,7 @@ def server(cache: ServerCache, *, folder: Path, port: int) -> Server:
 
 
 def package_folder(installed: Path) -> Path:
-    """Where npm puts the package below the folder that it was told to install into."""
+    """Return the package below the folder that npm installed into."""
     return installed / "node_modules" / PACKAGE
 
 
@@ -67,7 +67,7 @@ def prepare(preload: Path) -> None:
 
 
 def environment(package: Path, port: int) -> dict[str, str]:
-    """The server's settings, which are environment variables all."""
+    """Return the server's settings, all of them environment variables."""
     changes = (
         *("CREATE_STREAM", "DELETE_STREAM", "SPLIT_SHARD", "MERGE_SHARDS", "UPDATE_SHARD_COUNT"),
         *("UPDATE_STREAM_MODE", "REGISTER_STREAM_CONSUMER", "DEREGISTER_STREAM_CONSUMER"),
@@ -88,7 +88,7 @@ def environment(package: Path, port: int) -> dict[str, str]:
 
 
 def keep_hashes(main: Path) -> None:
-    """Change that one expression in our copy of the server; UserError when it is not there."""
+    """Patch one expression in our copy of the server; UserError if it is missing."""
     program = main.read_text("utf-8")
     if program.count(RECORD_HASH) != 1:
         raise UserError(f"{main} differs from the one that dev/servers/kinesis.py was written for")
@@ -96,7 +96,7 @@ def keep_hashes(main: Path) -> None:
 
 
 def node() -> str:
-    """Node's path; a UserError where there is none."""
+    """Return Node's path; UserError if there is none."""
     found = shutil.which("node")
     if found is None:
         raise UserError("node was not found on PATH: apt install nodejs")
@@ -121,8 +121,8 @@ def client(endpoint: str) -> Any:
 
 
 def create_stream(name: str, *, endpoint: str, shards: int = 1) -> str:
-    """Make a stream, wait until it is active, and return its ARN; one that is there already is
-    fine, whatever its shards."""
+    """Create a stream, wait until it is active and return its ARN; an existing one is left as it
+    is."""
     kinesis = client(endpoint)
     try:
         kinesis.create_stream(StreamName=name, ShardCount=shards)
@@ -179,7 +179,7 @@ def first_key(shard: dict[str, Any]) -> int:
 
 
 def wait_until_active(kinesis: Any, stream: str) -> str:
-    """Wait at most ten seconds until a stream is ACTIVE; its ARN."""
+    """Wait at most ten seconds until a stream is ACTIVE; return its ARN."""
     often = {"Delay": 0.05, "MaxAttempts": 200}
     kinesis.get_waiter("stream_exists").wait(StreamName=stream, WaiterConfig=often)
     summary = kinesis.describe_stream_summary(StreamName=stream)["StreamDescriptionSummary"]

@@ -1,4 +1,4 @@
-"""Which servers a stack consists of, on which ports, and what others need to know to reach them."""
+"""The servers of a stack, their ports, and how clients reach them."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ WITHIN = {"opensearch": opensearch.HTTP_PORTS}
 
 
 class Layout(msgspec.Struct, kw_only=True):
-    """What a running stack is made of, as `stack.json` keeps it for later processes.
+    """A running stack, as `stack.json` keeps it for later processes.
 
-    `task_managers` maps a number to the RPC port of its latest start: each start takes a new one,
-    so that it cannot be mistaken for its dead predecessor.
+    `task_managers` maps a number to the RPC port of its latest start. Each start takes a new port,
+    so that it is not mistaken for its dead predecessor.
     """
 
     root: str
@@ -42,8 +42,7 @@ class Layout(msgspec.Struct, kw_only=True):
     task_managers: dict[int, int]
 
     def port(self, name: str) -> int:
-        """A port by its name; the preferred one where the stack has none (or is of a time when
-        there was none)."""
+        """Return a port by its name; the preferred one where the stack has none."""
         return self.ports.get(name) or preferred_ports(ALL_SERVERS)[name]
 
     def url(self, name: str) -> str:
@@ -52,7 +51,7 @@ class Layout(msgspec.Struct, kw_only=True):
 
 
 def preferred_ports(servers: tuple[str, ...]) -> dict[str, int]:
-    """The ports that these servers would like to have."""
+    """Return the ports that these servers use if they are free."""
     unknown = [name for name in servers if name not in PREFERRED_PORTS]
     if unknown or not servers:
         raise UserError(f"Unknown server {', '.join(unknown)}; there are {', '.join(ALL_SERVERS)}")
@@ -60,8 +59,7 @@ def preferred_ports(servers: tuple[str, ...]) -> dict[str, int]:
 
 
 def read(path: Path) -> Layout | None:
-    """The layout of the stack that was started last and not yet stopped; None when there is
-    none."""
+    """Return the layout of the stack that runs; None if there is none."""
     try:
         return msgspec.json.decode(path.read_bytes(), type=Layout)
     except FileNotFoundError:
@@ -71,7 +69,7 @@ def read(path: Path) -> Layout | None:
 
 
 def write(path: Path, layout: Layout) -> None:
-    """Keep the layout for later processes."""
+    """Write the layout for later processes."""
     write_whole(path, msgspec.json.format(msgspec.json.encode(layout)))
 
 
@@ -90,7 +88,7 @@ def cluster_of(layout: Layout, run_dir: Path) -> Cluster:
 
 
 def servers_of(layout: Layout, run_dir: Path) -> dict[str, Server]:
-    """Every process of a layout by its name, the slowest to start first."""
+    """Return every process of a layout by name, the slowest to start first."""
     makers = {
         "opensearch": opensearch_server,
         "flink": flink_servers,
@@ -157,7 +155,7 @@ def flink_servers(layout: Layout, run_dir: Path) -> list[Server]:
 
 
 def environment_of(layout: Layout, run_dir: Path) -> dict[str, str]:
-    """What a client of the stack needs, as environment variables; only of the servers it has."""
+    """Return what clients need as environment variables, for the servers that the stack has."""
     found: dict[str, str] = {}
     if "kafka" in layout.servers:
         found["KAFKA_BOOTSTRAP_SERVERS"] = f"127.0.0.1:{layout.ports['kafka']}"

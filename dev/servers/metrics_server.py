@@ -80,7 +80,7 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *arguments: object) -> None:
-        """Say nothing: a push every few seconds is no news."""
+        """Log nothing: a push every few seconds is no news."""
 
 
 def server(*, port: int) -> Server:

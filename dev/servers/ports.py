@@ -1,4 +1,4 @@
-"""Which local ports are taken, by whom, and which ones to use."""
+"""Local ports: which are taken, by whom, and which to use."""
 
 from __future__ import annotations
 
@@ -42,11 +42,10 @@ class Holder:
 def choose(
     preferred: Mapping[str, int], *, free: bool, within: Mapping[str, range] | None = None
 ) -> dict[str, int]:
-    """A port for each name: the preferred one where it is free.
+    """Return a port for each name: the preferred one where it is free.
 
-    Where it is not: with `free` another free port (for names in `within` one of that range),
-    without it a UserError that names every taken port and who holds it. The ports of one call
-    differ from each other.
+    Else, with `free`, another free port (for names in `within` one of that range), and without it a
+    UserError that names every taken port and its holder. The ports of one call are distinct.
     """
     taken = {name: port for name, port in preferred.items() if not is_free(port)}
     if taken and not free:
@@ -60,7 +59,7 @@ def choose(
 
 
 def first_free(bounds: range, avoid: frozenset[int]) -> int:
-    """The first free port of a range; UserError when all are taken."""
+    """Return the first free port of a range; UserError if all are taken."""
     for port in bounds:
         if port not in avoid and is_free(port):
             return port
@@ -68,7 +67,7 @@ def first_free(bounds: range, avoid: frozenset[int]) -> int:
 
 
 def is_free(port: int) -> bool:
-    """Whether a server could listen on 127.0.0.1:port now."""
+    """Return whether a server could listen on 127.0.0.1:port now."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as attempt:
         attempt.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -80,7 +79,7 @@ def is_free(port: int) -> bool:
 
 
 def unused(count: int, *, avoid: frozenset[int] = frozenset()) -> list[int]:
-    """Different free ports that the kernel offers; all are held until all are known."""
+    """Return distinct free ports offered by the kernel, all held until all are known."""
     found: list[int] = []
     with ExitStack() as held:
         while len(found) < count:
@@ -93,7 +92,7 @@ def unused(count: int, *, avoid: frozenset[int] = frozenset()) -> list[int]:
 
 
 def taken_message(taken: Mapping[str, int]) -> str:
-    """Which ports are taken, by whom, and what can be done."""
+    """Name the taken ports, their holders, and what can be done."""
     lines = []
     for name, port in taken.items():
         holder = holder_of(port)

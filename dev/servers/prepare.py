@@ -1,4 +1,4 @@
-"""What a configuration names on servers of one's own: its topics, streams and buckets are made."""
+"""Create the topics, streams and buckets of a configuration on local servers."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def prepare(config: Config, *, s3_endpoint: str) -> list[str]:
 
 
 def topics_of(config: Config) -> list[str]:
-    """The topics that it reads and writes."""
+    """Return the topics that the configuration reads and writes."""
     used = [each for each in targets(config).values() if each.kafka_topic]
     others = {config.source.kafka_cluster, *(each.kafka_cluster for each in used)} - {""}
     if others:
@@ -45,13 +45,13 @@ def topics_of(config: Config) -> list[str]:
 
 
 def streams_of(config: Config) -> list[str]:
-    """The streams that it reads and writes."""
+    """Return the streams that the configuration reads and writes."""
     written = {each.kinesis_stream for each in targets(config).values()}
     return sorted({*config.source.kinesis_streams, *written} - {""})
 
 
 def buckets_of(config: Config) -> list[str]:
-    """The buckets that it writes to."""
+    """Return the buckets that the configuration writes to."""
     sections = [config.lake, *targets(config).values()]
     paths = {config.job.checkpoint_dir}
     paths |= {getattr(each, key, "") for each in sections for key in ("path", "large_path")}
@@ -59,7 +59,7 @@ def buckets_of(config: Config) -> list[str]:
 
 
 def _create_topic(config: Config, source: str, topics: list[str]) -> None:
-    """One source topic, and with it the targets, which are fine when they are there already."""
+    """Create one source topic and the missing target topics."""
     dead_letters = config.dead_letters.kafka_topic if config.dead_letters else ""
     apart = {dead_letters, *config.source.kafka_topics}
     create_topics(
