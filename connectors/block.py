@@ -1,4 +1,4 @@
-"""Events of a historical data set in the order to send them, some thousand at a time."""
+"""Some thousand events of a data set, in the order in which to send them."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ Headers = tuple[tuple[str, bytes | None], ...]
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """The columns of so many events: time in epoch milliseconds (UTC), bytes, key, headers.
+    """Events by column: time in epoch milliseconds (UTC), value, key and headers.
 
-    `headers` is None where no event of the block has any.
+    `headers` is None if no event of the block has any.
     """
 
     times: NDArray[np.int64]
@@ -26,6 +26,6 @@ class Block:
         return len(self.raws)
 
     def part(self, start: int, stop: int) -> Block:
-        """The events from one place up to another."""
+        """Return the events from index `start` up to `stop`, exclusive."""
         headers = self.headers[start:stop] if self.headers else None
         return Block(self.times[start:stop], self.raws[start:stop], self.keys[start:stop], headers)

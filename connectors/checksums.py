@@ -1,9 +1,8 @@
-"""Checksums that say whether two rows hold the same values, whatever carries the row.
+"""64-bit checksums of rows that are equal for numpy arrays, Arrow tables and JSON documents.
 
-The generator's arrays, Parquet columns and JSON documents all come to the same 64-bit number, so
-that every value of every row is compared while the ledger keeps eight bytes a row.  The sum runs
-over the columns, so their order doesn't matter.  A null and an empty text count as absent.
-Numbers are compared as doubles, which is exact for integers below 2**53.
+So every value of every row is compared while eight bytes a row are kept. A row's checksum is the
+sum over its columns, so the order of columns does not matter. A null and an empty string count as
+absent. Numbers are compared as doubles, which is exact for integers below 2**53.
 """
 
 from __future__ import annotations
@@ -20,28 +19,28 @@ from numpy.typing import NDArray
 Hashes = NDArray[np.uint64]
 
 TIME_SUFFIX: Final = "_datetime"
-"""Columns whose name ends so hold instants: text in JSON, milliseconds everywhere else."""
+"""Suffix of columns that hold timestamps: strings in JSON, milliseconds everywhere else."""
 
 _SHIFTS: Final = (np.uint64(30), np.uint64(27), np.uint64(31))
 _FACTORS: Final = (np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))
 
 
 def digest(raw: bytes | None) -> int:
-    """64 bits of BLAKE2b over the bytes; 0 stands for a record without a value."""
+    """Return 64 bits of BLAKE2b over the bytes; 0 for a record without a value."""
     if raw is None:
         return 0
     return int.from_bytes(hashlib.blake2b(raw, digest_size=8).digest(), "little")
 
 
 def digests(values: Iterable[bytes | None]) -> Hashes:
-    """`digest` of each value."""
+    """Return the `digest` of each value."""
     return np.fromiter((digest(value) for value in values), dtype=np.uint64)
 
 
 def of_arrays(columns: Mapping[str, NDArray[Any]]) -> Hashes:
-    """The checksum of each row of numpy columns: numbers, or texts in an object array."""
+    """Return the checksum of each row of numpy columns: numbers, or strings in an object array."""
     parts = (
-        _texts(name, pa.array(values, pa.string()))
+        _strings(name, pa.array(values, pa.string()))
         if values.dtype == object
         else _numbers(name, values)
         for name, values in columns.items()
@@ -50,7 +49,7 @@ def of_arrays(columns: Mapping[str, NDArray[Any]]) -> Hashes:
 
 
 def of_table(table: pa.Table, leave_out: Sequence[str] = ()) -> Hashes:
-    """The checksum of each row of an Arrow table; `leave_out` names the columns not counted."""
+    """Return the checksum of each row of an Arrow table, without the columns in `leave_out`."""
     names = [name for name in table.column_names if name not in leave_out]
     if table.num_rows == 0 or not names:
         return np.zeros(table.num_rows, dtype=np.uint64)
@@ -58,7 +57,7 @@ def of_table(table: pa.Table, leave_out: Sequence[str] = ()) -> Hashes:
 
 
 def of_documents(documents: Sequence[Mapping[str, Any]]) -> Hashes:
-    """The checksum of each JSON document; a value of a surprising kind never matches anything."""
+    """Return the checksum of each JSON document; a value of an unknown type matches no other."""
     names = dict.fromkeys(name for document in documents for name in document)
     if not names:
         return np.zeros(len(documents), dtype=np.uint64)
@@ -66,7 +65,7 @@ def of_documents(documents: Sequence[Mapping[str, Any]]) -> Hashes:
 
 
 def millis(values: pa.ChunkedArray) -> NDArray[np.int64]:
-    """A timestamp column as epoch milliseconds; a null becomes the smallest number."""
+    """Return a timestamp column as epoch milliseconds; a null becomes the smallest int64."""
     numbers = pc.cast(pc.cast(values, pa.timestamp("ms", tz="UTC")), pa.int64())
     lowest = pa.scalar(np.iinfo(np.int64).min, pa.int64())
     return np.asarray(pc.fill_null(numbers, lowest), dtype=np.int64)
@@ -103,7 +102,7 @@ def _of_column(name: str, column: pa.ChunkedArray) -> Hashes:
     elif pa.types.is_integer(kind) or pa.types.is_floating(kind):
         hashes = _numbers(name, np.asarray(pc.fill_null(column, 0)))
     else:
-        return _texts(name, column)
+        return _strings(name, column)
     if column.null_count:
         hashes[np.asarray(column.is_null())] = 0
     return hashes
@@ -115,28 +114,28 @@ def _numbers(name: str, values: NDArray[Any]) -> Hashes:
     return _mixed(bits ^ np.uint64(digest(name.encode())))
 
 
-def _texts(name: str, values: pa.Array | pa.ChunkedArray) -> Hashes:
-    texts = values if pa.types.is_string(values.type) else pa.array(map(repr, values.to_pylist()))
-    encoded = pc.dictionary_encode(pc.fill_null(texts, ""))
+def _strings(name: str, values: pa.Array | pa.ChunkedArray) -> Hashes:
+    strings = values if pa.types.is_string(values.type) else pa.array(map(repr, values.to_pylist()))
+    encoded = pc.dictionary_encode(pc.fill_null(strings, ""))
     chunks = encoded.chunks if isinstance(encoded, pa.ChunkedArray) else [encoded]
     return np.concatenate([_of_dictionary(name, chunk) for chunk in chunks])
 
 
 def _of_dictionary(name: str, chunk: pa.DictionaryArray) -> Hashes:
     prefix = name.encode() + b"="
-    known = np.fromiter(
+    checksums = np.fromiter(
         (
-            digest(prefix + str(text).encode()) if text else 0
-            for text in chunk.dictionary.to_pylist()
+            digest(prefix + str(string).encode()) if string else 0
+            for string in chunk.dictionary.to_pylist()
         ),
         dtype=np.uint64,
     )
     indices = np.asarray(chunk.indices)
-    return known[indices] if len(indices) else np.zeros(0, dtype=np.uint64)
+    return checksums[indices] if len(indices) else np.zeros(0, dtype=np.uint64)
 
 
 def _mixed(bits: Hashes) -> Hashes:
-    """The finaliser of SplitMix64 (Steele, Lea, Flood 2014): every bit in moves every bit out."""
+    """Mix bits as SplitMix64's finaliser does (Steele, Lea, Flood 2014): each affects all."""
     bits = (bits ^ (bits >> _SHIFTS[0])) * _FACTORS[0]
     bits = (bits ^ (bits >> _SHIFTS[1])) * _FACTORS[1]
     return bits ^ (bits >> _SHIFTS[2])

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 
 class UserError(Exception):
-    """A mistake in what the user gave us: the message says what, where, the value and what to do.
+    """The user, or whoever runs an outside system, can fix this.
 
-    The command line prints the message alone and exits with 2.
+    The message says what is wrong, where, the value, what is allowed and what to do. The command
+    line prints the message alone and exits with 2. Clients of outside systems raise it, too,
+    instead of their libraries' own exceptions, which stay its `__cause__`.
     """
 
 

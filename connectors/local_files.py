@@ -1,4 +1,4 @@
-"""Local files: written whole or not at all, and locks that end with the process."""
+"""Atomic writes of local files, and file locks that end with the process."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from connectors.errors import UserError
 
 @contextmanager
 def exclusive(path: Path, *, busy: str) -> Iterator[None]:
-    """Hold the lock of a file; UserError with the text `busy` when another process has it."""
+    """Lock a file for the block; UserError with the message `busy` if another process has it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("wb") as lock:
         try:
@@ -24,7 +24,7 @@ def exclusive(path: Path, *, busy: str) -> Iterator[None]:
 
 @contextmanager
 def waiting(path: Path) -> Iterator[None]:
-    """Hold the lock of a file, after whoever has it now."""
+    """Lock a file for the block; wait while another process has it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("wb") as lock:
         flock(lock, LOCK_EX)
@@ -32,7 +32,7 @@ def waiting(path: Path) -> Iterator[None]:
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Write a file so that a reader sees all of it or none, also after a crash."""
+    """Write a file atomically: a reader sees all of it or none, also after a crash."""
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(path.name + ".unfinished")
     unfinished.write_bytes(content)

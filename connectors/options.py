@@ -1,4 +1,4 @@
-"""What options are made of: a section of keys, and checked texts and numbers."""
+"""Building blocks of configuration: sections of keys, and validated strings and numbers."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import msgspec
 from msgspec import Meta
 
 SECRETS: Final = frozenset({"password"})
-"""Keys whose values are never shown."""
+"""Keys whose values are never printed."""
 
 
 class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A group of keys. A sink whose section is absent is left out of the job."""
+    """A section of the configuration. A sink whose section is absent is not part of the job."""
 
     def __repr__(self) -> str:
-        """Hide secrets, so that a traceback or a log line can't show one."""
+        """Mask secrets, so that no traceback or log line shows one."""
         shown = (
             f"{name}={'********' if name in SECRETS else repr(getattr(self, name))}"
             for name in self.__struct_fields__
@@ -24,7 +24,7 @@ class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 def doc(text: str) -> Meta:
-    """Describe a key: the text of its comment in conf/reference.yaml."""
+    """Describe a key; the text becomes its comment in conf/reference.yaml."""
     return Meta(description=text)
 
 

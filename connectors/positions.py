@@ -1,7 +1,7 @@
-"""Where a record stands in its source, as one number, whichever back end holds it.
+"""A record's position in its source, packed into one int64.
 
-Topic, partition and offset fit a number of their own, never negative.  A Kinesis sequence number
-is too long for that: stream, shard and sequence number become a hash, less than -1.
+Topic, partition and offset are packed into a number that is never negative. A Kinesis sequence
+number is too long for that: stream, shard and sequence number become a hash, less than -1.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from connectors import checksums as content
 Positions = NDArray[np.int64]
 
 UNKNOWN: Final = -1
-"""The number of no position: an unknown topic, or nothing said."""
+"""The number of an unknown topic or of no position."""
 
 OFFSET_BITS: Final = 38
 PARTITION_BITS: Final = 16
@@ -50,45 +50,45 @@ COLUMNS: Final = tuple(SCHEMA.names)
 
 
 def table_of(positions: Iterable[Position]) -> pa.Table:
-    """Positions as a table of all six columns."""
+    """Return positions as a table of all six columns."""
     return pa.Table.from_pylist([one._asdict() for one in positions], schema=SCHEMA)
 
 
 def columns_of(table: pa.Table, prefix: str = "") -> pa.Table:
-    """The six columns of a table that has those of one back end, or of both.
+    """Return the six columns of a table that has those of Kafka, of Kinesis, or of both.
 
-    `prefix` stands before each name there; a column that isn't there is null.
+    The table's column names begin with `prefix`; a column that is absent becomes null.
     """
-    given = {name: table.column(prefix + name) for name in _present(table, prefix)}
+    present = {name: table.column(prefix + name) for name in _present(table, prefix)}
     absent = {
         field.name: pa.nulls(table.num_rows, field.type)
         for field in SCHEMA
-        if field.name not in given
+        if field.name not in present
     }
-    columns = {**given, **absent}
+    columns = {**present, **absent}
     return pa.table({field.name: _cast(columns[field.name], field.type) for field in SCHEMA})
 
 
 def numbers(table: pa.Table, topics: list[str], prefix: str = "") -> Positions:
-    """Each row's position as one number; -1 where the topic isn't one of these."""
+    """Return each row's position as one number; UNKNOWN if its topic is not in `topics`."""
     columns = columns_of(table, prefix)
     on_kinesis = np.asarray(columns.column("stream").is_valid())
-    found: Positions = np.where(on_kinesis, _hashes(columns), _packed(columns, topics))
-    return found
+    result: Positions = np.where(on_kinesis, _hashes(columns), _packed(columns, topics))
+    return result
 
 
 def kafka_numbers(table: pa.Table, topics: list[str], prefix: str = "") -> Positions:
-    """As `numbers`, of a table that has Kafka positions only: several times faster."""
+    """Return the same for a table of Kafka positions only; several times faster."""
     return _packed(columns_of(table, prefix), topics)
 
 
 def packed(code: int, partition: int, offset: int) -> int:
-    """The number of an offset; `code` is the topic's place in the list of topics."""
+    """Return the number of an offset; `code` is the topic's index in the list of topics."""
     return ((code << PARTITION_BITS) | partition) << OFFSET_BITS | offset
 
 
 def unpacked(number: int) -> tuple[int, int, int]:
-    """The topic's code, the partition and the offset of a number that isn't negative."""
+    """Return the topic's code, the partition and the offset of a number that is not negative."""
     offset = number & ((1 << OFFSET_BITS) - 1)
     partition = number >> OFFSET_BITS & ((1 << PARTITION_BITS) - 1)
     return number >> (OFFSET_BITS + PARTITION_BITS), partition, offset
@@ -103,23 +103,23 @@ def _cast(column: Any, kind: pa.DataType) -> Any:
 
 
 def _packed(columns: pa.Table, topics: list[str]) -> Positions:
-    places = pc.index_in(columns.column("topic"), pa.array(topics, pa.string()))
-    code = np.asarray(pc.fill_null(places, -1)).astype(np.int64)
+    codes = pc.index_in(columns.column("topic"), pa.array(topics, pa.string()))
+    code = np.asarray(pc.fill_null(codes, -1)).astype(np.int64)
     partition = np.asarray(pc.fill_null(columns.column("partition"), -1)).astype(np.int64)
     offset = np.asarray(pc.fill_null(columns.column("offset"), -1))
-    known = (code >= 0) & (partition >= 0) & (offset >= 0)
+    valid = (code >= 0) & (partition >= 0) & (offset >= 0)
     packed = (((code << PARTITION_BITS) | partition) << OFFSET_BITS) | offset
-    return np.where(known, packed, UNKNOWN)
+    return np.where(valid, packed, UNKNOWN)
 
 
 def _hashes(columns: pa.Table) -> Positions:
-    texts = pc.binary_join_element_wise(
+    joined = pc.binary_join_element_wise(
         *(columns.column(name) for name in ("stream", "shard", "sequence_number")), "/"
     )
-    hashes = (_hash(text) for text in texts.to_pylist())
+    hashes = (_hash(text) for text in joined.to_pylist())
     return np.fromiter(hashes, dtype=np.int64, count=columns.num_rows)
 
 
 def _hash(text: str | None) -> int:
-    # 62 bits, below -1: never a Kafka position's number, and no two of a million records alike.
+    # 62 bits below -1: never the number of a Kafka position.
     return UNKNOWN if text is None else -2 - (content.digest(text.encode()) >> 2)

@@ -1,4 +1,4 @@
-"""Where records are sent to: what a Kafka topic and a Kinesis stream have in common."""
+"""What all producers have in common, whether they write to a Kafka topic or a Kinesis stream."""
 
 from __future__ import annotations
 
@@ -12,63 +12,66 @@ Acknowledged = Callable[[Position], None]
 
 
 class Outgoing(NamedTuple):
-    """A record to send; Kinesis has no headers, and takes no bytes for a missing value."""
+    """A record to send.
+
+    Kinesis has no headers and no null values: it drops the former and stores an empty value.
+    """
 
     raw: bytes | None
     key: bytes | None = None
     headers: Headers = ()
 
 
-class Target(Protocol):
-    """A topic or a stream. At least once; on Kafka each record once, by an idempotent producer.
+class Producer(Protocol):
+    """Writes records to one topic or stream, at least once; on Kafka by an idempotent producer.
 
-    Every method raises UserError when the target refuses a record or stays away; after that only
-    `close` may be called. All calls must come from one thread.
+    Every method raises UserError if the target rejects a record or stays unreachable; after that
+    only `close` may be called. All calls must come from one thread.
     """
 
     @property
     def name(self) -> str:
-        """For messages: `the topic trips on 127.0.0.1:9092`."""
+        """The target, for messages: `the topic trips on 127.0.0.1:9092`."""
 
     @property
     def acknowledged_records(self) -> int:
-        """How many records, at least, are known to be stored; exact after `flush`."""
+        """Lower bound of the number of records stored; exact after `flush`."""
 
     @property
     def retries(self) -> int:
-        """How many times a record had to be sent again, as far as that is told."""
+        """Number of times a record was sent again, where the client reports it."""
 
     @property
     def throttled(self) -> int:
-        """How many of the retries were because of the target's limits."""
+        """Number of retries that were due to the target's rate limits."""
 
     @property
     def misplaced_records(self) -> int:
-        """How many records were sent again because no reader would find them where they lie."""
+        """Number of records sent again because a reshard made their first copy unreadable."""
 
     def send(self, record: Outgoing, acknowledged: Acknowledged | None = None) -> None:
-        """Hands a record over, waiting where too many are on their way.
+        """Queue a record; wait while the queue is full.
 
-        `acknowledged` is called, at the latest by `flush`, with the position it was stored at.
+        `acknowledged` is called with the record's position, at the latest by `flush`.
         """
 
     def send_block(self, block: Block) -> None:
-        """Hands all records of a block over in their order; no positions are told, it is fast."""
+        """Queue the records of a block in order; faster than `send`, as no position is reported."""
 
     def send_everywhere(self, raw: bytes) -> int:
-        """Sends a control record to every partition or open shard, behind all handed over so far.
+        """Send a control record to every partition or open shard, behind all queued records.
 
-        The number of them; they don't count as records.
+        Return how many copies were sent; they do not count as records.
         """
 
     def poll(self) -> None:
-        """Keeps what is on its way moving; to be called often, also when nothing is to be sent."""
+        """Process acknowledgements; call it often, also while there is nothing to send."""
 
     def flush(self) -> None:
-        """Waits until every record handed over is stored."""
+        """Wait until every queued record is stored."""
 
     def close(self, *, flush: bool = True) -> None:
-        """Flushes, unless a record was refused before, and frees the connection.
+        """Flush, unless a record was rejected before, and close the connection.
 
-        Without `flush` what is on its way may be stored or not.
+        Without `flush`, records in flight may or may not be stored.
         """

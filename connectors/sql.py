@@ -1,4 +1,4 @@
-"""The little that turns our values into Flink SQL text, quoted in one place."""
+"""Flink SQL text of values, names and tables, with quoting in one place."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ from collections.abc import Mapping
 
 
 def literal(value: str) -> str:
-    """A text as an SQL literal."""
+    """Quote a string as an SQL literal."""
     return "'" + value.replace("'", "''") + "'"
 
 
 def identifier(name: str) -> str:
-    """A column or table name, so that `partition` and `year` need no care."""
+    """Quote a column or table name; reserved words such as `partition` need it."""
     return "`" + name.replace("`", "``") + "`"
 
 
 def create_table(
     name: str, columns: Mapping[str, str], options: Mapping[str, str], *, partitioned_by: str = ""
 ) -> str:
-    """A CREATE TEMPORARY TABLE statement; options with an empty value are left out."""
+    """Return a CREATE TEMPORARY TABLE statement; options with an empty value are left out."""
     fields = ",\n  ".join(f"{identifier(column)} {kind}" for column, kind in columns.items())
     settings = ",\n  ".join(
         f"{literal(key)} = {literal(value)}" for key, value in options.items() if value
@@ -30,5 +30,5 @@ def create_table(
 
 
 def discard_table(name: str) -> str:
-    """A table that forgets what is written to it."""
+    """Return a CREATE statement of a table that drops all rows."""
     return create_table(name, {"document_id": "STRING"}, {"connector": "blackhole"})

@@ -11,7 +11,7 @@ from connectors.errors import UserError
 from dev.demo import commands as demo
 from dev.rehearse import commands as rehearse
 from dev.servers.commands import app
-from dev.templates import template
+from dev.templates.commands import template
 
 app.command(epilog="Example: python -m dev demo --source both --events 300000 --keep")(demo.demo)
 app.command(epilog="Example: python -m dev rehearse --keep")(rehearse.rehearse)

@@ -30,7 +30,7 @@ from pipeline.decode.reject_limit import RejectLimit
 from pipeline.events.derive import mapping
 from pipeline.events.event_types import EventTypes
 from pipeline.events.model import Kind
-from pipeline.index.indexer import Counts, Indexer, Retry
+from pipeline.index.indexer import Counts, Indexer, RetryPolicy
 from pipeline.step_metrics import StepMetrics
 
 _KINDS = {
@@ -234,7 +234,9 @@ class IndexFunction(ScalarFunction):  # type: ignore[misc]
         self._indexer = Indexer(
             careful_sender(settings, self._mappings),
             limits=Limits(documents=settings.max_documents, bytes=settings.max_bytes),
-            retry=Retry(seconds=settings.retry_seconds, breaker_seconds=settings.breaker_seconds),
+            retry=RetryPolicy(
+                seconds=settings.retry_seconds, breaker_seconds=settings.breaker_seconds
+            ),
             clock=time.monotonic,
             sleep=time.sleep,
             random=random.random,

@@ -10,10 +10,10 @@ from typing import Any
 from msgspec.structs import replace
 
 from connectors.kafka.options import Kafka
-from connectors.kafka.producer import KafkaTarget
-from connectors.kinesis.producer import KinesisTarget
+from connectors.kafka.producer import KafkaProducer
+from connectors.kinesis.producer import KinesisProducer
 from connectors.positions import Position
-from connectors.producer import Outgoing, Target
+from connectors.producer import Outgoing, Producer
 from dev.demo.made import Made
 from tests.oracle import Sent
 
@@ -27,7 +27,7 @@ def produce(
 
     Each record lies there once. Raises UserError if Kafka refuses a record or is unreachable.
     """
-    return _send(made, KafkaTarget(Kafka(bootstrap_servers=servers), topic), rate)
+    return _send(made, KafkaProducer(Kafka(bootstrap_servers=servers), topic), rate)
 
 
 def produce_kinesis(
@@ -35,7 +35,7 @@ def produce_kinesis(
 ) -> list[Sent]:
     """Send to Kinesis, which has no null: a record without a value is sent as no bytes."""
     records = (replace(one, raw=one.raw or b"") for one in made)
-    return _send(records, KinesisTarget(client, stream), rate)
+    return _send(records, KinesisProducer(client, stream), rate)
 
 
 def text_of(position: Position) -> str:
@@ -45,7 +45,7 @@ def text_of(position: Position) -> str:
     return f"{position.stream}/{position.shard}@{position.sequence_number}"
 
 
-def _send(made: Iterable[Made], target: Target, rate: float | None) -> list[Sent]:
+def _send(made: Iterable[Made], target: Producer, rate: float | None) -> list[Sent]:
     started, records, positions = time.monotonic(), [], dict[int, str]()
     try:
         for number, one in enumerate(made):

@@ -1,24 +1,29 @@
-"""What a Kafka cluster is asked before the job starts."""
+"""Topics and settings of a Kafka cluster, by its admin interface."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
-from confluent_kafka import KafkaException
+from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
 
 from connectors.errors import UserError
+from connectors.kafka.errors import kafka_error, reason, reported
 from connectors.kafka.options import Kafka
 from connectors.kafka.security import librdkafka_options
 
-_SECONDS = 10.0
+_TIMEOUT_SECONDS: Final = 10.0
+_CREATE_SECONDS: Final = 30.0
 
 
 @dataclass(frozen=True, slots=True)
 class Brokers:
-    """A cluster that answered: its topics, and a client to ask for settings."""
+    """A cluster that answered: the topics it had then, and a client for more questions.
+
+    Methods raise UserError if the brokers refuse or do not answer.
+    """
 
     servers: str
     topics: frozenset[str]
@@ -26,66 +31,103 @@ class Brokers:
     client: AdminClient
 
     def missing(self, topic: str, key: str) -> Iterator[str]:
-        """The problem that a topic isn't there."""
+        """Yield the problem that a topic, named by the configuration's `key`, does not exist."""
         if topic not in self.topics:
-            yield f"{key}: the topic {topic} does not exist at {self.servers}; make it first."
+            yield f"{key}: the topic {topic} does not exist at {self.servers}; create it first."
 
     def partitions(self, topic: str) -> int:
-        """How many partitions a topic has."""
-        return len(self.client.list_topics(topic, timeout=_SECONDS).topics[topic].partitions)
+        """Return how many partitions a topic has."""
+        return len(self._described(topic))
+
+    def partition_numbers(self, topic: str) -> frozenset[int]:
+        """Return the numbers of a topic's partitions."""
+        return frozenset(self._described(topic))
 
     def create(self, topic: str, partitions: int, settings: Mapping[str, str]) -> None:
-        """Makes a topic, with the brokers' own number of replicas."""
-        made = NewTopic(topic, partitions, config=dict(settings))
-        self._done(self.client.create_topics([made]), f"cannot create the topic {topic}")
+        """Create a topic with the brokers' default number of replicas."""
+        requested = NewTopic(topic, partitions, config=dict(settings))
+        with reported(f"create the topic {topic} on {self.servers}"):
+            self.client.create_topics([requested])[topic].result()
 
     def delete(self, topic: str) -> None:
-        """Deletes a topic and what is in it."""
-        self._done(self.client.delete_topics([topic]), f"cannot delete the topic {topic}")
+        """Delete a topic and its records."""
+        with reported(f"delete the topic {topic} on {self.servers}"):
+            self.client.delete_topics([topic])[topic].result()
 
-    def _done(self, futures: Mapping[str, Any], what: str) -> None:
-        for future in futures.values():
-            try:
-                future.result()
-            except KafkaException as error:
-                raise UserError(f"{what} on {self.servers}: {error.args[0].str()}") from error
+    def ensure_compacted(self, topic: str, *, replicas_of: str) -> None:
+        """Create a compacted topic of one partition, unless there is one.
+
+        It gets as many replicas as the topic `replicas_of`.
+
+        Raises:
+            UserError: it cannot be created, or there is a topic of that name with another
+                cleanup.policy, which would delete records.
+        """
+        if topic in self.topics:
+            self._check_compacted(topic)
+            return
+        partitions = self._described(replicas_of)
+        replicas = len(partitions[min(partitions)].replicas)
+        requested = NewTopic(topic, 1, replicas, config={"cleanup.policy": "compact"})
+        created = self.client.create_topics([requested], operation_timeout=_CREATE_SECONDS)
+        try:
+            created[topic].result()
+        except KafkaException as error:
+            if kafka_error(error).code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                raise UserError(
+                    f"cannot create the topic {topic} on {self.servers}: {reason(error)}. Allow"
+                    " it, or create the topic with 1 partition and cleanup.policy=compact."
+                ) from error
 
     def max_message_bytes(self, topic: str) -> int:
-        """The topic's largest message in bytes; 0 when there is no such topic."""
+        """Return the topic's max.message.bytes; 0 if there is no such topic."""
         if topic not in self.topics:
             return 0
         return int(self._setting(ConfigResource.Type.TOPIC, topic, "max.message.bytes"))
 
     def max_transaction_millis(self) -> int:
-        """The brokers' transaction.max.timeout.ms."""
+        """Return the brokers' transaction.max.timeout.ms."""
         kind = ConfigResource.Type.BROKER
         return int(self._setting(kind, self.broker, "transaction.max.timeout.ms"))
 
+    def _check_compacted(self, topic: str) -> None:
+        policy = self._setting(ConfigResource.Type.TOPIC, topic, "cleanup.policy")
+        if policy != "compact":
+            raise UserError(
+                f"the topic {topic} on {self.servers} has cleanup.policy={policy} and would delete"
+                " records that must be kept; set cleanup.policy=compact."
+            )
+
+    def _described(self, topic: str) -> dict[int, Any]:
+        with reported(f"describe the topic {topic} on {self.servers}"):
+            topics = self.client.list_topics(topic, timeout=_TIMEOUT_SECONDS).topics
+        return dict(topics[topic].partitions)
+
     def _setting(self, kind: ResourceType, name: str, setting: str) -> str:
-        asked = ConfigResource(kind, name)
+        resource = ConfigResource(kind, name)
+        described = self.client.describe_configs([resource], request_timeout=_TIMEOUT_SECONDS)
         try:
-            found = self.client.describe_configs([asked], request_timeout=_SECONDS)[asked].result()
+            return str(described[resource].result()[setting].value)
         except KafkaException as error:
             raise UserError(
-                f"{self.servers} does not tell {setting} of {name} ({error.args[0].str()}); allow"
-                " DescribeConfigs."
+                f"cannot read {setting} of {name} on {self.servers}: {reason(error)}. Allow the"
+                " operation DescribeConfigs."
             ) from error
-        return str(found[setting].value)
 
 
 def connect(cluster: Kafka) -> Brokers:
-    """Ask the brokers for their topics.
+    """Connect to a cluster and list its topics.
 
     Raises:
-        UserError: no broker answers, or it refuses us.
+        UserError: no broker answers, or it denies access.
     """
     client = AdminClient(librdkafka_options(cluster))
     try:
-        metadata = client.list_topics(timeout=_SECONDS)
+        metadata = client.list_topics(timeout=_TIMEOUT_SECONDS)
     except KafkaException as error:
         raise UserError(
             f"no Kafka broker answers at {cluster.bootstrap_servers} over {cluster.security}"
-            f" ({error.args[0].str()}); is it up, and are security, username and password right?"
+            f" ({reason(error)}); is it up, and are security, username and password right?"
         ) from error
     broker = str(next(iter(metadata.brokers)))
     return Brokers(cluster.bootstrap_servers, frozenset(metadata.topics), broker, client)

@@ -1,4 +1,4 @@
-"""A Kafka topic to send to: an idempotent producer, acknowledged by all replicas in sync."""
+"""An idempotent Kafka producer; records are acknowledged by all in-sync replicas."""
 
 from __future__ import annotations
 
@@ -6,18 +6,20 @@ import time
 from functools import partial
 from typing import Any, Final
 
-from confluent_kafka import KafkaError, KafkaException, Message, Producer
+import confluent_kafka
+from confluent_kafka import KafkaError, KafkaException, Message
 
 from connectors.block import Block, Headers
 from connectors.errors import UserError
+from connectors.kafka.errors import reason
 from connectors.kafka.options import Kafka
 from connectors.kafka.security import librdkafka_options
 from connectors.positions import Position
 from connectors.producer import Acknowledged, Outgoing
 
-_ASK_SECONDS: Final = 10.0
+_METADATA_SECONDS: Final = 10.0
 _REFRESH_SECONDS: Final = 10.0
-_ROOM_SECONDS: Final = 0.05
+_QUEUE_FULL_SECONDS: Final = 0.05
 _QUEUE_RECORDS: Final = 100_000
 
 _OPTIONS: Final[dict[str, Any]] = {
@@ -26,19 +28,19 @@ _OPTIONS: Final[dict[str, Any]] = {
     "linger.ms": 20,
     "batch.size": 262_144,
     "compression.type": "lz4",
-    # The topic's own limit holds, not librdkafka's of 1,000,000.
+    # The topic's limit applies, not librdkafka's of 1,000,000.
     "message.max.bytes": 16_777_216,
     "queue.buffering.max.messages": _QUEUE_RECORDS,
-    # A key goes to the partition where Java's producers put it.
+    # Put a key into the same partition as Java's producers do.
     "partitioner": "murmur2_random",
 }
 
 
-class KafkaTarget:
-    """See `Target`. Each record lies in the topic once, records of one key in their order.
+class KafkaProducer:
+    """See `Producer`. Each record is stored once; records of one key keep their order.
 
-    A record that isn't acknowledged within `timeout_seconds` is a UserError; a broker that comes
-    back before that loses nothing.
+    UserError if a record is not acknowledged within `timeout_seconds`. A shorter outage of the
+    brokers loses nothing.
     """
 
     def __init__(self, cluster: Kafka, topic: str, *, timeout_seconds: float = 60.0) -> None:
@@ -50,89 +52,89 @@ class KafkaTarget:
             **_OPTIONS,
             "delivery.timeout.ms": round(timeout_seconds * 1000),
         }
-        self._handed = 0
-        self._refused: str | None = None
-        self._tells_positions = False
+        self._queued = 0
+        self._rejection: str | None = None
+        self._reports_positions = False
         self._producer = self._connect()
-        self._partitions = self._ask(_ASK_SECONDS)
-        self._asked = time.monotonic()
+        self._partitions = self._fetch_partitions(_METADATA_SECONDS)
+        self._fetched = time.monotonic()
 
     @property
     def name(self) -> str:
-        """For messages."""
+        """The topic and its brokers, for messages."""
         return f"the topic {self._topic} on {self._servers}"
 
     @property
     def acknowledged_records(self) -> int:
-        """A lower bound: control records on their way count against it."""
-        return max(0, self._handed - len(self._producer))
+        """Lower bound of the number of records stored: control records in flight are deducted."""
+        return max(0, self._queued - len(self._producer))
 
     @property
     def retries(self) -> int:
-        """Always 0: the producer repeats requests by itself, each record is stored once."""
+        """Always 0: librdkafka repeats requests itself, and each record is stored once."""
         return 0
 
     @property
     def throttled(self) -> int:
-        """Always 0: brokers delay their answers instead."""
+        """Always 0: brokers delay their responses instead."""
         return 0
 
     @property
     def misplaced_records(self) -> int:
-        """Always 0."""
+        """Always 0: each partition's records can be read where they are."""
         return 0
 
     def send(self, record: Outgoing, acknowledged: Acknowledged | None = None) -> None:
-        """Hands a record over; `acknowledged` is told topic, partition and offset."""
+        """Queue a record; `acknowledged` gets its topic, partition and offset."""
         if acknowledged is None:
-            self._hand_over(record.raw, record.key, record.headers)
+            self._produce(record.raw, record.key, record.headers)
         else:
-            self._tell_positions(True)
-            told = partial(self._acknowledge, acknowledged)
-            self._hand_over(record.raw, record.key, record.headers, on_delivery=told)
-        self._handed += 1
+            self._report_positions(True)
+            on_delivery = partial(self._acknowledge, acknowledged)
+            self._produce(record.raw, record.key, record.headers, on_delivery=on_delivery)
+        self._queued += 1
         self.poll()
 
     def send_block(self, block: Block) -> None:
-        """Hands all records over; they share one callback, which is called for a refusal only."""
-        self._tell_positions(False)
+        """Queue all records; they share one callback, called for rejected records only."""
+        self._report_positions(False)
         if block.headers is None:
-            self._send_bare(block)
+            self._send_without_headers(block)
         else:
             for raw, key, headers in zip(block.raws, block.keys, block.headers, strict=True):
-                self._hand_over(raw, key, headers)
-        self._handed += len(block)
+                self._produce(raw, key, headers)
+        self._queued += len(block)
         self.poll()
 
     def send_everywhere(self, raw: bytes) -> int:
-        """To every partition, those added in the meantime included (within ten seconds)."""
-        if time.monotonic() - self._asked > _REFRESH_SECONDS:
+        """Send to every partition, also to those added more than ten seconds ago."""
+        if time.monotonic() - self._fetched > _REFRESH_SECONDS:
             self._refresh()
         for partition in self._partitions:
-            self._hand_over(raw, partition=partition)
+            self._produce(raw, partition=partition)
         return len(self._partitions)
 
     def poll(self) -> None:
-        """Takes acknowledgements; raises UserError for the first record that was refused."""
+        """Process acknowledgements; UserError for the first record that was rejected."""
         self._producer.poll(0)
-        self._raise_refused()
+        self._raise_rejection()
 
     def flush(self) -> None:
-        """Waits for every acknowledgement, bounded by the timeout of the last record."""
-        left = self._producer.flush(self._timeout + _ASK_SECONDS)
-        self._raise_refused()
+        """Wait for all acknowledgements, at most until the last record's timeout."""
+        left = self._producer.flush(self._timeout + _METADATA_SECONDS)
+        self._raise_rejection()
         if left:
             raise self._failure(f"{left} records weren't acknowledged in {self._timeout:.0f} s")
 
     def close(self, *, flush: bool = True) -> None:
-        """Flushes; what is left after a refusal is dropped, and was never told as stored."""
-        if flush and not self._refused:
+        """Flush; after a rejection drop the queue, of which nothing was reported as stored."""
+        if flush and not self._rejection:
             self.flush()
         else:
             self._producer.purge()
             self._producer.flush(1.0)
 
-    def _send_bare(self, block: Block) -> None:
+    def _send_without_headers(self, block: Block) -> None:
         # Measured with 420 B: 530,000-700,000 records/s; produce_batch 550,000-590,000; with a
         # callback for each success 240,000-380,000.
         produce, topic = self._producer.produce, self._topic
@@ -140,64 +142,67 @@ class KafkaTarget:
             try:
                 produce(topic, raw, key)
             except (BufferError, KafkaException):
-                self._hand_over(raw, key)
+                self._produce(raw, key)
 
-    def _hand_over(
+    def _produce(
         self, raw: bytes | None, key: bytes | None = None, headers: Headers = (), **options: Any
     ) -> None:
-        """Waits for room where the queue is full; a record that times out there ends the wait."""
+        """Queue a record; wait while the queue is full, but not after a rejection."""
         while True:
             try:
                 self._producer.produce(self._topic, raw, key, headers=list(headers), **options)
                 return
             except BufferError:
-                self._producer.poll(_ROOM_SECONDS)
-                self._raise_refused()
+                self._producer.poll(_QUEUE_FULL_SECONDS)
+                self._raise_rejection()
             except KafkaException as error:
-                self._refused = f"{error.args[0].str()} (a record of {len(raw or b'')} bytes)"
-                raise self._failure(self._refused) from error
+                self._rejection = f"{reason(error)} (a record of {len(raw or b'')} bytes)"
+                raise self._failure(self._rejection) from error
 
-    def _tell_positions(self, wanted: bool) -> None:
-        """Changes the producer where it has to: only one of the two kinds reports a success."""
-        if wanted != self._tells_positions:
+    def _report_positions(self, wanted: bool) -> None:
+        """Reconnect if necessary: whether successes are reported is an option of the client."""
+        if wanted != self._reports_positions:
             self.flush()
-            self._tells_positions = wanted
+            self._reports_positions = wanted
             self._producer = self._connect()
 
-    def _connect(self) -> Producer:
-        quiet = {"delivery.report.only.error": not self._tells_positions}
-        return Producer({**self._options, **quiet, "on_delivery": self._note_refusal})
+    def _connect(self) -> confluent_kafka.Producer:
+        reports = {"delivery.report.only.error": not self._reports_positions}
+        on_delivery = {"on_delivery": self._note_rejection}
+        return confluent_kafka.Producer({**self._options, **reports, **on_delivery})
 
-    def _note_refusal(self, error: KafkaError | None, message: Message) -> None:
-        if error is not None and self._refused is None:
+    def _note_rejection(self, error: KafkaError | None, message: Message) -> None:
+        if error is not None and self._rejection is None:
             value: Any = message.value()
-            self._refused = f"{error.str()} (a record of {len(value or b'')} bytes)"
+            self._rejection = f"{error.str()} (a record of {len(value or b'')} bytes)"
 
-    def _acknowledge(self, told: Acknowledged, error: KafkaError | None, message: Message) -> None:
-        self._note_refusal(error, message)
+    def _acknowledge(
+        self, acknowledged: Acknowledged, error: KafkaError | None, message: Message
+    ) -> None:
+        self._note_rejection(error, message)
         if error is None:
-            told(Position(self._topic, message.partition(), message.offset()))
+            acknowledged(Position(self._topic, message.partition(), message.offset()))
 
-    def _raise_refused(self) -> None:
-        if self._refused:
-            raise self._failure(self._refused)
+    def _raise_rejection(self) -> None:
+        if self._rejection:
+            raise self._failure(self._rejection)
 
-    def _ask(self, seconds: float) -> list[int]:
+    def _fetch_partitions(self, seconds: float) -> list[int]:
         try:
-            found = self._producer.list_topics(self._topic, timeout=seconds).topics[self._topic]
+            described = self._producer.list_topics(self._topic, timeout=seconds).topics[self._topic]
         except KafkaException as error:
-            raise self._failure(f"no broker answers ({error.args[0].str()}); is it up?") from error
-        if found.error is not None:
-            raise self._failure(f"{found.error.str()}; make the topic first")
-        return sorted(found.partitions)
+            raise self._failure(f"no broker answers ({reason(error)}); is it up?") from error
+        if described.error is not None:
+            raise self._failure(f"{described.error.str()}; create the topic first")
+        return sorted(described.partitions)
 
     def _refresh(self) -> None:
         try:
-            self._partitions = self._ask(1.0)
+            self._partitions = self._fetch_partitions(1.0)
         except UserError:
-            return  # Whether the broker stays away for good, the records tell.
+            return  # If the brokers stay unreachable, the records' timeout reports it.
         finally:
-            self._asked = time.monotonic()
+            self._fetched = time.monotonic()
 
     def _failure(self, why: str) -> UserError:
         return UserError(f"cannot produce to {self.name}: {why}")

@@ -1,24 +1,55 @@
-"""How far a consumer group has come in a topic."""
+"""How far a consumer group has read topics.
+
+Flink commits a partition's offset to the group when the checkpoint that covers it completes. So
+every record before a committed offset has been read, and its effects are part of a checkpoint.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+import time
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
-from connectors.kafka import reader
+from connectors.kafka.errors import has_no_coordinator_yet, reported
+from connectors.kafka.options import Kafka
+from connectors.kafka.reader import committed
+from connectors.kafka.security import librdkafka_options
 
 Offsets = dict[int, int]
-_TIMEOUT_SECONDS = 30.0
+_TIMEOUT_SECONDS: Final = 30.0
+_PAUSE_SECONDS: Final = 0.5
+
+
+def committed_offsets(
+    cluster: Kafka, *, topic: str, group_id: str, partitions: Iterable[int]
+) -> Offsets:
+    """Return the offsets that a group has committed; 0 for a partition without.
+
+    Waits up to 30 s while the brokers elect the group's coordinator.
+
+    Raises:
+        UserError: the offsets cannot be read.
+    """
+    group = _consumer(librdkafka_options(cluster), group_id)
+    deadline = time.monotonic() + _TIMEOUT_SECONDS
+    numbers = list(partitions)
+    try:
+        with reported(f"read the offsets of the group {group_id} in the topic {topic}"):
+            while True:
+                try:
+                    return committed(group, topic, numbers)
+                except KafkaException as error:
+                    if not has_no_coordinator_yet(error) or time.monotonic() >= deadline:
+                        raise
+                time.sleep(_PAUSE_SECONDS)
+    finally:
+        group.close()
 
 
 class SourceProgress:
-    """How much of a topic lies in completed checkpoints.
-
-    Flink commits a partition's offset to the group when the checkpoint that covers it completes,
-    so a committed offset is a promise: what lies before it is read and its effects are recorded.
-    """
+    """How much of a topic is covered by completed checkpoints. UserError if Kafka fails."""
 
     def __init__(
         self,
@@ -28,55 +59,59 @@ class SourceProgress:
         group_id: str,
         security: Mapping[str, Any] | None = None,
     ) -> None:
-        # A consumer that never subscribes, and not the admin client: librdkafka 2.16 crashes in the
-        # latter's rd_kafka_cgrp_op when the group's coordinator is still loading.
-        self._group = Consumer(
-            {
-                "bootstrap.servers": servers,
-                **(security or {}),
-                "group.id": group_id,
-                "enable.auto.commit": False,
-                "enable.partition.eof": True,
-            }
-        )
+        options = {"bootstrap.servers": servers, **(security or {})}
+        self._group = _consumer(options, group_id)
         self._topic = topic
+        self._action = f"read the progress of the group {group_id} in the topic {topic}"
 
     def end(self) -> Offsets:
-        """The offset after the last record, of each partition."""
-        return {
-            number: self._group.get_watermark_offsets(
-                TopicPartition(self._topic, number), timeout=_TIMEOUT_SECONDS
-            )[1]
-            for number in self._partitions()
-        }
+        """Return the offset after the last record, by partition."""
+        with reported(self._action):
+            return {
+                number: self._group.get_watermark_offsets(
+                    TopicPartition(self._topic, number), timeout=_TIMEOUT_SECONDS
+                )[1]
+                for number in self._partitions()
+            }
 
     def committed(self) -> Offsets:
-        """The offset that the last completed checkpoint covers, of each partition.
+        """Return the offset that the last completed checkpoint covers, by partition.
 
-        Empty while the brokers are still finding the group a coordinator.
+        Empty while the brokers elect the group's coordinator.
         """
-        try:
-            return reader.committed(self._group, self._topic, self._partitions())
-        except KafkaException as error:
-            if reader.has_no_coordinator_yet(error):
-                return {}
-            raise
+        with reported(self._action):
+            try:
+                return committed(self._group, self._topic, self._partitions())
+            except KafkaException as error:
+                if has_no_coordinator_yet(error):
+                    return {}
+                raise
+
+    def drained(self) -> bool:
+        """Return whether every record of the topic is covered by a completed checkpoint."""
+        offsets = self.committed()
+        behind = {number for number, end in self.end().items() if offsets.get(number, 0) < end}
+        return not any(self._has_more(number, offsets.get(number, 0)) for number in behind)
 
     def _partitions(self) -> list[int]:
         topics = self._group.list_topics(self._topic, timeout=_TIMEOUT_SECONDS).topics
         return sorted(topics[self._topic].partitions)
 
-    def drained(self) -> bool:
-        """Whether every record of the topic is covered by a completed checkpoint."""
-        committed = self.committed()
-        behind = {number for number, end in self.end().items() if committed.get(number, 0) < end}
-        return not behind or not any(self._has_more(n, committed.get(n, 0)) for n in behind)
-
     def _has_more(self, partition: int, offset: int) -> bool:
-        """Whether a record lies there or behind; the end of a transaction has an offset, too."""
+        """Return whether a record follows: the end of a transaction takes an offset, too."""
         self._group.assign([TopicPartition(self._topic, partition, offset)])
         try:
-            found = self._group.poll(_TIMEOUT_SECONDS)
-            return found is None or found.error() is None
+            message = self._group.poll(_TIMEOUT_SECONDS)
+            return message is None or message.error() is None
         finally:
             self._group.unassign()
+
+
+def _consumer(options: Mapping[str, Any], group_id: str) -> Consumer:
+    """Return a consumer that never subscribes.
+
+    Not the admin client: librdkafka 2.16 crashes in the latter's rd_kafka_cgrp_op while the
+    group's coordinator is still loading.
+    """
+    reading = {"enable.auto.commit": False, "enable.partition.eof": True}
+    return Consumer({**options, **reading, "group.id": group_id})

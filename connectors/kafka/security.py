@@ -1,4 +1,4 @@
-"""How a Kafka cluster is reached, said once for Flink's Java client and once for librdkafka."""
+"""Connection settings of a Kafka cluster, for Flink's Java client and for librdkafka."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _IAM = "software.amazon.msk.auth.iam"
 
 
 def flink_properties(cluster: Kafka) -> dict[str, str]:
-    """The table options of Flink's Kafka connector.
+    """Return the table options of Flink's Kafka connector.
 
-    Certificates travel inside the job as PEM text, so that no TaskManager needs the file.
+    Certificates are part of the job, as PEM text, so that no TaskManager needs the file.
     """
     properties = {
         "bootstrap.servers": cluster.bootstrap_servers,
@@ -43,7 +43,7 @@ def flink_properties(cluster: Kafka) -> dict[str, str]:
 
 
 def librdkafka_options(cluster: Kafka) -> dict[str, Any]:
-    """The same for `confluent_kafka`, which checks the topics before the start."""
+    """Return the same settings for `confluent_kafka`."""
     options: dict[str, Any] = {
         "bootstrap.servers": cluster.bootstrap_servers,
         "security.protocol": _PROTOCOLS[cluster.security],
@@ -66,9 +66,11 @@ def _certificates(ca_file: str) -> str:
     try:
         text = Path(ca_file).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"kafka.ca_file: {ca_file} cannot be read ({error}).") from error
+        raise UserError(
+            f"kafka.ca_file: {ca_file} cannot be read ({error}); give the path of a PEM file."
+        ) from error
     if "-----BEGIN CERTIFICATE-----" not in text:
-        raise UserError(f"kafka.ca_file: {ca_file} has no certificate in PEM form.")
+        raise UserError(f"kafka.ca_file: {ca_file} has no certificate in PEM format.")
     return text
 
 
@@ -77,7 +79,7 @@ def _scram_login(username: str, password: str) -> str:
 
 
 def _quoted(text: str) -> str:
-    """A text as JAAS writes it."""
+    """Quote a string for JAAS."""
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'
 
@@ -90,6 +92,6 @@ def _iam_token(region: str) -> tuple[str, float]:
 
 
 def _region_of(cluster: Kafka) -> str:
-    """The AWS region in an MSK broker's name, `b-1.name.id.c2.kafka.REGION.amazonaws.com:9098`."""
+    """Return the AWS region of an MSK broker, `b-1.name.id.c2.kafka.REGION.amazonaws.com:9098`."""
     host = cluster.bootstrap_servers.split(",")[0].rpartition(":")[0]
     return host.partition(".amazonaws.")[0].rpartition(".")[2]

@@ -1,10 +1,10 @@
-"""Kafka: a source of raw records, and topics for archive, dead letters and replicas.
+"""Flink SQL tables on Kafka: the source of raw records, and topics that sinks write to.
 
-Source: exactly once into Flink's state; offsets are committed to the group at each completed
-checkpoint, for people to look at; a restart uses the checkpoint, not the group.
-Sinks: at least once (after a crash a reader may see a copy with the same position headers), or
-exactly once by transactions: a reader with `isolation.level=read_committed` sees a record once its
-checkpoint has completed, and once only.
+Source: exactly once into Flink's state. Offsets are committed to the consumer group at each
+completed checkpoint, for monitoring only: a restart uses the checkpoint, not the group.
+Sinks: at least once (after a crash a reader may see a duplicate with the same position headers), or
+exactly once by transactions: a reader with `isolation.level=read_committed` sees each record once,
+when its checkpoint has completed.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from connectors.kafka.options import Kafka
 from connectors.kafka.security import flink_properties
 from connectors.sql import create_table
 
-# What a message's position headers may take, beside its value and key.
+# Upper bound of the size of a message's position headers.
 HEADERS_BYTES = 16_384
-# The client's own limit, above any topic's; the topic's max.message.bytes decides.
+# The client's limit; higher than any topic's, so that the topic's max.message.bytes applies.
 _REQUEST_BYTES = 16 * 1024 * 1024
 
 _STARTUP_MODES = {
@@ -35,7 +35,7 @@ _RAW_KEY_AND_VALUE = {
 
 
 class KafkaSource(Protocol):
-    """What a source reads from Kafka; see the section `source` of the configuration."""
+    """The keys of the configuration's section `source` that are about Kafka."""
 
     @property
     def kafka_topics(self) -> tuple[str, ...]: ...
@@ -50,7 +50,7 @@ class KafkaSource(Protocol):
 
 
 def records_table(name: str, source: KafkaSource, cluster: Kafka) -> str:
-    """The table of raw records: bytes, key, headers, position and the broker's arrival time."""
+    """Return the CREATE statement of raw records: value, key, headers, position, arrival time."""
     columns = {
         "raw": "BYTES",
         "key": "BYTES",
@@ -79,10 +79,11 @@ def records_table(name: str, source: KafkaSource, cluster: Kafka) -> str:
 
 
 def topic_table(name: str, topic: str, cluster: Kafka, guarantee: Mapping[str, str]) -> str:
-    """A topic to write to: value and key are bytes as they are, the position is in the headers.
+    """Return the CREATE statement of a topic to write to.
 
-    This is the convention of Kafka Connect's dead letter queues: nothing is wrapped or encoded, so
-    a redrive copies the value. `guarantee` is `AT_LEAST_ONCE` or made by `exactly_once`.
+    Value and key are raw bytes, the position is in the headers, as in Kafka Connect's dead letter
+    queues: nothing is wrapped or encoded, so a redrive copies the value. `guarantee` is
+    `AT_LEAST_ONCE` or the result of `exactly_once`.
     """
     columns = {
         "raw": "BYTES",
@@ -107,10 +108,10 @@ AT_LEAST_ONCE: Mapping[str, str] = {"sink.delivery-guarantee": "at-least-once"}
 
 
 def exactly_once(prefix: str, timeout_seconds: int) -> dict[str, str]:
-    """By transactions, one from checkpoint to checkpoint on each task.
+    """Return the options of a transactional sink; each task has one transaction per checkpoint.
 
-    Kafka aborts a transaction that is older than the timeout, and Flink's sink then drops what was
-    in it and goes on: so the timeout must outlive any outage.
+    Kafka aborts a transaction that is older than the timeout, and Flink's sink then drops its
+    records and continues: so the timeout must be longer than any outage.
     """
     return {
         "sink.delivery-guarantee": "exactly-once",

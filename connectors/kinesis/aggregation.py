@@ -1,9 +1,9 @@
-"""Several records in one of Kinesis's, as the Kinesis Producer Library (KPL) packs them.
+"""Several records in one Kinesis record, in the format of the Kinesis Producer Library (KPL).
 
-The format is of https://github.com/awslabs/amazon-kinesis-producer, aggregation-format.md: four
-magic bytes, a protocol buffer with a table of partition keys and the records, an MD5 of it. A
-consumer (Amazon's own, and Flink's by its code) drops them all if the key of one does not belong
-to the shard that it reads, so only records of one shard may go together.
+The format (aggregation-format.md in https://github.com/awslabs/amazon-kinesis-producer) is four
+magic bytes, a protocol buffer with a table of partition keys and the records, and its MD5.
+Consumers, Amazon's and Flink's, drop a whole aggregate if the key of one record does not belong to
+the shard that they read. So an aggregate holds records of one shard only.
 """
 
 from __future__ import annotations
@@ -18,23 +18,23 @@ from connectors.kinesis.put_records import Entry, Member
 
 MAGIC: Final = b"\xf3\x89\x9a\xc2"
 AGGREGATE_BYTES: Final = 51_200
-"""KPL's own limit: larger ones gain nothing and make a shard's share of them uneven."""
+"""KPL's default limit. Larger aggregates gain nothing and load shards less evenly."""
 _RECORD_OVERHEAD: Final = 16
-"""At most so many bytes round the data of a record: tags, lengths, the place of its key."""
+"""Upper bound in bytes of a record's tags, lengths and the index of its key."""
 _KEY: Final = "a"
-"""Of the aggregate itself, as of KPL's; the explicit hash key decides."""
+"""Partition key of an aggregate, as KPL's; the explicit hash key selects the shard."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """An open shard: which hash keys are its own."""
+    """An open shard and its range of hash keys, both ends inclusive."""
 
     id: str
     first: int
     last: int
 
-    def has(self, key: str) -> bool:
-        """Whether records of a partition key belong to it."""
+    def owns(self, key: str) -> bool:
+        """Return whether records of a partition key belong to this shard."""
         return self.first <= hash_of(key) <= self.last
 
 
@@ -47,21 +47,21 @@ class ShardMap:
 
     @classmethod
     def of(cls, described: Sequence[dict[str, Any]]) -> ShardMap:
-        """From what ListShards says; closed shards are left out."""
+        """Build the map from the response of ListShards, without closed shards."""
         shards = tuple(sorted(map(_shard, filter(_is_open, described)), key=lambda s: s.first))
         return cls(shards, tuple(shard.first for shard in shards))
 
     def of_key(self, key: str) -> Shard:
-        """The shard that takes records of a partition key."""
+        """Return the shard to which records of a partition key belong."""
         return self.shards[max(0, bisect_right(self.firsts, hash_of(key)) - 1)]
 
     def named(self, shard_id: str) -> Shard | None:
-        """The open shard of that id."""
+        """Return the open shard of that id; None if there is none."""
         return next((shard for shard in self.shards if shard.id == shard_id), None)
 
 
 class Aggregate:
-    """Records of one shard that will be one Kinesis record."""
+    """Records of one shard, to be sent as one Kinesis record."""
 
     def __init__(self, shard: Shard) -> None:
         self.shard = shard
@@ -69,18 +69,18 @@ class Aggregate:
         self._keys: dict[str, int] = {}
         self._size = len(MAGIC) + 16
 
-    def takes(self, member: Member) -> bool:
-        """Whether there is room for one more; an empty one takes what fits at all."""
+    def has_room(self, member: Member) -> bool:
+        """Return whether the record fits within AGGREGATE_BYTES."""
         return self._size + _weight(member) <= AGGREGATE_BYTES
 
     def add(self, member: Member) -> None:
-        """Pack one more, in order."""
+        """Append a record."""
         self.members.append(member)
         self._keys.setdefault(member.key, len(self._keys))
         self._size += _weight(member)
 
     def entry(self) -> Entry:
-        """The record to put: a lone member goes as it is."""
+        """Return the record to put; a single record is not wrapped."""
         if len(self.members) == 1:
             (member,) = self.members
             return Entry(member.raw, member.key, (member,))
@@ -89,30 +89,30 @@ class Aggregate:
 
 
 def packed_record(records: Sequence[tuple[int, bytes]], keys: Sequence[str]) -> bytes:
-    """The bytes of an aggregate: each record is the place of its key and its data."""
+    """Return the bytes of an aggregate; each record is the index of its key, and its data."""
     message = b"".join(
         (
             *(_member(1, key.encode()) for key in keys),
-            *(_member(3, b"\x08" + varint(place) + _member(3, data)) for place, data in records),
+            *(_member(3, b"\x08" + varint(key) + _member(3, data)) for key, data in records),
         )
     )
     return MAGIC + message + hashlib.md5(message, usedforsecurity=False).digest()
 
 
 def hash_of(key: str) -> int:
-    """The hash key that Kinesis gives a partition key."""
+    """Return the hash key that Kinesis computes of a partition key."""
     digest = hashlib.md5(key.encode(), usedforsecurity=False).digest()
     return int.from_bytes(digest, "big")
 
 
 def varint(value: int) -> bytes:
-    """A number as protocol buffers write it: seven bits a byte, the lowest first."""
-    found = bytearray()
+    """Encode a number as protocol buffers do: seven bits a byte, the lowest first."""
+    encoded = bytearray()
     while value > 0x7F:
-        found.append(value & 0x7F | 0x80)
+        encoded.append(value & 0x7F | 0x80)
         value >>= 7
-    found.append(value)
-    return bytes(found)
+    encoded.append(value)
+    return bytes(encoded)
 
 
 def _member(number: int, value: bytes) -> bytes:
@@ -128,5 +128,5 @@ def _is_open(described: dict[str, Any]) -> bool:
 
 
 def _shard(described: dict[str, Any]) -> Shard:
-    found = described["HashKeyRange"]
-    return Shard(described["ShardId"], int(found["StartingHashKey"]), int(found["EndingHashKey"]))
+    keys = described["HashKeyRange"]
+    return Shard(described["ShardId"], int(keys["StartingHashKey"]), int(keys["EndingHashKey"]))

@@ -1,4 +1,4 @@
-"""One PutRecords request, with the records that Kinesis refuses sent again until it takes them."""
+"""PutRecords requests; records that Kinesis rejects for the moment are sent again."""
 
 from __future__ import annotations
 
@@ -23,44 +23,44 @@ BATCH_BYTES: Final = 5 * 1024 * 1024 - 1
 
 _FIRST_PAUSE: Final = 0.05
 _LONGEST_PAUSE: Final = 2.0
-_PASSING: Final = frozenset(
+_THROTTLED: Final = "ProvisionedThroughputExceededException"
+_TRANSIENT: Final = frozenset(
     {
-        *("ProvisionedThroughputExceededException", "LimitExceededException"),
-        *("KMSThrottlingException", "ThrottlingException", "RequestTimeout"),
-        *("InternalFailure", "InternalServerError", "ServiceUnavailable"),
+        _THROTTLED,
+        *("LimitExceededException", "KMSThrottlingException", "ThrottlingException"),
+        *("RequestTimeout", "InternalFailure", "InternalServerError", "ServiceUnavailable"),
     }
 )
-_THROTTLED: Final = "ProvisionedThroughputExceededException"
 
-Found = TypeVar("Found")
+Result = TypeVar("Result")
 
 
 class Member(NamedTuple):
-    """A record as it was given to us: its bytes, its partition key, and who asked to be told."""
+    """A record of the caller: its bytes, its partition key and the caller's callback."""
 
     raw: bytes
     key: str
-    told: Acknowledged | None
+    acknowledged: Acknowledged | None
 
 
 class Entry(NamedTuple):
-    """A record of a request: one member or, aggregated, several; a control record has none."""
+    """A record of a request: one member, several if aggregated, or none: a control record."""
 
     data: bytes
     key: str
     members: tuple[Member, ...]
     hash_key: str = ""
     shard: str = ""
-    """Where an aggregate must come to lie."""
+    """The shard that an aggregate is meant for."""
 
     @property
     def size(self) -> int:
-        """As the limits count it."""
+        """Size in bytes as Kinesis's limits count it."""
         return len(self.data) + len(self.key.encode())
 
 
 class Stored(NamedTuple):
-    """An entry and where it lies."""
+    """An entry and its position."""
 
     entry: Entry
     position: Position
@@ -68,9 +68,9 @@ class Stored(NamedTuple):
 
 @dataclass
 class Requests:
-    """Requests to one stream, from any thread; it counts what had to be sent again.
+    """Sends requests to one stream, from any thread, and counts retries.
 
-    Waits between two tries grow from 50 ms to 2 s, with jitter, for `timeout_seconds` in all.
+    Pauses between two attempts grow from 50 ms to 2 s, with jitter, for `timeout_seconds` in all.
     """
 
     client: Any
@@ -78,67 +78,68 @@ class Requests:
     timeout_seconds: float
     retries: int = 0
     throttled: int = 0
-    given_up: Event = field(default_factory=Event)
+    cancelled: Event = field(default_factory=Event)
     _lock: Lock = field(default_factory=Lock)
 
     def put(self, entries: list[Entry]) -> list[Stored]:
-        """Stores all entries. A refused one comes to lie behind later ones of its batch.
+        """Store all entries. A retried one is stored behind later ones of its batch.
 
-        Raises UserError when Kinesis stays away, refuses for good, or throttles for too long.
+        Raises:
+            UserError: Kinesis is unreachable or throttles for too long, or rejects an entry.
         """
-        waiting, stored, tries = entries, list[Stored](), self._tries()
+        pending, stored, attempts = entries, list[Stored](), self._attempts()
         while True:
-            answers = self.ask(partial(self._put, waiting))
-            refused = [n for n, answer in enumerate(answers) if "SequenceNumber" not in answer]
+            results = self.call(partial(self._put, pending))
+            rejected = [n for n, result in enumerate(results) if "SequenceNumber" not in result]
             stored += [
-                Stored(entry, self._position(answer))
-                for entry, answer in zip(waiting, answers, strict=True)
-                if "SequenceNumber" in answer
+                Stored(entry, self._position(result))
+                for entry, result in zip(pending, results, strict=True)
+                if "SequenceNumber" in result
             ]
-            if not refused:
+            if not rejected:
                 return stored
-            codes = [answers[n].get("ErrorCode", "unknown") for n in refused]
+            codes = [results[n].get("ErrorCode", "unknown") for n in rejected]
             self._count(codes)
-            tries.pause(codes[0])
-            waiting = [waiting[n] for n in refused]
+            attempts.pause(codes[0])
+            pending = [pending[n] for n in rejected]
 
-    def ask(self, call: Callable[[], Found]) -> Found:
-        """What a call answers, tried again while Kinesis is away or busy."""
-        tries = self._tries()
+    def call(self, request: Callable[[], Result]) -> Result:
+        """Return the result of a request, repeated while Kinesis is unreachable or throttles."""
+        attempts = self._attempts()
         while True:
             try:
-                return call()
+                return request()
             except ClientError as error:
-                if error.response["Error"]["Code"] not in _PASSING:
+                if error.response["Error"]["Code"] not in _TRANSIENT:
                     raise self.failure(str(error)) from error
-                tries.pause(str(error))
+                attempts.pause(str(error))
             except (NoConnection, HTTPClientError) as error:
-                tries.pause(str(error))
+                attempts.pause(str(error))
             except BotoCoreError as error:
                 raise self.failure(str(error)) from error
 
     def failure(self, why: str) -> UserError:
-        """The error of this stream."""
+        """Return the error to raise for this stream."""
         return UserError(f"cannot produce to the stream {self.stream}: {why}")
 
     def too_large(self, size: int) -> UserError:
-        """The error of a record beyond Kinesis's limit."""
+        """Return the error of a record that exceeds Kinesis's limit."""
         return self.failure(
             f"a record of {size} bytes with its key; Kinesis takes {RECORD_BYTES}. Leave it out or"
             " send it to Kafka"
         )
 
     def _put(self, entries: list[Entry]) -> list[dict[str, Any]]:
-        records = [_plain(entry) for entry in entries]
-        answer = self.client.put_records(StreamName=self.stream, Records=records)
-        found: list[dict[str, Any]] = answer["Records"]
-        return found
+        records = [_request_entry(entry) for entry in entries]
+        response = self.client.put_records(StreamName=self.stream, Records=records)
+        results: list[dict[str, Any]] = response["Records"]
+        return results
 
-    def _position(self, answer: dict[str, Any]) -> Position:
+    def _position(self, result: dict[str, Any]) -> Position:
         return Position(
             stream=self.stream,
-            shard=answer["ShardId"],
-            sequence_number=answer["SequenceNumber"],
+            shard=result["ShardId"],
+            sequence_number=result["SequenceNumber"],
         )
 
     def _count(self, codes: list[str]) -> None:
@@ -146,29 +147,30 @@ class Requests:
             self.retries += len(codes)
             self.throttled += codes.count(_THROTTLED)
 
-    def _tries(self) -> _Tries:
-        return _Tries(self, time.monotonic() + self.timeout_seconds)
+    def _attempts(self) -> _Attempts:
+        return _Attempts(self, time.monotonic() + self.timeout_seconds)
 
 
 @dataclass
-class _Tries:
-    """The pauses between the tries of one request, until its time is over."""
+class _Attempts:
+    """The pauses between the attempts of one request, until its deadline."""
 
     requests: Requests
     deadline: float
     longest: float = _FIRST_PAUSE
 
     def pause(self, why: str) -> None:
+        """Wait before the next attempt; UserError if there is no time left for one."""
         seconds = self.longest * random.uniform(0.5, 1.0)
         self.longest = min(2 * self.longest, _LONGEST_PAUSE)
         if time.monotonic() + seconds > self.deadline:
             limit = f"{self.requests.timeout_seconds:.0f} s"
             raise self.requests.failure(f"not stored in {limit} ({why})")
-        if self.requests.given_up.wait(seconds):
-            raise self.requests.failure(f"given up ({why})")
+        if self.requests.cancelled.wait(seconds):
+            raise self.requests.failure(f"cancelled ({why})")
 
 
-def _plain(entry: Entry) -> dict[str, Any]:
+def _request_entry(entry: Entry) -> dict[str, Any]:
     plain: dict[str, Any] = {"Data": entry.data, "PartitionKey": entry.key}
     if entry.hash_key:
         plain["ExplicitHashKey"] = entry.hash_key

@@ -1,9 +1,9 @@
-"""Replicas on Kinesis: bytes as they are, under a partition key of their own. At least once.
+"""Flink's Kinesis sink for raw bytes with a chosen partition key. At least once.
 
-The SQL sink can do one or the other: with a format that leaves bytes alone it has no column left
-for the partition key. So the statement ends in a placeholder, and Flink's own Kinesis sink is put
-in its place when the statements have become a stream. Records the stream refuses are sent again;
-what is not acknowledged at a checkpoint is part of it.
+The SQL connector cannot do both: with the format `raw` there is no column for the partition key. So
+the SQL statement ends in a placeholder table, which is replaced by Flink's Kinesis sink (DataStream
+API) once the statements are translated. The sink retries records that the stream rejects; records
+that are not acknowledged at a checkpoint are stored in it.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from connectors.sql import create_table
 
 
 def placeholder_table(name: str) -> str:
-    """The table that a replica's statement writes to: the bytes and the partition key."""
+    """Return the CREATE statement of the table that a statement writes to in the sink's stead."""
     columns = {"raw": "BYTES", "partition_key": "STRING"}
     return create_table(name, columns, {"connector": "blackhole"})
 
 
 def replace_placeholder(stream_env: Any, root: Any, name: str, sink: Any) -> Any:
-    """Take the placeholder off the stream and put the sink there; the sink's transformation."""
+    """Replace the placeholder's transformation `root` by the sink; return the sink's."""
     j_env = stream_env._j_stream_execution_environment
     jvm = get_gateway().jvm
     rows = jvm.org.apache.flink.streaming.api.datastream.DataStream(j_env, root.getInputs()[0])
@@ -33,7 +33,7 @@ def replace_placeholder(stream_env: Any, root: Any, name: str, sink: Any) -> Any
 
 
 def sink(stream: Stream, settings: Kinesis) -> Any:
-    """Flink's Kinesis sink (Java) for rows of `placeholder_table`."""
+    """Return Flink's Kinesis sink (Java) for rows of `placeholder_table`."""
     jvm = get_gateway().jvm
     runtime = jvm.org.apache.flink
     connector = runtime.connector.kinesis
@@ -61,8 +61,8 @@ def _row_type(jvm: Any) -> Any:
     types = jvm.org.apache.flink.table.api.DataTypes
     fields = [types.FIELD("raw", types.BYTES()), types.FIELD("partition_key", types.STRING())]
     array = get_gateway().new_array(types.Field, len(fields))
-    for place, field in enumerate(fields):
-        array[place] = field
+    for index, field in enumerate(fields):
+        array[index] = field
     return types.ROW(array).getLogicalType()
 
 

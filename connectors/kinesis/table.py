@@ -1,10 +1,10 @@
-"""Kinesis: a source of raw records, and streams for archive, dead letters and replicas.
+"""Flink SQL tables on Kinesis: the source of raw records, and streams that sinks write to.
 
-Source: exactly once into Flink's state (shard and sequence number); parent shards are read to their
-end before their children, so a resharding loses and doubles nothing. KPL-aggregated records are
-taken apart by the connector; the parts share their record's sequence number.
-Sinks: at least once, in no order; a copy has the same content and, where there is an envelope, the
-same position. Credentials come from AWS's default chain.
+Source: exactly once into Flink's state (shard and sequence number). Parent shards are read to their
+end before their children, so resharding neither loses nor duplicates records. The connector unpacks
+KPL aggregates; the records of one share its sequence number.
+Sinks: at least once, unordered. A duplicate has the same content and, in an envelope, the same
+position. Credentials come from AWS's default chain.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from typing import Protocol
 from connectors.kinesis.options import Kinesis
 from connectors.sql import create_table
 
-# A record's data and partition key together; larger records are an option of the stream's owner.
+# Limit of data and partition key together; a stream's owner may allow more.
 RECORD_BYTES = 1_048_576
 PARTITION_KEY_BYTES = 256
 
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """A stream as a client asks for it."""
+    """A stream's name and region, and its ARN if the configuration has it."""
 
     name: str
     region: str
@@ -32,7 +32,7 @@ class Stream:
 
 
 class KinesisSource(Protocol):
-    """What a source reads from Kinesis; see the section `source` of the configuration."""
+    """The keys of the configuration's section `source` that are about Kinesis."""
 
     @property
     def kinesis_start(self) -> str: ...
@@ -49,7 +49,7 @@ class KinesisSource(Protocol):
 
 
 def stream_of(name_or_arn: str, settings: Kinesis) -> Stream:
-    """A stream by its name, in the configured region, or by its ARN, which has its own.
+    """Return the stream of a name, in the configured region, or of an ARN, which has its own.
 
     >>> stream_of("arn:aws:kinesis:eu-west-1:123456789012:stream/trips", Kinesis()).region
     'eu-west-1'
@@ -60,7 +60,7 @@ def stream_of(name_or_arn: str, settings: Kinesis) -> Stream:
 
 
 def records_table(name: str, stream: Stream, source: KinesisSource, settings: Kinesis) -> str:
-    """The table of raw records: bytes, position and the stream's approximate arrival time."""
+    """Return the CREATE statement of raw records: bytes, position, approximate arrival time."""
     columns = {
         "raw": "BYTES",
         "shard": "STRING NOT NULL METADATA FROM 'shard-id' VIRTUAL",
@@ -88,7 +88,7 @@ def _start(source: KinesisSource) -> Mapping[str, str]:
     if source.kinesis_start != "at_timestamp":
         return start
     seconds = start_seconds(source.kinesis_start_timestamp)
-    # The connector takes epoch seconds, or a text in a format of its own.
+    # The connector takes epoch seconds, or a string in a format of its own.
     return start | {"scan.stream.initpos-timestamp": f"{seconds:.3f}"}
 
 
@@ -118,9 +118,10 @@ def _reader(source: KinesisSource) -> Mapping[str, str]:
 def envelope_table(
     name: str, columns: Mapping[str, str], partition_key: str, stream: Stream, settings: Kinesis
 ) -> str:
-    """A stream of JSON objects of these columns, bytes in base64; one column is the partition key.
+    """Return the CREATE statement of a stream of JSON objects with bytes in base64.
 
-    A Kinesis record has no headers, so what is known about the raw bytes goes round them.
+    A Kinesis record has no headers, so the raw bytes are wrapped in an envelope with the metadata.
+    `partition_key` is one of the columns.
     """
     return create_table(
         name,
@@ -138,7 +139,7 @@ def envelope_table(
     )
 
 
-# Retries of what the stream refuses (throttling) go on inside the sink; it holds the checkpoint.
+# The sink retries records that the stream rejects (throttling); a checkpoint waits for them.
 SINK: Mapping[str, str] = {
     "sink.batch.max-size": "500",
     "sink.requests.max-inflight": "16",
@@ -150,7 +151,7 @@ SINK: Mapping[str, str] = {
 
 
 def client_options(stream: Stream, settings: Kinesis) -> dict[str, str]:
-    """Region, credentials and, for a local server, the endpoint."""
+    """Return the client's region, credentials and, for a local server, endpoint."""
     options = {"aws.region": stream.region, "aws.credentials.provider": "AUTO"}
     if not settings.endpoint:
         return options

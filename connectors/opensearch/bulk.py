@@ -78,15 +78,15 @@ Outcome: TypeAlias = Done | Rejected
 
 
 @dataclass(frozen=True, slots=True)
-class Again:
-    """Worth another try: of one item, or of the whole request (`halve`: in two parts)."""
+class Retry:
+    """Worth another try: of one item, or of the whole request (`split`: in two parts)."""
 
     detail: str
-    halve: bool = False
+    split: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Halve:
+class Split:
     """The request was refused for something inside it; a single document gets this verdict."""
 
     verdict: Rejected
@@ -198,7 +198,7 @@ def newest(documents: Sequence[Document], positions: Iterable[int]) -> dict[int,
     return won
 
 
-def read_answer(answer: Answer, count: int) -> list[Outcome | Again] | Again | Halve:
+def read_answer(answer: Answer, count: int) -> list[Outcome | Retry] | Retry | Split:
     """The verdict on a request of `count` documents: one per item in order, or one on the whole.
 
     A whole-request 401, 403 or 404 is an operator's mistake, not the documents': tried again.
@@ -207,25 +207,25 @@ def read_answer(answer: Answer, count: int) -> list[Outcome | Again] | Again | H
         return _read_items(answer.body, count)
     detail = _describe(answer.status, _whole_error(answer.body))
     if answer.status == 400:
-        return Halve(Rejected("index_rejected", detail))
+        return Split(Rejected("index_rejected", detail))
     if answer.status == 413:
-        return Halve(Rejected("document_too_large", detail))
-    return Again(detail)
+        return Split(Rejected("document_too_large", detail))
+    return Retry(detail)
 
 
-def _read_items(body: bytes, count: int) -> list[Outcome | Again] | Again:
+def _read_items(body: bytes, count: int) -> list[Outcome | Retry] | Retry:
     try:
         found = _decode_items(body)
     except msgspec.DecodeError:
-        return Again("status 200 with an answer that is not one of _bulk")
+        return Retry("status 200 with an answer that is not one of _bulk")
     if len(found.items) != count:
-        return Again(f"an answer for {len(found.items)} documents to a request of {count}")
+        return Retry(f"an answer for {len(found.items)} documents to a request of {count}")
     if not found.errors:
         return [Done.INDEXED] * count
     return [_read_item(item) for pair in found.items for item in pair.values()]
 
 
-def _read_item(item: _Item) -> Outcome | Again:
+def _read_item(item: _Item) -> Outcome | Retry:
     status = item.status
     if status in (200, 201):
         return Done.INDEXED
@@ -234,7 +234,7 @@ def _read_item(item: _Item) -> Outcome | Again:
     detail = _describe(status, item.error)
     closed = item.error is not None and item.error.type == "index_closed_exception"
     if status in _NOT_THE_DOCUMENT or status >= 500 or closed:  # closed comes as 400
-        return Again(detail)
+        return Retry(detail)
     return Rejected("index_missing" if status == 404 else "index_rejected", detail)
 
 

@@ -112,8 +112,13 @@ def read_index(client: OpenSearch, index: str) -> Iterator[tuple[str, int, dict[
         yield hit["_id"], hit["_version"], hit["_source"]
 
 
-def explain(error: TransportError) -> str:
-    """One line for the user: what the server said, or that it could not be reached."""
+OPENSEARCH_ERRORS = (TransportError,)
+"""What opensearch-py raises when a server refuses a request, or is not reached."""
+
+
+def explain(error: Exception) -> str:
+    """Return one line for the user: the server's answer, or that it could not be reached."""
+    assert isinstance(error, TransportError)
     if isinstance(error, NoConnection):
         return str(_unreachable(error))
     info = error.info if isinstance(error.info, dict) else {}

@@ -31,7 +31,7 @@ from pipeline.config.model import Job
 from pipeline.decode.decoder import Decoder
 from pipeline.events import event_types
 from pipeline.events.derive import mapping
-from pipeline.index.indexer import Indexer, Retry
+from pipeline.index.indexer import Indexer, RetryPolicy
 from pipeline.options import ROOT
 
 _BATCH: Final = Job().batch_records
@@ -67,7 +67,7 @@ def task(settings: Index, given: list[Document]) -> None:
     indexer = Indexer(
         opensearch.bulk_sender(settings),
         limits=Limits(documents=index.max_documents, bytes=index.max_bytes),
-        retry=Retry(),
+        retry=RetryPolicy(),
         clock=time.monotonic,
         sleep=time.sleep,
         random=random.random,

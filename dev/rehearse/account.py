@@ -15,8 +15,8 @@ from typing import Any, Final, TypeAlias
 from connectors.errors import UserError
 from dev.rehearse.intrinsics import Stack, read
 from dev.servers import kinesis
+from dev.templates.derived import TEMPLATE
 from pipeline.deploy.monitoring.alarms import Alarm
-from pipeline.deploy.templates.derived import TEMPLATE
 
 Groups: TypeAlias = list[dict[str, Any]]
 

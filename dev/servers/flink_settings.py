@@ -25,6 +25,8 @@ METASPACE = 1024
 OVERHEAD = 192
 # It coordinates: C2 would take from the tasks' cores what the JobManager never earns back.
 JOB_MANAGER_OPTIONS = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
+# A client plans one job and ends: C2 takes more time than it saves, half of a submission's.
+CLIENT_OPTIONS = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 # The parallel collector costs less than G1 where cores are few, and Arrow's readers need not look
 # for the end of a buffer at each value that PyFlink takes from it: docs/performance.md.
 TASK_MANAGER_OPTIONS = (
@@ -74,6 +76,9 @@ def settings(cluster: Cluster) -> dict[str, str | int | float | bool]:
         "taskmanager.numberOfTaskSlots": cluster.slots,
         # Uploading jars through the web UI; `flink run` does not need it.
         "web.submit.enable": False,
+        # How old a job's state may be that REST returns; 3 s by default, which each wait would pay.
+        "web.refresh-interval": "200 ms",
+        "env.java.opts.client": " ".join(CLIENT_OPTIONS),
         "classloader.resolve-order": "parent-first",
         "io.tmp.dirs": str(cluster.folder / "tmp"),
         # Or each Python worker's address space is limited to its share of the little managed

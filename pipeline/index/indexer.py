@@ -1,7 +1,7 @@
 """The index step: brings documents into OpenSearch and says of each what became of it.
 
 It never raises for what a server does and never waits without bound: an OpenSearch that stays away
-costs `Retry.seconds` once, then a circuit breaker lets the rest of the job run on.
+costs `RetryPolicy.seconds` once, then a circuit breaker lets the rest of the job run on.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from connectors.opensearch.bulk import (
-    Again,
     Document,
     Done,
-    Halve,
     Limits,
     Outcome,
     Rejected,
+    Retry,
     Send,
+    Split,
     Unreachable,
     encode,
     newest,
@@ -29,7 +29,7 @@ from connectors.opensearch.bulk import (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Retry:
+class RetryPolicy:
     """How long to insist. All figures are seconds.
 
     `seconds` bounds what one call of `index` may lose to failed requests and pauses; it ends at
@@ -114,7 +114,7 @@ class Indexer:
         send: Send,
         *,
         limits: Limits,
-        retry: Retry,
+        retry: RetryPolicy,
         clock: Callable[[], float],
         sleep: Callable[[float], None],
         random: Callable[[], float],
@@ -185,33 +185,33 @@ class Indexer:
         verdict = self._ask(b"".join([call.lines[position] for position in batch]), len(batch))
         took = self._clock() - started
         self.counts.seconds += took
-        if isinstance(verdict, Halve):
+        if isinstance(verdict, Split):
             if len(batch) > 1:
                 return _halves(batch)
             verdict = [verdict.verdict]
-        if isinstance(verdict, Again):
-            parts = _halves(batch) if verdict.halve and len(batch) > 1 else [batch]
+        if isinstance(verdict, Retry):
+            parts = _halves(batch) if verdict.split and len(batch) > 1 else [batch]
             call.lost += took
             return self._insist(call, parts, dict.fromkeys(batch, verdict.detail))
-        if all(isinstance(item, Again) for item in verdict):
+        if all(isinstance(item, Retry) for item in verdict):
             call.lost += took
         else:
             call.failures = 0
         return self._settle(call, dict(zip(batch, verdict, strict=True)))
 
-    def _ask(self, body: bytes, count: int) -> list[Outcome | Again] | Again | Halve:
+    def _ask(self, body: bytes, count: int) -> list[Outcome | Retry] | Retry | Split:
         self.counts.requests += 1
         self.counts.bytes += len(body)
         try:
             return read_answer(self._send(body), count)
         except Unreachable as error:
-            return Again(str(error), halve=error.reset)
+            return Retry(str(error), split=error.reset)
 
-    def _settle(self, call: _Call, verdicts: dict[int, Outcome | Again]) -> list[list[int]]:
+    def _settle(self, call: _Call, verdicts: dict[int, Outcome | Retry]) -> list[list[int]]:
         """Notes the decided items; only the others are sent again."""
         undecided: dict[int, str] = {}
         for position, verdict in verdicts.items():
-            if isinstance(verdict, Again):
+            if isinstance(verdict, Retry):
                 undecided[position] = verdict.detail
             else:
                 call.outcomes[position] = verdict

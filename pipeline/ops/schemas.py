@@ -1,4 +1,4 @@
-"""`streaming-etl schemas`: whether the schemas may replace those that were released before."""
+"""`streaming-etl schemas`: whether schemas may replace released ones."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def _group() -> None:
 
 
 def add_to(main: typer.Typer) -> None:
-    """Make these commands the main program's group `schemas`."""
+    """Add the group `schemas` to the main program."""
     main.add_typer(app, name="schemas")
 
 
@@ -36,7 +36,7 @@ def check(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Exit 1 if the schemas changed so that old files or old readers could not bear it."""
+    """Exit 1 if schemas changed incompatibly with old files or old readers."""
     before = against or folder / "released"
     if not before.is_dir():
         raise UserError(

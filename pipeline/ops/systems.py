@@ -1,4 +1,4 @@
-"""What every operator's command has in common: its options, and where the systems are."""
+"""The outside systems that a configuration names, for operator tools."""
 
 from __future__ import annotations
 
@@ -20,28 +20,28 @@ from pipeline.ops.lake.content import Lake
 
 @dataclass(frozen=True, slots=True)
 class Systems:
-    """The systems that a configuration names, and how to reach them."""
+    """The systems of a configuration, and how to reach them."""
 
     config: Config
     types: EventTypes
     environment: dict[str, str]
 
     def store(self, path: str) -> Store:
-        """What lies below that path."""
+        """Return the store at a path."""
         return open_store(path, self.environment)
 
     def lake(self, path: str) -> Lake:
-        """The lake at that path, of the files that it consists of now."""
+        """Return the lake at a path, with the files it consists of now."""
         return Lake(self.store(path))
 
     def stream(self, name_or_arn: str) -> tuple[Any, str]:
-        """A client for that stream, and the stream's name."""
+        """Return a client for a stream, and the stream's name."""
         stream = stream_of(name_or_arn, self.config.kinesis)
         endpoint = self.config.kinesis.endpoint
         return kinesis_stream.connect(stream, endpoint, self.environment), stream.name
 
     def opensearch(self) -> Any:
-        """An opensearch-py client; the configuration must have an index."""
+        """Return an opensearch-py client; the configuration must have an index."""
         assert self.config.index, "ask only where there is an index"
         return opensearch.client(self.config.index)
 

@@ -13,9 +13,9 @@ from opensearchpy.exceptions import NotFoundError
 
 from connectors.opensearch.bulk import Answer, Document, Send, Unreachable, encode
 from connectors.opensearch.client import bulk_sender, client
-from connectors.opensearch.memory import MemoryIndex
 from connectors.opensearch.options import Index
 from connectors.opensearch.templates import ensure_templates
+from tests.connectors.memory_index import MemoryIndex
 
 FIELDS = {"n": "integer", "amount": "double", "at": "date", "word": "keyword"}
 GOOD = b'{"n":1}'

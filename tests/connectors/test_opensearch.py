@@ -15,7 +15,7 @@ from connectors.opensearch.bulk import Document, Done, Limits, Outcome, Rejected
 from connectors.opensearch.client import bulk_sender, client, read_index
 from connectors.opensearch.options import Index, index_name
 from connectors.opensearch.templates import IndexAway, ensure_templates, mapping_differences
-from pipeline.index.indexer import Indexer, Retry
+from pipeline.index.indexer import Indexer, RetryPolicy
 
 MAPPING = {
     "properties": {
@@ -60,7 +60,7 @@ def indexer(
     return Indexer(
         bulk_sender(settings),
         limits=limits or Limits(),
-        retry=Retry(seconds=5.0, first_pause=0.05),
+        retry=RetryPolicy(seconds=5.0, first_pause=0.05),
         clock=time.monotonic,
         sleep=sleep,
         random=Random(1).random,
@@ -134,7 +134,7 @@ def test_a_body_larger_than_the_server_takes_is_halved(settings: Index, index: s
     step = Indexer(
         lambda body: send(body + bytes(100 << 20) if body.count(b"\n") > 4 else body),
         limits=Limits(),
-        retry=Retry(seconds=30.0),
+        retry=RetryPolicy(seconds=30.0),
         clock=time.monotonic,
         sleep=lambda _: None,
         random=Random(1).random,

@@ -13,7 +13,7 @@ from connectors.opensearch.bulk import Document, Done, Limits, Rejected, Send, U
 from connectors.opensearch.client import bulk_sender, client
 from connectors.opensearch.options import Index
 from connectors.opensearch.templates import careful_sender, ensure_templates
-from pipeline.index.indexer import Indexer, Retry
+from pipeline.index.indexer import Indexer, RetryPolicy
 from tests.connectors.node import Node
 
 STARVED = {"indexing_pressure.memory.limit": "20kb", "action.auto_create_index": '"false"'}
@@ -52,7 +52,7 @@ def indexer(
     return Indexer(
         send or bulk_sender(settings),
         limits=limits or Limits(),
-        retry=Retry(seconds=20.0, first_pause=0.02, longest_pause=0.2, breaker_seconds=30.0),
+        retry=RetryPolicy(seconds=20.0, first_pause=0.02, longest_pause=0.2, breaker_seconds=30.0),
         clock=clock,
         sleep=sleep,
         random=Random(1).random,

@@ -60,7 +60,7 @@ def test_the_door_refuses_wrong_ones_and_they_are_tried_again(
         answer = bulk_sender(signed(port), credentials=key)(BODY)
     assert answer.status == 403
     verdict = read_answer(answer, 1)
-    assert "403" in str(verdict) and "Again" in str(verdict)
+    assert "403" in str(verdict) and "Retry" in str(verdict)
 
 
 def test_expired_credentials_are_renewed_before_the_next_request() -> None:

@@ -133,7 +133,7 @@ NEEDS: Final[tuple[Need, ...]] = (
     _need("RedriveRole", BUCKET, "s3:ListBucket", "marks and large records"),
     _need("RedriveRole", f"{BUCKET}/large/x", "s3:GetObject", "pipeline/ops/dead_letters/whole.py"),
     _need("RedriveRole", f"{BUCKET}/large/_redriven/x", "s3:GetObject PutObject",
-          "pipeline/ops/dead_letters/marks_stored.py"),
+          "pipeline/ops/dead_letters/redrive_log_stored.py"),
     _need("RedriveRole", DOMAIN, "es:ESHttpGet ESHttpPost",
           "pipeline/ops/dead_letters/to_index.py"),
     _need("RedriveRole", CLUSTER,

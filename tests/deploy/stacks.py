@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from dev.rehearse.intrinsics import Stack, read
-from pipeline.deploy.templates.derived import TEMPLATE
+from dev.templates.derived import TEMPLATE
 from tests.deploy.permissions import BUCKET, LETTERS, LOGS, SOURCE, TOOLS_LOGS
 
 ROOT = Path(__file__).parents[2]

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
+from dev.templates.alarm_resources import alarm_resources
 from pipeline import metrics
 from pipeline.deploy.monitoring.alarms import ALARMS, Alarm, alarm
 from pipeline.deploy.monitoring.documented import DOCUMENTED, documented
 from pipeline.deploy.monitoring.judge import Sample, datapoints, fires, verdict
 from pipeline.deploy.monitoring.signals import MADE, OWN, SIGNALS, Signal, signal
-from pipeline.deploy.templates.alarm_resources import alarm_resources
 from tests.deploy.stacks import EVERYTHING, properties, stack, template
 
 PERIOD = 10.0

@@ -9,15 +9,15 @@ from pathlib import Path
 import pytest
 
 from connectors.flink.metrics import parse
+from dev.templates.dashboard import dashboard
+from dev.templates.grafana import board
+from dev.templates.panels import PANELS
 from pipeline import metrics
 from pipeline.decode.reasons import REASONS
-from pipeline.deploy.monitoring.board import PANELS
 from pipeline.deploy.monitoring.documented import DOCUMENTED
-from pipeline.deploy.monitoring.grafana import board
 from pipeline.deploy.monitoring.judge import Sample
 from pipeline.deploy.monitoring.readings import reading, sample
 from pipeline.deploy.monitoring.signals import MADE, SIGNALS, Local, signal
-from pipeline.deploy.templates.dashboard import dashboard
 
 PUSHED = (Path(__file__).parent / "pushed.txt").read_text()
 # Of these the run had nothing to push: no dead letter was sealed, no bulk request was repeated or

@@ -13,11 +13,11 @@ import yaml
 
 from connectors.errors import UserError
 from dev.rehearse.intrinsics import Stack, read
+from dev.templates.derived import BOARD, HANDWRITTEN, PAGE, TEMPLATE, derived_files
 from pipeline.config.load import check, load_property_groups
 from pipeline.config.model import Config
 from pipeline.deploy.monitoring.alarms import ALARMS, Alarm, alarm
 from pipeline.deploy.package.build import RUN_OPTIONS
-from pipeline.deploy.templates.derived import BOARD, HANDWRITTEN, PAGE, TEMPLATE, derived_files
 from pipeline.events.event_types import load
 from tests.deploy.stacks import EVERYTHING, ROOT, properties, stack, template
 

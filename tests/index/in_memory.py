@@ -17,8 +17,8 @@ from connectors.opensearch.bulk import (
     Send,
     Unreachable,
 )
-from connectors.opensearch.memory import Fault, MemoryIndex
-from pipeline.index.indexer import Indexer, Retry
+from pipeline.index.indexer import Indexer, RetryPolicy
+from tests.connectors.memory_index import Fault, MemoryIndex
 
 FIELDS = {"n": "integer"}
 REFUSED = Unreachable("no connection")
@@ -59,7 +59,7 @@ class Bench:
 def bench(
     *faults: Fault | None,
     limits: Limits | None = None,
-    retry: Retry | None = None,
+    retry: RetryPolicy | None = None,
     random: Callable[[], float] = lambda: 1.0,
 ) -> Bench:
     memory = MemoryIndex({"trip": FIELDS, "green": FIELDS}, deque(faults))
@@ -67,7 +67,7 @@ def bench(
     indexer = Indexer(
         recording(memory, bodies),
         limits=limits or Limits(),
-        retry=retry or Retry(),
+        retry=retry or RetryPolicy(),
         clock=time.clock,
         sleep=time.sleep,
         random=random,

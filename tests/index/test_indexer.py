@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connectors.opensearch.bulk import Answer, Document, Done, Limits, Rejected, Unreachable
-from connectors.opensearch.memory import Fault
-from pipeline.index.indexer import Indexer, Retry
+from pipeline.index.indexer import Indexer, RetryPolicy
+from tests.connectors.memory_index import Fault
 from tests.index.in_memory import REFUSED, RESET, Bench, Time, bench, reasons, trip
 
 
@@ -100,7 +100,7 @@ def answering(status: int, answer: object) -> Indexer:
     return Indexer(
         lambda _: Answer(status, body),
         limits=Limits(),
-        retry=Retry(),
+        retry=RetryPolicy(),
         clock=time.clock,
         sleep=time.sleep,
         random=lambda: 1.0,
@@ -152,7 +152,7 @@ def test_a_whole_request_that_failed_is_sent_again(fault: Fault) -> None:
 
 
 def test_pauses_grow_with_full_jitter_up_to_the_longest() -> None:
-    b = bench(*[REFUSED] * 7, retry=Retry(first_pause=0.2, longest_pause=5.0))
+    b = bench(*[REFUSED] * 7, retry=RetryPolicy(first_pause=0.2, longest_pause=5.0))
     b.index(trip(1))
     assert b.time.pauses == pytest.approx([0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0])
     b = bench(*[REFUSED] * 4, random=iter([0.5, 0.25, 0.0, 0.75]).__next__)
@@ -201,7 +201,7 @@ def away(b: Bench) -> None:
 
 
 def test_an_index_that_stays_away_costs_the_bound_once() -> None:
-    b = bench(retry=Retry(seconds=30.0), limits=Limits(documents=2))
+    b = bench(retry=RetryPolicy(seconds=30.0), limits=Limits(documents=2))
     away(b)
     outcomes = b.index(*[trip(n) for n in range(10)])
     assert outcomes == [Rejected("index_unavailable", "no connection")] * 10
@@ -212,7 +212,7 @@ def test_an_index_that_stays_away_costs_the_bound_once() -> None:
 
 
 def test_while_away_one_probe_per_period_and_back_at_its_first_success() -> None:
-    b = bench(retry=Retry(breaker_seconds=30.0), limits=Limits(documents=2))
+    b = bench(retry=RetryPolicy(breaker_seconds=30.0), limits=Limits(documents=2))
     away(b)
     b.index(trip(1))
     for _ in range(3):
@@ -242,7 +242,7 @@ def test_a_blocked_index_is_unavailable_and_does_not_hold_up_the_others() -> Non
 
 
 def test_time_that_requests_take_counts_only_when_they_fail() -> None:
-    b = bench(retry=Retry(seconds=30.0))
+    b = bench(retry=RetryPolicy(seconds=30.0))
     slow: list[float] = []
 
     def take(body: bytes) -> Answer:
@@ -255,7 +255,7 @@ def test_time_that_requests_take_counts_only_when_they_fail() -> None:
     indexer = Indexer(
         take,
         limits=Limits(documents=1),
-        retry=Retry(seconds=30.0),
+        retry=RetryPolicy(seconds=30.0),
         clock=b.time.clock,
         sleep=b.time.sleep,
         random=lambda: 1.0,
@@ -315,7 +315,7 @@ def test_whatever_fails_every_document_has_one_outcome_and_the_newest_stays(
     calls: list[list[Document]], faults: list[Fault | None], chance: float
 ) -> None:
     limits = Limits(documents=4, bytes=1_500)
-    b = bench(*faults, limits=limits, retry=Retry(seconds=3.0), random=lambda: chance)
+    b = bench(*faults, limits=limits, retry=RetryPolicy(seconds=3.0), random=lambda: chance)
     indexed: dict[tuple[str, str], tuple[int, Document]] = {}
     for call in calls:
         started = b.time.now

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from connectors.positions import Position
-from connectors.producer import Target
+from connectors.producer import Producer
 from pipeline.ops.backfill.derive import Backfill
-from pipeline.ops.dead_letters.letter import mark_of, position_text
+from pipeline.ops.dead_letters.letter import log_key, position_text
 from pipeline.ops.dead_letters.read import letters
 from pipeline.ops.reconcile.options import Span
 from pipeline.ops.replay.history import History, Selection
@@ -35,7 +35,7 @@ class LeftOut:
 
     def __init__(self, systems: Systems) -> None:
         found = letters(systems) if systems.config.dead_letters else ()
-        self._marks = {mark_of(each.where) for each in found if each.step == "decode"}
+        self._marks = {log_key(each.where) for each in found if each.step == "decode"}
         self.ends: dict[tuple[str, str], int] = {}
 
     def __call__(self, position: Position) -> bool:
@@ -44,7 +44,7 @@ class LeftOut:
         key, last = (str(place), str(part)), int(number or 0)
         if last >= self.ends.get(key, 0):
             self.ends[key] = last
-        return bool(self._marks) and mark_of(position_text(position)) in self._marks
+        return bool(self._marks) and log_key(position_text(position)) in self._marks
 
     def spans(self) -> tuple[Span, ...]:
         """Return the positions that were read, for a reconciliation."""
@@ -59,7 +59,7 @@ def archived(systems: Systems, backfill: Backfill, leave_out: LeftOut) -> Histor
     return History(archive.path, selection, systems.environment, leave_out=leave_out)
 
 
-def feed(history: History, target: Target | None, progress: Callable[[int], None]) -> Fed:
+def feed(history: History, target: Producer | None, progress: Callable[[int], None]) -> Fed:
     """Send all records and wait for their acknowledgements; without a target, only count."""
     done = 0
     for block in history.blocks():

@@ -15,7 +15,7 @@ from connectors.flink import rest as flink_rest
 from connectors.flink.rest import wait_for
 from connectors.kafka import admin as kafka_admin
 from connectors.kafka.options import Kafka
-from connectors.kafka.producer import KafkaTarget
+from connectors.kafka.producer import KafkaProducer
 from connectors.kafka.progress import SourceProgress
 from connectors.kafka.security import librdkafka_options
 from pipeline.ops.backfill.derive import Backfill, derived, refuse
@@ -69,7 +69,7 @@ class Rebuild:
         admin = kafka_admin.connect(self.cluster)
         admin.create(self.backfill.name, self._partitions(admin), _TOPIC)
         left = LeftOut(self.systems)
-        fed = self._fed(KafkaTarget(self.cluster, self.backfill.name), left)
+        fed = self._fed(KafkaProducer(self.cluster, self.backfill.name), left)
         job = self._submit()
         self._drain(job)
         with self.steps.step("stopping with a savepoint"):
@@ -116,7 +116,7 @@ class Rebuild:
         known = [admin.partitions(topic) for topic in topics if topic in admin.topics]
         return max(known, default=_PARTITIONS)
 
-    def _fed(self, target: KafkaTarget | None, left: LeftOut) -> Fed:
+    def _fed(self, target: KafkaProducer | None, left: LeftOut) -> Fed:
         history = archived(self.systems, self.backfill, left)
         what = "sending the archived records" if target else "counting the archived records"
         with self.steps.step(what, unit="records") as progress:

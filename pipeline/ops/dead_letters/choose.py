@@ -1,4 +1,4 @@
-"""Which dead letters are meant: filters over step, reason, event type, time and partition."""
+"""Filters over dead letters: step, reason, event type, time and partition."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ STEPS = tuple(dict.fromkeys(each.step for each in REASONS.values()))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
-    """Of each kind any of the given values; nothing given means all. Times: epoch milliseconds.
+    """A dead letter matches if it has one of the values of every filter; an empty filter matches
+    all.
 
-    A dead letter of unknown arrival time is in no interval.
+    Times are epoch milliseconds. A dead letter of unknown arrival time matches no interval.
     """
 
     steps: tuple[str, ...] = ()
@@ -29,11 +30,11 @@ class Choice:
 
     @property
     def is_everything(self) -> bool:
-        """Whether no filter was given."""
+        """Whether no filter is set."""
         return self == Choice()
 
     def takes(self, letter: Letter) -> bool:
-        """Whether that dead letter is meant."""
+        """Return whether the dead letter matches."""
         return (
             (not self.steps or letter.step in self.steps)
             and (not self.reasons or letter.reason in self.reasons)
@@ -61,7 +62,7 @@ def choice(
     since: str,
     until: str,
 ) -> Choice:
-    """From the options of a command; UserError for a value that no dead letter can have."""
+    """Return the choice of a command's options; UserError for an impossible value."""
     _refuse("--step", steps, STEPS)
     _refuse("--reason", reasons, tuple(REASONS))
     for each in partitions or ():
@@ -84,7 +85,7 @@ def _refuse(option: str, given: list[str] | None, allowed: tuple[str, ...]) -> N
 
 
 def _millis(option: str, text: str) -> int | None:
-    """Of ISO-8601, a date or a time; one without an offset is in UTC."""
+    """Parse an ISO-8601 date or time; one without an offset is in UTC."""
     if not text:
         return None
     try:

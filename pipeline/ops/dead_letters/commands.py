@@ -1,4 +1,4 @@
-"""`streaming-etl dead-letters`: look at what was rejected, and send it back."""
+"""`streaming-etl dead-letters`: look at rejected records, and send them back."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from contextlib import contextmanager
 from typing import Annotated, Any, NoReturn
 
 import typer
-from botocore.exceptions import BotoCoreError, ClientError
-from confluent_kafka import KafkaException
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from connectors.aws_errors import AWS_ERRORS
 from connectors.errors import UserError
+from connectors.kafka.errors import KAFKA_ERRORS, reason
 from pipeline.ops.dead_letters import read, show
 from pipeline.ops.dead_letters.choose import STEPS, Choice, choice
-from pipeline.ops.dead_letters.group import Group, all_marks, groups
+from pipeline.ops.dead_letters.group import Group, all_logged, groups
 from pipeline.ops.dead_letters.letter import Letter, escaped
 from pipeline.ops.dead_letters.redrive import redrive
 from pipeline.ops.dead_letters.tally import Tally
@@ -49,7 +49,7 @@ UntilOption = Annotated[str, typer.Option("--until", help="Arrived before then."
 
 
 def add_to(main: typer.Typer) -> None:
-    """Make these commands the main program's group `dead-letters`."""
+    """Add the group `dead-letters` to the main program."""
     main.add_typer(app, name="dead-letters")
 
 
@@ -66,10 +66,10 @@ def list_command(
 ) -> None:
     """Count dead letters by reason, step and event type, and those already redriven."""
     chosen = _choice(step, reason, event_type, partition, since, until)
-    with _told():
+    with _reported():
         found = systems(config)
         letters = filter(chosen.takes, read.letters(found))
-        _print_groups(groups(letters, all_marks(found)), as_json=as_json)
+        _print_groups(groups(letters, all_logged(found)), as_json=as_json)
 
 
 @app.command("show", epilog="Example: streaming-etl dead-letters show trips/3/1742")
@@ -88,7 +88,7 @@ def show_command(
     """Print the dead letters of one position, with what their reason means. Exit 1 if none."""
     wanted = show.check_position(position)
     chosen = _choice(step, None, None, None, "", "")
-    with _told():
+    with _reported():
         found = systems(config)
         letters = {
             letter.identity: letter
@@ -136,7 +136,7 @@ def redrive_command(
     chosen = _choice(step, reason, event_type, partition, since, until)
     if chosen.is_everything and not everything:
         raise UserError("redrive needs a filter, such as --reason; or --all to redrive everything.")
-    with _told():
+    with _reported():
         found = systems(config)
         if dry_run:
             _end(redrive(found, chosen, limit=limit, dry_run=True), dry_run=True, as_json=as_json)
@@ -167,18 +167,18 @@ def _choice(
 
 
 @contextmanager
-def _told() -> Iterator[None]:
-    """What an outside system refuses is the user's to mend."""
+def _reported() -> Iterator[None]:
+    """Report a refusal or failure of an outside system to the user."""
     try:
         yield
-    except KafkaException as error:
-        raise UserError(f"Kafka: {error.args[0].str()}") from error
-    except (BotoCoreError, ClientError, OSError) as error:
+    except KAFKA_ERRORS as error:
+        raise UserError(f"Kafka: {reason(error)}") from error
+    except (*AWS_ERRORS, OSError) as error:
         raise UserError(f"S3 or Kinesis: {error}") from error
 
 
 def _print_groups(found: list[Group], *, as_json: bool) -> None:
-    """A table on a terminal, tab-separated lines with the same columns elsewhere."""
+    """Print a table on a terminal, else tab-separated lines with the same columns."""
     console = Console()
     rows = [each.as_dict() for each in found]
     if as_json:
@@ -208,7 +208,7 @@ def _print_letters(found: list[Letter], *, as_json: bool) -> None:
 
 
 def _write_raw(found: set[Whole | str], position: str) -> None:
-    """The bytes as they are, for a file or another program."""
+    """Write the bytes unchanged, for a file or another program."""
     for each in found:
         if isinstance(each, str):
             raise UserError(f"the record of {position} can't be written: {each}.")
@@ -230,7 +230,7 @@ def _confirm(plan: Tally) -> None:
 
 
 def _end(tally: Tally, *, dry_run: bool, as_json: bool) -> NoReturn:
-    """Print the counts; exit with 1 where some could not be redriven."""
+    """Print the counts; exit with 1 if some could not be redriven."""
     if as_json:
         print(json.dumps(tally.as_dict(dry_run=dry_run)))
     else:

@@ -1,4 +1,4 @@
-"""What `list` shows: dead letters counted by reason, step and event type."""
+"""Dead letters counted by reason, step and event type, for `list`."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pipeline.decode.timestamps import text
-from pipeline.ops.dead_letters.letter import Letter, mark_of
-from pipeline.ops.dead_letters.marks_stored import StoredMarks, marks_path
-from pipeline.ops.dead_letters.marks_topic import read_marks
+from pipeline.ops.dead_letters.letter import Letter, log_key
+from pipeline.ops.dead_letters.redrive_log_stored import StoredLog, log_path
+from pipeline.ops.dead_letters.redrive_log_topic import read_log
 from pipeline.ops.systems import Systems
 
 _SAMPLES = 2
@@ -30,7 +30,7 @@ class Group:
     samples: list[str] = field(default_factory=list)
 
     def add(self, letter: Letter, *, is_copy: bool, is_redriven: bool) -> None:
-        """Count one."""
+        """Count one dead letter."""
         self.count += 1
         if is_copy:
             return
@@ -44,7 +44,7 @@ class Group:
             self.last_ms = at if self.last_ms is None else max(self.last_ms, at)
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON, times as ISO-8601."""
+        """Return the group for JSON, times as ISO-8601."""
         return {
             "reason": self.reason,
             "step": self.step,
@@ -58,25 +58,25 @@ class Group:
         }
 
 
-def groups(letters: Iterable[Letter], marks: set[bytes]) -> list[Group]:
-    """The largest group first."""
+def groups(letters: Iterable[Letter], logged: set[bytes]) -> list[Group]:
+    """Return the groups, the largest first."""
     found: dict[tuple[str, str, str], Group] = {}
     seen: set[bytes] = set()
     for letter in letters:
         key = (letter.reason, letter.step, letter.event_type)
         group = found.setdefault(key, Group(*key))
-        mark = mark_of(letter.identity)
-        group.add(letter, is_copy=mark in seen, is_redriven=mark in marks)
-        seen.add(mark)
+        identity = log_key(letter.identity)
+        group.add(letter, is_copy=identity in seen, is_redriven=identity in logged)
+        seen.add(identity)
     return sorted(found.values(), key=lambda each: (-each.count, each.reason, each.step))
 
 
-def all_marks(systems: Systems) -> set[bytes]:
-    """What was redriven to any source of this configuration, or to its index."""
+def all_logged(systems: Systems) -> set[bytes]:
+    """Return the log keys of everything redriven to a source, or to the index."""
     config, found = systems.config, set[bytes]()
     for topic in config.source.kafka_topics:
-        found |= read_marks(config.cluster(config.source.kafka_cluster), topic)
-    path = marks_path(config)
+        found |= read_log(config.cluster(config.source.kafka_cluster), topic)
+    path = log_path(config)
     if config.source.kinesis_streams and path:
-        found |= StoredMarks(path, systems.environment).read()
+        found |= StoredLog(path, systems.environment).read()
     return found

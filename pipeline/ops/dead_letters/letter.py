@@ -1,4 +1,4 @@
-"""A dead letter as it lies in any back end, and what tells it from every other."""
+"""A dead letter, whichever system holds it, and its identity."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ _SHA256_SHOWN: Final = 32
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Letter:
-    """A rejected record: why, where it stood, its bytes.
+    """A rejected record: the reason, its position, its bytes.
 
-    Of a large one `raw` is only the head, and `full_record` is the folder of the whole, which has
-    `raw_bytes` bytes and that `sha256`. `place` is where the dead letter itself lies.
-    `arrival_ms` is in epoch milliseconds, None where it was not told.
+    For a large record, `raw` is only the head and `full_record` the folder of the whole, which has
+    `raw_bytes` bytes and that `sha256`. `place` is where the dead letter itself is stored.
+    `arrival_ms` is in epoch milliseconds, None where it is unknown.
     """
 
     raw: bytes | None
@@ -44,13 +44,13 @@ class Letter:
 
     @property
     def replica(self) -> str:
-        """The replica that a detail names: `replica airport: 1234567 bytes`."""
+        """The replica that the detail names, as in `replica airport: 1234567 bytes`."""
         match = _REPLICA.match(self.detail) if self.step == "replicate" else None
         return match[1] if match else ""
 
     @property
     def where(self) -> str:
-        """The position as one text, topic/partition/offset or stream/shard/sequence number."""
+        """The position as one string, topic/partition/offset or stream/shard/sequence number."""
         return position_text(self.position)
 
     @property
@@ -60,7 +60,7 @@ class Letter:
 
     @property
     def identity(self) -> str:
-        """The same for every copy of this dead letter, and for no other.
+        """A string equal for all copies of this dead letter, and different for all others.
 
         The parts of one KPL-aggregated record share a position: the digest tells them apart.
         """
@@ -68,13 +68,13 @@ class Letter:
         return f"{self.step} {self.replica or '-'} {self.where} {digest[:_SHA256_SHOWN]}"
 
 
-def mark_of(identity: str) -> bytes:
-    """An identity in 16 bytes, so that millions fit into memory."""
+def log_key(identity: str) -> bytes:
+    """Hash an identity to 16 bytes, so that millions fit into memory."""
     return hashlib.blake2b(identity.encode(), digest_size=_MARK_BYTES).digest()
 
 
 def position_text(position: Position) -> str:
-    """topic/partition/offset or stream/shard/sequence number; empty where neither is known."""
+    """Return topic/partition/offset or stream/shard/sequence number; empty if neither is known."""
     first, second = position[:3], position[3:]
     if None not in first:
         return "/".join(map(str, first))
@@ -82,7 +82,7 @@ def position_text(position: Position) -> str:
 
 
 def escaped(text: str | bytes | None) -> str:
-    """As text that a terminal only shows: what can't be printed is escaped as Python does."""
+    """Return text that is safe to print on a terminal: unprintable characters are escaped."""
     if text is None:
         return ""
     known = text if isinstance(text, str) else text.decode("utf-8", "backslashreplace")

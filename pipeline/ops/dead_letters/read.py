@@ -1,7 +1,7 @@
-"""Reads the dead letters of a configuration one after the other, wherever they lie.
+"""Read the dead letters of a configuration, wherever they are stored.
 
-What is written after the reading began is left for the next time, or a record that is redriven and
-fails again would be met again and again.
+What is written after reading began is left for the next run: otherwise a record that is redriven
+and fails again would be met again and again.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _SMALL_BYTES: Final = 4 * 1024 * 1024
 
 
 def settings_of(systems: Systems) -> DeadLetters:
-    """Where the dead letters are; UserError in a configuration without them."""
+    """Return the section of the dead letters; UserError in a configuration without it."""
     found = systems.config.dead_letters
     if not found:
         raise UserError(
@@ -49,10 +49,10 @@ def settings_of(systems: Systems) -> DeadLetters:
 
 
 def letters(systems: Systems) -> Iterator[Letter]:
-    """Every dead letter that there is now, copies too.
+    """Yield every dead letter stored now, copies included.
 
     Raises:
-        UserError: the back end can't be read.
+        UserError: the system that holds them can't be read.
     """
     settings = settings_of(systems)
     if settings.path:
@@ -64,7 +64,7 @@ def letters(systems: Systems) -> Iterator[Letter]:
 
 
 def from_parquet(store: ReadableStore, path: str) -> Iterator[Letter]:
-    """Those of an S3 path; one file at a time is in memory."""
+    """Yield those of an S3 path; one file at a time is in memory."""
     for name, number, row in rows(store):
         yield Letter(
             **_common(row),
@@ -78,7 +78,7 @@ def from_parquet(store: ReadableStore, path: str) -> Iterator[Letter]:
 
 
 def rows(store: ReadableStore) -> Iterator[tuple[str, int, dict[str, Any]]]:
-    """Every row of every Parquet file: the file's name, the row's number from 0, the row."""
+    """Yield every row of every Parquet file: file name, row number from 0, row."""
     for stored, content in _files(store):
         with content.result() if content else store.open(stored.path) as source:
             try:
@@ -93,7 +93,7 @@ def rows(store: ReadableStore) -> Iterator[tuple[str, int, dict[str, Any]]]:
 
 
 def _files(store: ReadableStore) -> Iterator[tuple[Stored, Future[pa.BufferReader] | None]]:
-    """Small files are fetched ahead; a large one is read bit by bit."""
+    """Yield files; small ones are fetched ahead, a large one is read in parts."""
 
     def fetch(path: str) -> pa.BufferReader:
         return pa.BufferReader(store.read(path))
@@ -109,7 +109,7 @@ def _files(store: ReadableStore) -> Iterator[tuple[Stored, Future[pa.BufferReade
 
 
 def from_kafka(cluster: Kafka, topic: str) -> Iterator[Letter]:
-    """Those of a Kafka topic."""
+    """Yield those of a Kafka topic."""
     ends = kafka_topic.ends(cluster, topic)
     for message in kafka_topic.messages(cluster, topic):
         partition, offset = message.partition(), message.offset()
@@ -120,7 +120,7 @@ def from_kafka(cluster: Kafka, topic: str) -> Iterator[Letter]:
 
 
 def from_kinesis(client: Any, stream: str) -> Iterator[Letter]:
-    """Those of a Kinesis stream."""
+    """Yield those of a Kinesis stream."""
     started = time.time_ns() // 1_000_000
     for record in kinesis_stream.records(client, stream):
         if record.arrival_ms <= started:
@@ -148,7 +148,7 @@ def _carried(found: Carried, key: bytes | None, place: str) -> Letter:
 
 
 def _common(given: Any) -> dict[str, Any]:
-    """What every back end tells alike, as text or as a number."""
+    """Return the fields that all systems store alike, as a string or number."""
     names = ("step", "reason", "detail", "event_type", "sha256", "full_record")
     found: dict[str, Any] = {name: given.get(name) or "" for name in names}
     return found | {"schema_version": _number(str(given.get("schema_version"))) or 0}
@@ -159,7 +159,7 @@ def _number(text: str | None) -> int | None:
 
 
 def _millis(arrival: datetime | None) -> int | None:
-    """Flink 1.20 writes Parquet's times without a zone: they are UTC."""
+    """Return epoch milliseconds; Flink 1.20 writes Parquet's times without a zone, in UTC."""
     if arrival is None:
         return None
     return (arrival.replace(tzinfo=arrival.tzinfo or UTC) - EPOCH) // MILLISECOND

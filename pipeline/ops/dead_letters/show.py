@@ -1,4 +1,4 @@
-"""What `show` prints of one dead letter."""
+"""What `show` prints about one dead letter."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pipeline.ops.dead_letters.letter import Letter, escaped
 
 
 def check_position(given: str) -> str:
-    """The position as it was given; UserError if no record can have it."""
+    """Return the position; UserError if no record can have it."""
     if given.count("/") != 2 or "" in given.split("/"):
         raise UserError(
             f"{given!r} is no position: give topic/partition/offset or stream/shard/sequence"
@@ -23,7 +23,7 @@ def check_position(given: str) -> str:
 
 
 def fields(letter: Letter) -> dict[str, Any]:
-    """All that is known of it but its bytes, and what its reason means."""
+    """Return everything known about it except its bytes, and the meaning of its reason."""
     reason = REASONS.get(letter.reason)
     return {
         "position": letter.where,
@@ -44,7 +44,7 @@ def fields(letter: Letter) -> dict[str, Any]:
 
 
 def lines(letter: Letter) -> Iterator[str]:
-    """For people; what can't be printed is escaped."""
+    """Return lines for people; unprintable characters are escaped."""
     for name, value in fields(letter).items():
         if value != "":
             yield f"{name}: {escaped(str(value))}"
@@ -56,7 +56,7 @@ def lines(letter: Letter) -> Iterator[str]:
 
 
 def as_dict(letter: Letter) -> dict[str, Any]:
-    """For JSON: the bytes as text, and exactly in base64."""
+    """Return JSON: the bytes as text, and exactly in base64."""
     return {
         **fields(letter),
         "redrive_identity": letter.identity,

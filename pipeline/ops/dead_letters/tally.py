@@ -1,4 +1,4 @@
-"""What became of the chosen dead letters, counted."""
+"""Counts of what became of the chosen dead letters."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _SAMPLES = 3
 
 @dataclass(slots=True)
 class Tally:
-    """`selected` = `redriven` + `already` + `cannot` (+ what an end before the end left over).
+    """`selected` = `redriven` + `already` + `cannot` (+ what was left when the run ended early).
 
-    Copies of a dead letter, which a crash of the job leaves, are counted apart.
+    Copies of a dead letter, which a crash of the job leaves behind, are counted apart.
     """
 
     selected: int = 0
@@ -30,21 +30,21 @@ class Tally:
     progress: Callable[[int], None] = lambda _: None
 
     def sent(self, letter: Letter, where: str) -> None:
-        """It was taken there, or in a dry run it would be sent there."""
+        """Count one as sent there, or in a dry run as one that would be."""
         self.redriven += 1
         self.by_reason[letter.step, letter.reason] += 1
         self.by_target[where] += 1
         self.progress(self.redriven)
 
     def refuse(self, letter: Letter, why: str) -> None:
-        """It cannot be redriven."""
+        """Count one that cannot be redriven."""
         self.cannot[why] += 1
         samples = self.samples.setdefault(why, [])
         if len(samples) < _SAMPLES:
             samples.append(letter.where or letter.place)
 
     def as_dict(self, *, dry_run: bool) -> dict[str, Any]:
-        """For JSON."""
+        """Return the counts for JSON."""
         return {
             "dry_run": dry_run,
             "selected": self.selected,
@@ -63,7 +63,7 @@ class Tally:
         }
 
     def lines(self, *, dry_run: bool) -> list[str]:
-        """For people."""
+        """Return the counts for people."""
         verb = "would be redriven" if dry_run else "redriven"
         found = [f"{self.redriven:,} of {self.selected:,} {verb}"]
         found += [f"  to {where}: {count:,}" for where, count in sorted(self.by_target.items())]

@@ -1,4 +1,4 @@
-"""Into the index, with the job's own code: a stream can't carry the mark of the step to take up.
+"""Send dead letters into the index by the job's own code: a stream can't carry redrive headers.
 
 Effectively once, by document id and version: a newer document is never overwritten.
 """
@@ -16,8 +16,8 @@ from pipeline.config.model import Config
 from pipeline.decode.decoder import Control, Decoder, Reject
 from pipeline.events.derive import mapping
 from pipeline.events.event_types import EventTypes
-from pipeline.index.indexer import Indexer, Retry
-from pipeline.ops.dead_letters.lane import Ready
+from pipeline.index.indexer import Indexer, RetryPolicy
+from pipeline.ops.dead_letters.redrive_target import Ready
 
 
 class IndexSender:
@@ -34,21 +34,21 @@ class IndexSender:
         self._indexer = Indexer(
             careful_sender(index, {each.name: mapping(each) for each in types}),
             limits=Limits(documents=index.max_documents, bytes=index.max_bytes),
-            retry=Retry(seconds=index.retry_seconds, breaker_seconds=index.breaker_seconds),
+            retry=RetryPolicy(seconds=index.retry_seconds, breaker_seconds=index.breaker_seconds),
             clock=time.monotonic,
             sleep=time.sleep,
             random=random.random,
         )
 
     def deliver(self, batch: Sequence[Ready]) -> list[str | None]:
-        """See `lane.Sender`; an OpenSearch that stays away refuses, it doesn't raise."""
+        """See `Sender`; an unreachable OpenSearch refuses the records and does not raise."""
         made = [self._document(ready) for ready in batch]
         documents = [each for each in made if isinstance(each, Document)]
         outcomes = map(_refusal, self._indexer.index(documents))
         return [each if isinstance(each, str) else next(outcomes) for each in made]
 
     def close(self) -> None:
-        """Nothing is held open."""
+        """Do nothing: no connection is kept open."""
 
     def _document(self, ready: Ready) -> Document | str:
         found = self._decoder.decode(ready.whole.raw)

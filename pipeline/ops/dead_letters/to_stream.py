@@ -1,16 +1,16 @@
-"""Back to a Kinesis stream, as the original bytes: at least once."""
+"""Send dead letters back to a Kinesis stream as the original bytes, at least once."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Final
 
-from connectors.kinesis.producer import KinesisTarget
+from connectors.kinesis.producer import KinesisProducer
 from connectors.kinesis.table import RECORD_BYTES, stream_of
 from connectors.producer import Outgoing
 from pipeline.decode.decoder import Decoder, Event
-from pipeline.ops.dead_letters.lane import Ready
-from pipeline.ops.dead_letters.letter import mark_of
+from pipeline.ops.dead_letters.letter import log_key
+from pipeline.ops.dead_letters.redrive_target import Ready
 from pipeline.ops.systems import Systems
 
 TOO_LARGE: Final = "larger, with its partition key, than the stream takes"
@@ -22,17 +22,17 @@ class StreamSender:
     def __init__(self, systems: Systems, stream: str) -> None:
         config = systems.config
         names = {stream_of(one, config.kinesis).name: one for one in config.source.kinesis_streams}
-        self._target = KinesisTarget(*systems.stream(names[stream]))
+        self._target = KinesisProducer(*systems.stream(names[stream]))
         self._decoder = Decoder(systems.types, unknown_fields=config.decode.unknown_fields)
 
     def deliver(self, batch: Sequence[Ready]) -> list[str | None]:
-        """See `lane.Sender`."""
+        """See `Sender`."""
         refusals = [self._send(ready) for ready in batch]
         self._target.flush()
         return refusals
 
     def close(self) -> None:
-        """Let go of the connection."""
+        """Close the connection."""
         self._target.close()
 
     def _send(self, ready: Ready) -> str | None:
@@ -43,10 +43,10 @@ class StreamSender:
         return None
 
     def _partition_key(self, ready: Ready) -> bytes:
-        """The key, else the event's id, so that its versions stay in one shard; else a hash."""
+        """Return the key; else the event's id, which keeps its versions in order; else a hash."""
         if ready.whole.key:
             return ready.whole.key
         found = self._decoder.decode(ready.whole.raw)
         if isinstance(found, Event):
             return found.document_id.encode()
-        return mark_of(ready.letter.identity).hex().encode()
+        return log_key(ready.letter.identity).hex().encode()

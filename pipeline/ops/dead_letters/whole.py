@@ -1,4 +1,4 @@
-"""The whole of a dead letter: what was too large for the target lies in a folder on S3."""
+"""The whole of a dead letter: a record too large for its target is stored in a folder on S3."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from pipeline.ops.readers.carried import OpenFolder
 
 
 class Whole(NamedTuple):
-    """The original's bytes and key."""
+    """The original record's bytes and key."""
 
     raw: bytes | None
     key: bytes | None
 
 
 def whole(letter: Letter, open_folder: OpenFolder) -> Whole | str:
-    """The original record; or why it can't be had.
+    """Return the original record, or why it is not available.
 
-    Of a large one length and SHA-256 are compared with what the dead letter says.
+    Length and SHA-256 of a large record are compared with those of the dead letter.
     """
     if not letter.is_large:
         return Whole(letter.raw, letter.key)

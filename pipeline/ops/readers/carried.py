@@ -13,11 +13,11 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
 import msgspec
-from confluent_kafka import Message
 
 from connectors import checksums as content
 from connectors import positions
 from connectors.kafka import reader as kafka_topic
+from connectors.kafka.reader import Message
 from connectors.kinesis.reader import Record
 from connectors.positions import Position
 from connectors.s3.parquet import pages

@@ -9,24 +9,18 @@ Coverage is read before any sink, so what it covers is in the sinks, or will be 
 
 from __future__ import annotations
 
-import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Final, TypeVar
-
-from confluent_kafka import Consumer, KafkaException
+from typing import TypeVar
 
 from connectors.errors import UserError
 from connectors.kafka import reader as kafka_topic
-from connectors.kafka.security import librdkafka_options
+from connectors.kafka.progress import committed_offsets
 from connectors.kinesis import reader as kinesis_stream
 from connectors.kinesis.table import stream_of
 from pipeline.ops.reconcile.options import Options, Span
 from pipeline.ops.systems import Systems
-
-_SECONDS: Final = 30.0
-_PAUSE_SECONDS: Final = 0.5
 
 Interval = tuple[int, int | None]
 """First and last position, both included; None: without end."""
@@ -200,21 +194,9 @@ def _committed(systems: Systems, topic: str, partitions: list[int]) -> dict[int,
     """The group's offsets; 0 where it has committed none."""
     source = systems.config.source
     cluster = systems.config.cluster(source.kafka_cluster)
-    # A consumer that never subscribes, and not the admin client: that one crashes while the
-    # group's coordinator is still loading (librdkafka 2.16).
-    options = {"group.id": source.kafka_group_id, "enable.auto.commit": False}
-    group = Consumer({**librdkafka_options(cluster), **options})
-    deadline = time.monotonic() + _SECONDS
-    try:
-        while True:
-            try:
-                return kafka_topic.committed(group, topic, partitions)
-            except KafkaException as error:
-                if not kafka_topic.has_no_coordinator_yet(error) or time.monotonic() >= deadline:
-                    raise
-            time.sleep(_PAUSE_SECONDS)
-    finally:
-        group.close()
+    return committed_offsets(
+        cluster, topic=topic, group_id=source.kafka_group_id, partitions=partitions
+    )
 
 
 def _all_shards(systems: Systems) -> dict[Shard, Interval]:

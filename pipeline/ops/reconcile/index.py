@@ -8,7 +8,6 @@ from typing import Any, Final
 
 import msgspec
 import pyarrow as pa
-from opensearchpy.exceptions import TransportError
 
 from connectors.errors import UserError
 from connectors.opensearch import client as opensearch
@@ -90,7 +89,7 @@ class IndexReader:
                 return 0
             client.indices.refresh(index=self._index)
             return int(client.count(index=self._index)["count"])
-        except TransportError as error:
+        except opensearch.OPENSEARCH_ERRORS as error:
             raise self._unreadable(error) from error
 
     def _put(self, page: list[_Hit], where: str) -> None:
@@ -153,9 +152,9 @@ class IndexReader:
                 timeout=_TIMEOUT_SECONDS,
                 headers=_JSON,
             )
-        except TransportError as error:
+        except opensearch.OPENSEARCH_ERRORS as error:
             raise self._unreadable(error) from error
         return msgspec.json.decode(answer, type=kind)
 
-    def _unreadable(self, error: TransportError) -> UserError:
+    def _unreadable(self, error: Exception) -> UserError:
         return UserError(f"cannot read the index {self._index}: {opensearch.explain(error)}")

@@ -8,10 +8,10 @@ from dataclasses import replace
 from typing import Final
 
 import duckdb
-from botocore.exceptions import BotoCoreError, ClientError
-from confluent_kafka import KafkaException
 
+from connectors.aws_errors import AWS_ERRORS
 from connectors.errors import UserError
+from connectors.kafka.errors import KAFKA_ERRORS
 from pipeline.config.model import Config
 from pipeline.ops.reconcile import coverage
 from pipeline.ops.reconcile.attribute import CONTROL, MOST, REJECT, attributor
@@ -70,7 +70,7 @@ def reconcile(systems: Systems, options: Options, steps: Steps) -> Report:
     database = Database()
     try:
         report = _Run(Workspace(systems, options, steps, database)).report()
-    except (KafkaException, BotoCoreError, ClientError, OSError) as error:
+    except (*KAFKA_ERRORS, *AWS_ERRORS, OSError) as error:
         database.close()
         raise UserError(f"cannot read one of the systems: {error}") from error
     except (duckdb.IOException, duckdb.OutOfMemoryException) as error:

@@ -8,9 +8,9 @@ from itertools import islice
 from typing import Any, Final
 
 import pyarrow as pa
-from confluent_kafka import Message
 
 from connectors.kafka import reader as kafka_topic
+from connectors.kafka.reader import Message
 from connectors.kinesis import reader as kinesis_stream
 from connectors.kinesis.reader import Record
 from connectors.kinesis.table import stream_of

@@ -18,7 +18,7 @@ from rich.console import Console
 from typer.core import TyperCommand
 
 from connectors.errors import UserError
-from connectors.producer import Target
+from connectors.producer import Producer
 from pipeline.decode import timestamps
 from pipeline.events.event_types import EventTypes
 from pipeline.ops.replay import old_options, options
@@ -193,7 +193,7 @@ def _send(order: Order, as_json: bool) -> int:
     return summary.exit_code
 
 
-def _whole(run: Replay, targets: Sequence[Target], path: Path) -> Summary:
+def _whole(run: Replay, targets: Sequence[Producer], path: Path) -> Summary:
     """The run, with its targets closed whatever happens."""
     flush = True
     try:

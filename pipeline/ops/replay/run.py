@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 
 from connectors.block import Block
-from connectors.producer import Target
+from connectors.producer import Producer
 from pipeline.ops.replay.history import Counts, Selection
 from pipeline.ops.replay.pace import Cap, Deviations, Pace, Seconds, Times
 from pipeline.ops.replay.report import Show, Standing, Summary
@@ -69,7 +69,7 @@ class Replay:
     def __init__(
         self,
         source: Source,
-        targets: Sequence[Target],
+        targets: Sequence[Producer],
         plan: Plan,
         state: State,
         *,

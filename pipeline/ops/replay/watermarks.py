@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from connectors.producer import Target
+from connectors.producer import Producer
 from pipeline.decode import timestamps
 
 _EVERY_SECONDS: Final = 1.0
@@ -27,7 +27,7 @@ class Watermarks:
     input comes behind a later watermark; those are counted when the input is read.
     """
 
-    def __init__(self, targets: Sequence[Target]) -> None:
+    def __init__(self, targets: Sequence[Producer]) -> None:
         self.sent = 0
         self._targets = targets
         self._next: float | None = None

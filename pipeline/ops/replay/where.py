@@ -12,12 +12,12 @@ from urllib.parse import urlsplit
 
 from connectors.errors import UserError
 from connectors.kafka.options import Kafka
-from connectors.kafka.producer import KafkaTarget
+from connectors.kafka.producer import KafkaProducer
 from connectors.kinesis import reader as kinesis_stream
 from connectors.kinesis.options import Kinesis
-from connectors.kinesis.producer import KinesisTarget
+from connectors.kinesis.producer import KinesisProducer
 from connectors.kinesis.table import Stream, stream_of
-from connectors.producer import Target
+from connectors.producer import Producer
 from pipeline.config import load as load_config
 from pipeline.config.model import Config
 from pipeline.events.event_types import EventTypes
@@ -47,7 +47,7 @@ class Place:
 
     name: str
     addresses: tuple[str, ...]
-    open: Callable[[Mapping[str, str]], Target]
+    open: Callable[[Mapping[str, str]], Producer]
 
     @property
     def is_local(self) -> bool:
@@ -79,7 +79,7 @@ class Places:
                 " --rate the most events a second that it may get."
             )
 
-    def open(self) -> list[Target]:
+    def open(self) -> list[Producer]:
         """Connects to all of them."""
         return [place.open(self.environment) for place in self.places]
 
@@ -142,7 +142,7 @@ def _topic(topic: str, wanted: Wanted, config: Config | None) -> Place:
     return Place(
         name,
         tuple(_hosts(cluster)),
-        lambda _: KafkaTarget(cluster, topic, timeout_seconds=seconds),
+        lambda _: KafkaProducer(cluster, topic, timeout_seconds=seconds),
     )
 
 
@@ -157,9 +157,11 @@ def _stream(name_or_arn: str, wanted: Wanted, config: Config | None) -> Place:
     if endpoint.startswith("http://") and not (_is_loopback(host) or is_allowed):
         raise UserError(f"--endpoint is {endpoint}; http is for 127.0.0.1 only, use https.")
 
-    def connect(environment: Mapping[str, str]) -> Target:
+    def connect(environment: Mapping[str, str]) -> Producer:
         client = kinesis_stream.connect(stream, endpoint, environment)
-        return KinesisTarget(client, stream.name, wanted.aggregate, timeout_seconds=wanted.timeout)
+        return KinesisProducer(
+            client, stream.name, wanted.aggregate, timeout_seconds=wanted.timeout
+        )
 
     return Place(_stream_name(stream, endpoint), (host,), connect)
 

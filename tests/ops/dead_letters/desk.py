@@ -274,7 +274,7 @@ def _parquet(letters: Sequence[Given]) -> bytes:
             "partition": pa.int32(),
             "offset": pa.int64(),
             **dict.fromkeys(("stream", "shard", "sequence_number"), pa.string()),
-            "arrival_time": pa.timestamp("ms"),  # as Flink 1.20 marks it: no zone, and UTC
+            "arrival_time": pa.timestamp("ms"),  # as Flink 1.20 logged it: no zone, and UTC
             "schema_version": pa.int32(),
         }
     )

@@ -12,10 +12,10 @@ from connectors.positions import Position
 from pipeline.config import load as load_config
 from pipeline.ops.dead_letters.choose import Choice, choice
 from pipeline.ops.dead_letters.group import groups
-from pipeline.ops.dead_letters.lane import Pace
-from pipeline.ops.dead_letters.letter import Letter, escaped, mark_of
-from pipeline.ops.dead_letters.marks_stored import StoredMarks
+from pipeline.ops.dead_letters.letter import Letter, escaped, log_key
 from pipeline.ops.dead_letters.redrive import default_rate
+from pipeline.ops.dead_letters.redrive_log_stored import StoredLog
+from pipeline.ops.dead_letters.redrive_target import Pace
 from pipeline.ops.dead_letters.show import check_position
 from pipeline.ops.dead_letters.to_topic import headers_of
 
@@ -55,7 +55,7 @@ def test_copies_are_one_and_everything_else_is_another() -> None:
         letter(position=KINESIS, raw=None),
         letter(position=KINESIS, raw=b""),
     ]
-    assert len({mark_of(one.identity) for one in different}) == len(different)
+    assert len({log_key(one.identity) for one in different}) == len(different)
     copy = letter(place="dead/1/9", reason="wrong_type", detail="said otherwise")
     assert copy.identity == letter().identity
 
@@ -137,7 +137,7 @@ def test_a_filter_that_fits_nothing_is_refused(options: dict[str, Any], told: st
 
 def test_groups_count_copies_apart() -> None:
     letters = [letter(), letter(), letter(position=KINESIS, arrival_ms=5_000), letter(step="index")]
-    first, second = groups(letters, {mark_of(letter().identity)})
+    first, second = groups(letters, {log_key(letter().identity)})
     assert (first.count, first.distinct, first.redriven) == (3, 2, 1)
     assert (first.first_ms, first.last_ms) == (1_000, 5_000)
     assert (second.step, second.count) == ("index", 1)
@@ -189,14 +189,14 @@ def test_only_this_machine_is_sent_to_without_a_bound(
 
 def test_marks_in_a_folder(tmp_path: Any) -> None:
     path = f"file://{tmp_path}/letters"
-    StoredMarks(path, {}).write([letter().identity])
-    other = StoredMarks(path, {})
+    StoredLog(path, {}).write([letter().identity])
+    other = StoredLog(path, {})
     other.write([])
     other.write([letter(step="index").identity])
     other.write([letter(step="index").identity])
-    wanted = {mark_of(letter().identity), mark_of(letter(step="index").identity)}
-    assert StoredMarks(path, {}).read() == wanted
+    wanted = {log_key(letter().identity), log_key(letter(step="index").identity)}
+    assert StoredLog(path, {}).read() == wanted
     assert len(list((tmp_path / "letters" / "_redriven").iterdir())) == 3
     (tmp_path / "letters" / "_redriven" / "mine.json").write_text("{}")
     with pytest.raises(UserError, match="mine.json is no record"):
-        StoredMarks(path, {}).read()
+        StoredLog(path, {}).read()

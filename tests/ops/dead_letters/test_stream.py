@@ -11,7 +11,7 @@ from connectors.kinesis import reader as kinesis_stream
 from connectors.kinesis.reader import Record
 from connectors.opensearch.templates import ensure_templates
 from pipeline.events.derive import mapping
-from pipeline.ops.dead_letters.lanes import NO_MARK
+from pipeline.ops.dead_letters.redrive_targets import NO_LOG
 from tests.decode.corpus import line
 from tests.ops.dead_letters.desk import BackEnd, Case, Desk, Given
 
@@ -36,8 +36,8 @@ def test_decode_goes_back_to_the_stream(desk: Desk, back_end: BackEnd) -> None:
 
     assert case.json("redrive", "--all")["already_redriven"] == 4
     assert len(stored(case)) == 4
-    marks = "letters/_redriven/" if back_end == "s3" else "large/_redriven/"
-    assert len(case.keys(marks)) == 1
+    logged = "letters/_redriven/" if back_end == "s3" else "large/_redriven/"
+    assert len(case.keys(logged)) == 1
 
 
 def test_index_is_written_by_the_tool_itself(desk: Desk) -> None:
@@ -73,7 +73,7 @@ def test_a_replicas_cannot_be_redriven(desk: Desk) -> None:
     detail = "replica airport: 1234567 bytes"
     case.write([Given(raw=EVENT, position=case.position(1), step="replicate", detail=detail)])
     report = case.json("redrive", "--all", exit_code=1)
-    assert list(report["cannot_be_redriven"]) == [NO_MARK]
+    assert list(report["cannot_be_redriven"]) == [NO_LOG]
 
 
 def test_without_a_path_for_marks_the_configuration_is_refused(desk: Desk) -> None:

@@ -23,7 +23,7 @@ from confluent_kafka.admin import (
 
 from connectors.errors import UserError
 from connectors.flink.rest import wait_for
-from pipeline.ops.dead_letters.marks_topic import marks_topic
+from pipeline.ops.dead_letters.redrive_log_topic import log_topic
 from pipeline.ops.dead_letters.to_topic import TOO_LARGE
 from tests.ops.dead_letters.desk import BackEnd, Case, Desk, Given, many
 
@@ -89,7 +89,7 @@ def test_filters_limit_and_dry_run(desk: Desk) -> None:
     assert dry["by_target"] == {f"the topic {case.name}": 50}
     assert dry["by_reason"] == [{"step": "decode", "reason": "wrong_type", "count": 50}]
     assert case.records() == []
-    assert marks_topic(case.name) not in topics(desk)
+    assert log_topic(case.name) not in topics(desk)
 
     hours = ("--since", "2026-03-01T06:30:00Z", "--until", "2026-03-01T08:30:00+00:00")
     assert case.json("redrive", *hours, "--dry-run")["would_redrive"] == 20
@@ -235,9 +235,9 @@ def test_of_two_at_once_the_earlier_is_fenced_off(desk: Desk) -> None:
 def test_a_forgetful_topic_of_marks_is_refused(desk: Desk) -> None:
     case = desk.case("kafka")
     case.write(many(case, 1))
-    asked = [NewTopic(marks_topic(case.name), 1, config={"cleanup.policy": "delete"})]
+    asked = [NewTopic(log_topic(case.name), 1, config={"cleanup.policy": "delete"})]
     client = admin(desk)
-    client.create_topics(asked)[marks_topic(case.name)].result()
+    client.create_topics(asked)[log_topic(case.name)].result()
     result = case.run("redrive", "--all")
     assert isinstance(result.exception, UserError)
     assert "cleanup.policy=delete" in str(result.exception)

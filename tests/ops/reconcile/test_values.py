@@ -394,3 +394,25 @@ def test_without_the_source_everything_is_covered(database: Database) -> None:
     covered = Coverage({}, {}, is_open=True)
     assert within(database, bounds_of(covered), rows) == [True, True]
     assert within(database, bounds_of(covered, "t/0@5..5"), rows) == [True, False]
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b'{"type":"trip","padding":' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+        b"[" * 100_000 + b"]" * 100_000,
+        b'{"type":"trip","padding":"\\u0000"}',
+        b'{"type":"trip","padding":"\\ud800"}',
+        b'{"type":"trip","fare_amount":1e999}',
+        b'{"type":"trip","fare_amount":NaN}',
+        b'{"type":"trip","trip_id":123456789012345678901234567890}',
+        b'{"type":{"type":"trip"}}',
+        b'{"type":"trip","type":"trip"}',
+        b'\xef\xbb\xbf{"type":"trip"}',
+    ],
+)
+def test_no_record_stops_a_reconciliation(database: Database, raw: bytes) -> None:
+    event = raws_of("trip", 1)[0]
+    found = of_raws(database, "trip", [event, raw, event])
+    assert found[0] == found[2] is not None
+    assert found[1] != found[0]

@@ -23,7 +23,7 @@ from connectors.block import Block
 from connectors.errors import UserError
 from connectors.kafka import reader as kafka_topic
 from connectors.kafka.options import Kafka
-from connectors.kafka.producer import KafkaTarget
+from connectors.kafka.producer import KafkaProducer
 from connectors.kinesis import reader as kinesis_stream
 from connectors.positions import Position
 from connectors.producer import Outgoing
@@ -69,7 +69,7 @@ def topic(cluster: Kafka) -> str:
 
 
 def test_a_block_arrives_once_in_order_with_its_keys(cluster: Kafka, topic: str) -> None:
-    target = KafkaTarget(cluster, topic)
+    target = KafkaProducer(cluster, topic)
     target.send_block(block(5_000))
     target.send_block(block(5_000, 5_000))
     target.flush()
@@ -84,7 +84,7 @@ def test_a_block_arrives_once_in_order_with_its_keys(cluster: Kafka, topic: str)
 
 
 def test_a_position_is_told_and_is_where_the_record_lies(cluster: Kafka, topic: str) -> None:
-    target = KafkaTarget(cluster, topic)
+    target = KafkaProducer(cluster, topic)
     headers = (("step", b"decode"), ("empty", None))
     told: list[Position] = []
     target.send_block(block(10))
@@ -102,7 +102,7 @@ def test_a_position_is_told_and_is_where_the_record_lies(cluster: Kafka, topic: 
 
 
 def test_headers_of_a_block_are_kept(cluster: Kafka, topic: str) -> None:
-    target = KafkaTarget(cluster, topic)
+    target = KafkaProducer(cluster, topic)
     some = block(2)
     target.send_block(Block(some.times, some.raws, some.keys, [(("a", b"1"),), ()]))
     target.close()
@@ -113,7 +113,7 @@ def test_headers_of_a_block_are_kept(cluster: Kafka, topic: str) -> None:
 def test_a_control_record_reaches_every_partition_behind_the_rest(
     cluster: Kafka, topic: str
 ) -> None:
-    target = KafkaTarget(cluster, topic)
+    target = KafkaProducer(cluster, topic)
     target.send_block(block(100))
     assert target.send_everywhere(b"control") == PARTITIONS
     target.close()
@@ -123,7 +123,7 @@ def test_a_control_record_reaches_every_partition_behind_the_rest(
 
 
 def test_what_kafka_refuses_is_named_with_its_size(cluster: Kafka, topic: str) -> None:
-    target = KafkaTarget(cluster, topic)
+    target = KafkaProducer(cluster, topic)
     target.send(Outgoing(os.urandom(3_000_000)))
     with pytest.raises(UserError, match=rf"the topic {topic} on .*a record of 3000000 bytes"):
         target.flush()
@@ -131,8 +131,8 @@ def test_what_kafka_refuses_is_named_with_its_size(cluster: Kafka, topic: str) -
 
 
 def test_an_absent_topic_is_named(cluster: Kafka) -> None:
-    with pytest.raises(UserError, match="the topic nowhere on .*make the topic first"):
-        KafkaTarget(cluster, "nowhere")
+    with pytest.raises(UserError, match="the topic nowhere on .*create the topic first"):
+        KafkaProducer(cluster, "nowhere")
 
 
 # The command.
@@ -271,13 +271,13 @@ def test_stopped_in_a_later_round_it_goes_on_there(
     data = write(tmp_path / "data", 3_000)
     state = State(input="", fingerprint="", selection="", targets=(), rounds=3)
     for enough in (4_000, 7_000, 10_000):
-        state = until(enough, state, data, KafkaTarget(cluster, topic))
+        state = until(enough, state, data, KafkaProducer(cluster, topic))
         assert state.spans and state.finished == (enough > 9_000)
     found = ids(cluster, topic)
     assert len(found) == len(set(found)) == 9_000
 
 
-def until(enough: int, state: State, data: Path, target: KafkaTarget) -> State:
+def until(enough: int, state: State, data: Path, target: KafkaProducer) -> State:
     """Three rounds of the data, from a state on, stopped when enough is sent; the last state."""
     stop, states = Stop(), [state]
 
@@ -353,7 +353,7 @@ def test_a_broker_that_stays_away_ends_it_and_one_that_comes_back_loses_nothing(
         stderr=subprocess.PIPE,
         text=True,
     )
-    patient = KafkaTarget(cluster, topic)
+    patient = KafkaProducer(cluster, topic)
     wait_for_records(cluster, topic)
     stack.stop_server("kafka", print)
     patient.send(Outgoing(line(20_000), b"20000"))

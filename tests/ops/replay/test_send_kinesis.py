@@ -22,7 +22,7 @@ from connectors.block import Block
 from connectors.errors import UserError
 from connectors.kinesis import reader as kinesis_stream
 from connectors.kinesis.aggregation import MAGIC, packed_record
-from connectors.kinesis.producer import KinesisTarget
+from connectors.kinesis.producer import KinesisProducer
 from connectors.kinesis.reader import Record
 from connectors.positions import Position
 from connectors.producer import Outgoing
@@ -61,7 +61,7 @@ def stream(server: Server) -> Iterator[str]:
 
 
 def test_a_block_arrives_once_and_each_key_keeps_its_order(server: Server, stream: str) -> None:
-    target = KinesisTarget(server.client, stream)
+    target = KinesisProducer(server.client, stream)
     numbers = range(2_000)
     raws: list[bytes | None] = [b"%d" % number for number in numbers]
     keys: list[bytes | None] = [b"key %d" % (number % 50) for number in numbers]
@@ -78,7 +78,7 @@ def test_a_block_arrives_once_and_each_key_keeps_its_order(server: Server, strea
 
 
 def test_a_position_is_told_and_is_where_the_record_lies(server: Server, stream: str) -> None:
-    target = KinesisTarget(server.client, stream)
+    target = KinesisProducer(server.client, stream)
     told: list[Position] = []
     target.send(Outgoing(b"one", b"key"), told.append)
     target.send(Outgoing(None, None), told.append)
@@ -92,7 +92,7 @@ def test_a_position_is_told_and_is_where_the_record_lies(server: Server, stream:
 
 
 def test_a_key_that_cannot_be_a_partition_key_is_replaced(server: Server, stream: str) -> None:
-    target = KinesisTarget(server.client, stream)
+    target = KinesisProducer(server.client, stream)
     for key in (None, b"", b"\xff", b"x" * 300, b"4071000"):
         target.send(Outgoing(b"value", key))
     target.close()
@@ -119,7 +119,7 @@ class Watched:
 
 def test_no_request_is_larger_than_kinesis_allows(server: Server, stream: str) -> None:
     watched = Watched(server.client)
-    target = KinesisTarget(watched, stream)
+    target = KinesisProducer(watched, stream)
     large = [os.urandom(900_000) for _ in range(6)]
     for raw in large:
         target.send(Outgoing(raw, b"one"))
@@ -134,7 +134,7 @@ def test_no_request_is_larger_than_kinesis_allows(server: Server, stream: str) -
 
 
 def test_a_record_too_large_for_kinesis_is_named(server: Server, stream: str) -> None:
-    target = KinesisTarget(server.client, stream)
+    target = KinesisProducer(server.client, stream)
     target.send(Outgoing(b"x" * (1_048_576 - 3), b"key"))
     with pytest.raises(UserError, match="1048577 bytes with its key; Kinesis takes 1048576"):
         target.send(Outgoing(b"x" * (1_048_576 - 2), b"key"))
@@ -159,7 +159,7 @@ class Throttling(Watched):
 
 def test_what_is_throttled_is_sent_again_and_counted(server: Server, stream: str) -> None:
     client = Throttling(server.client)
-    target = KinesisTarget(client, stream)
+    target = KinesisProducer(client, stream)
     target.send_block(block(1_000))
     target.close()
     assert target.retries == target.throttled == client.refused > 0
@@ -177,7 +177,7 @@ class Refusing(Watched):
 
 
 def test_throttling_without_end_ends(server: Server, stream: str) -> None:
-    target = KinesisTarget(Refusing(server.client), stream, timeout_seconds=1)
+    target = KinesisProducer(Refusing(server.client), stream, timeout_seconds=1)
     began = time.monotonic()
     target.send(Outgoing(b"x", b"key"))
     with pytest.raises(UserError, match=f"the stream {stream}: not stored in 1 s .*Throughput"):
@@ -188,13 +188,13 @@ def test_throttling_without_end_ends(server: Server, stream: str) -> None:
 
 def test_an_absent_stream_is_named(server: Server) -> None:
     with pytest.raises(UserError, match="cannot produce to the stream nowhere"):
-        KinesisTarget(server.client, "nowhere")
+        KinesisProducer(server.client, "nowhere")
 
 
 def test_control_records_reach_every_open_shard_also_after_a_split(
     server: Server, stream: str
 ) -> None:
-    target = KinesisTarget(server.client, stream)
+    target = KinesisProducer(server.client, stream)
     target.send_block(block(100))
     assert target.send_everywhere(b"first") == 3
     closed = kinesis.open_shards(stream, endpoint=server.endpoint)[0]
@@ -211,7 +211,7 @@ def test_control_records_reach_every_open_shard_also_after_a_split(
 
 
 def test_aggregated_records_are_read_back_whole(server: Server, stream: str) -> None:
-    target = KinesisTarget(server.client, stream, aggregate=True)
+    target = KinesisProducer(server.client, stream, aggregate=True)
     told: list[Position] = []
     large = b"l" * 60_000
     target.send_block(block(3_000))
@@ -230,7 +230,7 @@ def test_aggregated_records_are_read_back_whole(server: Server, stream: str) -> 
 
 
 def test_a_split_meanwhile_loses_no_aggregated_record(server: Server, stream: str) -> None:
-    target = KinesisTarget(server.client, stream, aggregate=True)
+    target = KinesisProducer(server.client, stream, aggregate=True)
     target.send_block(block(1_000))
     target.flush()
     for shard in kinesis.open_shards(stream, endpoint=server.endpoint):
@@ -262,7 +262,7 @@ def test_a_server_that_stays_away_ends_it(tmp_path: Path) -> None:
     with made.running(print, wipe=True) as stack:
         endpoint = stack.environment()["KINESIS_ENDPOINT"]
         kinesis.create_stream("away", endpoint=endpoint)
-        target = KinesisTarget(kinesis.client(endpoint), "away", timeout_seconds=1)
+        target = KinesisProducer(kinesis.client(endpoint), "away", timeout_seconds=1)
         process.kill(stack.started()["kinesis"])
         target.send(Outgoing(b"x", b"key"))
         with pytest.raises(UserError, match="cannot produce to the stream away"):

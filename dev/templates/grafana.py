@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any, Final
 
-from pipeline.deploy.monitoring.board import PANELS, Line, Panel
+from dev.templates.panels import PANELS, Line, Panel
 from pipeline.deploy.monitoring.signals import Local, signal
 
 _UNITS: Final = {

@@ -1,6 +1,6 @@
-"""Marks of what was redriven to a stream or to the index: JSON objects on S3.
+"""The redrive log of a stream or of the index: JSON objects on S3.
 
-They are written after the acknowledgement: after a crash in between a record is sent again.
+Entries are written after the acknowledgement: after a crash in between, a record is sent again.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ import msgspec
 from connectors.errors import UserError
 from connectors.s3.store import open_store
 from pipeline.config.model import Config
-from pipeline.ops.dead_letters.letter import mark_of
+from pipeline.ops.dead_letters.letter import log_key
 
 _FOLDER: Final = "_redriven"  # Readers of the path pass over what begins with an underscore.
 
 
-class Marked(msgspec.Struct, forbid_unknown_fields=True):
+class Batch(msgspec.Struct, forbid_unknown_fields=True):
     """One object: what one batch of one run redrove."""
 
     run: str
@@ -28,8 +28,8 @@ class Marked(msgspec.Struct, forbid_unknown_fields=True):
     redriven: list[str]
 
 
-class StoredMarks:
-    """The marks below one path, s3a:// or file://."""
+class StoredLog:
+    """The log below one path, s3a:// or file://."""
 
     def __init__(self, path: str, environment: Mapping[str, str]) -> None:
         self._store = open_store(f"{path.rstrip('/')}/{_FOLDER}", environment)
@@ -37,38 +37,38 @@ class StoredMarks:
         self._written = 0
 
     def read(self) -> set[bytes]:
-        """Everything marked; UserError for an object that is none of ours."""
-        return {mark_of(one) for marked in self._objects() for one in marked.redriven}
+        """Return all entries; UserError for an object that is no part of the log."""
+        return {log_key(one) for marked in self._objects() for one in marked.redriven}
 
     def write(self, identities: list[str]) -> None:
-        """Mark what is acknowledged."""
+        """Write entries for what is acknowledged."""
         if not identities:
             return
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        content = msgspec.json.encode(Marked(self._run, now, identities))
+        content = msgspec.json.encode(Batch(self._run, now, identities))
         self._store.write(f"{self._run}-{self._written}.json", content)
         self._written += 1
 
-    def _objects(self) -> Iterable[Marked]:
+    def _objects(self) -> Iterable[Batch]:
         for stored in self._store.listing():
             try:
-                yield msgspec.json.decode(self._store.read(stored.path), type=Marked)
+                yield msgspec.json.decode(self._store.read(stored.path), type=Batch)
             except msgspec.MsgspecError as error:
                 raise UserError(
                     f"{self._store.uri}/{stored.path} is no record of what was redriven: {error}"
                 ) from error
 
 
-def marks_path(config: Config) -> str:
-    """Where marks are stored: below the dead letters' S3 path, else the archive's; empty if none"""
+def log_path(config: Config) -> str:
+    """Return the log's path: below the dead letters' S3 path, else the archive's; or empty."""
     letters, archive = config.dead_letters, config.archive
     given = (letters.path, letters.large_path) if letters else ()
     return next((path for path in (*given, archive.path if archive else "") if path), "")
 
 
 def needed_path(config: Config) -> str:
-    """As `marks_path`; UserError where there is none."""
-    path = marks_path(config)
+    """Return `log_path`; UserError if it is empty."""
+    path = log_path(config)
     if not path:
         raise UserError(
             "what is redriven to a Kinesis stream, or of one to the index, is remembered on S3, and"

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.deploy.templates.derived import derived_files
+from dev.templates.derived import derived_files
 from pipeline.events.event_types import load
 from pipeline.options import ROOT, JsonOption
 

@@ -14,11 +14,11 @@ from typing import Any
 import yaml
 
 from connectors.errors import UserError
-from pipeline.deploy.monitoring import grafana
+from dev.templates import grafana
+from dev.templates.alarm_resources import alarm_resources
+from dev.templates.dashboard import dashboard
+from dev.templates.tables import glue_tables
 from pipeline.deploy.monitoring.alarms import ALARMS, Alarm
-from pipeline.deploy.templates.alarm_resources import alarm_resources
-from pipeline.deploy.templates.dashboard import dashboard
-from pipeline.deploy.templates.tables import glue_tables
 from pipeline.events.event_types import EventTypes
 
 HANDWRITTEN = Path("conf/aws/template.yaml")

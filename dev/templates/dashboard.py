@@ -1,13 +1,13 @@
-"""The panels of `pipeline.deploy.monitoring.board` as a CloudWatch dashboard."""
+"""The panels of `dev.templates.panels` as a CloudWatch dashboard."""
 
 from __future__ import annotations
 
 import json
 from typing import Any
 
-from pipeline.deploy.monitoring.board import PANELS, Line, Panel
+from dev.templates.alarm_resources import query
+from dev.templates.panels import PANELS, Line, Panel
 from pipeline.deploy.monitoring.signals import Signal, signal
-from pipeline.deploy.templates.alarm_resources import query
 
 
 def dashboard() -> dict[str, Any]:
