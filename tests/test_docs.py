@@ -16,6 +16,12 @@ from pipeline.cli import COMMANDS, load
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
+PAGES = [
+    *(ROOT / f"{name}.md" for name in ("README", "CONTRIBUTING", "CHANGELOG")),
+    *sorted(DOCS.glob("*.md")),
+]
+CITED = re.compile(r"`((?:connectors|pipeline|dev|tests|docs|conf|schemas)/[\w./-]+)`")
+"""A path of this checkout in a page, without placeholders."""
 
 
 @pytest.mark.parametrize(
@@ -37,7 +43,13 @@ def test_the_kept_bench_is_in_the_page() -> None:
     assert f"lenient JSON format {kept['ratio_to_flink_json']:.2f}" in page
 
 
-@pytest.mark.parametrize("page", sorted(DOCS.glob("*.md")), ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_file_that_a_page_cites_exists(page: Path) -> None:
+    cited = CITED.findall(page.read_text())
+    assert [path for path in cited if not (ROOT / path).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_lead_somewhere(page: Path) -> None:
     for target, anchor in re.findall(r"\]\(([^)#:]*)(?:#([^)]*))?\)", page.read_text()):
         found = (page.parent / target) if target else page
@@ -47,10 +59,9 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 
 def test_every_command_in_the_pages_is_one_of_ours() -> None:
-    pages = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
     wrong = [
         f"{page.name}: {line.strip()}"
-        for page in pages
+        for page in PAGES
         for line in re.findall(r"^\s*streaming-etl [^\n]*", page.read_text(), re.MULTILINE)
         if not is_ours(shlex.split(line, comments=True)[1:])
     ]
