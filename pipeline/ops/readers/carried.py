@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
 import msgspec
-from confluent_kafka import Message
 
 from connectors import checksums as content
 from connectors import positions
@@ -53,7 +52,7 @@ class Carried(NamedTuple):
         )
 
 
-def of_message(message: Message, prefix: str = "") -> Carried:
+def of_message(message: kafka_topic.Message, prefix: str = "") -> Carried:
     """What a Kafka message carries; `prefix` stands before the names of our headers."""
     value: Any = message.value()
     headers = kafka_topic.headers(message).items()

@@ -1,4 +1,4 @@
-"""Which dead letters are meant: filters over step, reason, event type, time and partition."""
+"""Selects dead letters by step, reason, event type, partition and arrival time."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ STEPS = tuple(dict.fromkeys(each.step for each in REASONS.values()))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
-    """Of each kind any of the given values; nothing given means all. Times: epoch milliseconds.
+    """Filters that all apply; an empty one matches everything. Times are epoch milliseconds.
 
     A dead letter of unknown arrival time is in no interval.
     """
@@ -29,11 +29,11 @@ class Choice:
 
     @property
     def is_everything(self) -> bool:
-        """Whether no filter was given."""
+        """Whether there is no filter."""
         return self == Choice()
 
-    def takes(self, letter: Letter) -> bool:
-        """Whether that dead letter is meant."""
+    def matches(self, letter: Letter) -> bool:
+        """Return whether all filters match a dead letter."""
         return (
             (not self.steps or letter.step in self.steps)
             and (not self.reasons or letter.reason in self.reasons)
@@ -52,7 +52,7 @@ class Choice:
         )
 
 
-def choice(
+def parse_choice(
     *,
     steps: list[str] | None,
     reasons: list[str] | None,
@@ -61,9 +61,9 @@ def choice(
     since: str,
     until: str,
 ) -> Choice:
-    """From the options of a command; UserError for a value that no dead letter can have."""
-    _refuse("--step", steps, STEPS)
-    _refuse("--reason", reasons, tuple(REASONS))
+    """Return the choice of a command's options; UserError for a value that matches nothing."""
+    _check("--step", steps, STEPS)
+    _check("--reason", reasons, tuple(REASONS))
     for each in partitions or ():
         if each.count("/") != 1:
             raise UserError(f"--partition {each}: give topic/partition or stream/shard.")
@@ -77,20 +77,20 @@ def choice(
     )
 
 
-def _refuse(option: str, given: list[str] | None, allowed: tuple[str, ...]) -> None:
-    for each in given or ():
-        if each not in allowed:
-            raise UserError(f"{option} {each}: there is no such; give one of {', '.join(allowed)}.")
+def _check(option: str, values: list[str] | None, allowed: tuple[str, ...]) -> None:
+    for value in values or ():
+        if value not in allowed:
+            raise UserError(f"{option} {value}: unknown; give one of {', '.join(allowed)}.")
 
 
 def _millis(option: str, text: str) -> int | None:
-    """Of ISO-8601, a date or a time; one without an offset is in UTC."""
+    """Return an ISO-8601 date or time in epoch milliseconds; UTC unless it has an offset."""
     if not text:
         return None
     try:
-        found = datetime.fromisoformat(text)
+        moment = datetime.fromisoformat(text)
     except ValueError as error:
         raise UserError(
             f"{option} {text}: give ISO-8601, such as 2018-01-31 or 2018-01-31T08:00:00Z."
         ) from error
-    return ((found if found.tzinfo else found.replace(tzinfo=UTC)) - EPOCH) // MILLISECOND
+    return ((moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - EPOCH) // MILLISECOND
