@@ -1,8 +1,8 @@
-"""Parquet on S3 (or a local folder) through Flink's filesystem connector. Exactly once.
+"""Flink SQL tables of Parquet files on S3 or in a local folder. Exactly once.
 
-A file becomes visible when the checkpoint that covers it completes; after a crash a reader sees
-the files of the last completed checkpoint and nothing else. Unfinished uploads are left to the
-bucket's lifecycle rule, since a retained checkpoint may still need them.
+A file becomes visible when the checkpoint that covers it completes; after a crash a reader sees the
+files of completed checkpoints only. Unfinished multipart uploads are left to the bucket's lifecycle
+rule, since a retained checkpoint may still need them.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from connectors.sql import create_table, identifier
 
 _FORMAT = {
     "format": "parquet",
-    # int64 timestamps: Flink writes the old INT96 unless told otherwise.
+    # int64 timestamps: Flink's default is the deprecated INT96.
     "parquet.write.int64.timestamp": "true",
     "parquet.timestamp.time.unit": "millis",
     "parquet.utc-timezone": "true",
@@ -30,7 +30,7 @@ def parquet_table(
     partition_keys: Sequence[str],
     options: Mapping[str, str] | None = None,
 ) -> str:
-    """A partitioned table of Parquet files below `path`, as `key=value/` folders."""
+    """Return the CREATE statement of a table of Parquet files in `key=value/` folders at `path`."""
     keys = ", ".join(identifier(key) for key in partition_keys)
-    made = {"connector": "filesystem", "path": path, **_FORMAT, **(options or {})}
-    return create_table(name, columns, made, partitioned_by=f"PARTITIONED BY ({keys}) ")
+    settings = {"connector": "filesystem", "path": path, **_FORMAT, **(options or {})}
+    return create_table(name, columns, settings, partitioned_by=f"PARTITIONED BY ({keys}) ")

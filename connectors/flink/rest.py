@@ -1,4 +1,4 @@
-"""Flink's REST interface and our metrics, as far as submitting and watching need them."""
+"""Flink's REST API and command line: submit, watch, stop and cancel a job."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _TERMINAL = frozenset({"FAILED", "CANCELED", "FINISHED", "SUSPENDED"})
 # The last line of a Python traceback, `pipeline.steps.x.SomeError: what is wrong`.
 _PYTHON_ERROR = re.compile(r"([a-z_]+\.)*[A-Z]\w*(Error|Exceeded): ")
 
-# What Flink says of a savepoint that it refuses, and what that means to the user.
+# Flink's messages about a savepoint that it rejects, and what they mean to the user.
 _SAVEPOINT_PROBLEMS = (
     (
         re.compile(r"Cannot map checkpoint/savepoint state for operator ([0-9a-f]{32})"),
@@ -39,38 +39,42 @@ _SAVEPOINT_PROBLEMS = (
 
 @dataclass(frozen=True, slots=True)
 class Checkpoints:
-    """How many checkpoints completed and failed since the job's last start."""
+    """Numbers of checkpoints since the job's last start."""
 
     completed: int
     failed: int
 
 
 class Cluster:
-    """A Flink cluster behind its REST address, `http://127.0.0.1:8081`."""
+    """A Flink cluster at its REST address, such as `http://127.0.0.1:8081`."""
 
     def __init__(self, url: str, prometheus_urls: Sequence[str] = ()) -> None:
         self._url = url
         self._prometheus_urls = tuple(prometheus_urls)
 
     def get(self, path: str, body: Mapping[str, Any] | None = None) -> Any:
-        """The answer to a GET, or to a POST when a body is given."""
+        """Return the JSON response to a GET, or to a POST if there is a body."""
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(
             self._url + path, data=data, headers={"Content-Type": "application/json"}
         )
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            return json.load(answer)
+        with urllib.request.urlopen(request, timeout=30) as response:
+            return json.load(response)
 
     def free_slots(self) -> int:
-        """How many task slots no job has."""
+        """Return the number of free task slots."""
         return int(self.get("/overview")["slots-available"])
 
     def state(self, job_id: str) -> str:
-        """RUNNING, RESTARTING, FAILED and so on."""
+        """Return the job's state: RUNNING, RESTARTING, FAILED and so on."""
         return str(self.get(f"/jobs/{job_id}")["state"])
 
     def running(self, job_id: str) -> bool:
-        """Whether every task runs. Raises JobFailed when the job ended by itself."""
+        """Return whether every task runs.
+
+        Raises:
+            JobFailed: the job ended by itself.
+        """
         job = self.get(f"/jobs/{job_id}")
         if job["state"] in _TERMINAL:
             raise JobFailed(f"{job['state']}: {self.root_cause(job_id)}")
@@ -79,7 +83,7 @@ class Cluster:
         )
 
     def root_cause(self, job_id: str) -> str:
-        """What our Python code raised, where it did, and the newest exception's first lines."""
+        """Return the newest exception's causes, with our Python code's error first."""
         entries = self.get(f"/jobs/{job_id}/exceptions")["exceptionHistory"]["entries"]
         if not entries:
             return "no exception was recorded"
@@ -89,25 +93,30 @@ class Cluster:
         return "\n".join([*ours[:1], *causes])[:2000]
 
     def cancel(self, job_id: str) -> None:
-        """End the job without a savepoint; one that has ended already is left alone."""
+        """Cancel the job without a savepoint, unless it has ended already."""
         if self.state(job_id) not in _TERMINAL:
             request = urllib.request.Request(f"{self._url}/jobs/{job_id}", method="PATCH")
             urllib.request.urlopen(request, timeout=30).close()
 
     def checkpoints(self, job_id: str) -> Checkpoints:
-        """Completed and failed so far."""
+        """Return how many checkpoints completed and failed so far."""
         counts = self.get(f"/jobs/{job_id}/checkpoints")["counts"]
         return Checkpoints(counts["completed"], counts["failed"])
 
     def failures(self, job_id: str) -> int:
-        """How often a task failed so far; Flink keeps the last sixteen.
+        """Return how often a task failed so far, at most sixteen, which Flink keeps.
 
-        Not the metric numRestarts: REST answers nothing for it in 1.20's standalone cluster.
+        Not the metric numRestarts: the REST API of Flink 1.20's standalone cluster lacks it.
         """
         return len(self.get(f"/jobs/{job_id}/exceptions")["exceptionHistory"]["entries"])
 
     def stop_with_savepoint(self, job_id: str, directory: str, *, timeout_seconds: float) -> str:
-        """Drain nothing, take a savepoint, stop; returns where the savepoint is."""
+        """Take a savepoint, stop the job without draining it, and return the savepoint's path.
+
+        Raises:
+            JobFailed: the savepoint failed.
+            TimeoutError: it did not complete in time.
+        """
         body = {"drain": False, "targetDirectory": directory}
         trigger = self.get(f"/jobs/{job_id}/stop", body)["request-id"]
         path = f"/jobs/{job_id}/savepoints/{trigger}"
@@ -121,7 +130,7 @@ class Cluster:
         return str(done["operation"]["location"])
 
     def step_metrics(self) -> dict[str, float]:
-        """Our counters, `decode.in` and so on, summed over all tasks."""
+        """Return our counters, such as `decode.in`, summed over all tasks."""
         return metrics.step_totals(self._prometheus_urls)
 
 
@@ -139,11 +148,11 @@ def submit(
 ) -> str:
     """Run `flink run -d` with a program, such as `-py main.py`; return the job's id.
 
-    `folder` is the program's working directory; None: ours. State in the savepoint that no operator
-    of the job takes is refused, or dropped when allowed.
+    `folder` is the working directory; None means the current one. Flink rejects a savepoint with
+    state of an operator that the job lacks, or drops that state if `allow_dropped_state`.
 
     Raises:
-        UserError: what the program said when it refused, or when Flink did.
+        UserError: the program or Flink rejects the job; the message is theirs.
     """
     address = rest_url.removeprefix("http://")
     command = [
@@ -170,13 +179,13 @@ def submit(
 def wait_for(
     probe: Callable[[], Any], timeout_seconds: float, otherwise: str, *, every: float = 0.25
 ) -> Any:
-    """Ask until the answer is true and return it; TimeoutError(otherwise) when time is up."""
+    """Call `probe` until its result is true and return it; else TimeoutError(otherwise)."""
     deadline = time.monotonic() + timeout_seconds
-    while not (answer := probe()):
+    while not (result := probe()):
         if time.monotonic() > deadline:
             raise TimeoutError(f"{otherwise} within {timeout_seconds:g} s")
         time.sleep(every)
-    return answer
+    return result
 
 
 def _completed(status: Mapping[str, Any]) -> Mapping[str, Any] | None:
@@ -184,10 +193,10 @@ def _completed(status: Mapping[str, Any]) -> Mapping[str, Any] | None:
 
 
 def reason(output: str) -> str:
-    """Why a job was not submitted: in our words where we have some, else in Flink's."""
+    """Return why a job was not submitted: our message if there is one, else Flink's."""
     lines = [line for line in output.splitlines() if line.strip()]
     own = [line for line in lines if line.startswith("streaming-etl: ")]
     for pattern, meaning in _SAVEPOINT_PROBLEMS:
-        if found := pattern.search(output):
-            return meaning.format(found[1])
+        if match := pattern.search(output):
+            return meaning.format(match[1])
     return "\n".join(own or [line for line in lines if not line.startswith("\tat ")][-25:])

@@ -1,7 +1,8 @@
-"""Flink itself: the environment, stable names, the plan. The only file that touches its internals.
+"""Flink's table environment, and stable names and uids of operators.
 
-The Table API gives operators names such as `Calc[7]` and no uid of their own, so a changed query
-would lose its state. We set both from our step names, on the transformations, before the start.
+The Table API names operators `Calc[7]` and gives them no uid, so a changed query would lose its
+state. This module sets both, by our step names, on the translated transformations. It is the only
+one that uses Flink's internals.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from connectors.kinesis.sink import replace_placeholder
 
 
 def environment(settings: Mapping[str, str]) -> tuple[StreamExecutionEnvironment, Any]:
-    """Return the stream and table environments with Flink's own `settings` (key -> value)."""
+    """Return the stream and the table environment with Flink's `settings` (key -> value)."""
     configuration = Configuration()
     for key, value in settings.items():
         configuration.set_string(key, value)
@@ -37,7 +38,7 @@ def environment(settings: Mapping[str, str]) -> tuple[StreamExecutionEnvironment
 
 
 def checkpoint_seconds(stream: StreamExecutionEnvironment) -> float | None:
-    """How often this job takes a checkpoint, be it our setting or the cluster's; None: never."""
+    """Return the effective checkpoint interval, the job's or the cluster's; None if disabled."""
     checkpoints = stream.get_checkpoint_config()
     enabled = stream._j_stream_execution_environment.getCheckpointConfig().isCheckpointingEnabled()
     return checkpoints.get_checkpoint_interval() / 1000 if enabled else None
@@ -49,42 +50,42 @@ def name_steps(
     sinks: Sequence[str],
     kinesis_sinks: Mapping[str, Any],
 ) -> list[str]:
-    """Compile the statements into the stream and give each operator its step's name and uid.
+    """Translate the statements and give each operator its step's name and uid.
 
     `sinks` are the sinks' names in the order of their statements; `kinesis_sinks` are Flink's sinks
-    to put in the place of placeholder tables. Returns all names, each one once. Two runs of one
-    configuration give the same names, which makes a savepoint restorable.
+    that replace placeholder tables. Return all names, without duplicates. One configuration always
+    yields the same names, so that a savepoint can be restored.
     """
     statements.attach_as_datastream()
     roots = list(stream._j_stream_execution_environment.getTransformations())
     named: dict[int, str] = {}
     for root, sink in zip(roots, sinks, strict=True):
-        made = kinesis_sinks.get(sink)
-        end = replace_placeholder(stream, root, sink, made) if made else root
+        kinesis_sink = kinesis_sinks.get(sink)
+        end = replace_placeholder(stream, root, sink, kinesis_sink) if kinesis_sink else root
         _name_upstream(end, sink, named)
     return list(named.values())
 
 
-# What PyFlink raises for a query that the planner refuses.
+# Exceptions of PyFlink for a query that the planner rejects.
 SQL_ERRORS = (JavaException, Py4JJavaError)
 
 
 def sql_problem(error: Exception) -> str:
-    """The one line of a planner's stack trace that says what is wrong with the query."""
+    """Return the line of a planner's stack trace that says what is wrong with the query."""
     lines = [line.strip() for line in str(error).splitlines()]
     causes = [line for line in lines if line.startswith(("Caused by:", "org.apache.flink", ":"))]
-    said = causes[-1] if causes else lines[0]
-    return re.sub(r"^(Caused by: |: )?([a-z]+\.)+[A-Z]\w*: ", "", said)
+    cause = causes[-1] if causes else lines[0]
+    return re.sub(r"^(Caused by: |: )?([a-z]+\.)+[A-Z]\w*: ", "", cause)
 
 
 def _name_upstream(transformation: Any, sink: str, named: dict[int, str]) -> None:
     if transformation.getId() in named:
         return
     inputs = list(transformation.getInputs())
-    for each in inputs:
-        _name_upstream(each, sink, named)
-    flinks_name, description = str(transformation.getName()), str(transformation.getDescription())
-    step = step_name(flinks_name, description, sink=sink, is_source=not inputs)
+    for upstream in inputs:
+        _name_upstream(upstream, sink, named)
+    flink_name, description = str(transformation.getName()), str(transformation.getDescription())
+    step = step_name(flink_name, description, sink=sink, is_source=not inputs)
     name = _unique(step, named)
     named[transformation.getId()] = name
     transformation.setName(name)
@@ -93,7 +94,7 @@ def _name_upstream(transformation: Any, sink: str, named: dict[int, str]) -> Non
 
 
 def step_name(name: str, description: str, *, sink: str, is_source: bool) -> str:
-    """The name of the operator that Flink calls `name`, found on the way up from `sink`.
+    """Return the step name of the operator that Flink calls `name`, upstream of `sink`.
 
     >>> step_name("PythonCalc[3]", "PythonCalc(decode_step(raw) AS d)", sink="", is_source=False)
     'decode'
@@ -110,17 +111,19 @@ def step_name(name: str, description: str, *, sink: str, is_source: bool) -> str
     if kind == "Calc" and "f0.is_event AS d_is_event" in description:
         return "decode-columns"
     if kind == "Calc":
-        refused = re.search(r"'replica (\w+): '", description)
-        return f"replicate_{refused[1]}-too_large" if refused else f"{sink}-columns"
+        replica = re.search(r"'replica (\w+): '", description)
+        return f"replicate_{replica[1]}-too_large" if replica else f"{sink}-columns"
     return f"{sink}-{kind.lower()}"
 
 
 def _python_step(description: str) -> str:
-    """The function that an operator calls, from a description that has it as `index_step(` or
-    `claim_check_archive(`."""
-    found = re.search(r"(?:(index|decode)_step|(claim_check_\w+))\(", description)
-    assert found, description
-    return found[1] or found[2]
+    """Return the step whose Python function an operator calls.
+
+    Its description has `decode_step(`, `index_step(` or `claim_check_archive(`.
+    """
+    match = re.search(r"(?:(index|decode)_step|(claim_check_\w+))\(", description)
+    assert match, description
+    return match[1] or match[2]
 
 
 def _unique(name: str, named: Mapping[int, str]) -> str:
@@ -129,5 +132,5 @@ def _unique(name: str, named: Mapping[int, str]) -> str:
     return next(each for each in numbered if each not in taken)
 
 
-# Edges of the graph, not operators: they take no uid.
+# Edges of the graph, not operators: they have no uid.
 _VIRTUAL = frozenset({"PartitionTransformation", "UnionTransformation"})

@@ -1,6 +1,6 @@
-"""One `_bulk` request of OpenSearch: how documents become bytes and how its answer is read.
+"""OpenSearch's `_bulk` request: how documents are encoded and how the response is read.
 
-Nothing here talks to a server. How answers are classed was measured on a real OpenSearch 2.19.1.
+Pure functions. The classification of responses was measured on OpenSearch 2.19.1.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from typing import TypeAlias
 import msgspec
 
 MAX_REQUEST_BYTES = 10_000_000
-"""Smaller Amazon OpenSearch instance types refuse request bodies over 10 MiB; we stay below."""
+"""Below 10 MiB, the limit of request bodies of smaller Amazon OpenSearch instance types."""
 
 BULK_PARAMETERS = {"filter_path": "errors,items.*.status,items.*.error.type,items.*.error.reason"}
-"""Asks for only what `read_answer` looks at. `status` is in every item, so no item goes missing."""
+"""Request only what `read_answer` needs; `status` is in every item, so none is left out."""
 
 _DETAIL_LIMIT = 300
 _NOT_THE_DOCUMENT = (401, 403, 408, 429)  # 403: index write block, or missing permission
@@ -28,7 +28,7 @@ _QUOTED_VALUE = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One document. `body` is JSON in one line; of two with one `id` the higher `version` stays."""
+    """A document: `body` is JSON in one line. Of two with one `id` the higher `version` wins."""
 
     index: str
     id: str
@@ -38,16 +38,16 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the server said to one request: the HTTP status and the body as received."""
+    """A response: the HTTP status and the body as received."""
 
     status: int
     body: bytes
 
 
 class Unreachable(Exception):
-    """No answer came: refused, timed out, reset, TLS failed. The message names it, without payload.
+    """There was no response: refused, timed out, reset, TLS failed. The message has no payload.
 
-    `reset` tells that the server broke off a connection: it does so to requests too large for it.
+    `reset` means that the server reset the connection, as it does for requests that are too large.
     """
 
     def __init__(self, detail: str, *, reset: bool = False) -> None:
@@ -56,11 +56,11 @@ class Unreachable(Exception):
 
 
 Send: TypeAlias = Callable[[bytes], Answer]
-"""Sends one `_bulk` body (with BULK_PARAMETERS) once, without retries; raises Unreachable."""
+"""Sends one `_bulk` body (with BULK_PARAMETERS) once, without retries. Raises Unreachable."""
 
 
 class Done(Enum):
-    """The index holds this document (INDEXED), or already held or was given a newer one (STALE)."""
+    """The index stored the document (INDEXED), or has or is about to store a newer one (STALE)."""
 
     INDEXED = "indexed"
     STALE = "stale"
@@ -68,7 +68,7 @@ class Done(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """The document is for the dead letters. `detail` is bounded and holds no value of the event."""
+    """The document becomes a dead letter. `detail` is bounded and has no value of the event."""
 
     reason: str
     detail: str
@@ -79,7 +79,7 @@ Outcome: TypeAlias = Done | Rejected
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """Worth another try: of one item, or of the whole request (`split`: in two parts)."""
+    """An item or a request to send again; a request with `split` in two halves."""
 
     detail: str
     split: bool = False
@@ -87,14 +87,17 @@ class Retry:
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """The request was refused for something inside it; a single document gets this verdict."""
+    """A request to send in two halves: something in it was rejected.
+
+    If it had a single document, `verdict` is that document's.
+    """
 
     verdict: Rejected
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """Bounds of one request and of one document. Bytes are those of the uncompressed body."""
+    """Limits of a request and of a document; bytes are of the uncompressed body."""
 
     documents: int = 1_000
     bytes: int = 5_000_000
@@ -141,17 +144,17 @@ _decode_failure = msgspec.json.Decoder(_Failure).decode
 
 
 def encode(document: Document) -> bytes:
-    """The two lines of one document: the action and the source.
+    """Return the two lines of a document: action and source.
 
-    `external_gte`: an older version never overwrites a newer one; the same version does, so that
-    a replay is harmless and of two arrivals with one version the later stays.
+    With `external_gte` an older version never overwrites a newer one. An equal version does, so
+    that a replay changes nothing and the later of two arrivals with one version wins.
     """
     target = _Target(document.index, document.id, document.version, "external_gte")
     return b"%b\n%b\n" % (_encode(_Action(target)), document.body)
 
 
 def unfit(document: Document, size: int, limits: Limits) -> Rejected | None:
-    """Why `document`, encoded in `size` bytes, may not be sent at all; None when it may."""
+    """Return why a document, encoded in `size` bytes, must not be sent; None if it may."""
     id_bytes = len(document.id.encode("utf-8", "surrogatepass"))
     if id_bytes > limits.id_bytes:
         return Rejected("document_id_too_long", f"{id_bytes} bytes, at most {limits.id_bytes}")
@@ -163,7 +166,7 @@ def unfit(document: Document, size: int, limits: Limits) -> Rejected | None:
 
 
 def split(positions: Iterable[int], lines: Sequence[bytes], limits: Limits) -> list[list[int]]:
-    """Cuts `positions` in order into batches within `limits` (a larger document stands alone)."""
+    """Split `positions` in order into batches within `limits`; a larger document is alone."""
     batches: list[list[int]] = []
     size = 0
     for position in positions:
@@ -177,31 +180,32 @@ def split(positions: Iterable[int], lines: Sequence[bytes], limits: Limits) -> l
 
 
 def newest(documents: Sequence[Document], positions: Iterable[int]) -> dict[int, list[int]]:
-    """For each (index, id) the position that must win, with the positions it supersedes.
+    """Return for each (index, id) the position that wins, with the positions it supersedes.
 
-    The winner has the highest version and among equal ones arrived last. Only winners are sent:
-    so no retry of one document can land after, and replace, a later one of the same version.
+    The winner has the highest version and, among equal versions, arrived last. Only winners are
+    sent, so that no retry of one can overwrite a later one of the same version.
     """
     groups: dict[tuple[str, str], list[int]] = {}
     for position in positions:
         document = documents[position]
         groups.setdefault((document.index, document.id), []).append(position)
-    won: dict[int, list[int]] = {}
+    winners: dict[int, list[int]] = {}
     for group in groups.values():
         winner = group[0]
         if len(group) > 1:
             winner = max(group, key=lambda position: (documents[position].version, position))
             group.remove(winner)
-            won[winner] = group
+            winners[winner] = group
         else:
-            won[winner] = []
-    return won
+            winners[winner] = []
+    return winners
 
 
 def read_answer(answer: Answer, count: int) -> list[Outcome | Retry] | Retry | Split:
-    """The verdict on a request of `count` documents: one per item in order, or one on the whole.
+    """Return the verdict of each of `count` documents in order, or one on the whole request.
 
-    A whole-request 401, 403 or 404 is an operator's mistake, not the documents': tried again.
+    A request that fails with 401, 403 or 404 is sent again: that is a matter of configuration,
+    not of the documents.
     """
     if answer.status == 200:
         return _read_items(answer.body, count)
@@ -215,14 +219,14 @@ def read_answer(answer: Answer, count: int) -> list[Outcome | Retry] | Retry | S
 
 def _read_items(body: bytes, count: int) -> list[Outcome | Retry] | Retry:
     try:
-        found = _decode_items(body)
+        response = _decode_items(body)
     except msgspec.DecodeError:
-        return Retry("status 200 with an answer that is not one of _bulk")
-    if len(found.items) != count:
-        return Retry(f"an answer for {len(found.items)} documents to a request of {count}")
-    if not found.errors:
+        return Retry("status 200 with a response that is not one of _bulk")
+    if len(response.items) != count:
+        return Retry(f"a response for {len(response.items)} documents to a request of {count}")
+    if not response.errors:
         return [Done.INDEXED] * count
-    return [_read_item(item) for pair in found.items for item in pair.values()]
+    return [_read_item(item) for pair in response.items for item in pair.values()]
 
 
 def _read_item(item: _Item) -> Outcome | Retry:
@@ -246,7 +250,7 @@ def _whole_error(body: bytes) -> _Error | str | None:
 
 
 def _describe(status: int, error: _Error | str | None) -> str:
-    """Status, error type and reason, without the piece of the value that OpenSearch quotes."""
+    """Return status, error type and reason, without the value that OpenSearch quotes."""
     if isinstance(error, str):
         error = _Error(reason=error)
     parts = [error.type, error.reason] if error else []

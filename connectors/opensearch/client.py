@@ -1,6 +1,6 @@
-"""OpenSearch: settings, client, the sender of bulk requests, templates, and reading back.
+"""OpenSearch clients, the sender of bulk requests, and a reader of whole indices.
 
-TLS is always verified: there is no setting against it, a private authority goes into `ca_file`.
+TLS certificates are always verified; those of a private authority go into `ca_file`.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from base64 import b64encode
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -16,17 +17,18 @@ from opensearchpy.exceptions import ConnectionError as NoConnection
 from opensearchpy.exceptions import ConnectionTimeout, SSLError, TransportError
 from opensearchpy.helpers import scan
 
+from connectors.errors import UserError
 from connectors.opensearch.bulk import BULK_PARAMETERS, Answer, Send, Unreachable
 from connectors.opensearch.options import Index
 from connectors.opensearch.signing import Signer, signer
 
 
 def client(settings: Index, *, credentials: Any = None) -> OpenSearch:
-    """A client that never retries by itself (the index step does) and never logs a document.
+    """Return a client that does not retry, which the index step does, and logs no documents.
 
-    `credentials`: see signing.signer.
+    `credentials`: see `signing.signer`.
     """
-    logging.getLogger("opensearch").setLevel(logging.ERROR)  # its DEBUG shows whole documents
+    logging.getLogger("opensearch").setLevel(logging.ERROR)  # its DEBUG logs whole documents
     parts = urlsplit(settings.url)
     options: dict[str, Any] = {}
     if parts.scheme == "https":
@@ -56,7 +58,7 @@ def _signer(settings: Index, credentials: Any) -> Signer | None:
 
 
 def _basic(settings: Index) -> dict[str, str]:
-    """Made here, in UTF-8: urllib3 writes Latin-1 and fails on a password beyond it."""
+    """Encode in UTF-8: urllib3 encodes in Latin-1 and fails on other passwords."""
     if settings.auth != "basic":
         return {}
     pair = f"{settings.username}:{settings.password}"
@@ -64,7 +66,7 @@ def _basic(settings: Index) -> dict[str, str]:
 
 
 def bulk_sender(settings: Index, *, credentials: Any = None) -> Send:
-    """Sends one `_bulk` body per call over one kept connection. For one thread."""
+    """Return a function that sends one `_bulk` body per call over one connection, of one thread."""
     connection = client(settings, credentials=credentials).transport.get_connection()
 
     def send(body: bytes) -> Answer:
@@ -78,7 +80,7 @@ def bulk_sender(settings: Index, *, credentials: Any = None) -> Send:
                 ignore=range(300, 600),
             )
         except NoConnection as error:
-            raise _unreachable(error) from None  # its text and chain may quote what was sent
+            raise _unreachable(error) from None  # its message and causes may quote the request
         return Answer(status, text.encode("utf-8", "surrogatepass"))
 
     return send
@@ -88,16 +90,16 @@ def _unreachable(error: NoConnection) -> Unreachable:
     if isinstance(error, SSLError):
         return Unreachable("TLS failed: the certificate is not trusted or not for this host")
     if isinstance(error, ConnectionTimeout):
-        return Unreachable("no answer in time")
+        return Unreachable("no response in time")
     names = {type(cause).__name__ for cause in _causes(error.info)}
     reset = bool(names & {"ConnectionResetError", "BrokenPipeError", "RemoteDisconnected"})
     if reset:
-        return Unreachable("the connection was broken off", reset=True)
+        return Unreachable("the connection was reset", reset=True)
     return Unreachable("no connection")
 
 
 def _causes(error: object) -> Iterator[object]:
-    """`error` and the exceptions it wraps, as urllib3 wraps them: as arguments or as context."""
+    """Yield `error` and the exceptions that urllib3 wrapped, as arguments or as `__cause__`."""
     while isinstance(error, BaseException):
         yield error
         wrapped = [arg for arg in error.args if isinstance(arg, BaseException)]
@@ -105,7 +107,7 @@ def _causes(error: object) -> Iterator[object]:
 
 
 def read_index(client: OpenSearch, index: str) -> Iterator[tuple[str, int, dict[str, Any]]]:
-    """Every document as (id, version, source), in no order, as of one moment after a refresh."""
+    """Yield every document as (id, version, source), unordered, of one snapshot after a refresh."""
     client.indices.refresh(index=index)
     query = {"query": {"match_all": {}}, "version": True}
     for hit in scan(client, query=query, index=index, size=5_000, request_timeout=60):
@@ -116,8 +118,17 @@ OPENSEARCH_ERRORS = (TransportError,)
 """What opensearch-py raises when a server refuses a request, or is not reached."""
 
 
+@contextmanager
+def reported(action: str) -> Iterator[None]:
+    """Raise UserError("cannot ACTION: REASON") instead of opensearch-py's exceptions."""
+    try:
+        yield
+    except TransportError as error:
+        raise UserError(f"cannot {action}: {explain(error)}") from error
+
+
 def explain(error: Exception) -> str:
-    """Return one line for the user: the server's answer, or that it could not be reached."""
+    """Return the server's error in one line, or that it could not be reached."""
     assert isinstance(error, TransportError)
     if isinstance(error, NoConnection):
         return str(_unreachable(error))

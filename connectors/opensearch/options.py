@@ -73,13 +73,13 @@ class Index(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
 def index_name(prefix: str, event_type: str) -> str:
     """Return the name of an event type's index.
 
-    OpenSearch itself would accept `.security`, `<trip-{now/d}>` or `é` from an event; only names
-    without a special meaning are allowed here.
+    OpenSearch would accept `.security`, `<trip-{now/d}>` or `é`; only names without a special
+    meaning are allowed.
     """
     name = prefix + event_type
     if not _INDEX_NAME.fullmatch(name):
         raise UserError(
-            f"{name!r} (index.prefix {prefix!r} + event type {event_type!r}) is no index name: "
-            "allowed are a-z, 0-9, _ and -, at most 128, beginning with a letter or digit"
+            f"{name!r} (index.prefix {prefix!r} + event type {event_type!r}) is not an index name: "
+            "use a-z, 0-9, _ and -, at most 128 characters, beginning with a letter or digit"
         )
     return name

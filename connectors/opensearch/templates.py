@@ -1,7 +1,7 @@
-"""Makes the indices, and gives them new fields: one strict template and one index per event type.
+"""Creates indices and adds fields to them: one strict template and one index per event type.
 
-The job does so at its start. When OpenSearch is away then, each index worker does it before its
-first request, so that OpenSearch never makes an index by itself.
+The job does so at its start. If OpenSearch is unreachable then, each index worker does it before
+its first request, so that OpenSearch never creates an index automatically.
 """
 
 from __future__ import annotations
@@ -19,36 +19,36 @@ from connectors.opensearch.bulk import Answer, Send, Unreachable
 from connectors.opensearch.client import bulk_sender, client, explain
 from connectors.opensearch.options import Index, index_name
 
-_PRIORITY = 500  # above templates that an administrator made for everything
+_PRIORITY = 500  # above an administrator's templates for all indices
 
 
 class IndexAway(UserError):
-    """OpenSearch did not answer, or said that it cannot work now: it may be back by itself."""
+    """OpenSearch did not answer or is overloaded; it may recover without a change."""
 
 
 def ensure_templates(
     client: OpenSearch, mappings: Mapping[str, Mapping[str, Any]], settings: Index
 ) -> None:
-    """Puts the template of each event type, makes its index, gives it the fields that it lacks.
+    """Put each event type's template, create its index if absent, and add missing fields.
 
     `mappings` is event type -> mapping (`properties`); `dynamic: strict` is added, so that an
     event can never change a mapping.
 
     Raises:
-        IndexAway: the server is away.
-        UserError: it refuses, or an index has another definition of a field.
+        IndexAway: the server is unreachable.
+        UserError: it rejects a request, or an index defines a field otherwise.
     """
     for event_type, mapping in mappings.items():
         name = index_name(settings.prefix, event_type)
-        with _told(name, settings):
+        with _reported(name, settings):
             _ensure(client, name, {**mapping, "dynamic": "strict"}, settings)
 
 
 def careful_sender(settings: Index, mappings: Mapping[str, Mapping[str, Any]]) -> Send:
-    """A `bulk_sender` that sends nothing until the indices are as `ensure_templates` makes them.
+    """Return a `bulk_sender` that ensures templates and indices before its first request.
 
-    Until then each call is Unreachable, with what stands in the way. Indices that are as they must
-    be are only read, since there may be many workers. For one thread.
+    Each call raises Unreachable, with the reason, until that succeeds. Indices that are as they
+    must be are only read, since there may be many workers. For one thread.
     """
     send, opensearch, ready = bulk_sender(settings), client(settings), False
 
@@ -71,27 +71,27 @@ def _make_ready(
     for event_type, mapping in mappings.items():
         name = index_name(settings.prefix, event_type)
         strict = {**mapping, "dynamic": "strict"}
-        with _told(name, settings):
+        with _reported(name, settings):
             found = _mapping(client, name)
             if found is None or _new_fields(name, found, strict):
                 _ensure(client, name, strict, settings)
 
 
 @contextmanager
-def _told(name: str, settings: Index) -> Iterator[None]:
-    """What the server or the network said of that index, as an error for the user."""
+def _reported(name: str, settings: Index) -> Iterator[None]:
+    """Raise IndexAway or UserError, with the index's name, instead of the client's exceptions."""
     try:
         yield
     except TransportError as error:
-        refused = IndexAway if _is_away(error) else UserError
-        raise refused(
+        kind = IndexAway if _is_away(error) else UserError
+        raise kind(
             f"index {name} at {settings.url}: {explain(error)}. Is index.url right, is "
-            "OpenSearch up, and may this user make templates and indices?"
+            "OpenSearch up, and may this user create templates and indices?"
         ) from error
 
 
 def _is_away(error: TransportError) -> bool:
-    """No answer, too many requests or a fault of the server's; not a certificate we don't trust."""
+    """Return whether the error is transient: no response (other than for TLS), 429 or 5xx."""
     if isinstance(error, NoConnection):
         return not isinstance(error, SSLError)
     return int(error.status_code) == 429 or int(error.status_code) >= 500
@@ -113,37 +113,40 @@ def _ensure(client: OpenSearch, name: str, mapping: dict[str, Any], settings: In
         client.indices.create(index=name)
     except TransportError as error:
         if error.error != "resource_already_exists_exception":
-            raise  # else another start or worker was faster, and made it from the same schemas
+            raise  # Else another job or worker created it, from the same schemas.
 
 
 def _index_settings(settings: Index) -> dict[str, Any]:
-    """`coerce` off, or 1.5 would be taken for an integer."""
-    made = {"index.refresh_interval": settings.refresh_interval, "index.mapping.coerce": False}
+    """Return the settings of new indices; without `coerce`, which would accept 1.5 as integer."""
+    common = {"index.refresh_interval": settings.refresh_interval, "index.mapping.coerce": False}
     if settings.service == "aoss":
-        return made
+        return common
     shards = {"index.number_of_shards": settings.shards}
-    return {**made, **shards, "index.number_of_replicas": settings.replicas}
+    return {**common, **shards, "index.number_of_replicas": settings.replicas}
 
 
 def _mapping(client: OpenSearch, name: str) -> Mapping[str, Any] | None:
-    """The mapping of the index; None when there is no such index."""
+    """Return the mapping of the index; None if there is no such index."""
     try:
-        answer = client.indices.get_mapping(index=name)
+        response = client.indices.get_mapping(index=name)
     except NotFoundError:
         return None
-    (found,) = [entry["mappings"] for entry in answer.values()]
-    return dict(found)
+    (mapping,) = [entry["mappings"] for entry in response.values()]
+    return dict(mapping)
 
 
 def _new_fields(name: str, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:
-    """The properties to add to the index; UserError naming each field of another definition.
+    """Return the properties to add to the index.
 
-    Fields that only the index has are left: a job that goes back to the schema before must start.
+    Fields that only the index has are kept: a job with the previous schema must still start.
+
+    Raises:
+        UserError: the index defines fields otherwise; the message names each.
     """
-    here, there = found.get("properties", {}), wanted.get("properties", {})
-    new = {field: definition for field, definition in there.items() if field not in here}
-    kept = {field: definition for field, definition in here.items() if field in there}
-    differences = mapping_differences({**found, "properties": {**kept, **new}}, wanted)
+    existing, required = found.get("properties", {}), wanted.get("properties", {})
+    new = {field: each for field, each in required.items() if field not in existing}
+    common = {field: each for field, each in existing.items() if field in required}
+    differences = mapping_differences({**found, "properties": {**common, **new}}, wanted)
     if differences:
         raise UserError(
             f"index {name} exists with another mapping: {'; '.join(differences)}. "
@@ -153,12 +156,12 @@ def _new_fields(name: str, found: Mapping[str, Any], wanted: Mapping[str, Any]) 
 
 
 def mapping_differences(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
-    """One text per field that is not the same in both, with both definitions; [] when equal."""
-    here, there = _fields(found), _fields(wanted)
+    """Return a line for each field that differs, with both definitions; [] if equal."""
+    existing, required = _fields(found), _fields(wanted)
     differences = [
-        f"{path} is {here.get(path, 'absent')}, must be {there.get(path, 'absent')}"
-        for path in sorted(here.keys() | there.keys())
-        if here.get(path) != there.get(path)
+        f"{path} is {existing.get(path, 'absent')}, must be {required.get(path, 'absent')}"
+        for path in sorted(existing.keys() | required.keys())
+        if existing.get(path) != required.get(path)
     ]
     if str(found.get("dynamic", "true")) != str(wanted.get("dynamic", "true")):
         differences.append(f"dynamic is {found.get('dynamic', 'true')}, must be strict")
@@ -166,7 +169,7 @@ def mapping_differences(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> 
 
 
 def _fields(mapping: Mapping[str, Any], prefix: str = "") -> dict[str, dict[str, str]]:
-    """Dotted path -> definition; values as text, since the server answers `"false"` or `false`."""
+    """Return dotted path -> definition, with values as strings: servers return "false" or false."""
     fields: dict[str, dict[str, str]] = {}
     for name, definition in mapping.get("properties", {}).items():
         path = prefix + name

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from dev.demo.made import CONTROL, EVENT, Made
 from dev.demo.variants import AIRPORTS
-from pipeline.ops.dead_letters.read import letters
+from pipeline.ops.dead_letters.reader import read_letters
 from pipeline.ops.reconcile.report import KINDS, Kind, Report, Row
 from pipeline.ops.systems import Systems
 
@@ -69,7 +69,9 @@ class Expectation:
 def reasons_of(systems: Systems) -> dict[str, int]:
     """Count the dead letters of decode by reason, copies of one position once."""
     decoded = {
-        (letter.position, letter.reason) for letter in letters(systems) if letter.step == "decode"
+        (letter.position, letter.reason)
+        for letter in read_letters(systems)
+        if letter.step == "decode"
     }
     return dict(sorted(Counter(reason for _, reason in decoded).items()))
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from connectors.positions import Position
 from connectors.producer import Producer
 from pipeline.ops.backfill.derive import Backfill
-from pipeline.ops.dead_letters.letter import log_key, position_text
-from pipeline.ops.dead_letters.read import letters
+from pipeline.ops.dead_letters.letter import digest_of, position_text
+from pipeline.ops.dead_letters.reader import read_letters
 from pipeline.ops.reconcile.options import Span
 from pipeline.ops.replay.history import History, Selection
 from pipeline.ops.systems import Systems
@@ -34,8 +34,8 @@ class LeftOut:
     """
 
     def __init__(self, systems: Systems) -> None:
-        found = letters(systems) if systems.config.dead_letters else ()
-        self._marks = {log_key(each.where) for each in found if each.step == "decode"}
+        letters = read_letters(systems) if systems.config.dead_letters else ()
+        self._rejected = {digest_of(each.where) for each in letters if each.step == "decode"}
         self.ends: dict[tuple[str, str], int] = {}
 
     def __call__(self, position: Position) -> bool:
@@ -44,7 +44,7 @@ class LeftOut:
         key, last = (str(place), str(part)), int(number or 0)
         if last >= self.ends.get(key, 0):
             self.ends[key] = last
-        return bool(self._marks) and log_key(position_text(position)) in self._marks
+        return bool(self._rejected) and digest_of(position_text(position)) in self._rejected
 
     def spans(self) -> tuple[Span, ...]:
         """Return the positions that were read, for a reconciliation."""

@@ -1,4 +1,4 @@
-"""A dead letter, whichever system holds it, and its identity."""
+"""A dead letter, whatever back end holds it, and its identity."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from typing import Final
 from connectors.positions import Position
 
 _REPLICA: Final = re.compile(r"replica ([a-z][a-z0-9_]*): ")
-_MARK_BYTES: Final = 16
-_SHA256_SHOWN: Final = 32
+_DIGEST_BYTES: Final = 16
+_SHA256_DIGITS: Final = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Letter:
-    """A rejected record: the reason, its position, its bytes.
+    """A rejected record with its position in the source, and why it was rejected.
 
-    For a large record, `raw` is only the head and `full_record` the folder of the whole, which has
-    `raw_bytes` bytes and that `sha256`. `place` is where the dead letter itself is stored.
-    `arrival_ms` is in epoch milliseconds, None where it is unknown.
+    `raw` of a large record is only its head; the whole record, of `raw_bytes` bytes and that
+    `sha256`, is in the folder `full_record`. `place` is where the dead letter itself is stored.
+    `arrival_ms` is in epoch milliseconds, None if unknown.
     """
 
     raw: bytes | None
@@ -39,55 +39,60 @@ class Letter:
 
     @property
     def is_large(self) -> bool:
-        """Whether the bytes here are only the head."""
+        """Whether `raw` is only the head of the record."""
         return bool(self.full_record)
 
     @property
     def replica(self) -> str:
-        """The replica that the detail names, as in `replica airport: 1234567 bytes`."""
+        """The replica that rejected the record, from a detail `replica airport: 1234567 bytes`."""
         match = _REPLICA.match(self.detail) if self.step == "replicate" else None
         return match[1] if match else ""
 
     @property
     def where(self) -> str:
-        """The position as one string, topic/partition/offset or stream/shard/sequence number."""
+        """The position: topic/partition/offset or stream/shard/sequence number."""
         return position_text(self.position)
 
     @property
     def partition(self) -> str:
-        """The part of the source, topic/partition or stream/shard."""
+        """The partition of the source: topic/partition or stream/shard."""
         return self.where.rpartition("/")[0]
 
     @property
     def identity(self) -> str:
-        """A string equal for all copies of this dead letter, and different for all others.
+        """Equal for all copies of this dead letter, different from any other's.
 
-        The parts of one KPL-aggregated record share a position: the digest tells them apart.
+        The records of one KPL aggregate share a position; the hash tells them apart.
         """
-        digest = self.sha256 or _sha256(self.raw)
-        return f"{self.step} {self.replica or '-'} {self.where} {digest[:_SHA256_SHOWN]}"
+        sha256 = self.sha256 or _sha256(self.raw)
+        return f"{self.step} {self.replica or '-'} {self.where} {sha256[:_SHA256_DIGITS]}"
+
+    @property
+    def digest(self) -> bytes:
+        """The identity in 16 bytes, of which millions fit into memory."""
+        return digest_of(self.identity)
 
 
-def log_key(identity: str) -> bytes:
-    """Hash an identity to 16 bytes, so that millions fit into memory."""
-    return hashlib.blake2b(identity.encode(), digest_size=_MARK_BYTES).digest()
+def digest_of(identity: str) -> bytes:
+    """Return 16 bytes of BLAKE2b."""
+    return hashlib.blake2b(identity.encode(), digest_size=_DIGEST_BYTES).digest()
 
 
 def position_text(position: Position) -> str:
     """Return topic/partition/offset or stream/shard/sequence number; empty if neither is known."""
-    first, second = position[:3], position[3:]
-    if None not in first:
-        return "/".join(map(str, first))
-    return "/".join(map(str, second)) if None not in second else ""
+    kafka, kinesis = position[:3], position[3:]
+    if None not in kafka:
+        return "/".join(map(str, kafka))
+    return "/".join(map(str, kinesis)) if None not in kinesis else ""
 
 
 def escaped(text: str | bytes | None) -> str:
-    """Return text that is safe to print on a terminal: unprintable characters are escaped."""
+    """Return text that is safe to print: other characters are escaped as in Python's literals."""
     if text is None:
         return ""
-    known = text if isinstance(text, str) else text.decode("utf-8", "backslashreplace")
+    decoded = text if isinstance(text, str) else text.decode("utf-8", "backslashreplace")
     return "".join(
-        one if one.isprintable() else one.encode("unicode_escape").decode() for one in known
+        each if each.isprintable() else each.encode("unicode_escape").decode() for each in decoded
     )
 
 

@@ -1,4 +1,4 @@
-"""Send dead letters back to where the step that rejected them takes them up again."""
+"""Sends dead letters back, so that the step that rejected them is repeated."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from pipeline.config.model import Config
-from pipeline.ops.dead_letters import read
-from pipeline.ops.dead_letters.choose import Choice
-from pipeline.ops.dead_letters.letter import Letter, log_key
-from pipeline.ops.dead_letters.redrive_target import Pace, Ready
-from pipeline.ops.dead_letters.redrive_targets import RedriveTargets
-from pipeline.ops.dead_letters.tally import Tally
-from pipeline.ops.dead_letters.whole import whole
+from pipeline.ops.dead_letters.choice import Choice
+from pipeline.ops.dead_letters.letter import Letter
+from pipeline.ops.dead_letters.reader import read_letters, read_original
+from pipeline.ops.dead_letters.report import RedriveReport
+from pipeline.ops.dead_letters.senders import Pending
+from pipeline.ops.dead_letters.targets import Pace, RedriveTargets
 from pipeline.ops.systems import Systems
 
-RATE_BEYOND_LOOPBACK: Final = 1_000.0
+REMOTE_RATE: Final = 1_000.0
+"""Default rate, in records a second, if a target is not on this machine."""
 
 _LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 
@@ -29,77 +29,83 @@ def redrive(
     rate: float | None = None,
     dry_run: bool = False,
     progress: Callable[[int], None] = lambda _: None,
-) -> Tally:
-    """Redrive the chosen dead letters that have not been, at most `limit` of them; the counts.
+) -> RedriveReport:
+    """Redrive at most `limit` of the chosen dead letters, without those in the redrive log.
 
-    To Kafka each exactly once, whatever ends this program, and of two at a time one is fenced off.
+    To Kafka exactly once, whatever ends this program; of two at a time the earlier is fenced off.
     To Kinesis at least once; into the index effectively once. `rate` is in records a second, by
-    default 1,000 unless all targets are on this machine.  A dry run sends and logged nothing.
+    default 1,000 unless all targets are on this machine. A dry run sends and logs nothing.
 
     Raises:
-        UserError: a system stays away, or another redrive took over; running again goes on.
+        UserError: a system stays unreachable, or another redrive took over; run again to continue.
     """
-    tally = Tally(progress=progress)
+    report = RedriveReport(progress=progress)
     pace = Pace(None if dry_run else rate or default_rate(systems.config))
-    targets = RedriveTargets(systems, pace, tally, dry_run)
+    targets = RedriveTargets(systems, pace, report, dry_run)
     try:
-        _hand_over(filter(choice.takes, read.letters(systems)), systems, targets, tally, limit)
+        _dispatch(filter(choice.matches, read_letters(systems)), systems, targets, report, limit)
         targets.flush()
     finally:
         targets.close()
-    return tally
+    return report
 
 
-def _hand_over(
+def _dispatch(
     letters: Iterable[Letter],
     systems: Systems,
     targets: RedriveTargets,
-    tally: Tally,
+    report: RedriveReport,
     limit: int | None,
 ) -> None:
-    seen: set[bytes] = set()
-    handed = 0
+    digests: set[bytes] = set()
+    dispatched = 0
     for letter in letters:
-        key = log_key(letter.identity)
-        if key in seen:
-            tally.copies += 1
-        elif handed == limit:
+        digest = letter.digest
+        if digest in digests:
+            report.copies += 1
+        elif dispatched == limit:
             return
         else:
-            seen.add(key)
-            tally.selected += 1
-            handed += _goes(letter, systems, targets, tally)
+            digests.add(digest)
+            report.selected += 1
+            dispatched += _add_to_target(letter, digest, systems, targets, report)
 
 
-def _goes(letter: Letter, systems: Systems, targets: RedriveTargets, tally: Tally) -> bool:
-    """Hand a dead letter over to its target, or count why not; return which."""
+def _add_to_target(
+    letter: Letter,
+    digest: bytes,
+    systems: Systems,
+    targets: RedriveTargets,
+    report: RedriveReport,
+) -> bool:
+    """Return whether a target took the dead letter; otherwise report why not."""
     target = targets.of(letter)
     if isinstance(target, str):
-        tally.refuse(letter, target)
+        report.add_refused(letter, target)
         return False
-    if target.is_redriven(letter):
-        tally.already += 1
+    if digest in target.log:
+        report.already += 1
         return False
-    found = whole(letter, systems.store)
-    if isinstance(found, str):
-        tally.refuse(letter, found)
+    original = read_original(letter, systems.store)
+    if isinstance(original, str):
+        report.add_refused(letter, original)
         return False
-    target.add(Ready(letter, found))
+    target.add(Pending(letter, original))
     return True
 
 
 def default_rate(config: Config) -> float | None:
-    """Return records per second; None, unbounded, where all targets are on this machine."""
-    return None if _hosts(config) <= _LOOPBACK else RATE_BEYOND_LOOPBACK
+    """Return records a second; None, without a limit, if all targets are on this machine."""
+    return None if _hosts(config) <= _LOOPBACK else REMOTE_RATE
 
 
 def _hosts(config: Config) -> set[str | None]:
-    """Return the hosts of the targets: the source's brokers or streams, and the index."""
-    found: set[str | None] = set()
+    """Return the hosts of all targets: the source's brokers or streams, and the index."""
+    hosts: set[str | None] = set()
     if config.source.kafka_topics:
         servers = config.cluster(config.source.kafka_cluster).bootstrap_servers.split(",")
-        found |= {server.strip().rpartition(":")[0].strip("[]") for server in servers}
+        hosts |= {server.strip().rpartition(":")[0].strip("[]") for server in servers}
     if config.source.kinesis_streams:
-        found.add(urlsplit(config.kinesis.endpoint).hostname)
-        found |= {urlsplit(config.index.url).hostname} if config.index else set()
-    return found
+        hosts.add(urlsplit(config.kinesis.endpoint).hostname)
+        hosts |= {urlsplit(config.index.url).hostname} if config.index else set()
+    return hosts

@@ -57,7 +57,7 @@ class Carried(NamedTuple):
 
 
 def of_message(message: Message, prefix: str = "") -> Carried:
-    """What a Kafka message carries; `prefix` stands before the names of our headers.
+    """Return what a Kafka message carries; `prefix` precedes the names of our headers.
 
     With a prefix, the record's own headers are there too, as `header.NAME`.
     """

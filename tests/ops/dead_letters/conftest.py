@@ -6,11 +6,11 @@ import pytest
 
 from dev.servers.s3 import create_bucket
 from dev.servers.stack import Stack
-from tests.ops.dead_letters.desk import BUCKET, Desk
+from tests.ops.dead_letters.harness import BUCKET, Servers
 
 
 @pytest.fixture(scope="package")
-def desk(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Desk:
+def servers(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Servers:
     environment = stack.environment()
     create_bucket(BUCKET, endpoint=environment["S3_ENDPOINT"])
-    return Desk(environment, tmp_path_factory.mktemp("configs"))
+    return Servers(environment, tmp_path_factory.mktemp("configs"))

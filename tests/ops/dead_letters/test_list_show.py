@@ -9,25 +9,27 @@ import pytest
 
 from connectors.errors import UserError
 from pipeline.decode.reasons import REASONS
-from tests.ops.dead_letters.desk import ARRIVED, BackEnd, Case, Desk, Given
+from tests.ops.dead_letters.harness import ARRIVED, BackEnd, Case, DeadRecord, Servers
 
 ODD = b'{"type":"trip"\x1b[31m\n' + bytes([0xFF])
 
 
 @pytest.fixture(params=["s3", "kafka", "kinesis"])
-def case(request: pytest.FixtureRequest, desk: Desk) -> Case:
+def case(request: pytest.FixtureRequest, servers: Servers) -> Case:
     back_end: BackEnd = request.param
-    made = desk.case(back_end)
+    made = servers.case(back_end)
     later = ARRIVED + timedelta(hours=2)
-    first = Given(raw=ODD, key=b"7", position=made.position(1), reason="truncated_json")
+    first = DeadRecord(raw=ODD, key=b"7", position=made.position(1), reason="truncated_json")
     detail = "replica airport: 1234567 bytes"
     made.write(
         [
             first,
             first,
-            Given(raw=b"[]", position=made.position(2), reason="truncated_json", arrived=later),
-            Given(raw=b"{}", position=made.position(3), step="index", reason="index_rejected"),
-            Given(
+            DeadRecord(
+                raw=b"[]", position=made.position(2), reason="truncated_json", arrived=later
+            ),
+            DeadRecord(raw=b"{}", position=made.position(3), step="index", reason="index_rejected"),
+            DeadRecord(
                 raw=b"{}",
                 position=made.position(3),
                 step="replicate",
@@ -82,9 +84,9 @@ def test_they_are_counted_and_shown(case: Case) -> None:
     assert case.run("show", f"{case.name}/0/9").exit_code == 1
 
 
-def test_a_large_one_is_shown_whole_on_demand_only(desk: Desk) -> None:
-    case = desk.case("kafka")
-    whole = Given(raw=b"w" * 50_000, position=case.position(1), is_large=True)
+def test_a_large_one_is_shown_whole_on_demand_only(servers: Servers) -> None:
+    case = servers.case("kafka")
+    whole = DeadRecord(raw=b"w" * 50_000, position=case.position(1), is_large=True)
     case.write([whole])
     [shown] = case.json("show", f"{case.name}/0/1")
     assert (shown["is_head"], shown["bytes"], len(shown["raw"])) == (True, 50_000, 1_000)
@@ -95,8 +97,8 @@ def test_a_large_one_is_shown_whole_on_demand_only(desk: Desk) -> None:
     assert "is not on S3" in str(result.exception)
 
 
-def test_no_dead_letters_at_all(desk: Desk) -> None:
-    case = desk.case("s3")
+def test_no_dead_letters_at_all(servers: Servers) -> None:
+    case = servers.case("s3")
     assert case.json("list") == []
     assert case.run("list").stdout == "there are no dead letters\n"
     config = case.config()

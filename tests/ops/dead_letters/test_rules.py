@@ -10,14 +10,13 @@ import pytest
 from connectors.errors import UserError
 from connectors.positions import Position
 from pipeline.config import load as load_config
-from pipeline.ops.dead_letters.choose import Choice, choice
-from pipeline.ops.dead_letters.group import groups
-from pipeline.ops.dead_letters.letter import Letter, escaped, log_key
+from pipeline.ops.dead_letters.choice import Choice, parse_choice
+from pipeline.ops.dead_letters.letter import Letter, escaped
 from pipeline.ops.dead_letters.redrive import default_rate
-from pipeline.ops.dead_letters.redrive_log_stored import StoredLog
-from pipeline.ops.dead_letters.redrive_target import Pace
-from pipeline.ops.dead_letters.show import check_position
-from pipeline.ops.dead_letters.to_topic import headers_of
+from pipeline.ops.dead_letters.redrive_log import StoredLog
+from pipeline.ops.dead_letters.report import check_position, groups
+from pipeline.ops.dead_letters.senders import headers_of
+from pipeline.ops.dead_letters.targets import Pace
 
 KAFKA = Position("trips", 2, 17)
 KINESIS = Position(stream="trips", shard="shardId-000000000001", sequence_number="49")
@@ -55,8 +54,8 @@ def test_copies_are_one_and_everything_else_is_another() -> None:
         letter(position=KINESIS, raw=None),
         letter(position=KINESIS, raw=b""),
     ]
-    assert len({log_key(one.identity) for one in different}) == len(different)
-    copy = letter(place="dead/1/9", reason="wrong_type", detail="said otherwise")
+    assert len({one.digest for one in different}) == len(different)
+    copy = letter(place="dead/1/9", reason="wrong_type", detail="another detail")
     assert copy.identity == letter().identity
 
 
@@ -69,7 +68,7 @@ def test_a_large_one_is_known_by_its_whole() -> None:
 SHA256 = "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"  # of {}
 
 
-def test_headers_say_where_a_record_still_has_to_go() -> None:
+def test_headers_name_the_step_to_repeat() -> None:
     assert headers_of(letter()) == {
         "redrive_step": b"decode",
         "redrive_position": b"trips/2/17",
@@ -84,17 +83,17 @@ def test_positions_as_text() -> None:
     assert letter(position=KINESIS).where == "trips/shardId-000000000001/49"
     assert letter(position=Position()).where == ""
     for bad in ("trips", "trips/1", "trips/1/", "a/b/c/d"):
-        with pytest.raises(UserError, match="is no position"):
+        with pytest.raises(UserError, match="is not a position"):
             check_position(bad)
 
 
 def chosen(**options: Any) -> Choice:
     none: dict[str, Any] = dict.fromkeys(("steps", "reasons", "event_types", "partitions"))
-    return choice(**{**none, "since": "", "until": "", **options})
+    return parse_choice(**{**none, "since": "", "until": "", **options})
 
 
 @pytest.mark.parametrize(
-    ("options", "takes"),
+    ("options", "matches"),
     [
         ({}, True),
         ({"steps": ["index", "decode"]}, True),
@@ -111,33 +110,33 @@ def chosen(**options: Any) -> Choice:
         ({"since": "1970-01-01T01:00:01+01:00"}, True),
     ],
 )
-def test_filters(options: dict[str, Any], takes: bool) -> None:
-    assert chosen(**options).takes(letter()) is takes
+def test_filters(options: dict[str, Any], matches: bool) -> None:
+    assert chosen(**options).matches(letter()) is matches
     assert chosen(**options).is_everything is (not options)
 
 
 def test_an_unknown_arrival_is_in_no_interval() -> None:
-    assert chosen().takes(letter(arrival_ms=None))
-    assert not chosen(since="1970-01-01").takes(letter(arrival_ms=None))
+    assert chosen().matches(letter(arrival_ms=None))
+    assert not chosen(since="1970-01-01").matches(letter(arrival_ms=None))
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "message"),
     [
-        ({"steps": ["decoding"]}, "--step decoding: there is no such; give one of decode, index"),
+        ({"steps": ["decoding"]}, "--step decoding: unknown; give one of decode, index"),
         ({"reasons": ["bad"]}, "--reason bad"),
         ({"partitions": ["trips"]}, "topic/partition"),
         ({"since": "yesterday"}, "--since yesterday: give ISO-8601"),
     ],
 )
-def test_a_filter_that_fits_nothing_is_refused(options: dict[str, Any], told: str) -> None:
-    with pytest.raises(UserError, match=told):
+def test_a_filter_that_fits_nothing_is_refused(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError, match=message):
         chosen(**options)
 
 
 def test_groups_count_copies_apart() -> None:
     letters = [letter(), letter(), letter(position=KINESIS, arrival_ms=5_000), letter(step="index")]
-    first, second = groups(letters, {log_key(letter().identity)})
+    first, second = groups(letters, {letter().digest})
     assert (first.count, first.distinct, first.redriven) == (3, 2, 1)
     assert (first.first_ms, first.last_ms) == (1_000, 5_000)
     assert (second.step, second.count) == ("index", 1)
@@ -187,16 +186,16 @@ def test_only_this_machine_is_sent_to_without_a_bound(
     assert default_rate(config) == rate
 
 
-def test_marks_in_a_folder(tmp_path: Any) -> None:
+def test_a_redrive_log_in_a_folder(tmp_path: Any) -> None:
     path = f"file://{tmp_path}/letters"
-    StoredLog(path, {}).write([letter().identity])
+    StoredLog(path, {}).append([letter().identity])
     other = StoredLog(path, {})
-    other.write([])
-    other.write([letter(step="index").identity])
-    other.write([letter(step="index").identity])
-    wanted = {log_key(letter().identity), log_key(letter(step="index").identity)}
+    other.append([])
+    other.append([letter(step="index").identity])
+    other.append([letter(step="index").identity])
+    wanted = {letter().digest, letter(step="index").digest}
     assert StoredLog(path, {}).read() == wanted
     assert len(list((tmp_path / "letters" / "_redriven").iterdir())) == 3
     (tmp_path / "letters" / "_redriven" / "mine.json").write_text("{}")
-    with pytest.raises(UserError, match="mine.json is no record"):
+    with pytest.raises(UserError, match="mine.json is not part of a redrive log"):
         StoredLog(path, {}).read()

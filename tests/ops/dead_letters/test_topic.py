@@ -23,24 +23,24 @@ from confluent_kafka.admin import (
 
 from connectors.errors import UserError
 from connectors.flink.rest import wait_for
-from pipeline.ops.dead_letters.redrive_log_topic import log_topic
-from pipeline.ops.dead_letters.to_topic import TOO_LARGE
-from tests.ops.dead_letters.desk import BackEnd, Case, Desk, Given, many
+from pipeline.ops.dead_letters.redrive_log import log_topic
+from pipeline.ops.dead_letters.senders import TOO_LARGE_FOR_TOPIC
+from tests.ops.dead_letters.harness import BackEnd, Case, DeadRecord, Servers, many
 
 ALL: list[BackEnd] = ["s3", "kafka", "kinesis"]
 PATIENCE = 60.0
 
 
 @pytest.mark.parametrize("back_end", ALL)
-def test_exact_bytes_go_back_once(desk: Desk, back_end: BackEnd) -> None:
-    case = desk.case(back_end)
+def test_exact_bytes_go_back_once(servers: Servers, back_end: BackEnd) -> None:
+    case = servers.case(back_end)
     odd = bytes(range(256))
     letters = [
-        Given(raw=odd, key=b"\xff\x00", position=case.position(1, 2), reason="invalid_utf8"),
-        Given(raw=None, key=b"gone", position=case.position(2), reason="empty_payload"),
-        Given(raw=b"", position=case.position(3), reason="empty_payload"),
-        Given(raw=b"{}", position=case.position(4), step="index", reason="index_unavailable"),
-        Given(
+        DeadRecord(raw=odd, key=b"\xff\x00", position=case.position(1, 2), reason="invalid_utf8"),
+        DeadRecord(raw=None, key=b"gone", position=case.position(2), reason="empty_payload"),
+        DeadRecord(raw=b"", position=case.position(3), reason="empty_payload"),
+        DeadRecord(raw=b"{}", position=case.position(4), step="index", reason="index_unavailable"),
+        DeadRecord(
             raw=b"{}",
             position=case.position(4),
             step="replicate",
@@ -70,26 +70,26 @@ def test_exact_bytes_go_back_once(desk: Desk, back_end: BackEnd) -> None:
     assert len(case.records()) == 5
 
 
-def test_one_that_fails_again_may_be_redriven_anew(desk: Desk) -> None:
-    case = desk.case("kafka")
-    case.write([Given(raw=b"{", position=case.position(1))])
+def test_one_that_fails_again_may_be_redriven_anew(servers: Servers) -> None:
+    case = servers.case("kafka")
+    case.write([DeadRecord(raw=b"{", position=case.position(1))])
     case.json("redrive", "--all")
-    case.write([Given(raw=b"{", position=case.position(77))])
+    case.write([DeadRecord(raw=b"{", position=case.position(77))])
     report = case.json("redrive", "--all")
     assert (report["redriven"], report["already_redriven"]) == (1, 1)
 
 
-def test_filters_limit_and_dry_run(desk: Desk) -> None:
-    case = desk.case("s3")
+def test_filters_limit_and_dry_run(servers: Servers) -> None:
+    case = servers.case("s3")
     case.write(many(case, 50))
-    case.write([Given(raw=b"x", position=case.position(99), reason="invalid_json")])
+    case.write([DeadRecord(raw=b"x", position=case.position(99), reason="invalid_json")])
 
     dry = case.json("redrive", "--reason", "wrong_type", "--dry-run")
     assert dry["would_redrive"] == 50
     assert dry["by_target"] == {f"the topic {case.name}": 50}
     assert dry["by_reason"] == [{"step": "decode", "reason": "wrong_type", "count": 50}]
     assert case.records() == []
-    assert log_topic(case.name) not in topics(desk)
+    assert log_topic(case.name) not in topics(servers)
 
     hours = ("--since", "2026-03-01T06:30:00Z", "--until", "2026-03-01T08:30:00+00:00")
     assert case.json("redrive", *hours, "--dry-run")["would_redrive"] == 20
@@ -101,27 +101,23 @@ def test_filters_limit_and_dry_run(desk: Desk) -> None:
     assert Counter(record.key for record in case.records()).most_common(1)[0][1] == 1
 
 
-def test_without_a_filter_it_asks_for_all(desk: Desk) -> None:
-    result = desk.case("kafka").run("redrive")
+def test_without_a_filter_it_asks_for_all(servers: Servers) -> None:
+    result = servers.case("kafka").run("redrive")
     assert isinstance(result.exception, UserError)
     assert "--all" in str(result.exception)
 
 
 @pytest.mark.parametrize(("answer", "redriven", "exit_code"), [(b"n\n", 0, 1), (b"y\n", 3, 0)])
-def test_on_a_terminal_it_asks(desk: Desk, answer: bytes, redriven: int, exit_code: int) -> None:
-    case = desk.case("s3")
+def test_on_a_terminal_it_asks(
+    servers: Servers, answer: bytes, redriven: int, exit_code: int
+) -> None:
+    case = servers.case("s3")
     case.write(many(case, 3))
     ours, theirs = os.openpty()
     try:
         os.write(ours, answer)
         program = [sys.executable, "-c", "from pipeline.cli import main; main()", *command(case)]
-        ended = subprocess.run(
-            program,
-            stdin=theirs,
-            capture_output=True,
-            timeout=PATIENCE,
-            env={**os.environ, **desk.environment},
-        )
+        ended = subprocess.run(program, stdin=theirs, capture_output=True, timeout=PATIENCE)
     finally:
         os.close(ours)
         os.close(theirs)
@@ -130,15 +126,15 @@ def test_on_a_terminal_it_asks(desk: Desk, answer: bytes, redriven: int, exit_co
     assert len(case.records()) == redriven
 
 
-def test_what_cannot_be_redriven_is_counted(desk: Desk) -> None:
-    case = desk.case("kafka")
+def test_what_cannot_be_redriven_is_counted(servers: Servers) -> None:
+    case = servers.case("kafka")
     elsewhere = case.position(1)._replace(topic="another")
     no_such = "replica nowhere: 1234567 bytes"
     case.write(
         [
-            Given(raw=b"{}", position=elsewhere),
-            Given(raw=b"{}", position=case.position(2), step="replicate", detail=no_such),
-            Given(raw=b"{}", position=case.position(3)),
+            DeadRecord(raw=b"{}", position=elsewhere),
+            DeadRecord(raw=b"{}", position=case.position(2), step="replicate", detail=no_such),
+            DeadRecord(raw=b"{}", position=case.position(3)),
         ]
     )
     report = case.json("redrive", "--all", exit_code=1)
@@ -157,11 +153,11 @@ def test_what_cannot_be_redriven_is_counted(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("back_end", ["kafka", "kinesis"])
-def test_large_ones_go_back_whole(desk: Desk, back_end: BackEnd) -> None:
-    case = desk.case(back_end)
-    whole = Given(raw=b"w" * 50_000, key=b"k", position=case.position(1), is_large=True)
-    absent = Given(raw=b"a" * 50_000, position=case.position(2), is_large=True)
-    wrong = Given(raw=b"r" * 50_000, position=case.position(3), is_large=True)
+def test_large_ones_go_back_whole(servers: Servers, back_end: BackEnd) -> None:
+    case = servers.case(back_end)
+    whole = DeadRecord(raw=b"w" * 50_000, key=b"k", position=case.position(1), is_large=True)
+    absent = DeadRecord(raw=b"a" * 50_000, position=case.position(2), is_large=True)
+    wrong = DeadRecord(raw=b"r" * 50_000, position=case.position(3), is_large=True)
     case.write([whole, absent, wrong])
     for one, content in ((absent, None), (wrong, b"q" * 50_000)):
         case.replace_whole(one, content)
@@ -174,28 +170,28 @@ def test_large_ones_go_back_whole(desk: Desk, back_end: BackEnd) -> None:
     assert (record.raw, record.key) == (whole.raw, whole.key)
 
 
-def test_one_too_large_for_the_topic_holds_up_nothing(desk: Desk) -> None:
-    case = desk.case("s3")
-    limit(desk, case.name, 10_000)
+def test_one_too_large_for_the_topic_holds_up_nothing(servers: Servers) -> None:
+    case = servers.case("s3")
+    limit(servers, case.name, 10_000)
     tight = bytes(range(256)) * 38  # fits, but near enough to the limit to go alone
     random = b"".join(hash_of(number) for number in range(400))  # doesn't, even compressed
     raws = [b"{}", random, tight, b"[]"]
-    case.write([Given(raw=raw, position=case.position(n)) for n, raw in enumerate(raws)])
+    case.write([DeadRecord(raw=raw, position=case.position(n)) for n, raw in enumerate(raws)])
     report = case.json("redrive", "--all", exit_code=1)
     assert report["cannot_be_redriven"] == {
-        TOO_LARGE: {"count": 1, "samples": [f"{case.name}/0/1"]}
+        TOO_LARGE_FOR_TOPIC: {"count": 1, "samples": [f"{case.name}/0/1"]}
     }
     assert {record.raw for record in case.records()} == {b"{}", tight, b"[]"}
     assert case.json("redrive", "--all", exit_code=1)["already_redriven"] == 3
 
 
-def test_killed_between_sending_and_committing(desk: Desk) -> None:
-    case = desk.case("kafka")
+def test_killed_between_sending_and_committing(servers: Servers) -> None:
+    case = servers.case("kafka")
     case.write(many(case, 300))
     program = (
         "import os, sys\n"
-        "from pipeline.ops.dead_letters.to_topic import TopicSender\n"
-        "TopicSender._commit = lambda self: os.kill(os.getpid(), 9)\n"
+        "from connectors.kafka.transactions import TransactionalProducer\n"
+        "TransactionalProducer._commit = lambda self: os.kill(os.getpid(), 9)\n"
         "from pipeline.cli import main\n"
         "main()\n"
     )
@@ -205,8 +201,8 @@ def test_killed_between_sending_and_committing(desk: Desk) -> None:
     assert exactly_once(case) == 300
 
 
-def test_killed_in_the_middle(desk: Desk) -> None:
-    case = desk.case("kafka")
+def test_killed_in_the_middle(servers: Servers) -> None:
+    case = servers.case("kafka")
     case.write(many(case, 3_000))
     for enough in (1, 1_000):
         with started(case, "--rate", "400") as running:
@@ -219,24 +215,24 @@ def test_killed_in_the_middle(desk: Desk) -> None:
     assert exactly_once(case) == 3_000
 
 
-def test_of_two_at_once_the_earlier_is_fenced_off(desk: Desk) -> None:
-    case = desk.case("kafka")
+def test_of_two_at_once_the_earlier_is_fenced_off(servers: Servers) -> None:
+    case = servers.case("kafka")
     case.write(many(case, 400))
     with started(case, "--rate", "20") as earlier:
         wait_for(partial(holds, case, 1), PATIENCE, "nothing was redriven", every=0.05)
         report = case.json("redrive", "--all")
-        _, told = earlier.communicate(timeout=PATIENCE)
-    assert earlier.returncode == 2, told
-    assert f"another redrive of the topic {case.name} started and took over" in told
+        _, message = earlier.communicate(timeout=PATIENCE)
+    assert earlier.returncode == 2, message
+    assert f"another redrive of the topic {case.name} started and took over" in message
     assert report["redriven"] + report["already_redriven"] == 400
     assert exactly_once(case) == 400
 
 
-def test_a_forgetful_topic_of_marks_is_refused(desk: Desk) -> None:
-    case = desk.case("kafka")
+def test_a_redrive_log_that_is_not_compacted_is_refused(servers: Servers) -> None:
+    case = servers.case("kafka")
     case.write(many(case, 1))
     asked = [NewTopic(log_topic(case.name), 1, config={"cleanup.policy": "delete"})]
-    client = admin(desk)
+    client = admin(servers)
     client.create_topics(asked)[log_topic(case.name)].result()
     result = case.run("redrive", "--all")
     assert isinstance(result.exception, UserError)
@@ -254,7 +250,7 @@ def started(case: Case, *options: str) -> Iterator[subprocess.Popen[str]]:
     program = "from pipeline.cli import main; main()"
     with subprocess.Popen(
         [sys.executable, "-c", program, *command(case, *options)],
-        env={**os.environ, **case.desk.environment},
+        env={**os.environ, **case.servers.environment},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
@@ -277,20 +273,20 @@ def exactly_once(case: Case) -> int:
     return len(positions)
 
 
-def admin(desk: Desk) -> AdminClient:
-    return AdminClient({"bootstrap.servers": desk.kafka.bootstrap_servers})
+def admin(servers: Servers) -> AdminClient:
+    return AdminClient({"bootstrap.servers": servers.kafka.bootstrap_servers})
 
 
-def topics(desk: Desk) -> set[str]:
-    return set(admin(desk).list_topics(timeout=10).topics)
+def topics(servers: Servers) -> set[str]:
+    return set(admin(servers).list_topics(timeout=10).topics)
 
 
-def limit(desk: Desk, topic: str, largest: int) -> None:
+def limit(servers: Servers, topic: str, largest: int) -> None:
     entry = ConfigEntry(
         "max.message.bytes", str(largest), incremental_operation=AlterConfigOpType.SET
     )
     asked = ConfigResource(ConfigResource.Type.TOPIC, topic, incremental_configs=[entry])
-    client = admin(desk)
+    client = admin(servers)
     client.incremental_alter_configs([asked])[asked].result()
 
 

@@ -1,4 +1,4 @@
-"""Dead letters as the job leaves them in each back end, on real servers."""
+"""Writes dead letters as the job does, to each back end, on real servers."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ _NUMBERS = count()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Given:
-    """One dead letter to be written, its bytes whole."""
+class DeadRecord:
+    """A dead letter to write, with all bytes of its record."""
 
     raw: bytes | None
     position: Position
@@ -56,8 +56,8 @@ class Given:
         return hashlib.sha256(self.raw or b"").hexdigest()
 
 
-class Found(NamedTuple):
-    """A record of the source."""
+class SourceRecord(NamedTuple):
+    """A record in the source topic."""
 
     raw: bytes | None
     key: bytes | None
@@ -66,8 +66,8 @@ class Found(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
-    """The servers."""
+class Servers:
+    """The servers' addresses, and a folder for configurations."""
 
     environment: dict[str, str]
     folder: Path
@@ -77,7 +77,7 @@ class Desk:
         return Kafka(bootstrap_servers=self.environment["KAFKA_BOOTSTRAP_SERVERS"])
 
     def case(self, back_end: BackEnd, source: Literal["kafka", "kinesis"] = "kafka") -> Case:
-        """An empty source, no dead letters yet, and the configuration of them."""
+        """Return a case with an empty source and no dead letters."""
         case = Case(self, f"case-{next(_NUMBERS)}", back_end, source)
         case.prepare()
         return case
@@ -85,9 +85,9 @@ class Desk:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One configuration, under a name of its own."""
+    """A configuration with a source and a back end of its own."""
 
-    desk: Desk
+    servers: Servers
     name: str
     back_end: BackEnd
     source: Literal["kafka", "kinesis"]
@@ -98,17 +98,17 @@ class Case:
 
     @property
     def config_path(self) -> Path:
-        return self.desk.folder / f"{self.name}.yaml"
+        return self.servers.folder / f"{self.name}.yaml"
 
     @property
     def systems(self) -> Systems:
-        return systems(self.config_path, self.desk.environment)
+        return systems(self.config_path, self.servers.environment)
 
     def prepare(self) -> None:
-        endpoint = self.desk.environment["KINESIS_ENDPOINT"]
+        endpoint = self.servers.environment["KINESIS_ENDPOINT"]
         topics = [NewTopic(self.name, PARTITIONS)] if self.source == "kafka" else []
         topics += [NewTopic(self.dead, 2)] if self.back_end == "kafka" else []
-        admin = AdminClient({"bootstrap.servers": self.desk.kafka.bootstrap_servers})
+        admin = AdminClient({"bootstrap.servers": self.servers.kafka.bootstrap_servers})
         for future in admin.create_topics(topics).values() if topics else ():
             future.result()
         if self.source == "kinesis":
@@ -130,15 +130,15 @@ class Case:
             "kinesis": {"kinesis_stream": self.dead, **large},
         }
         return {
-            "kafka": {"bootstrap_servers": self.desk.kafka.bootstrap_servers},
+            "kafka": {"bootstrap_servers": self.servers.kafka.bootstrap_servers},
             "kinesis": {
-                "endpoint": self.desk.environment["KINESIS_ENDPOINT"],
+                "endpoint": self.servers.environment["KINESIS_ENDPOINT"],
                 "region": s3.REGION,
             },
             "source": {key: [self.name]},
             "archive": {"path": f"s3a://{BUCKET}/{self.name}/archive"},
             "index": {
-                "url": self.desk.environment["OPENSEARCH_URL"],
+                "url": self.servers.environment["OPENSEARCH_URL"],
                 "prefix": f"{self.name}-",
                 "retry_seconds": 1,
             },
@@ -147,87 +147,89 @@ class Case:
         }
 
     def position(self, number: int, partition: int = 0) -> Position:
-        """A position in the source."""
+        """Return a position in the source."""
         if self.source == "kafka":
             return Position(self.name, partition, number)
         shard = f"shardId-00000000000{partition}"
         return Position(stream=self.name, shard=shard, sequence_number=f"4963{number:052d}")
 
     def run(self, *arguments: str) -> Result:
-        """`streaming-etl dead-letters …` of this configuration; a UserError is in `exception`."""
+        """Run `streaming-etl dead-letters …`; a UserError is the result's `exception`."""
         command = ["dead-letters", *arguments, "--config", str(self.config_path)]
-        return CliRunner().invoke(app, command, env=self.desk.environment)
+        return CliRunner().invoke(app, command, env=self.servers.environment)
 
     def json(self, *arguments: str, exit_code: int = 0) -> Any:
-        """What a command prints with --json."""
+        """Return what a command prints with --json."""
         result = self.run(*arguments, "--json")
         assert result.exit_code == exit_code, (result.output, result.exception)
         if result.exception and not isinstance(result.exception, SystemExit):
             raise result.exception
         return json.loads(result.stdout)
 
-    def write(self, letters: Sequence[Given]) -> None:
-        """Leave dead letters where the job does, and the whole of large ones on S3."""
+    def write(self, letters: Sequence[DeadRecord]) -> None:
+        """Write dead letters to the back end, and the whole of large ones to S3."""
         for number, one in enumerate(letters):
             if one.is_large:
                 self.write_whole(one, number)
         write = {"s3": self._to_s3, "kafka": self._to_kafka, "kinesis": self._to_kinesis}
         write[self.back_end](letters)
 
-    def write_whole(self, one: Given, number: int = 0) -> None:
-        """The file that a large record's pointer leads to."""
+    def write_whole(self, one: DeadRecord, number: int = 0) -> None:
+        """Write the file that a large record's pointer refers to."""
         self.put(f"{self._folder(one)}/part-{number}.parquet", _parquet([one]))
 
-    def replace_whole(self, one: Given, raw: bytes | None) -> None:
-        """Other bytes in place of a large record, or with None no file at all."""
-        client = s3_client(self.desk.environment)
+    def replace_whole(self, one: DeadRecord, raw: bytes | None) -> None:
+        """Replace the bytes of a large record; None deletes its file."""
+        client = s3_client(self.servers.environment)
         for key in self.keys(self._folder(one)):
             client.delete_object(Bucket=BUCKET, Key=key)
         if raw is not None:
             self.put(f"{self._folder(one)}/part-0.parquet", _parquet([replace(one, raw=raw)]))
 
     def put(self, key: str, content: bytes) -> None:
-        """An object below the case's own prefix."""
-        client = s3_client(self.desk.environment)
+        """Write an object below the case's prefix."""
+        client = s3_client(self.servers.environment)
         client.put_object(Bucket=BUCKET, Key=f"{self.name}/{key}", Body=content)
 
     def keys(self, prefix: str) -> list[str]:
-        """The objects below the case's own prefix."""
-        client = s3_client(self.desk.environment)
-        found = client.list_objects_v2(Bucket=BUCKET, Prefix=f"{self.name}/{prefix}")
-        return [one["Key"] for one in found.get("Contents", ())]
+        """Return the keys of objects below the case's prefix."""
+        client = s3_client(self.servers.environment)
+        listing = client.list_objects_v2(Bucket=BUCKET, Prefix=f"{self.name}/{prefix}")
+        return [one["Key"] for one in listing.get("Contents", ())]
 
-    def records(self) -> list[Found]:
-        """What lies in the source topic, to a reader of committed records."""
-        found = []
-        for message in kafka_topic.messages(self.desk.kafka, self.name):
+    def records(self) -> list[SourceRecord]:
+        """Return the committed records of the source topic."""
+        records = []
+        for message in kafka_topic.messages(self.servers.kafka, self.name):
             raw: Any = message.value()
             key: Any = message.key()
-            found.append(Found(raw, key, kafka_topic.headers(message), message.partition()))
-        return found
+            records.append(
+                SourceRecord(raw, key, kafka_topic.headers(message), message.partition())
+            )
+        return records
 
-    def _folder(self, one: Given) -> str:
+    def _folder(self, one: DeadRecord) -> str:
         return f"large/arrival_date={one.arrived:%Y-%m-%d}/sha256={one.sha256}"
 
-    def _to_s3(self, letters: Sequence[Given]) -> None:
+    def _to_s3(self, letters: Sequence[DeadRecord]) -> None:
         path = f"letters/arrival_date={ARRIVED:%Y-%m-%d}/part-{next(_NUMBERS)}.parquet"
         self.put(path, _parquet(letters))
 
-    def _to_kafka(self, letters: Sequence[Given]) -> None:
-        producer = Producer({"bootstrap.servers": self.desk.kafka.bootstrap_servers})
+    def _to_kafka(self, letters: Sequence[DeadRecord]) -> None:
+        producer = Producer({"bootstrap.servers": self.servers.kafka.bootstrap_servers})
         for one in letters:
             about = {name: str(value).encode() for name, value in self._about(one).items()}
             # Flink writes a header without a value for what is not known.
             headers: Any = list(({"sha256": None, "full_record": None} | about).items())
-            raw, key = self._carried(one)
+            raw, key = self._head_or_record(one)
             producer.produce(self.dead, raw, key, headers=headers)
         assert producer.flush(30) == 0
 
-    def _to_kinesis(self, letters: Sequence[Given]) -> None:
-        client = kinesis.client(self.desk.environment["KINESIS_ENDPOINT"])
+    def _to_kinesis(self, letters: Sequence[DeadRecord]) -> None:
+        client = kinesis.client(self.servers.environment["KINESIS_ENDPOINT"])
         entries = []
         for one in letters:
-            raw, key = self._carried(one)
+            raw, key = self._head_or_record(one)
             bytes_ = {"raw": raw, "key": key}
             coded = {n: base64.b64encode(v).decode() for n, v in bytes_.items() if v is not None}
             data = json.dumps({**self._about(one), **coded}).encode()
@@ -236,25 +238,25 @@ class Case:
             answer = client.put_records(StreamName=self.dead, Records=entries[start : start + 500])
             assert answer["FailedRecordCount"] == 0
 
-    def _carried(self, one: Given) -> tuple[bytes | None, bytes | None]:
+    def _head_or_record(self, one: DeadRecord) -> tuple[bytes | None, bytes | None]:
         return ((one.raw or b"")[:HEAD_BYTES], None) if one.is_large else (one.raw, one.key)
 
-    def _about(self, one: Given) -> dict[str, Any]:
-        said: dict[str, Any] = {
+    def _about(self, one: DeadRecord) -> dict[str, Any]:
+        about: dict[str, Any] = {
             name: value for name, value in one.position._asdict().items() if value is not None
         }
         for name in ("step", "reason", "detail", "event_type"):
-            said[name] = getattr(one, name)
-        said["arrival_time"] = text((one.arrived - EPOCH) // MILLISECOND)
-        said |= {"schema_version": 1, "raw_bytes": len(one.raw or b"")}
+            about[name] = getattr(one, name)
+        about["arrival_time"] = text((one.arrived - EPOCH) // MILLISECOND)
+        about |= {"schema_version": 1, "raw_bytes": len(one.raw or b"")}
         if one.is_large:
             folder = f"s3a://{BUCKET}/{self.name}/{self._folder(one)}"
-            said |= {"sha256": one.sha256, "full_record": folder}
-        return said
+            about |= {"sha256": one.sha256, "full_record": folder}
+        return about
 
 
-def _parquet(letters: Sequence[Given]) -> bytes:
-    """Rows of `pipeline.sinks.columns.reject_columns`."""
+def _parquet(letters: Sequence[DeadRecord]) -> bytes:
+    """Return a file with the columns of the sink of dead letters."""
     rows = [
         {
             "raw": one.raw,
@@ -284,7 +286,7 @@ def _parquet(letters: Sequence[Given]) -> bytes:
 
 
 def s3_client(environment: dict[str, str]) -> Any:
-    """A client of the local S3 server."""
+    """Return a client of the local S3 server."""
     return boto3.client(
         "s3",
         endpoint_url=environment["S3_ENDPOINT"],
@@ -294,10 +296,10 @@ def s3_client(environment: dict[str, str]) -> Any:
     )
 
 
-def many(case: Case, number: int) -> list[Given]:
-    """So many dead letters of decode, spread over partitions and hours."""
+def many(case: Case, number: int) -> list[DeadRecord]:
+    """Return dead letters of decode, spread over partitions and hours."""
     return [
-        Given(
+        DeadRecord(
             raw=b'{"type":"trip","trip_id":%d,"fare_amount":"1"}' % one,
             position=case.position(one, one % PARTITIONS),
             key=str(one).encode(),

@@ -1,4 +1,4 @@
-"""Filters over dead letters: step, reason, event type, time and partition."""
+"""Selects dead letters by step, reason, event type, partition and arrival time."""
 
 from __future__ import annotations
 
@@ -15,10 +15,9 @@ STEPS = tuple(dict.fromkeys(each.step for each in REASONS.values()))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
-    """A dead letter matches if it has one of the values of every filter; an empty filter matches
-    all.
+    """Filters that all apply; an empty one matches everything. Times are epoch milliseconds.
 
-    Times are epoch milliseconds. A dead letter of unknown arrival time matches no interval.
+    A dead letter of unknown arrival time is in no interval.
     """
 
     steps: tuple[str, ...] = ()
@@ -30,11 +29,11 @@ class Choice:
 
     @property
     def is_everything(self) -> bool:
-        """Whether no filter is set."""
+        """Whether there is no filter."""
         return self == Choice()
 
-    def takes(self, letter: Letter) -> bool:
-        """Return whether the dead letter matches."""
+    def matches(self, letter: Letter) -> bool:
+        """Return whether all filters match a dead letter."""
         return (
             (not self.steps or letter.step in self.steps)
             and (not self.reasons or letter.reason in self.reasons)
@@ -53,7 +52,7 @@ class Choice:
         )
 
 
-def choice(
+def parse_choice(
     *,
     steps: list[str] | None,
     reasons: list[str] | None,
@@ -62,9 +61,9 @@ def choice(
     since: str,
     until: str,
 ) -> Choice:
-    """Return the choice of a command's options; UserError for an impossible value."""
-    _refuse("--step", steps, STEPS)
-    _refuse("--reason", reasons, tuple(REASONS))
+    """Return the choice of a command's options; UserError for a value that matches nothing."""
+    _check("--step", steps, STEPS)
+    _check("--reason", reasons, tuple(REASONS))
     for each in partitions or ():
         if each.count("/") != 1:
             raise UserError(f"--partition {each}: give topic/partition or stream/shard.")
@@ -78,20 +77,20 @@ def choice(
     )
 
 
-def _refuse(option: str, given: list[str] | None, allowed: tuple[str, ...]) -> None:
-    for each in given or ():
-        if each not in allowed:
-            raise UserError(f"{option} {each}: there is no such; give one of {', '.join(allowed)}.")
+def _check(option: str, values: list[str] | None, allowed: tuple[str, ...]) -> None:
+    for value in values or ():
+        if value not in allowed:
+            raise UserError(f"{option} {value}: unknown; give one of {', '.join(allowed)}.")
 
 
 def _millis(option: str, text: str) -> int | None:
-    """Parse an ISO-8601 date or time; one without an offset is in UTC."""
+    """Return an ISO-8601 date or time in epoch milliseconds; UTC unless it has an offset."""
     if not text:
         return None
     try:
-        found = datetime.fromisoformat(text)
+        moment = datetime.fromisoformat(text)
     except ValueError as error:
         raise UserError(
             f"{option} {text}: give ISO-8601, such as 2018-01-31 or 2018-01-31T08:00:00Z."
         ) from error
-    return ((found if found.tzinfo else found.replace(tzinfo=UTC)) - EPOCH) // MILLISECOND
+    return ((moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - EPOCH) // MILLISECOND

@@ -1,0 +1,122 @@
+"""The redrive log: which dead letters were redriven already.
+
+Of a Kafka topic it is a compacted topic beside it, `<topic>.redriven`. An entry is written in the
+transaction of the redriven record, so either both exist or neither.
+
+Of Kinesis streams and of the index it is a folder of JSON objects on S3, `_redriven/`. An entry is
+written after the acknowledgement, so after a crash in between a record is redriven again.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import msgspec
+
+from connectors.errors import UserError
+from connectors.kafka import admin as kafka_admin
+from connectors.kafka import reader as kafka_topic
+from connectors.kafka.options import Kafka
+from connectors.kafka.transactions import TopicRecord
+from connectors.s3.store import open_store
+from pipeline.config.model import Config
+from pipeline.ops.dead_letters.letter import digest_of
+from pipeline.ops.systems import Systems
+
+_FOLDER: Final = "_redriven"  # Readers of the path ignore names that begin with an underscore.
+
+
+def read_all(systems: Systems) -> set[bytes]:
+    """Return the digests of what was redriven to any source of a configuration, or its index."""
+    config, digests = systems.config, set[bytes]()
+    for topic in config.source.kafka_topics:
+        digests |= read_topic_log(config.cluster(config.source.kafka_cluster), topic)
+    path = log_path(config)
+    if config.source.kinesis_streams and path:
+        digests |= StoredLog(path, systems.environment).read()
+    return digests
+
+
+def log_topic(topic: str) -> str:
+    """Return the name of a topic's redrive log."""
+    return f"{topic}.redriven"
+
+
+def topic_entry(topic: str, identity: str, run: str) -> TopicRecord:
+    """Return the entry of a dead letter that `run` redrives to a topic."""
+    value = {"time": _now(), "run": run}
+    return TopicRecord(log_topic(topic), json.dumps(value).encode(), identity.encode())
+
+
+def read_topic_log(cluster: Kafka, topic: str) -> set[bytes]:
+    """Return the digests of what committed transactions redrove to a topic; empty without log."""
+    if log_topic(topic) not in kafka_admin.connect(cluster).topics:
+        return set()
+    keys: Iterable[Any] = (each.key() for each in kafka_topic.messages(cluster, log_topic(topic)))
+    return {digest_of(bytes(key).decode(errors="replace")) for key in keys if key is not None}
+
+
+class _Batch(msgspec.Struct, forbid_unknown_fields=True):
+    """A JSON object: the identities that one batch of one run redrove."""
+
+    run: str
+    time: str
+    redriven: list[str]
+
+
+class StoredLog:
+    """The redrive log below one path, s3a:// or file://."""
+
+    def __init__(self, path: str, environment: Mapping[str, str]) -> None:
+        self._path = f"{path.rstrip('/')}/{_FOLDER}"
+        self._store = open_store(self._path, environment)
+        self._run = uuid.uuid4().hex
+        self._batches = 0
+
+    def read(self) -> set[bytes]:
+        """Return all digests; UserError if an object there is not part of the log."""
+        return {digest_of(each) for batch in self._read_batches() for each in batch.redriven}
+
+    def append(self, identities: list[str]) -> None:
+        """Write an object with the identities of redriven dead letters."""
+        if not identities:
+            return
+        content = msgspec.json.encode(_Batch(self._run, _now(), identities))
+        self._store.write(f"{self._run}-{self._batches}.json", content)
+        self._batches += 1
+
+    def _read_batches(self) -> Iterable[_Batch]:
+        for stored in self._store.listing():
+            try:
+                yield msgspec.json.decode(self._store.read(stored.path), type=_Batch)
+            except msgspec.MsgspecError as error:
+                raise UserError(
+                    f"{self._path}/{stored.path} is not part of a redrive log: {error}; move it"
+                    " elsewhere."
+                ) from error
+
+
+def log_path(config: Config) -> str:
+    """Return where the log on S3 is: at the dead letters' path, else the archive's, else empty."""
+    letters, archive = config.dead_letters, config.archive
+    paths = (letters.path, letters.large_path) if letters else ()
+    return next((path for path in (*paths, archive.path if archive else "") if path), "")
+
+
+def required_log_path(config: Config) -> str:
+    """Return `log_path`; UserError if there is none."""
+    path = log_path(config)
+    if not path:
+        raise UserError(
+            "the redrive log of Kinesis streams and of the index is kept on S3, and the"
+            " configuration has no path for it; set dead_letters.large_path or archive.path."
+        )
+    return path
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

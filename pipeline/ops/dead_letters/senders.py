@@ -1,0 +1,222 @@
+"""Deliver batches of dead letters to a Kafka topic, a Kinesis stream or the index."""
+
+from __future__ import annotations
+
+import random
+import time
+import uuid
+from collections.abc import Sequence
+from typing import Final, NamedTuple, Protocol
+
+from connectors.errors import UserError
+from connectors.kafka import admin as kafka_admin
+from connectors.kafka.options import Kafka
+from connectors.kafka.transactions import Fenced, TopicRecord, TransactionalProducer
+from connectors.kinesis.producer import KinesisProducer
+from connectors.kinesis.table import RECORD_BYTES, stream_of
+from connectors.opensearch.bulk import Document, Limits, Outcome, Rejected
+from connectors.opensearch.options import Index, index_name
+from connectors.opensearch.templates import careful_sender
+from connectors.producer import Outgoing
+from pipeline.config.model import Config
+from pipeline.decode.decoder import Control, Decoder, Event, Reject
+from pipeline.events.derive import mapping
+from pipeline.events.event_types import EventTypes
+from pipeline.index.indexer import Indexer, RetryPolicy
+from pipeline.ops.dead_letters.letter import Letter
+from pipeline.ops.dead_letters.reader import Original
+from pipeline.ops.dead_letters.redrive_log import log_topic, read_topic_log, topic_entry
+from pipeline.ops.systems import Systems
+
+TOO_LARGE_FOR_TOPIC: Final = "larger, with its redrive headers, than the topic takes"
+TOO_LARGE_FOR_STREAM: Final = "larger, with its partition key, than the stream takes"
+_HEADERS_BYTES: Final = 1_024
+
+
+class Pending(NamedTuple):
+    """A dead letter to redrive, and its original record."""
+
+    letter: Letter
+    original: Original
+
+    @property
+    def bytes(self) -> int:
+        """Size of value and key."""
+        return len(self.original.raw or b"") + len(self.original.key or b"")
+
+
+class Sender(Protocol):
+    """Delivers batches to one target."""
+
+    def deliver(self, batch: Sequence[Pending]) -> list[str | None]:
+        """Send a batch; return for each dead letter None if it is stored, else why it is not.
+
+        Raises:
+            UserError: the target stays unreachable; then only `close` may be called.
+        """
+
+    def close(self) -> None:
+        """Close the connection."""
+
+
+class TopicSender:
+    """Writes the original bytes and their log entries, a batch in one transaction.
+
+    So whatever ends this program, a dead letter is either redriven and in the log, or neither. The
+    transactional id belongs to the topic: of two redrives to one topic the later one fences the
+    earlier one off. `log` has the digests of what was redriven before.
+    """
+
+    def __init__(self, cluster: Kafka, topic: str) -> None:
+        brokers = kafka_admin.connect(cluster)
+        for problem in brokers.missing(topic, "source.kafka_topics"):
+            raise UserError(problem)
+        brokers.ensure_compacted(log_topic(topic), replicas_of=topic)
+        self._topic = topic
+        self._run = uuid.uuid4().hex
+        self._limit = brokers.max_message_bytes(topic)
+        self._partitions = brokers.partition_numbers(topic)
+        self._producer = TransactionalProducer(
+            cluster,
+            f"streaming-etl-redrive-{topic}",
+            max_message_bytes=self._limit,
+            purpose=f"redrive to the topic {topic}",
+        )
+        self.log = read_topic_log(cluster, topic)
+
+    def deliver(self, batch: Sequence[Pending]) -> list[str | None]:
+        """See `Sender`. A record that may be too large gets a transaction of its own."""
+        stored = self._write([each for each in batch if not self._may_be_too_large(each)])
+        return [
+            None
+            if (stored and not self._may_be_too_large(each)) or self._write([each])
+            else TOO_LARGE_FOR_TOPIC
+            for each in batch
+        ]
+
+    def close(self) -> None:
+        """Abort an open transaction, so that readers need not wait for its timeout."""
+        self._producer.close()
+
+    def _may_be_too_large(self, pending: Pending) -> bool:
+        return pending.bytes + _HEADERS_BYTES > self._limit
+
+    def _write(self, batch: Sequence[Pending]) -> bool:
+        """Return False if nothing was written since a record is too large."""
+        if not batch:
+            return True
+        try:
+            return self._producer.write([each for one in batch for each in self._records(one)])
+        except Fenced as error:
+            raise UserError(
+                f"another redrive of the topic {self._topic} started and took over. This one did"
+                " not send its last batch; let the other one finish, then run again."
+            ) from error
+        except UserError as error:
+            raise UserError(
+                f"{error}. Each dead letter is redriven and in the log, or neither; fix this, then"
+                " run again."
+            ) from error
+
+    def _records(self, pending: Pending) -> tuple[TopicRecord, TopicRecord]:
+        letter, (raw, key) = pending
+        partition = letter.position.partition
+        known = partition if partition in self._partitions else None
+        record = TopicRecord(self._topic, raw, key, tuple(headers_of(letter).items()), known)
+        return record, topic_entry(self._topic, letter.identity, self._run)
+
+
+def headers_of(letter: Letter) -> dict[str, bytes]:
+    """Return the headers that tell the job which step has to process a redriven record."""
+    headers = {"redrive_step": letter.step, "redrive_position": letter.where}
+    if letter.replica:
+        headers["redrive_replica"] = letter.replica
+    return {name: text.encode() for name, text in headers.items()}
+
+
+class StreamSender:
+    """Writes the original bytes to one of the source's Kinesis streams, at least once."""
+
+    def __init__(self, systems: Systems, stream: str) -> None:
+        config = systems.config
+        names = {stream_of(each, config.kinesis).name: each for each in _streams(config)}
+        self._producer = KinesisProducer(*systems.stream(names[stream]))
+        self._decoder = Decoder(systems.types, unknown_fields=config.decode.unknown_fields)
+
+    def deliver(self, batch: Sequence[Pending]) -> list[str | None]:
+        """See `Sender`."""
+        refusals = [self._send(each) for each in batch]
+        self._producer.flush()
+        return refusals
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._producer.close()
+
+    def _send(self, pending: Pending) -> str | None:
+        raw, key = pending.original.raw or b"", self._partition_key(pending)
+        if len(raw) + len(key) > RECORD_BYTES:
+            return TOO_LARGE_FOR_STREAM
+        self._producer.send(Outgoing(raw, key))
+        return None
+
+    def _partition_key(self, pending: Pending) -> bytes:
+        """Return the key, else the event's id, so that its versions share a shard, else a hash."""
+        if pending.original.key:
+            return pending.original.key
+        event = self._decoder.decode(pending.original.raw)
+        if isinstance(event, Event):
+            return event.document_id.encode()
+        return pending.letter.digest.hex().encode()
+
+
+class IndexSender:
+    """Decodes and indexes as the job does, for records of Kinesis streams.
+
+    A stream cannot carry headers, so the job would process the record from the first step on.
+    Effectively once, by document id and version: a newer document is never overwritten.
+    """
+
+    def __init__(self, config: Config, index: Index, types: EventTypes) -> None:
+        self._decoder = Decoder(
+            types,
+            max_record_bytes=config.decode.max_record_bytes,
+            unknown_fields=config.decode.unknown_fields,
+            documents=True,
+        )
+        self._prefix = index.prefix
+        self._indexer = Indexer(
+            careful_sender(index, {each.name: mapping(each) for each in types}),
+            limits=Limits(documents=index.max_documents, bytes=index.max_bytes),
+            retry=RetryPolicy(seconds=index.retry_seconds, breaker_seconds=index.breaker_seconds),
+            clock=time.monotonic,
+            sleep=time.sleep,
+            random=random.random,
+        )
+
+    def deliver(self, batch: Sequence[Pending]) -> list[str | None]:
+        """See `Sender`; an unreachable OpenSearch is a reason of each dead letter, not an error."""
+        decoded = [self._document(each) for each in batch]
+        documents = [each for each in decoded if isinstance(each, Document)]
+        refusals = map(_refusal, self._indexer.index(documents))
+        return [each if isinstance(each, str) else next(refusals) for each in decoded]
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def _document(self, pending: Pending) -> Document | str:
+        event = self._decoder.decode(pending.original.raw)
+        if isinstance(event, Reject):
+            return f"decode refuses it now: {event.reason}"
+        if isinstance(event, Control):
+            return "it is a watermark, which has no document"
+        name = index_name(self._prefix, event.event_type)
+        return Document(name, event.document_id, event.document_version, event.document)
+
+
+def _refusal(outcome: Outcome) -> str | None:
+    return f"the index refused it: {outcome.reason}" if isinstance(outcome, Rejected) else None
+
+
+def _streams(config: Config) -> tuple[str, ...]:
+    return config.source.kinesis_streams
