@@ -194,8 +194,9 @@ def test_killed_between_sending_and_committing(desk: Desk) -> None:
     case.write(many(case, 300))
     program = (
         "import os, sys\n"
-        "from pipeline.ops.dead_letters.to_topic import TopicSender\n"
-        "TopicSender._commit = lambda self: os.kill(os.getpid(), 9)\n"
+        "from connectors.kafka.transactions import TransactionalProducer\n"
+        "assert TransactionalProducer._commit\n"
+        "TransactionalProducer._commit = lambda self: os.kill(os.getpid(), 9)\n"
         "from pipeline.cli import main\n"
         "main()\n"
     )
