@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,26 +11,13 @@ from confluent_kafka.admin import AdminClient, NewTopic
 
 from connectors.flink.rest import wait_for
 from dev.servers import kafka_tls
-from dev.servers.setup import setup
 from dev.servers.stack import Stack
-
-ROOT = Path(__file__).parents[3]
 
 Settings = dict[str, Any]
 
 
 def silent(_: str) -> None:
     """Progress that nobody reads."""
-
-
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """A broker on free ports."""
-    setup(ROOT, say=silent, servers=("kafka",))
-    run_dir = tmp_path_factory.mktemp("kafka")
-    made = Stack(ROOT, run_dir=run_dir, free_ports=True, servers=("kafka",))
-    with made.running(silent):
-        yield made
 
 
 @pytest.fixture(scope="module")
@@ -50,13 +36,15 @@ def settings(stack: Stack) -> Settings:
 
 def test_user_with_the_password_writes_and_reads_back(settings: Settings) -> None:
     admin = AdminClient(settings)
-    admin.create_topics([NewTopic("trips", 1, 1)])["trips"].result(timeout=20)
+    admin.create_topics([NewTopic("encrypted", 1, 1)])["encrypted"].result(timeout=20)
     producer = Producer(settings)
-    producer.produce("trips", b"by the encrypted way")
+    producer.produce("encrypted", b"by the encrypted way")
     assert producer.flush(20) == 0
 
-    consumer = Consumer({**settings, "group.id": "readers", "auto.offset.reset": "earliest"})
-    consumer.subscribe(["trips"])
+    consumer = Consumer(
+        {**settings, "group.id": "encrypted-readers", "auto.offset.reset": "earliest"}
+    )
+    consumer.subscribe(["encrypted"])
     message = consumer.poll(20)
     consumer.close()
 
