@@ -28,7 +28,7 @@ rehearse: setup ## rehearse the AWS deployment on local servers: package, alarms
 	@$(BIN)/python -m dev rehearse $(if $(KEEP),--keep)
 
 check: lint ## lint, then run all tests that need no server
-	@$(BIN)/pytest -m "not server and not deployment"
+	@$(BIN)/pytest -n auto --dist loadfile -m "not server and not deployment"
 
 test: lint setup ## lint, then run all tests on real servers
 	@$(BIN)/pytest

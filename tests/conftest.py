@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from dev.servers.flink_settings import CLIENT_OPTIONS
 from dev.servers.layout import ALL_SERVERS
 from dev.servers.setup import setup
 from dev.servers.stack import Stack
@@ -17,6 +18,7 @@ SERVERS = {"stack", "node", "server"}
 """Fixtures that start a server; others that do mark their tests themselves."""
 
 os.environ.setdefault("FLINK_HOME", str(ROOT / ".cache" / "flink"))
+os.environ.setdefault("JVM_ARGS", " ".join(CLIENT_OPTIONS))  # of the JVM that plans the job
 
 
 @pytest.fixture(scope="session")

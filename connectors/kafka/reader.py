@@ -27,7 +27,6 @@ Span: TypeAlias = tuple[int, int]
 
 _TIMEOUT_SECONDS: Final = 30.0
 _POLL_SECONDS: Final = 0.2
-"""Short, since `consume` takes this long unless it gets as many messages as it may return."""
 _PAGE: Final = 10_000
 
 _OPTIONS: Final[dict[str, Any]] = {
@@ -36,6 +35,8 @@ _OPTIONS: Final[dict[str, Any]] = {
     "enable.partition.eof": True,
     "auto.offset.reset": "earliest",
     "fetch.message.max.bytes": 4 * 1024 * 1024,
+    # A fetch at a partition's end waits this long for messages before it reports the end.
+    "fetch.wait.max.ms": 20,
     "queued.min.messages": 50_000,
     "queued.max.messages.kbytes": 65_536,
 }
@@ -126,7 +127,7 @@ def _read(consumer: Consumer, topic: str, spans: Mapping[int, Span]) -> Iterator
     stops = {partition: stop for partition, (_, stop) in spans.items()}
     deadline = time.monotonic() + _TIMEOUT_SECONDS
     while stops:
-        received = consumer.consume(_PAGE, timeout=_POLL_SECONDS)
+        received = _arrived(consumer)
         if received:
             deadline = time.monotonic() + _TIMEOUT_SECONDS
         valid = [message for message in received if message.error() is None]
@@ -144,6 +145,16 @@ def _read(consumer: Consumer, topic: str, spans: Mapping[int, Span]) -> Iterator
             raise UserError(
                 f"cannot read the topic {topic}: no message came in {_TIMEOUT_SECONDS:.0f} s"
             )
+
+
+def _arrived(consumer: Consumer) -> list[Message]:
+    """Wait for a message; return it and what has arrived with it, at most a page.
+
+    `consume` waits its whole timeout for as many messages as it may return, so a timeout for a page
+    would be spent at each topic's end.
+    """
+    first = consumer.consume(1, timeout=_POLL_SECONDS)
+    return first + consumer.consume(_PAGE - 1, timeout=0) if first else first
 
 
 def _ended(received: list[Message]) -> set[int]:

@@ -31,7 +31,7 @@ MAPPING = {
 def settings(opensearch_url: str) -> Iterator[Index]:
     """Settings with a prefix of this run's own; what is made under it is deleted at the end."""
     prefix = f"test-{uuid4().hex}-"
-    made = Index(url=opensearch_url, prefix=prefix, replicas=0, timeout_seconds=60.0)
+    made = Index(url=opensearch_url, prefix=prefix, refresh_interval="30s", timeout_seconds=60.0)
     yield made
     opensearch = client(made)
     opensearch.indices.delete(index=made.prefix + "*")

@@ -88,7 +88,7 @@ def make(stack: Stack, where: Path) -> None:
     sent = list(generate(_RECIPE))
     with harness(stack, where, VERSION, checkpoint_seconds=_NEVER_HERE) as running:
         running.produce(sent)
-        running.start()
+        running.start(by_command=True)
         cluster = running.submitted.cluster
         wait_for(
             lambda: cluster.step_metrics().get("decode.in", 0) >= len(sent),

@@ -40,7 +40,7 @@ def finished(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         partitions=1,
     ) as harness:
         send(harness)
-        harness.start()
+        harness.start(by_command=True)
         harness.drain()
         harness.stop()
         yield harness

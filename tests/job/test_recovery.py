@@ -5,6 +5,7 @@ The job also copies Kafka to Kafka by transactions, and the kills fall into open
 
 from __future__ import annotations
 
+import itertools
 import threading
 from pathlib import Path
 
@@ -36,17 +37,22 @@ def test_kill_9_of_task_managers_and_python_workers_loses_and_doubles_nothing(
     )
     with Harness(stack=stack, name="recovery", folder=tmp_path, overrides=overrides) as harness:
         harness.start()
+        done = threading.Event()
+        until_done = itertools.takewhile(lambda _: not done.is_set(), generate(RECIPE))
         producer = threading.Thread(
-            target=lambda: sent.extend(harness.produce(generate(RECIPE), rate=RATE))
+            target=lambda: sent.extend(harness.produce(until_done, rate=RATE))
         )
         producer.start()
-        for kill in (_kill_worker, _kill_task_manager, _kill_worker, _kill_task_manager):
-            harness.wait_checkpoints(1)
-            before = harness.submitted.cluster.failures(harness.submitted.job_id)
-            kill(stack)
-            _wait_recovered(harness, before)
-            assert producer.is_alive(), "the kills must fall into the run; lower RATE"
-        producer.join()
+        try:
+            for kill in (_kill_worker, _kill_task_manager, _kill_worker, _kill_task_manager):
+                harness.wait_checkpoints(1)
+                before = harness.submitted.cluster.failures(harness.submitted.job_id)
+                kill(stack)
+                _wait_recovered(harness, before)
+                assert producer.is_alive(), "the kills must fall into the run; lower RATE"
+        finally:
+            done.set()
+            producer.join()
         harness.drain()
         harness.stop()
 

@@ -187,8 +187,8 @@ def remove_mirror(chain: Chain) -> None:
     savepoint = chain.job.stop()
     change(chain.job, {"replicate": {}})
     with pytest.raises(UserError, match="--allow-dropped-state"):
-        chain.job.start(savepoint=savepoint)
-    chain.job.start(savepoint=savepoint, allow_dropped_state=True)
+        chain.job.start(savepoint=savepoint, by_command=True)
+    chain.job.start(savepoint=savepoint, allow_dropped_state=True, by_command=True)
 
 
 def assert_only_a_running_job_is_stopped(job: Harness) -> None:

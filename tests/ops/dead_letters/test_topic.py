@@ -191,6 +191,7 @@ def test_killed_between_sending_and_committing(servers: Servers) -> None:
     program = (
         "import os, sys\n"
         "from connectors.kafka.transactions import TransactionalProducer\n"
+        "assert TransactionalProducer._commit\n"
         "TransactionalProducer._commit = lambda self: os.kill(os.getpid(), 9)\n"
         "from pipeline.cli import main\n"
         "main()\n"
