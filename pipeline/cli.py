@@ -29,7 +29,7 @@ COMMANDS: Final = {
     "replay": ("pipeline.ops.replay.commands", "Send historical events to Kafka or Kinesis."),
     "dead-letters": (
         "pipeline.ops.dead_letters.commands",
-        "Look at dead letters, and send them back.",
+        "List dead letters, and send them back.",
     ),
     "backfill": ("pipeline.ops.backfill.commands", "Rebuild the lake from the archive."),
     "compact": ("pipeline.ops.compact.commands", "Merge small files of the lake."),
