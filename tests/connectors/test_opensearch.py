@@ -31,11 +31,13 @@ MAPPING = {
 def settings(opensearch_url: str) -> Iterator[Index]:
     """Settings with a prefix of this run's own; what is made under it is deleted at the end."""
     prefix = f"test-{uuid4().hex}-"
-    made = Index(url=opensearch_url, prefix=prefix, replicas=0, timeout_seconds=60.0)
-    yield made
-    opensearch = client(made)
-    opensearch.indices.delete(index=made.prefix + "*")
-    opensearch.indices.delete_index_template(name=made.prefix + "*")
+    chosen = Index(
+        url=opensearch_url, prefix=prefix, refresh_interval="30s", replicas=0, timeout_seconds=60.0
+    )
+    yield chosen
+    opensearch = client(chosen)
+    opensearch.indices.delete(index=chosen.prefix + "*")
+    opensearch.indices.delete_index_template(name=chosen.prefix + "*")
 
 
 @pytest.fixture(scope="module")
@@ -181,8 +183,8 @@ def test_templates_twice_are_the_same(settings: Index, opensearch: OpenSearch, i
     ensure_templates(opensearch, {event_type: MAPPING}, settings)
     mapping = opensearch.indices.get_mapping(index=index)[index]["mappings"]
     assert mapping == {**MAPPING, "dynamic": "strict"}
-    made = opensearch.indices.get_settings(index=index)[index]["settings"]["index"]
-    assert (made["refresh_interval"], made["number_of_replicas"]) == ("30s", "0")
+    stored = opensearch.indices.get_settings(index=index)[index]["settings"]["index"]
+    assert (stored["refresh_interval"], stored["number_of_replicas"]) == ("30s", "0")
 
 
 def test_an_index_deleted_under_the_job_comes_back_strict(
