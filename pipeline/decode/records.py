@@ -14,7 +14,7 @@ ARRIVAL_TIME = {"arrival_time": "TIMESTAMP_LTZ(3)"}
 # Two lists and not a map: Flink writes a map's keys as optional, which Parquet readers refuse.
 HEADERS = {"header_names": "ARRAY<STRING>", "header_values": "ARRAY<BYTES>"}
 ARRIVAL_KEYS = ("arrival_date", "arrival_hour")
-# The headers that a redrive adds, see pipeline/ops/dead_letters/to_topic.py.
+# The headers that a redrive adds, see pipeline/ops/dead_letters/senders.py.
 REDRIVEN = ("redrive_step", "redrive_replica")
 
 # A Kafka record's time may be its producer's; no folder is made of an absurd one.

@@ -49,7 +49,7 @@ def test_the_password_is_not_shown() -> None:
     ["", ".x", "_x", "-x", "+x", "X", "a.b", "a b", "a/b", "a*", "<trip-{now/d}>", "é", "a\n"],
 )
 def test_index_names_that_mean_something_else_are_refused(name: str) -> None:
-    with pytest.raises(UserError, match="no index name"):
+    with pytest.raises(UserError, match="not an index name"):
         index_name("", name)
 
 
