@@ -72,8 +72,8 @@ def _make_ready(
         name = index_name(settings.prefix, event_type)
         strict = {**mapping, "dynamic": "strict"}
         with _reported(name, settings):
-            found = _mapping(client, name)
-            if found is None or _new_fields(name, found, strict):
+            actual = _mapping(client, name)
+            if actual is None or _new_fields(name, actual, strict):
                 _ensure(client, name, strict, settings)
 
 
@@ -98,8 +98,8 @@ def _is_away(error: TransportError) -> bool:
 
 
 def _ensure(client: OpenSearch, name: str, mapping: dict[str, Any], settings: Index) -> None:
-    found = _mapping(client, name)
-    new = {} if found is None else _new_fields(name, found, mapping)
+    actual = _mapping(client, name)
+    new = {} if actual is None else _new_fields(name, actual, mapping)
     template = {"settings": _index_settings(settings), "mappings": mapping}
     client.indices.put_index_template(
         name=name,
@@ -107,7 +107,7 @@ def _ensure(client: OpenSearch, name: str, mapping: dict[str, Any], settings: In
     )
     if new:
         client.indices.put_mapping(index=name, body={"properties": new})
-    if found is not None:
+    if actual is not None:
         return
     try:
         client.indices.create(index=name)
@@ -135,7 +135,7 @@ def _mapping(client: OpenSearch, name: str) -> Mapping[str, Any] | None:
     return dict(mapping)
 
 
-def _new_fields(name: str, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:
+def _new_fields(name: str, actual: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:
     """Return the properties to add to the index.
 
     Fields that only the index has are kept: a job with the previous schema must still start.
@@ -143,10 +143,10 @@ def _new_fields(name: str, found: Mapping[str, Any], wanted: Mapping[str, Any]) 
     Raises:
         UserError: the index defines fields otherwise; the message names each.
     """
-    existing, required = found.get("properties", {}), wanted.get("properties", {})
+    existing, required = actual.get("properties", {}), wanted.get("properties", {})
     new = {field: each for field, each in required.items() if field not in existing}
     common = {field: each for field, each in existing.items() if field in required}
-    differences = mapping_differences({**found, "properties": {**common, **new}}, wanted)
+    differences = mapping_differences({**actual, "properties": {**common, **new}}, wanted)
     if differences:
         raise UserError(
             f"index {name} exists with another mapping: {'; '.join(differences)}. "
@@ -155,16 +155,16 @@ def _new_fields(name: str, found: Mapping[str, Any], wanted: Mapping[str, Any]) 
     return new
 
 
-def mapping_differences(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
+def mapping_differences(actual: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
     """Return a line for each field that differs, with both definitions; [] if equal."""
-    existing, required = _fields(found), _fields(wanted)
+    existing, required = _fields(actual), _fields(wanted)
     differences = [
         f"{path} is {existing.get(path, 'absent')}, must be {required.get(path, 'absent')}"
         for path in sorted(existing.keys() | required.keys())
         if existing.get(path) != required.get(path)
     ]
-    if str(found.get("dynamic", "true")) != str(wanted.get("dynamic", "true")):
-        differences.append(f"dynamic is {found.get('dynamic', 'true')}, must be strict")
+    if str(actual.get("dynamic", "true")) != str(wanted.get("dynamic", "true")):
+        differences.append(f"dynamic is {actual.get('dynamic', 'true')}, must be strict")
     return differences
 
 

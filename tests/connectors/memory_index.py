@@ -1,7 +1,7 @@
-"""An index in memory that answers `_bulk` bodies as OpenSearch does: for tests and dry runs.
+"""An index in memory that answers `_bulk` bodies as OpenSearch does.
 
-Held to the real server by one contract suite over both (tests/connectors/test_index_contract.py).
-Known only where the index step depends on it: index actions, external_gte versions, strict
+One contract suite, test_index_contract.py, runs on it and on the real server.
+It covers what the index step depends on: index actions, external_gte versions, strict
 mappings of plain types without coercion, blocks, and the size and id limits.
 """
 

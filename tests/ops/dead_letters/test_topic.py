@@ -117,7 +117,10 @@ def test_on_a_terminal_it_asks(
     try:
         os.write(ours, answer)
         program = [sys.executable, "-c", "from pipeline.cli import main; main()", *command(case)]
-        ended = subprocess.run(program, stdin=theirs, capture_output=True, timeout=PATIENCE)
+        environment = {**os.environ, **servers.environment}
+        ended = subprocess.run(
+            program, env=environment, stdin=theirs, capture_output=True, timeout=PATIENCE
+        )
     finally:
         os.close(ours)
         os.close(theirs)
