@@ -31,7 +31,7 @@ from pipeline.ops.systems import systems
 from pipeline.options import LOCAL, ConfigOption, JsonOption
 from pipeline.progress import Steps
 
-app = typer.Typer(no_args_is_help=True, help="Look at dead letters, and send them back.")
+app = typer.Typer(no_args_is_help=True, help="List dead letters, and send them back.")
 
 StepOption = Annotated[
     list[str] | None, typer.Option("--step", help=f"{', '.join(STEPS)}; may be repeated.")
