@@ -6,7 +6,6 @@ number is too long for that: stream, shard and sequence number become a hash, le
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -14,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from connectors import checksums as content
+from connectors.checksums import digest
 
 Positions = NDArray[np.int64]
 
@@ -49,11 +48,6 @@ SCHEMA: Final = pa.schema(
 COLUMNS: Final = tuple(SCHEMA.names)
 
 
-def table_of(positions: Iterable[Position]) -> pa.Table:
-    """Return positions as a table of all six columns."""
-    return pa.Table.from_pylist([one._asdict() for one in positions], schema=SCHEMA)
-
-
 def columns_of(table: pa.Table, prefix: str = "") -> pa.Table:
     """Return the six columns of a table that has those of Kafka, of Kinesis, or of both.
 
@@ -75,16 +69,6 @@ def numbers(table: pa.Table, topics: list[str], prefix: str = "") -> Positions:
     on_kinesis = np.asarray(columns.column("stream").is_valid())
     result: Positions = np.where(on_kinesis, _hashes(columns), _packed(columns, topics))
     return result
-
-
-def kafka_numbers(table: pa.Table, topics: list[str], prefix: str = "") -> Positions:
-    """Return the same for a table of Kafka positions only; several times faster."""
-    return _packed(columns_of(table, prefix), topics)
-
-
-def packed(code: int, partition: int, offset: int) -> int:
-    """Return the number of an offset; `code` is the topic's index in the list of topics."""
-    return ((code << PARTITION_BITS) | partition) << OFFSET_BITS | offset
 
 
 def unpacked(number: int) -> tuple[int, int, int]:
@@ -122,4 +106,4 @@ def _hashes(columns: pa.Table) -> Positions:
 
 def _hash(text: str | None) -> int:
     # 62 bits below -1: never the number of a Kafka position.
-    return UNKNOWN if text is None else -2 - (content.digest(text.encode()) >> 2)
+    return UNKNOWN if text is None else -2 - (digest(text.encode()) >> 2)

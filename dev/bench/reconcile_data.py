@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from opensearchpy import OpenSearch
 from opensearchpy.helpers import bulk
 
-from connectors import checksums as content
+from connectors.checksums import digest
 from dev.demo.made import CONTROL, EVENT, Made
 from pipeline.events.event_types import EventType, EventTypes
 
@@ -77,7 +77,7 @@ class Written:
 
     def chunk(self, made: list[Made]) -> Chunk:
         """Positions for the next records: events of one key go to one partition."""
-        partitions = [content.digest(one.key) % PARTITIONS for one in made]
+        partitions = [digest(one.key) % PARTITIONS for one in made]
         offsets = []
         for partition in partitions:
             offsets.append(self._ends[partition])

@@ -8,19 +8,18 @@ from typing import Any, Final
 import msgspec
 import numpy as np
 
-from connectors import checksums as content
 from pipeline.ops.generate.trips import Columns
 
 EVENT: Final = "event"
 CONTROL: Final = "control"
+_TIME_SUFFIX: Final = "_datetime"
 
 
 class Made(msgspec.Struct, frozen=True, gc=False):
     """One record as produced, and its expected outcome.
 
     `expect` is "event", "control" or the reason code it must be rejected with. The fields after
-    it are meaningful for events only (0 and "" otherwise). `content` is the checksum of all
-    values (`connectors.checksums`); times are epoch milliseconds, UTC.
+    it are meaningful for events only (0 and "" otherwise). Times are epoch milliseconds, UTC.
     """
 
     raw: bytes | None
@@ -31,7 +30,6 @@ class Made(msgspec.Struct, frozen=True, gc=False):
     version_ms: int = 0
     pickup_location_id: int = 0
     pickup_ms: int = 0
-    content: int = 0
 
     @property
     def is_reject(self) -> bool:
@@ -47,7 +45,7 @@ def rows_of(columns: Columns) -> Iterator[dict[str, Any]]:
     """Yield each row as the object that goes on the wire: instants as text."""
     names = list(columns)
     wire = [
-        _texts(values) if name.endswith(content.TIME_SUFFIX) else values.tolist()
+        _texts(values) if name.endswith(_TIME_SUFFIX) else values.tolist()
         for name, values in columns.items()
     ]
     return (dict(zip(names, row, strict=True)) for row in zip(*wire, strict=True))
@@ -60,7 +58,6 @@ def events_of(event_type: str, columns: Columns) -> list[Made]:
         columns["dropoff_datetime"].tolist(),
         columns["pickup_location_id"].tolist(),
         columns["pickup_datetime"].tolist(),
-        content.of_arrays(columns).tolist(),
         strict=True,
     )
     return [

@@ -166,12 +166,6 @@ class Stack:
             pid for pid in family if "pyflink.fn_execution" in " ".join(ports.command_line(pid))
         }
 
-    def start_task_manager(self, say: Say) -> int:
-        """Add a TaskManager to the running cluster; its number."""
-        number = max(self.existing_layout().task_managers, default=0) + 1
-        self.restart_task_manager(number, say)
-        return number
-
     def restart_task_manager(self, number: int, say: Say) -> None:
         """Start a TaskManager anew, after ending what is left of its predecessor; returns when it
         is registered."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from connectors import checksums as content
 from connectors import positions
-from connectors.positions import UNKNOWN, Position, table_of
+from connectors.checksums import digest
+from connectors.positions import UNKNOWN, Position
+from tests.position_table import table_of
 
 STREAM = "trip-stream"
 SHARD = "shardId-000000000001"
@@ -24,7 +25,6 @@ def test_every_position_has_a_number_of_its_own() -> None:
     assert len(set(found)) == 120
     assert UNKNOWN not in found
     assert [number >= 0 for number in found] == [True] * 60 + [False] * 60
-    assert found[:60] == positions.kafka_numbers(table_of(ON_KAFKA), ["trips"]).tolist()
 
 
 def test_a_number_on_kafka_is_taken_apart_again() -> None:
@@ -34,7 +34,7 @@ def test_a_number_on_kafka_is_taken_apart_again() -> None:
 
 def test_a_number_on_kinesis_is_a_hash() -> None:
     text = f"{STREAM}/{SHARD}/{ON_KINESIS[0].sequence_number}"
-    assert numbers(table_of(ON_KINESIS[:1])) == [-2 - (content.digest(text.encode()) >> 2)]
+    assert numbers(table_of(ON_KINESIS[:1])) == [-2 - (digest(text.encode()) >> 2)]
 
 
 def test_columns_may_be_missing_null_of_another_type_or_prefixed() -> None:

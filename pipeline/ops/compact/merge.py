@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from connectors import checksums as content
+from connectors import checksums
 from connectors.errors import UserError
 from connectors.s3.parquet import pages
 from connectors.s3.store import ReadableStore, Stored
@@ -56,7 +56,7 @@ class Batch:
                 f" {', '.join(table.column_names)}. It was written under another schema: leave its"
                 " partition out, or give the configuration whose schemas it has."
             )
-        return table.take(np.argsort(content.millis(table.column(event_time)), kind="stable"))
+        return table.take(np.argsort(checksums.millis(table.column(event_time)), kind="stable"))
 
 
 def batches(lake: ReadableStore, files: list[Stored], target_bytes: int) -> Iterator[Batch]:

@@ -29,7 +29,7 @@ from connectors.s3.store import ReadableStore, Stored
 from pipeline.decode.timestamps import EPOCH, MILLISECOND, parse
 from pipeline.ops.dead_letters.letter import Letter
 from pipeline.ops.readers import carried
-from pipeline.ops.readers.carried import Carried, OpenFolder
+from pipeline.ops.readers.carried import Carried, OpenFolder, number
 from pipeline.ops.systems import Systems
 
 _ROWS: Final = 64
@@ -90,7 +90,7 @@ def _is_same_record(letter: Letter, raw: bytes | None) -> bool:
 
 
 def _from_parquet(store: ReadableStore, path: str) -> Iterator[Letter]:
-    for name, number, row in _rows(store):
+    for name, row_number, row in _rows(store):
         yield Letter(
             **_common_fields(row),
             raw=row["raw"],
@@ -98,7 +98,7 @@ def _from_parquet(store: ReadableStore, path: str) -> Iterator[Letter]:
             position=Position(*map(row.get, positions.COLUMNS)),
             arrival_ms=_millis(row.get("arrival_time")),
             raw_bytes=len(row["raw"] or b""),
-            place=f"{path.rstrip('/')}/{name}#{number}",
+            place=f"{path.rstrip('/')}/{name}#{row_number}",
         )
 
 
@@ -110,11 +110,11 @@ def _rows(store: ReadableStore) -> Iterator[tuple[str, int, dict[str, Any]]]:
                 file = pq.ParquetFile(source)
             except pa.ArrowInvalid as error:
                 raise UserError(f"{stored.path} isn't a readable Parquet file: {error}") from error
-            number = 0
+            row_number = 0
             for batch in file.iter_batches(_ROWS, use_threads=False):
                 for row in batch.to_pylist():
-                    yield stored.path, number, row
-                    number += 1
+                    yield stored.path, row_number, row
+                    row_number += 1
 
 
 def _files(store: ReadableStore) -> Iterator[tuple[Stored, Future[pa.BufferReader] | None]]:
@@ -162,7 +162,7 @@ def _from_carried(envelope: Carried, key: bytes | None, place: str) -> Letter:
         key=key,
         position=envelope.position,
         arrival_ms=arrival if isinstance(arrival, int) else None,
-        raw_bytes=_number(about.get("raw_bytes")) or len(envelope.raw or b""),
+        raw_bytes=number(about.get("raw_bytes")) or len(envelope.raw or b""),
         place=place,
     )
 
@@ -171,11 +171,7 @@ def _common_fields(source: Any) -> dict[str, Any]:
     """Return the fields that all back ends have, as strings or numbers."""
     names = ("step", "reason", "detail", "event_type", "sha256", "full_record")
     fields: dict[str, Any] = {name: source.get(name) or "" for name in names}
-    return fields | {"schema_version": _number(str(source.get("schema_version"))) or 0}
-
-
-def _number(text: str | None) -> int | None:
-    return int(text) if text and text.isdecimal() else None
+    return fields | {"schema_version": number(str(source.get("schema_version"))) or 0}
 
 
 def _millis(arrival: datetime | None) -> int | None:

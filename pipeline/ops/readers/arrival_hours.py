@@ -6,7 +6,6 @@ import re
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 NO_HOUR: Final = -1
 """The hour of an absurd time; the archive has a folder `unknown` for those."""
@@ -19,15 +18,11 @@ _PATH: Final = re.compile(r"arrival_date=(\d{4}-\d{2}-\d{2})/arrival_hour=(\d{2}
 _UNKNOWN: Final = re.compile(r"arrival_date=unknown/arrival_hour=unknown/[^/]+")
 
 
-def hours_of(arrival: NDArray[np.int64]) -> NDArray[np.int32]:
-    """The hour since 1970 of each arrival (epoch milliseconds), NO_HOUR for an absurd one."""
-    hours = arrival // _HOUR_MS
-    sane = (hours >= _FIRST_HOUR) & (hours < _END_HOUR)
-    return np.where(sane, hours, NO_HOUR).astype(np.int32)
-
-
 def hours_sql(arrival: str) -> str:
-    """`hours_of` of one number as a DuckDB expression; NULL gives NO_HOUR."""
+    """Return DuckDB SQL for the hour since 1970 of an arrival (epoch milliseconds).
+
+    NO_HOUR for an absurd time and for NULL.
+    """
     hour = f"({arrival} // {_HOUR_MS})"
     sane = f"{hour} >= {_FIRST_HOUR} AND {hour} < {_END_HOUR}"
     return f"(CASE WHEN {sane} THEN {hour} ELSE {NO_HOUR} END)::INTEGER"

@@ -1,7 +1,7 @@
-"""A record as a topic or stream carries it for another: its bytes, and what is said about them.
+"""Read records of the archive and dead letters from a topic or stream: bytes and metadata.
 
-On Kafka what is said are headers; a Kinesis record is a JSON object with the bytes in base64.  A
-record too large for its target left only its head, and a pointer to the whole of it on S3.
+On Kafka the metadata is in headers; a Kinesis record is a JSON object with the bytes in base64. Of
+a record that was too large for the target there is only the head, and a pointer to all of it on S3.
 """
 
 from __future__ import annotations
@@ -9,12 +9,11 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from connectors import checksums as content
 from connectors import positions
 from connectors.kafka import reader as kafka_topic
 from connectors.kafka.reader import Message
@@ -23,33 +22,30 @@ from connectors.positions import Position
 from connectors.s3.parquet import pages
 from connectors.s3.store import ReadableStore
 
-_BROKEN: Final = 0
-"""The digest of a pointer that leads nowhere or astray: 0, which no record with bytes has."""
-
 OWN_HEADER: Final = "header."
 
 OpenFolder = Callable[[str], ReadableStore]
 
 
 class Carried(NamedTuple):
-    """The bytes that were read, and what was said about them, as texts."""
+    """The bytes of a record, and its metadata as strings."""
 
     raw: bytes | None
     about: Mapping[str, str]
 
     @property
     def is_large(self) -> bool:
-        """Whether the bytes are only the head of a record that lies elsewhere."""
+        """Return whether the bytes are only the head of a record that is stored elsewhere."""
         return "full_record" in self.about
 
     @property
     def position(self) -> Position:
-        """Where the record stood in its source."""
+        """Return the record's position in its source."""
         about = self.about
         return Position(
             about.get("topic"),
-            _number(about.get("partition")),
-            _number(about.get("offset")),
+            number(about.get("partition")),
+            number(about.get("offset")),
             about.get("stream"),
             about.get("shard"),
             about.get("sequence_number"),
@@ -74,7 +70,7 @@ def of_message(message: Message, prefix: str = "") -> Carried:
 
 
 def of_envelope(record: Record) -> Carried:
-    """What a record of a Kinesis stream carries; the record's own headers as `header.NAME`."""
+    """Return what a Kinesis record carries; the record's own headers as `header.NAME`."""
     try:
         members = msgspec.json.decode(record.data, type=dict[str, Any])
         raw = members.pop("raw", None)
@@ -94,18 +90,6 @@ def _own_headers(names: list[str] | None, values: list[str | None] | None) -> di
         for name, value in pairs
         if value is not None
     }
-
-
-def digests(carried: Iterable[Carried], open_folder: OpenFolder) -> list[int]:
-    """The digest of each record's bytes; of a large one those that its pointer leads to."""
-    return [
-        _of_whole(one, open_folder) if one.is_large else content.digest(one.raw) for one in carried
-    ]
-
-
-def _of_whole(one: Carried, open_folder: OpenFolder) -> int:
-    found = whole(one, open_folder)
-    return _BROKEN if found is None else content.digest(found)
 
 
 def whole(one: Carried, open_folder: OpenFolder) -> bytes | None:
@@ -134,5 +118,6 @@ def _is_meant(one: Carried, whole: bytes | None) -> bool:
     )
 
 
-def _number(text: str | None) -> int | None:
+def number(text: str | None) -> int | None:
+    """Return the number that a header holds; None if it holds none."""
     return int(text) if text and text.isdecimal() else None

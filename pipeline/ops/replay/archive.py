@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from connectors import checksums as content
+from connectors import checksums
 from connectors.block import Headers
 from connectors.errors import UserError
 from connectors.positions import Position
@@ -133,7 +133,7 @@ class Archive:
 
     def _wanted(self, table: pa.Table, path: str, row: int) -> Rows:
         self.counts.lines += table.num_rows
-        times = content.millis(table.column("arrival_time"))
+        times = checksums.millis(table.column("arrival_time"))
         for each in np.flatnonzero(times == LOWEST).tolist():
             self.counts.bad_line(f"{path}:{row + each + 1}", "arrival_time is null")
         inside = within(times, self.selection)
@@ -189,7 +189,7 @@ def _earliest(footer: Any) -> int:
     if None in found:
         return LOWEST
     kind = footer.schema.to_arrow_schema().field("arrival_time").type
-    return int(content.millis(pa.chunked_array([pa.array(found, pa.int64()).view(kind)])).min())
+    return int(checksums.millis(pa.chunked_array([pa.array(found, pa.int64()).view(kind)])).min())
 
 
 def _refuse_strange(path: str, names: list[str]) -> None:

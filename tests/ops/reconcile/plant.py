@@ -26,7 +26,7 @@ from opensearchpy import OpenSearch
 from opensearchpy.helpers import bulk
 from rich.console import Console
 
-from connectors import checksums as content
+from connectors.checksums import digest
 from connectors.kinesis import reader as kinesis_stream
 from connectors.positions import Position
 from dev.demo.generate import Recipe, generate
@@ -244,7 +244,7 @@ def sent(world: World, topic: str, made: list[Made]) -> list[Record]:
     ends = [0] * PARTITIONS
     records = []
     for one in made:
-        partition = content.digest(one.key) % PARTITIONS
+        partition = digest(one.key) % PARTITIONS
         records.append(Record(one, Position(topic, partition, ends[partition])))
         ends[partition] += 1
     world.send(topic, map(message, records))

@@ -14,8 +14,9 @@ from zlib import crc32
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from connectors.positions import Position, table_of
+from connectors.positions import Position
 from dev.demo.made import EVENT, Made
+from tests.position_table import table_of
 
 TOPIC = "trips"
 STREAM = "trip-stream"
