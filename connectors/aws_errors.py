@@ -1,8 +1,19 @@
-"""Errors of AWS's client, for callers that report them."""
+"""Errors of boto3, so that nobody else needs to know its exceptions."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from botocore.exceptions import BotoCoreError, ClientError
 
-AWS_ERRORS = (BotoCoreError, ClientError)
-"""What boto3 raises when a service refuses a request, or is not reached."""
+from connectors.errors import UserError
+
+
+@contextmanager
+def reported(action: str) -> Iterator[None]:
+    """Raise UserError("cannot ACTION: REASON") instead of boto3's exceptions."""
+    try:
+        yield
+    except (BotoCoreError, ClientError) as error:
+        raise UserError(f"cannot {action}: {error}") from error

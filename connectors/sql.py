@@ -1,4 +1,4 @@
-"""Flink SQL text of values, names and tables, with quoting in one place."""
+"""SQL text of values, and of names and tables in Flink's dialect, with quoting in one place."""
 
 from __future__ import annotations
 

@@ -46,8 +46,7 @@ def submit(
         UserError: what is wrong in the configuration, the schemas or the outside systems.
     """
     environment = {**os.environ, **environment}
-    config = load_config.load(path, environment)
-    preflight.indices(config, load_config.event_types(config), may_be_away=bool(savepoint))
+    config = checked(path, environment, savepoint=savepoint)
     rest_url, home = needed(environment, "FLINK_REST_URL"), needed(environment, "FLINK_HOME")
     job_id = flink_rest.submit(
         Path(home),
@@ -59,7 +58,23 @@ def submit(
         savepoint=savepoint,
         allow_dropped_state=allow_dropped_state,
     )
-    url = f"{rest_url}/#/job/running/{job_id}"
+    return submitted(job_id, config, environment)
+
+
+def checked(path: Path, environment: Mapping[str, str], *, savepoint: str) -> Config:
+    """Return the configuration if a job may be submitted with it; see `submit`.
+
+    Raises:
+        UserError: what is wrong in the configuration, the schemas or the outside systems.
+    """
+    config = load_config.load(path, environment)
+    preflight.indices(config, load_config.event_types(config), may_be_away=bool(savepoint))
+    return config
+
+
+def submitted(job_id: str, config: Config, environment: Mapping[str, str]) -> Submitted:
+    """Describe a job that was submitted to the cluster that the environment leads to."""
+    url = f"{needed(environment, 'FLINK_REST_URL')}/#/job/running/{job_id}"
     return Submitted(job_id, url, config, cluster_of(environment))
 
 

@@ -132,9 +132,9 @@ class Reader:
     def carried(
         self, settings: Settings, prefix: str = ""
     ) -> Iterator[tuple[bytes | None, Row, str | None]]:
-        """Yield the whole bytes of each record, what is told about it, and a file's folder.
+        """Yield the whole bytes of each record, its metadata, and a file's folder.
 
-        It is told by columns, by headers with that prefix, or by an envelope in JSON.
+        The metadata is in columns, in headers with that prefix, or in a JSON envelope.
         """
         if path := settings.get("path"):
             yield from ((row["raw"], row, folder) for folder, row in self.rows(path))

@@ -9,9 +9,6 @@ from confluent_kafka import KafkaError, KafkaException
 
 from connectors.errors import UserError
 
-KAFKA_ERRORS = (KafkaException,)
-"""What librdkafka raises when a broker refuses a request or does not answer."""
-
 
 @contextmanager
 def reported(action: str) -> Iterator[None]:

@@ -7,14 +7,13 @@ every record before a committed offset has been read, and its effects are part o
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from collections.abc import Iterable
+from typing import Final
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from connectors.kafka.errors import has_no_coordinator_yet, reported
 from connectors.kafka.options import Kafka
-from connectors.kafka.reader import committed
 from connectors.kafka.security import librdkafka_options
 
 Offsets = dict[int, int]
@@ -32,14 +31,14 @@ def committed_offsets(
     Raises:
         UserError: the offsets cannot be read.
     """
-    group = _consumer(librdkafka_options(cluster), group_id)
+    group = _consumer(cluster, group_id)
     deadline = time.monotonic() + _TIMEOUT_SECONDS
     numbers = list(partitions)
     try:
         with reported(f"read the offsets of the group {group_id} in the topic {topic}"):
             while True:
                 try:
-                    return committed(group, topic, numbers)
+                    return _committed(group, topic, numbers)
                 except KafkaException as error:
                     if not has_no_coordinator_yet(error) or time.monotonic() >= deadline:
                         raise
@@ -51,16 +50,8 @@ def committed_offsets(
 class SourceProgress:
     """How much of a topic is covered by completed checkpoints. UserError if Kafka fails."""
 
-    def __init__(
-        self,
-        servers: str,
-        *,
-        topic: str,
-        group_id: str,
-        security: Mapping[str, Any] | None = None,
-    ) -> None:
-        options = {"bootstrap.servers": servers, **(security or {})}
-        self._group = _consumer(options, group_id)
+    def __init__(self, cluster: Kafka, *, topic: str, group_id: str) -> None:
+        self._group = _consumer(cluster, group_id)
         self._topic = topic
         self._action = f"read the progress of the group {group_id} in the topic {topic}"
 
@@ -81,7 +72,7 @@ class SourceProgress:
         """
         with reported(self._action):
             try:
-                return committed(self._group, self._topic, self._partitions())
+                return _committed(self._group, self._topic, self._partitions())
             except KafkaException as error:
                 if has_no_coordinator_yet(error):
                     return {}
@@ -107,11 +98,25 @@ class SourceProgress:
             self._group.unassign()
 
 
-def _consumer(options: Mapping[str, Any], group_id: str) -> Consumer:
+def _committed(group: Consumer, topic: str, partitions: Iterable[int]) -> dict[int, int]:
+    """Return the offsets that the consumer's group has committed; 0 for a partition without.
+
+    Raises:
+        KafkaException: also if the offset of only one partition could not be read.
+    """
+    requested = [TopicPartition(topic, number) for number in partitions]
+    offsets = group.committed(requested, timeout=_TIMEOUT_SECONDS)
+    failed = next((each.error for each in offsets if each.error), None)
+    if failed:
+        raise KafkaException(failed)
+    return {each.partition: max(0, each.offset) for each in offsets}
+
+
+def _consumer(cluster: Kafka, group_id: str) -> Consumer:
     """Return a consumer that never subscribes.
 
     Not the admin client: librdkafka 2.16 crashes in the latter's rd_kafka_cgrp_op while the
     group's coordinator is still loading.
     """
     reading = {"enable.auto.commit": False, "enable.partition.eof": True}
-    return Consumer({**options, **reading, "group.id": group_id})
+    return Consumer({**librdkafka_options(cluster), **reading, "group.id": group_id})

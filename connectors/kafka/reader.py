@@ -6,7 +6,7 @@ Functions raise UserError if the topic cannot be read.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final, TypeAlias
 
@@ -14,7 +14,6 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka import Message as KafkaMessage
 
 from connectors.errors import UserError
-from connectors.kafka.errors import has_no_coordinator_yet as has_no_coordinator_yet
 from connectors.kafka.errors import reported
 from connectors.kafka.options import Kafka
 from connectors.kafka.security import librdkafka_options
@@ -79,20 +78,6 @@ def headers(message: Message) -> dict[str, str]:
     return {
         name: bytes(value).decode(errors="replace") for name, value in pairs if value is not None
     }
-
-
-def committed(group: Consumer, topic: str, partitions: Iterable[int]) -> dict[int, int]:
-    """Return the offsets that the consumer's group has committed; 0 for a partition without.
-
-    Raises:
-        KafkaException: also if the offset of only one partition could not be read.
-    """
-    requested = [TopicPartition(topic, number) for number in partitions]
-    offsets = group.committed(requested, timeout=_TIMEOUT_SECONDS)
-    failed = next((each.error for each in offsets if each.error), None)
-    if failed:
-        raise KafkaException(failed)
-    return {each.partition: max(0, each.offset) for each in offsets}
 
 
 @contextmanager

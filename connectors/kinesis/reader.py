@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 import boto3
 from botocore.config import Config as Settings
 
-from connectors.kinesis.errors import reported
+from connectors.aws_errors import reported
 from connectors.kinesis.table import Stream
 
 _PAGE_RECORDS: Final = 10_000

@@ -15,7 +15,6 @@ from urllib.parse import urlsplit
 from opensearchpy import OpenSearch, Urllib3HttpConnection
 from opensearchpy.exceptions import ConnectionError as NoConnection
 from opensearchpy.exceptions import ConnectionTimeout, SSLError, TransportError
-from opensearchpy.helpers import scan
 
 from connectors.errors import UserError
 from connectors.opensearch.bulk import BULK_PARAMETERS, Answer, Send, Unreachable
@@ -104,18 +103,6 @@ def _causes(error: object) -> Iterator[object]:
         yield error
         wrapped = [arg for arg in error.args if isinstance(arg, BaseException)]
         error = wrapped[0] if wrapped else error.__cause__
-
-
-def read_index(client: OpenSearch, index: str) -> Iterator[tuple[str, int, dict[str, Any]]]:
-    """Yield every document as (id, version, source), unordered, of one snapshot after a refresh."""
-    client.indices.refresh(index=index)
-    query = {"query": {"match_all": {}}, "version": True}
-    for hit in scan(client, query=query, index=index, size=5_000, request_timeout=60):
-        yield hit["_id"], hit["_version"], hit["_source"]
-
-
-OPENSEARCH_ERRORS = (TransportError,)
-"""What opensearch-py raises when a server refuses a request, or is not reached."""
 
 
 @contextmanager

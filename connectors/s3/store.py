@@ -26,6 +26,7 @@ from botocore.exceptions import (
     ResponseStreamingError,
 )
 
+from connectors.aws_errors import reported
 from connectors.errors import UserError
 from connectors.s3.folder import FolderStore
 from connectors.s3.protocol import (
@@ -98,18 +99,23 @@ def local_path(uri: str) -> Path:
 
 
 def s3_client(environment: Mapping[str, str]) -> Any:
-    """Return a boto3 client for S3; it may be used by several threads."""
+    """Return a boto3 client for S3; it may be used by several threads.
+
+    Raises:
+        UserError: a setting or profile of AWS is wrong.
+    """
     endpoint = environment.get("S3_ENDPOINT")
-    return boto3.client(
-        "s3",
-        endpoint_url=endpoint,
-        aws_access_key_id=environment.get("AWS_ACCESS_KEY_ID"),
-        aws_secret_access_key=environment.get("AWS_SECRET_ACCESS_KEY"),
-        aws_session_token=environment.get("AWS_SESSION_TOKEN"),
-        # A server of our own has no region, but a signature needs one.
-        region_name=environment.get("AWS_REGION") or ("us-east-1" if endpoint else None),
-        config=_SETTINGS,
-    )
+    with reported("connect to S3"):
+        return boto3.client(
+            "s3",
+            endpoint_url=endpoint,
+            aws_access_key_id=environment.get("AWS_ACCESS_KEY_ID"),
+            aws_secret_access_key=environment.get("AWS_SECRET_ACCESS_KEY"),
+            aws_session_token=environment.get("AWS_SESSION_TOKEN"),
+            # A server of our own has no region, but a signature needs one.
+            region_name=environment.get("AWS_REGION") or ("us-east-1" if endpoint else None),
+            config=_SETTINGS,
+        )
 
 
 class S3Store:

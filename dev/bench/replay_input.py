@@ -10,6 +10,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -22,35 +23,39 @@ LINE_BYTES = 420
 FIRST_MS = 1_514_764_800_000
 
 
+def yellow_trip(trip_id: int, dropoff_ms: int, *, seconds: int) -> dict[str, Any]:
+    """Return a trip of so many seconds that ended at `dropoff_ms` (epoch milliseconds)."""
+    return {
+        "trip_id": trip_id,
+        "type": "trip",
+        "vendor_id": 1,
+        "pickup_datetime": timestamps.text(dropoff_ms - seconds * 1000),
+        "dropoff_datetime": timestamps.text(dropoff_ms),
+        "passenger_count": 1,
+        "trip_distance": 0.5,
+        "ratecode_id": 1,
+        "store_and_fwd_flag": "N",
+        "pickup_location_id": 41,
+        "dropoff_location_id": 24,
+        "payment_type": 2,
+        "fare_amount": 4.5,
+        "extra": 0.5,
+        "mta_tax": 0.5,
+        "tip_amount": 0.0,
+        "tolls_amount": 0.0,
+        "improvement_surcharge": 0.3,
+        "total_amount": 5.8,
+    }
+
+
 def lines(count: int, first: int, every_ms: int, disorder_ms: int) -> Iterator[bytes]:
     """Return trips in the order of dropoff, shuffled by up to so many milliseconds."""
     rng = np.random.default_rng(first)
     shaken = rng.integers(0, disorder_ms + 1, count).tolist()
     for at, more in enumerate(shaken):
         drop = FIRST_MS + (first + at) * every_ms + more
-        event = {
-            "trip_id": 4_071_000 + first + at,
-            "type": "trip",
-            "vendor_id": 1,
-            "pickup_datetime": timestamps.text(drop - 900_000),
-            "dropoff_datetime": timestamps.text(drop),
-            "passenger_count": 1,
-            "trip_distance": 0.5,
-            "ratecode_id": 1,
-            "store_and_fwd_flag": "N",
-            "pickup_location_id": 41,
-            "dropoff_location_id": 24,
-            "payment_type": 2,
-            "fare_amount": 4.5,
-            "extra": 0.5,
-            "mta_tax": 0.5,
-            "tip_amount": 0.0,
-            "tolls_amount": 0.0,
-            "improvement_surcharge": 0.3,
-            "total_amount": 5.8,
-            "padding": "",
-        }
-        raw = msgspec.json.encode(event)
+        event = yellow_trip(4_071_000 + first + at, drop, seconds=900)
+        raw = msgspec.json.encode(event | {"padding": ""})
         yield raw[:-2] + b"x" * (LINE_BYTES - len(raw)) + raw[-2:] + b"\n"
 
 

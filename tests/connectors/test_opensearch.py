@@ -12,10 +12,11 @@ from opensearchpy import OpenSearch
 
 from connectors.errors import UserError
 from connectors.opensearch.bulk import Document, Done, Limits, Outcome, Rejected
-from connectors.opensearch.client import bulk_sender, client, read_index
+from connectors.opensearch.client import bulk_sender, client
 from connectors.opensearch.options import Index, index_name
 from connectors.opensearch.templates import IndexAway, ensure_templates, mapping_differences
 from pipeline.index.indexer import Indexer, RetryPolicy
+from tests.documents import read_index
 
 MAPPING = {
     "properties": {

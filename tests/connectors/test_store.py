@@ -384,3 +384,9 @@ def test_a_folder_that_may_not_be_listed_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(UserError, match=f"cannot list {tmp_path}/file: Not a directory"):
         open_store(f"{tmp_path}/file").listing()
+
+
+def test_a_wrong_profile_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_PROFILE", "absent")
+    with pytest.raises(UserError, match=r"^cannot connect to S3: .*absent"):
+        open_store("s3://bucket/prefix")

@@ -116,7 +116,7 @@ NEEDS: Final[tuple[Need, ...]] = (
         for folder in ("archive", "lake", "large")
     ),
     _need("ReconcileRole", DOMAIN, "es:ESHttpGet ESHttpHead ESHttpPost",
-          "pipeline/ops/reconcile/read_index.py"),
+          "pipeline/ops/reconcile/index.py"),
     _need("ReconcileRole", SCROLL, "es:ESHttpDelete", "it gives its scrolls back"),
     *(
         _need("ReconcileRole", place,
@@ -148,7 +148,7 @@ NEEDS: Final[tuple[Need, ...]] = (
     _need("RedriveRole", KEY, "kms:Decrypt GenerateDataKey", "it reads and writes"),
     _need("CompactRole", BUCKET, "s3:ListBucket", "connectors/s3/store.py"),
     _need("CompactRole", f"{BUCKET}/lake/x", "s3:GetObject PutObject DeleteObject",
-          "connectors/s3/objects.py: merged files, records, and what they replaced"),
+          "connectors/s3/store.py: merged files, records, and what they replaced"),
     _need("CompactRole", KEY, "kms:Decrypt GenerateDataKey", "it reads and writes"),
     _need("ReplayRole", SOURCE, "kinesis:DescribeStreamSummary ListShards PutRecords",
           "connectors/kinesis/producer.py; watermarks go to every shard"),

@@ -12,6 +12,7 @@ from confluent_kafka import IsolationLevel, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from connectors.flink.rest import wait_for
+from connectors.kafka.options import Kafka
 from connectors.kafka.progress import SourceProgress
 from connectors.s3.store import Store, open_store
 from dev.demo.made import Made
@@ -161,8 +162,9 @@ class Harness:
     def drain(self) -> None:
         """Wait until completed checkpoints cover all that was produced, and two more."""
         job = self.submitted
+        cluster = Kafka(bootstrap_servers=self.servers)
         sources = [
-            SourceProgress(self.servers, topic=f"{self.name}-{topic}", group_id=self.name)
+            SourceProgress(cluster, topic=f"{self.name}-{topic}", group_id=self.name)
             for topic in self.topics
         ]
         archived = ArchivedRecords(self.store("archive"))

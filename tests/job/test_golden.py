@@ -19,6 +19,7 @@ from confluent_kafka import Producer
 
 from connectors.opensearch import client as opensearch
 from dev.servers.stack import Stack
+from tests.documents import read_index
 from tests.job.harness import Harness
 
 ROOT = Path(__file__).parents[2]
@@ -70,7 +71,7 @@ def test_documents(finished: Harness) -> None:
     found = [
         {"index": name, "id": identifier, "version": version, "document": document}
         for name in ("fhv_trip", "green_trip", "trip")
-        for identifier, version, document in opensearch.read_index(client, f"golden-{name}")
+        for identifier, version, document in read_index(client, f"golden-{name}")
     ]
     assert_golden("documents", found)
 

@@ -20,9 +20,8 @@ from urllib.parse import urlsplit
 
 from connectors.errors import UserError
 from dev.servers.flink_settings import CLIENT_OPTIONS
-from pipeline import preflight
 from pipeline.config import load as load_config
-from pipeline.submit import Submitted, cluster_of
+from pipeline.submit import Submitted, checked, submitted
 
 _clients: dict[str, WarmClient] = {}
 """One for each cluster, by its REST address."""
@@ -36,15 +35,14 @@ def submit(
     allow_dropped_state: bool = False,
 ) -> Submitted:
     """Do what `pipeline.submit.submit` does, with the same checks, by a warm client."""
-    config = load_config.load(path, {**os.environ, **environment})
-    preflight.indices(config, load_config.event_types(config), may_be_away=bool(savepoint))
+    config = checked(path, {**os.environ, **environment}, savepoint=savepoint)
     url = environment["FLINK_REST_URL"]
     if url not in _clients:
         _clients[url] = WarmClient(environment)
     job_id = _clients[url].submit(
         path, savepoint=savepoint, allow_dropped_state=allow_dropped_state
     )
-    return Submitted(job_id, f"{url}/#/job/running/{job_id}", config, cluster_of(environment))
+    return submitted(job_id, config, environment)
 
 
 def close() -> None:

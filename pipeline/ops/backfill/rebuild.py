@@ -17,7 +17,6 @@ from connectors.kafka import admin as kafka_admin
 from connectors.kafka.options import Kafka
 from connectors.kafka.producer import KafkaProducer
 from connectors.kafka.progress import SourceProgress
-from connectors.kafka.security import librdkafka_options
 from pipeline.ops.backfill.derive import Backfill, derived, refuse
 from pipeline.ops.backfill.feed import Fed, LeftOut, archived, feed
 from pipeline.ops.reconcile.options import Options
@@ -134,12 +133,8 @@ class Rebuild:
         return job
 
     def _drain(self, job: Submitted) -> None:
-        source = SourceProgress(
-            self.cluster.bootstrap_servers,
-            topic=self.backfill.name,
-            group_id=self.backfill.name,
-            security=librdkafka_options(self.cluster),
-        )
+        name = self.backfill.name
+        source = SourceProgress(self.cluster, topic=name, group_id=name)
         cluster = job.cluster
 
         def drained() -> bool:

@@ -1,7 +1,7 @@
 """The private DuckDB database in which one reconciliation joins what it has read.
 
 Tables live in a file in a temporary folder that only this user can read, and that goes with the
-database. DuckDB keeps at most `MEMORY` of them in memory. It loads no extension and is told no
+database. DuckDB keeps at most `MEMORY` of them in memory. It loads no extension and gets no
 credentials: files from S3 are fetched by our own client first.
 """
 
@@ -142,11 +142,6 @@ def ahead(items: Iterator[T]) -> Iterator[T]:
 
 def _next(items: Iterator[T]) -> T | None:
     return next(items, None)
-
-
-def text(value: str) -> str:
-    """A text as a SQL literal."""
-    return "'" + value.replace("'", "''") + "'"
 
 
 def name(column: str) -> str:

@@ -15,14 +15,13 @@ from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from typing import Final
-from urllib.parse import urlsplit
 
 import duckdb
 
 from connectors.errors import UserError
-from connectors.s3.protocol import ReadableStore as Store
-from connectors.s3.protocol import Stored
-from pipeline.ops.reconcile.database import Database, ahead, text
+from connectors.s3.store import ReadableStore, Stored, is_local, local_path
+from connectors.sql import literal
+from pipeline.ops.reconcile.database import Database, ahead
 
 _FETCHERS: Final = 8
 _GROUP_FILES: Final = 1_000
@@ -43,10 +42,10 @@ class Local:
 class Files:
     """The files of a store; `groups` gives each file once, however often it is called."""
 
-    def __init__(self, database: Database, store: Store, uri: str) -> None:
+    def __init__(self, database: Database, store: ReadableStore, uri: str) -> None:
         self._database = database
         self._store = store
-        self._root = _local_root(uri)
+        self._root = local_path(uri) if is_local(uri) else None
         self._paths: set[str] = set()
         self._names = count()
         self.bytes = 0
@@ -75,7 +74,7 @@ class Files:
         Raises:
             UserError: a file is no Parquet.
         """
-        paths = ", ".join(text(one.path) for one in group)
+        paths = ", ".join(literal(one.path) for one in group)
         sql = (
             f"read_parquet([{paths}], union_by_name = true, hive_partitioning = false,"
             " filename = true)"
@@ -100,7 +99,7 @@ class Files:
         for one in group:
             self._store.open(one.stored.path).close()  # Raises if it was deleted meanwhile.
             try:
-                self._database.rows(f"SELECT * FROM parquet_file_metadata({text(one.path)})")
+                self._database.rows(f"SELECT * FROM parquet_file_metadata({literal(one.path)})")
             except duckdb.Error as fault:
                 reason = str(fault).splitlines()[0].replace(one.path, one.stored.path)
                 return UserError(f"{one.stored.path} isn't a readable Parquet file: {reason}")
@@ -126,11 +125,6 @@ class Files:
 
     def _is_copy(self, path: str) -> bool:
         return Path(path).parent == self._database.folder
-
-
-def _local_root(uri: str) -> Path | None:
-    parts = urlsplit(uri)
-    return Path(parts.path) if parts.scheme in ("", "file") else None
 
 
 def _groups(objects: list[Stored], key: Callable[[str], str]) -> Iterator[list[Stored]]:

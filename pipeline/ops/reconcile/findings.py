@@ -5,7 +5,8 @@ from __future__ import annotations
 from functools import partial
 from typing import Final
 
-from pipeline.ops.reconcile.database import Database, text
+from connectors.sql import literal
+from pipeline.ops.reconcile.database import Database
 from pipeline.ops.reconcile.position_index import PositionIndex
 from pipeline.ops.reconcile.report import Kind, Row
 
@@ -48,9 +49,8 @@ class Findings:
         def names(most: int | None = None) -> list[str]:
             limit = "" if most is None else f" LIMIT {most}"
             # Numbers in their order, although they are texts.
-            sql = (
-                f"SELECT {text(event_type + ' ')} || id FROM {table} ORDER BY length(id), id{limit}"
-            )
+            prefix = literal(f"{event_type} ")
+            sql = f"SELECT {prefix} || id FROM {table} ORDER BY length(id), id{limit}"
             return [name for (name,) in self._database.rows(sql)]
 
         row.add(kind, self.count(table), meaning, names)

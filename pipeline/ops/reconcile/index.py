@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from itertools import chain, zip_longest
 from typing import Any, Final
 
 import msgspec
 import pyarrow as pa
 
-from connectors.errors import UserError
 from connectors.opensearch import client as opensearch
+from connectors.sql import literal
 from pipeline.events.event_types import EventType
-from pipeline.ops.reconcile.database import ahead, text
+from pipeline.ops.reconcile.database import ahead
 from pipeline.ops.reconcile.workspace import Workspace
 
 _PAGE: Final = 5_000
@@ -84,13 +85,11 @@ class IndexReader:
     def _count(self) -> int:
         """How many documents there are after a refresh; 0 without an index."""
         client = self._clients[0]
-        try:
+        with self._reported():
             if not client.indices.exists(index=self._index):
                 return 0
             client.indices.refresh(index=self._index)
             return int(client.count(index=self._index)["count"])
-        except opensearch.OPENSEARCH_ERRORS as error:
-            raise self._unreadable(error) from error
 
     def _put(self, page: list[_Hit], where: str) -> None:
         columns = {
@@ -102,7 +101,7 @@ class IndexReader:
         rows, content = "SELECT * FROM incoming", "NULL"
         if self._values:
             rows = self._values.members(rows)
-            content = self._values.of_json(text(self._event_type.name))
+            content = self._values.of_json(literal(self._event_type.name))
         self._database.run(
             f"INSERT INTO documents SELECT id, version, {content} FROM ({rows}) WHERE {where}"
         )
@@ -143,7 +142,7 @@ class IndexReader:
     ) -> Any:
         """Send a request below the client, which would parse every document into objects."""
         connection = self._clients[client].transport.get_connection()
-        try:
+        with self._reported():
             _, _, answer = connection.perform_request(
                 "POST",
                 url,
@@ -152,9 +151,7 @@ class IndexReader:
                 timeout=_TIMEOUT_SECONDS,
                 headers=_JSON,
             )
-        except opensearch.OPENSEARCH_ERRORS as error:
-            raise self._unreadable(error) from error
         return msgspec.json.decode(answer, type=kind)
 
-    def _unreadable(self, error: Exception) -> UserError:
-        return UserError(f"cannot read the index {self._index}: {opensearch.explain(error)}")
+    def _reported(self) -> AbstractContextManager[None]:
+        return opensearch.reported(f"read the index {self._index}")

@@ -8,10 +8,11 @@ from typing import Final
 
 import pyarrow as pa
 
+from connectors.sql import literal
 from pipeline.config.model import Lake
 from pipeline.events.event_types import EventType
 from pipeline.ops.lake.content import home
-from pipeline.ops.reconcile.database import name, text
+from pipeline.ops.reconcile.database import name
 from pipeline.ops.reconcile.files import Files, Local
 from pipeline.ops.reconcile.position_index import placed
 from pipeline.ops.reconcile.workspace import Workspace
@@ -98,8 +99,8 @@ class LakeReader:
             return _PAGE.format(**sql)
         time, place = column(event_type.event_time, "TIMESTAMP"), column(event_type.place, "BIGINT")
         at_home = f"{place} = place AND year({time}) = year AND month({time}) = month"
-        of_type = f"type = {text(event_type.name)}" if "type" in columns else "true"
-        sql["event_type"] = text(event_type.name)
+        of_type = f"type = {literal(event_type.name)}" if "type" in columns else "true"
+        sql["event_type"] = literal(event_type.name)
         sql["misplaced"] = f"NOT coalesce({at_home} AND {of_type}, false)"
         if self._ws.values:
             sql["content"] = self._ws.values.of_columns(event_type, columns)

@@ -9,9 +9,10 @@ from typing import Final
 
 import pyarrow as pa
 
+from connectors.sql import literal
 from pipeline.events.model import WATERMARK
 from pipeline.ops.readers.arrival_hours import hours_sql
-from pipeline.ops.reconcile.database import Row, text
+from pipeline.ops.reconcile.database import Row
 from pipeline.ops.reconcile.files import Files, Local
 from pipeline.ops.reconcile.position_index import is_held, placed
 from pipeline.ops.reconcile.values import parsed
@@ -58,7 +59,7 @@ class Records:
         self._database = ws.database
         self._index = ws.index
         self._values = ws.values
-        ws.database.run(_TABLE.format(names=", ".join(map(text, ws.types.names))))
+        ws.database.run(_TABLE.format(names=", ".join(map(literal, ws.types.names))))
 
     def add(self, page: pa.Table) -> int:
         """Take a page of the source, see `Source.pages`; how many records are judged."""

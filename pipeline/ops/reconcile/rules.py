@@ -10,8 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from connectors.sql import literal
 from pipeline.ops.reconcile.attribute import CONTROL, EVENT, REJECT
-from pipeline.ops.reconcile.database import Database, text
+from pipeline.ops.reconcile.database import Database
 from pipeline.ops.reconcile.findings import AT, Findings
 from pipeline.ops.reconcile.report import Row
 from pipeline.ops.reconcile.sinks import LETTERS
@@ -222,5 +223,5 @@ class Rules:
 
 
 def _attributed_as(outcome: str, name: str) -> str:
-    where = f"outcome = {text(outcome)} AND name = {text(name)}"
+    where = f"outcome = {literal(outcome)} AND name = {literal(name)}"
     return f"SELECT {AT} FROM attributed WHERE {where}"

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from pipeline.ops.reconcile.database import Database, text
+from connectors.sql import literal
+from pipeline.ops.reconcile.database import Database
 from pipeline.ops.reconcile.findings import AT, Findings
 from pipeline.ops.reconcile.report import Row
 
@@ -75,7 +76,7 @@ class DownstreamRules:
 
     def due_documents(self, event_type: str) -> None:
         """Find what the lake's rows of a type ask of the index; their ids are in `ids`."""
-        self.database.run(_DUE_DOCUMENTS.format(event_type=text(event_type)))
+        self.database.run(_DUE_DOCUMENTS.format(event_type=literal(event_type)))
 
     def documents(self, event_type: str, *, whole: bool) -> Row:
         """Each id a document of its newest version or a newer one, with that version's values.
@@ -105,8 +106,8 @@ class DownstreamRules:
 
     def due_events(self, replica: str, event_types: Iterable[str]) -> None:
         """Find what the lake's rows of these types ask of a replica."""
-        types = ", ".join(map(text, event_types))
-        self.database.run(_DUE_EVENTS.format(replica=text(replica), event_types=types))
+        types = ", ".join(map(literal, event_types))
+        self.database.run(_DUE_EVENTS.format(replica=literal(replica), event_types=types))
 
     def find_missing(self, *, by_position: bool) -> int:
         """Fill `missing` with what a replica lacks; how many rows. `by_position` or else by values.

@@ -9,9 +9,7 @@ from typing import Final
 
 import duckdb
 
-from connectors.aws_errors import AWS_ERRORS
 from connectors.errors import UserError
-from connectors.kafka.errors import KAFKA_ERRORS
 from pipeline.config.model import Config
 from pipeline.ops.reconcile import coverage
 from pipeline.ops.reconcile.attribute import CONTROL, MOST, REJECT, attributor
@@ -70,7 +68,7 @@ def reconcile(systems: Systems, options: Options, steps: Steps) -> Report:
     database = Database()
     try:
         report = _Run(Workspace(systems, options, steps, database)).report()
-    except (*KAFKA_ERRORS, *AWS_ERRORS, OSError) as error:
+    except OSError as error:
         database.close()
         raise UserError(f"cannot read one of the systems: {error}") from error
     except (duckdb.IOException, duckdb.OutOfMemoryException) as error:

@@ -13,10 +13,10 @@ from typing import Final
 import pyarrow as pa
 
 from connectors.kinesis import reader as kinesis_stream
+from connectors.sql import literal
 from pipeline.config.model import Archive, DeadLetters, Lake, Replica
 from pipeline.ops.readers.arrival_hours import hour_of_path
 from pipeline.ops.reconcile.coverage import Interval, Shard
-from pipeline.ops.reconcile.database import text
 from pipeline.ops.reconcile.envelopes import Envelopes
 from pipeline.ops.reconcile.files import Files, Local
 from pipeline.ops.reconcile.position_index import ordered, placed
@@ -121,7 +121,7 @@ class ArchiveReader:
                 self._ws.database.present("hours", table)
                 relation, hour = f"{relation} JOIN hours USING (filename)", "folder_hour"
                 has_headers = {"header_names", "header_values"} <= set(columns)
-                at = f"list_position(header_names, {text(REDRIVE_STEP)})"
+                at = f"list_position(header_names, {literal(REDRIVE_STEP)})"
                 step = f"header_values[{at}]" if has_headers else "NULL::BLOB"
             yield (
                 f"""SELECT {placed(columns)}, arrival_ms, raw, {step} AS redrive_step, known_digest,
@@ -143,7 +143,7 @@ class LettersReader:
         rows = 0
         for relation, columns, group in self._sink.new():
             detail = "detail" if "detail" in columns else "''"
-            replica = f"coalesce(regexp_extract({detail}, {text(_OF_REPLICA)}, 1), '')"
+            replica = f"coalesce(regexp_extract({detail}, {literal(_OF_REPLICA)}, 1), '')"
             sql = f"""
                 CREATE OR REPLACE TEMP TABLE page AS
                 SELECT {placed(columns)}, arrival_ms, coalesce(known_digest, hash(raw)) AS digest,

@@ -14,9 +14,10 @@ from typing import Any, Final
 
 import msgspec
 
+from connectors.sql import literal
 from pipeline.events.event_types import EventType, EventTypes
 from pipeline.events.model import Field
-from pipeline.ops.reconcile.database import Database, name, text
+from pipeline.ops.reconcile.database import Database, name
 
 UNKNOWN: Final = "unknown_fields"
 _UNKNOWN_MEMBERS: Final = "unknown_members"
@@ -106,7 +107,7 @@ class Values:
                    for field in event_type.fields if field.name in columns)  # fmt: skip
 
     def _by_type(self, event_type: str, sql: Callable[[EventType], str]) -> str:
-        cases = " ".join(f"WHEN {text(one.name)} THEN {sql(one)}" for one in self._types)
+        cases = " ".join(f"WHEN {literal(one.name)} THEN {sql(one)}" for one in self._types)
         return f"CASE {event_type} {cases} END"
 
 
@@ -119,7 +120,7 @@ def parsed(rows: str, members: Mapping[str, str], wanted: str) -> str:
     # through the whole vector row by row.
     return f"""
     SELECT *, CASE WHEN json_valid(document) THEN
-        from_json(document, {text(json.dumps(members))}) END AS members
+        from_json(document, {literal(json.dumps(members))}) END AS members
     FROM (SELECT *, CASE WHEN {wanted} THEN TRY(decode(raw)) END AS document FROM ({rows}))"""
 
 
@@ -165,7 +166,7 @@ def _with_default(field: Field, value: str) -> str:
     elif kind == "instant":
         default = f"{int(field.default) * 1000}"
     else:
-        default = text(str(field.default).lower() if kind == "boolean" else str(field.default))
+        default = literal(str(field.default).lower() if kind == "boolean" else str(field.default))
     return f"coalesce({value}, {default})"
 
 

@@ -65,6 +65,28 @@ class Lakes:
         problems = [text for each in compared for text in each.problems(swap.topics)]
         return problems or swap.switch(beside, compared)
 
+    def switch_broken_off(
+        self, monkeypatch: pytest.MonkeyPatch, *, steps: Sequence[str], after: int
+    ) -> None:
+        """Break a switch off when so many of those changes to the lake were made."""
+        done: list[str] = []
+        real = {name: getattr(FolderStore, name) for name in steps}
+
+        def counted(name: str) -> object:
+            def step(store: object, *paths: object, **options: object) -> None:
+                if len(done) == after:
+                    raise KeyboardInterrupt
+                done.append(name)
+                real[name](store, *paths, **options)
+
+            return step
+
+        with monkeypatch.context() as patched:
+            for name in real:
+                patched.setattr(FolderStore, name, counted(name))
+            with pytest.raises(KeyboardInterrupt):
+                self.switch(TRIPS)
+
 
 @pytest.fixture
 def lakes(tmp_path: Path) -> Lakes:
@@ -131,23 +153,7 @@ def test_a_swap_that_broke_off_anywhere_goes_on(
     lakes: Lakes, monkeypatch: pytest.MonkeyPatch, copies: int
 ) -> None:
     swap = lakes.swap()
-    done: list[str] = []
-    real = {name: getattr(FolderStore, name) for name in ("copy", "delete")}
-
-    def counted(name: str) -> object:
-        def step(self: object, *paths: str, **options: object) -> None:
-            if len(done) == copies:
-                raise KeyboardInterrupt
-            done.append(name)
-            real[name](self, *paths, **options)
-
-        return step
-
-    with monkeypatch.context() as patched:
-        for name in real:
-            patched.setattr(FolderStore, name, counted(name))
-        with pytest.raises(KeyboardInterrupt):
-            lakes.switch(TRIPS)
+    lakes.switch_broken_off(monkeypatch, steps=("copy", "delete"), after=copies)
     assert set(offsets(lakes.live, TRIPS)) >= {1, 2, 3, 7, 100, 101}, "a row was gone for a while"
     assert swap.go_on() == []
     assert offsets(lakes.live, TRIPS) == [1, 2, 3, 4, 5, 6, 7, 100, 101]

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from connectors.errors import UserError
 from connectors.positions import unpacked
-from connectors.s3.store import FolderStore, open_store
+from connectors.s3.store import open_store
 from pipeline.ops.backfill.partition import rows
 from pipeline.ops.compact.choose import Limits
 from pipeline.ops.compact.run import Compaction, Report, Request
@@ -122,23 +122,7 @@ def test_a_swap_refuses_what_was_compacted_since_it_compared(lakes: Lakes) -> No
 def test_a_swap_broken_off_anywhere_goes_on_or_is_undone(
     lakes: Lakes, monkeypatch: pytest.MonkeyPatch, at: int
 ) -> None:
-    done: list[str] = []
-    real = {name: getattr(FolderStore, name) for name in ("copy", "delete", "write")}
-
-    def counted(name: str) -> object:
-        def step(self: object, *paths: object, **options: object) -> None:
-            if len(done) == at:
-                raise KeyboardInterrupt
-            done.append(name)
-            real[name](self, *paths, **options)
-
-        return step
-
-    with monkeypatch.context() as patched:
-        for name in real:
-            patched.setattr(FolderStore, name, counted(name))
-        with pytest.raises(KeyboardInterrupt):
-            lakes.switch(TRIPS)
+    lakes.switch_broken_off(monkeypatch, steps=("copy", "delete", "write"), after=at)
     assert set(seen(lakes)) >= set(BEFORE), "a row was gone for a while"
     assert compact(lakes).problems == []
     swap = lakes.swap()

@@ -13,7 +13,6 @@ from itertools import count
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-import boto3
 import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
@@ -24,6 +23,7 @@ from typer.testing import CliRunner, Result
 from connectors.kafka import reader as kafka_topic
 from connectors.kafka.options import Kafka
 from connectors.positions import Position
+from connectors.s3.store import s3_client
 from dev.servers import kinesis, s3
 from pipeline.cli import app
 from pipeline.decode.timestamps import EPOCH, MILLISECOND, text
@@ -283,17 +283,6 @@ def _parquet(letters: Sequence[DeadRecord]) -> bytes:
     target = io.BytesIO()
     pq.write_table(pa.Table.from_pylist(rows, schema=schema), target)
     return target.getvalue()
-
-
-def s3_client(environment: dict[str, str]) -> Any:
-    """Return a client of the local S3 server."""
-    return boto3.client(
-        "s3",
-        endpoint_url=environment["S3_ENDPOINT"],
-        aws_access_key_id=s3.ACCESS_KEY,
-        aws_secret_access_key=s3.SECRET_KEY,
-        region_name=s3.REGION,
-    )
 
 
 def many(case: Case, number: int) -> list[DeadRecord]:

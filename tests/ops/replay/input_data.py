@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 
 from connectors.block import Block
-from pipeline.decode import timestamps
+from dev.bench.replay_input import yellow_trip
 from pipeline.ops.replay.history import History, Selection
 
 START = 1_514_764_800_000
@@ -22,28 +22,8 @@ CODECS = {"lz4": ".lz4", "gzip": ".gz", "zstd": ".zst", "bz2": ".bz2"}
 
 def trip(second: int, number: int | None = None, **more: Any) -> bytes:
     """A yellow trip dropped off at that second of the year."""
-    at = START + second * 1000
-    event = {
-        "trip_id": second + 1 if number is None else number,
-        "type": "trip",
-        "vendor_id": 1,
-        "pickup_datetime": timestamps.text(at - 600_000),
-        "dropoff_datetime": timestamps.text(at),
-        "passenger_count": 1,
-        "trip_distance": 0.5,
-        "ratecode_id": 1,
-        "store_and_fwd_flag": "N",
-        "pickup_location_id": 41,
-        "dropoff_location_id": 24,
-        "payment_type": 2,
-        "fare_amount": 4.5,
-        "extra": 0.5,
-        "mta_tax": 0.5,
-        "tip_amount": 0.0,
-        "tolls_amount": 0.0,
-        "improvement_surcharge": 0.3,
-        "total_amount": 5.8,
-    }
+    trip_id = second + 1 if number is None else number
+    event = yellow_trip(trip_id, START + second * 1000, seconds=600)
     return json.dumps(event | more).encode()
 
 
