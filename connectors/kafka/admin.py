@@ -15,6 +15,8 @@ from connectors.kafka.options import Kafka
 from connectors.kafka.security import librdkafka_options
 
 _TIMEOUT_SECONDS: Final = 10.0
+# Long enough for some attempts at every address: `localhost` may have one that nobody listens on.
+_ATTEMPTS_SECONDS: Final = 2.0
 _CREATE_SECONDS: Final = 30.0
 
 
@@ -35,13 +37,9 @@ class Brokers:
         if topic not in self.topics:
             yield f"{key}: the topic {topic} does not exist at {self.servers}; create it first."
 
-    def partitions(self, topic: str) -> int:
-        """Return how many partitions a topic has."""
-        return len(self._described(topic))
-
-    def partition_numbers(self, topic: str) -> frozenset[int]:
+    def partitions(self, topic: str, *, timeout_seconds: float = _TIMEOUT_SECONDS) -> list[int]:
         """Return the numbers of a topic's partitions."""
-        return frozenset(self._described(topic))
+        return sorted(self._described(topic, timeout_seconds))
 
     def create(self, topic: str, partitions: int, settings: Mapping[str, str]) -> None:
         """Create a topic with the brokers' default number of replicas."""
@@ -66,7 +64,7 @@ class Brokers:
         if topic in self.topics:
             self._check_compacted(topic)
             return
-        partitions = self._described(replicas_of)
+        partitions = self._described(replicas_of, _TIMEOUT_SECONDS)
         replicas = len(partitions[min(partitions)].replicas)
         requested = NewTopic(topic, 1, replicas, config={"cleanup.policy": "compact"})
         created = self.client.create_topics([requested], operation_timeout=_CREATE_SECONDS)
@@ -98,9 +96,9 @@ class Brokers:
                 " records that must be kept; set cleanup.policy=compact."
             )
 
-    def _described(self, topic: str) -> dict[int, Any]:
+    def _described(self, topic: str, timeout_seconds: float) -> dict[int, Any]:
         with reported(f"describe the topic {topic} on {self.servers}"):
-            topics = self.client.list_topics(topic, timeout=_TIMEOUT_SECONDS).topics
+            topics = self.client.list_topics(topic, timeout=timeout_seconds).topics
         return dict(topics[topic].partitions)
 
     def _setting(self, kind: ResourceType, name: str, setting: str) -> str:
@@ -118,12 +116,16 @@ class Brokers:
 def connect(cluster: Kafka) -> Brokers:
     """Connect to a cluster and list its topics.
 
+    Fails after two seconds if every broker refuses the connection, after ten if one is silent.
+
     Raises:
         UserError: no broker answers, or it denies access.
     """
-    client = AdminClient(librdkafka_options(cluster))
+    problems: list[KafkaError] = []
+    options: dict[str, Any] = {"error_cb": problems.append}
+    client = AdminClient(librdkafka_options(cluster) | options)
     try:
-        metadata = client.list_topics(timeout=_TIMEOUT_SECONDS)
+        metadata = _metadata(client, problems)
     except KafkaException as error:
         raise UserError(
             f"no Kafka broker answers at {cluster.bootstrap_servers} over {cluster.security}"
@@ -131,3 +133,13 @@ def connect(cluster: Kafka) -> Brokers:
         ) from error
     broker = str(next(iter(metadata.brokers)))
     return Brokers(cluster.bootstrap_servers, frozenset(metadata.topics), broker, client)
+
+
+def _metadata(client: AdminClient, problems: list[KafkaError]) -> Any:
+    try:
+        return client.list_topics(timeout=_ATTEMPTS_SECONDS)
+    except KafkaException:
+        client.poll(0)  # calls error_cb
+        if any(problem.code() == KafkaError._ALL_BROKERS_DOWN for problem in problems):
+            raise
+        return client.list_topics(timeout=_TIMEOUT_SECONDS - _ATTEMPTS_SECONDS)

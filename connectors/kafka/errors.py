@@ -28,24 +28,3 @@ def kafka_error(error: KafkaException) -> KafkaError:
     """Return the error that librdkafka's exception wraps."""
     wrapped: KafkaError = error.args[0]
     return wrapped
-
-
-def is_retriable(error: BaseException) -> bool:
-    """Return whether the same call may succeed later: an error of Kafka, or one caused by it."""
-    if isinstance(error, KafkaException):
-        return bool(kafka_error(error).retriable()) or has_no_coordinator_yet(error)
-    return error.__cause__ is not None and is_retriable(error.__cause__)
-
-
-def has_no_coordinator_yet(error: KafkaException) -> bool:
-    """Return whether the brokers are still electing the group's coordinator: try again."""
-    return kafka_error(error).code() in _NO_COORDINATOR_YET
-
-
-_NO_COORDINATOR_YET = frozenset(
-    {
-        KafkaError.NOT_COORDINATOR,
-        KafkaError.COORDINATOR_NOT_AVAILABLE,
-        KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
-    }
-)

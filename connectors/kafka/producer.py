@@ -11,16 +11,16 @@ from confluent_kafka import KafkaError, KafkaException, Message
 
 from connectors.block import Block, Headers
 from connectors.errors import UserError
+from connectors.kafka import admin
 from connectors.kafka.errors import reason
 from connectors.kafka.options import Kafka
 from connectors.kafka.security import librdkafka_options
 from connectors.positions import Position
 from connectors.producer import Acknowledged, Outgoing
 
-_METADATA_SECONDS: Final = 10.0
+_GRACE_SECONDS: Final = 10.0
 _REFRESH_SECONDS: Final = 10.0
 _QUEUE_FULL_SECONDS: Final = 0.05
-_QUEUE_RECORDS: Final = 100_000
 
 _OPTIONS: Final[dict[str, Any]] = {
     "acks": "all",
@@ -30,7 +30,7 @@ _OPTIONS: Final[dict[str, Any]] = {
     "compression.type": "lz4",
     # The topic's limit applies, not librdkafka's of 1,000,000.
     "message.max.bytes": 16_777_216,
-    "queue.buffering.max.messages": _QUEUE_RECORDS,
+    "queue.buffering.max.messages": 100_000,
     # Put a key into the same partition as Java's producers do.
     "partitioner": "murmur2_random",
 }
@@ -42,6 +42,10 @@ class KafkaProducer:
     UserError if a record is not acknowledged within `timeout_seconds`. A shorter outage of the
     brokers loses nothing.
     """
+
+    # librdkafka repeats requests itself and stores each record once; brokers throttle by delaying
+    # their responses; each partition's records can be read where they are.
+    retries = throttled = misplaced_records = 0
 
     def __init__(self, cluster: Kafka, topic: str, *, timeout_seconds: float = 60.0) -> None:
         self._topic = topic
@@ -55,9 +59,12 @@ class KafkaProducer:
         self._queued = 0
         self._rejection: str | None = None
         self._reports_positions = False
-        self._producer = self._connect()
-        self._partitions = self._fetch_partitions(_METADATA_SECONDS)
+        self._brokers = admin.connect(cluster)
+        if topic not in self._brokers.topics:
+            raise self._failure("there is no such topic; create the topic first")
+        self._partitions = self._brokers.partitions(topic)
         self._fetched = time.monotonic()
+        self._producer = self._connect()
 
     @property
     def name(self) -> str:
@@ -69,29 +76,13 @@ class KafkaProducer:
         """Lower bound of the number of records stored: control records in flight are deducted."""
         return max(0, self._queued - len(self._producer))
 
-    @property
-    def retries(self) -> int:
-        """Always 0: librdkafka repeats requests itself, and each record is stored once."""
-        return 0
-
-    @property
-    def throttled(self) -> int:
-        """Always 0: brokers delay their responses instead."""
-        return 0
-
-    @property
-    def misplaced_records(self) -> int:
-        """Always 0: each partition's records can be read where they are."""
-        return 0
-
     def send(self, record: Outgoing, acknowledged: Acknowledged | None = None) -> None:
         """Queue a record; `acknowledged` gets its topic, partition and offset."""
-        if acknowledged is None:
-            self._produce(record.raw, record.key, record.headers)
-        else:
+        options: dict[str, Any] = {}
+        if acknowledged is not None:
             self._report_positions(True)
-            on_delivery = partial(self._acknowledge, acknowledged)
-            self._produce(record.raw, record.key, record.headers, on_delivery=on_delivery)
+            options = {"on_delivery": partial(self._acknowledge, acknowledged)}
+        self._produce(record.raw, record.key, record.headers, **options)
         self._queued += 1
         self.poll()
 
@@ -121,7 +112,7 @@ class KafkaProducer:
 
     def flush(self) -> None:
         """Wait for all acknowledgements, at most until the last record's timeout."""
-        left = self._producer.flush(self._timeout + _METADATA_SECONDS)
+        left = self._producer.flush(self._timeout + _GRACE_SECONDS)
         self._raise_rejection()
         if left:
             raise self._failure(f"{left} records weren't acknowledged in {self._timeout:.0f} s")
@@ -187,18 +178,9 @@ class KafkaProducer:
         if self._rejection:
             raise self._failure(self._rejection)
 
-    def _fetch_partitions(self, seconds: float) -> list[int]:
-        try:
-            described = self._producer.list_topics(self._topic, timeout=seconds).topics[self._topic]
-        except KafkaException as error:
-            raise self._failure(f"no broker answers ({reason(error)}); is it up?") from error
-        if described.error is not None:
-            raise self._failure(f"{described.error.str()}; create the topic first")
-        return sorted(described.partitions)
-
     def _refresh(self) -> None:
         try:
-            self._partitions = self._fetch_partitions(1.0)
+            self._partitions = self._brokers.partitions(self._topic, timeout_seconds=1.0)
         except UserError:
             return  # If the brokers stay unreachable, the records' timeout reports it.
         finally:

@@ -1,12 +1,15 @@
-"""Reads a Kafka topic up to its present end. Nothing is committed to a consumer group.
+"""Reads a Kafka topic up to its present end, and how far a consumer group has read it.
 
-Functions raise UserError if the topic cannot be read.
+Nothing is committed to a group. Functions raise UserError if the topic cannot be read.
+
+Flink commits a partition's offset to the group when the checkpoint that covers it completes. So
+every record before a committed offset has been read, and its effects are part of a checkpoint.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final, TypeAlias
 
@@ -14,7 +17,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka import Message as KafkaMessage
 
 from connectors.errors import UserError
-from connectors.kafka.errors import reported
+from connectors.kafka.errors import kafka_error, reported
 from connectors.kafka.options import Kafka
 from connectors.kafka.security import librdkafka_options
 
@@ -27,6 +30,13 @@ Span: TypeAlias = tuple[int, int]
 _TIMEOUT_SECONDS: Final = 30.0
 _POLL_SECONDS: Final = 0.2
 _PAGE: Final = 10_000
+_PAUSE_SECONDS: Final = 0.5
+# The brokers are still electing the group's coordinator.
+_NO_COORDINATOR_YET: Final = (
+    KafkaError.NOT_COORDINATOR,
+    KafkaError.COORDINATOR_NOT_AVAILABLE,
+    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+)
 
 _OPTIONS: Final[dict[str, Any]] = {
     "group.id": "streaming-etl-reader",
@@ -39,6 +49,59 @@ _OPTIONS: Final[dict[str, Any]] = {
     "queued.min.messages": 50_000,
     "queued.max.messages.kbytes": 65_536,
 }
+
+
+class SourceProgress:
+    """How much of a topic is covered by completed checkpoints. UserError if Kafka fails."""
+
+    def __init__(self, cluster: Kafka, *, topic: str, group_id: str) -> None:
+        self._group = _connect(cluster, {"group.id": group_id, "queued.min.messages": 1})
+        self._topic = topic
+        self._action = f"read the progress of the group {group_id} in the topic {topic}"
+
+    def drained(self) -> bool:
+        """Return whether every record of the topic is covered by a completed checkpoint."""
+        with reported(self._action):
+            spans = _all_spans(self._group, self._topic)
+            try:
+                offsets = _committed(self._group, self._topic, spans)
+            except KafkaException as error:
+                if not _has_no_coordinator_yet(error):
+                    raise
+                offsets = dict.fromkeys(spans, 0)
+            behind = [
+                partition for partition, (_, end) in spans.items() if offsets[partition] < end
+            ]
+            return not any(self._has_more(partition, offsets[partition]) for partition in behind)
+
+    def _has_more(self, partition: int, offset: int) -> bool:
+        """Return whether a record follows: the end of a transaction takes an offset, too."""
+        self._group.assign([TopicPartition(self._topic, partition, offset)])
+        try:
+            message = self._group.poll(_TIMEOUT_SECONDS)
+            return message is None or message.error() is None
+        finally:
+            self._group.unassign()
+
+
+def committed_offsets(
+    cluster: Kafka, *, topic: str, group_id: str, partitions: Iterable[int]
+) -> dict[int, int]:
+    """Return the offsets that a group has committed; 0 for a partition without.
+
+    Waits up to 30 s while the brokers elect the group's coordinator.
+    """
+    deadline = time.monotonic() + _TIMEOUT_SECONDS
+    numbers = list(partitions)
+    action = f"read the offsets of the group {group_id} in the topic {topic}"
+    with _consumer(cluster, action, {"group.id": group_id}) as group:
+        while True:
+            try:
+                return _committed(group, topic, numbers)
+            except KafkaException as error:
+                if not _has_no_coordinator_yet(error) or time.monotonic() >= deadline:
+                    raise
+            time.sleep(_PAUSE_SECONDS)
 
 
 def messages(cluster: Kafka, topic: str) -> Iterator[Message]:
@@ -61,14 +124,17 @@ def pages(
 
     `spans` are the offsets to read, by partition; None means all of the topic.
     """
-    with _consumer(cluster, topic, isolation) as consumer:
+    options = {"isolation.level": isolation}
+    with _consumer(cluster, f"read the topic {topic}", options) as consumer:
         wanted = spans if spans is not None else _all_spans(consumer, topic)
-        yield from _read(consumer, topic, {p: span for p, span in wanted.items() if _any(span)})
+        yield from _read(
+            consumer, topic, {p: span for p, span in wanted.items() if span[0] < span[1]}
+        )
 
 
 def ends(cluster: Kafka, topic: str) -> dict[int, Span]:
     """Return each partition's first available offset and the one after its last."""
-    with _consumer(cluster, topic, "read_committed") as consumer:
+    with _consumer(cluster, f"read the topic {topic}", {}) as consumer:
         return _all_spans(consumer, topic)
 
 
@@ -81,18 +147,35 @@ def headers(message: Message) -> dict[str, str]:
 
 
 @contextmanager
-def _consumer(cluster: Kafka, topic: str, isolation: str) -> Iterator[Consumer]:
-    options = {**librdkafka_options(cluster), **_OPTIONS, "isolation.level": isolation}
-    with reported(f"read the topic {topic}"):
-        consumer = Consumer(options)
+def _consumer(cluster: Kafka, action: str, options: dict[str, Any]) -> Iterator[Consumer]:
+    with reported(action):
+        consumer = _connect(cluster, options)
         try:
             yield consumer
         finally:
             consumer.close()
 
 
-def _any(span: Span) -> bool:
-    return span[0] < span[1]
+def _connect(cluster: Kafka, options: dict[str, Any]) -> Consumer:
+    """Return a consumer that never subscribes.
+
+    For a group's offsets, too, not the admin client: librdkafka 2.16 crashes in the latter's
+    rd_kafka_cgrp_op while the group's coordinator is still loading.
+    """
+    return Consumer({**librdkafka_options(cluster), **_OPTIONS, **options})
+
+
+def _committed(group: Consumer, topic: str, partitions: Iterable[int]) -> dict[int, int]:
+    requested = [TopicPartition(topic, number) for number in partitions]
+    offsets = group.committed(requested, timeout=_TIMEOUT_SECONDS)
+    failed = next((offset.error for offset in offsets if offset.error), None)
+    if failed:
+        raise KafkaException(failed)
+    return {offset.partition: max(0, offset.offset) for offset in offsets}
+
+
+def _has_no_coordinator_yet(error: KafkaException) -> bool:
+    return kafka_error(error).code() in _NO_COORDINATOR_YET
 
 
 def _all_spans(consumer: Consumer, topic: str) -> dict[int, Span]:

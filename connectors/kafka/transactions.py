@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Final, NamedTuple
 
 from confluent_kafka import KafkaError, KafkaException, Producer
@@ -17,19 +17,14 @@ from connectors.kafka.errors import kafka_error, reason
 from connectors.kafka.options import Kafka
 from connectors.kafka.security import librdkafka_options
 
-TRANSACTION_MILLIS: Final = 60_000
-"""How long, at most, the open transaction of a killed process hides later records from readers."""
-
+# How long, at most, the open transaction of a killed process hides later records from readers.
+_TRANSACTION_MILLIS: Final = 60_000
 _TIMEOUT_SECONDS: Final = 60.0
 _ATTEMPTS: Final = 3
-_BATCH_BYTES: Final = 1_000_000
-_CLIENT_BYTES: Final = 100_000_000  # The topic's limit applies, not librdkafka's of 1,000,000.
-_FENCED: Final = frozenset(
-    {
-        KafkaError._FENCED,
-        KafkaError.INVALID_PRODUCER_EPOCH,
-        KafkaError.PRODUCER_FENCED,
-    }
+_FENCED: Final = (
+    KafkaError._FENCED,
+    KafkaError.INVALID_PRODUCER_EPOCH,
+    KafkaError.PRODUCER_FENCED,
 )
 _SILENT: Final = logging.getLogger(f"{__name__}.librdkafka")
 _SILENT.addHandler(logging.NullHandler())
@@ -64,9 +59,17 @@ class TransactionalProducer:
 
         `max_message_bytes` is the limit of the topics. `purpose` completes "cannot ..." in errors.
         """
-        brokers = admin.connect(cluster)
-        timeout = min(TRANSACTION_MILLIS, brokers.max_transaction_millis())
-        options = _options(transactional_id, timeout, max_message_bytes)
+        limit = admin.connect(cluster).max_transaction_millis()
+        options = {
+            "transactional.id": transactional_id,
+            "transaction.timeout.ms": min(_TRANSACTION_MILLIS, limit),
+            "compression.type": "lz4",
+            "batch.size": min(1_000_000, max_message_bytes),
+            # The topic's limit applies, not librdkafka's of 1,000,000.
+            "message.max.bytes": 100_000_000,
+            "partitioner": "murmur2_random",
+            "linger.ms": 5,
+        }
         self._purpose = purpose
         self._is_open = False
         self._producer = Producer(librdkafka_options(cluster) | options, logger=_SILENT)
@@ -84,23 +87,22 @@ class TransactionalProducer:
             UserError: Kafka fails.
         """
         with self._reported():
-            for _ in range(_ATTEMPTS - 1):
+            attempt = 1
+            while True:
                 try:
                     return self._transact(records)
                 except KafkaException as error:
-                    if not kafka_error(error).txn_requires_abort():
+                    if attempt == _ATTEMPTS or not kafka_error(error).txn_requires_abort():
                         raise
-            return self._transact(records)
+                attempt += 1
 
     def close(self) -> None:
         """Abort the open transaction, if any, so that readers need not wait for its timeout."""
-        if not self._is_open:
-            return
-        self._is_open = False
-        try:
-            self._producer.abort_transaction(_TIMEOUT_SECONDS)
-        except KafkaException:
-            return  # The producer that took over has aborted it, or the brokers will.
+        if self._is_open:
+            self._is_open = False
+            # After a failure the producer that took over has aborted it, or the brokers will.
+            with suppress(KafkaException):
+                self._producer.abort_transaction(_TIMEOUT_SECONDS)
 
     def _transact(self, records: Sequence[TopicRecord]) -> bool:
         self._producer.begin_transaction()
@@ -132,12 +134,13 @@ class TransactionalProducer:
                     raise
 
     def _produce(self, record: TopicRecord) -> None:
-        options: dict[str, Any] = {"headers": list(record.headers)}
-        if record.partition is not None:
-            options["partition"] = record.partition
+        partition = -1 if record.partition is None else record.partition
+        headers: Any = list(record.headers)
         while True:
             try:
-                self._producer.produce(record.topic, record.value, record.key, **options)
+                self._producer.produce(
+                    record.topic, record.value, record.key, partition, headers=headers
+                )
                 return
             except BufferError:
                 self._producer.poll(0.1)
@@ -151,15 +154,3 @@ class TransactionalProducer:
             if kafka_error(error).code() in _FENCED:
                 raise Fenced(problem) from error
             raise UserError(problem) from error
-
-
-def _options(transactional_id: str, timeout_millis: int, max_message_bytes: int) -> dict[str, Any]:
-    return {
-        "transactional.id": transactional_id,
-        "transaction.timeout.ms": timeout_millis,
-        "compression.type": "lz4",
-        "batch.size": min(_BATCH_BYTES, max_message_bytes),
-        "message.max.bytes": _CLIENT_BYTES,
-        "partitioner": "murmur2_random",
-        "linger.ms": 5,
-    }

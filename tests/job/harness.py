@@ -13,7 +13,7 @@ from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from connectors.flink.rest import wait_for
 from connectors.kafka.options import Kafka
-from connectors.kafka.progress import SourceProgress
+from connectors.kafka.reader import SourceProgress
 from connectors.s3.store import Store, open_store
 from dev.demo.made import Made
 from dev.servers import kinesis

@@ -16,7 +16,7 @@ from connectors.flink.rest import wait_for
 from connectors.kafka import admin as kafka_admin
 from connectors.kafka.options import Kafka
 from connectors.kafka.producer import KafkaProducer
-from connectors.kafka.progress import SourceProgress
+from connectors.kafka.reader import SourceProgress
 from pipeline.ops.backfill.derive import Backfill, derived, refuse
 from pipeline.ops.backfill.feed import Fed, LeftOut, archived, feed
 from pipeline.ops.reconcile.options import Options
@@ -112,7 +112,7 @@ class Rebuild:
 
     def _partitions(self, admin: kafka_admin.Brokers) -> int:
         topics = self.systems.config.source.kafka_topics
-        known = [admin.partitions(topic) for topic in topics if topic in admin.topics]
+        known = [len(admin.partitions(topic)) for topic in topics if topic in admin.topics]
         return max(known, default=_PARTITIONS)
 
     def _fed(self, target: KafkaProducer | None, left: LeftOut) -> Fed:

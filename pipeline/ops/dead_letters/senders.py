@@ -75,7 +75,7 @@ class TopicSender:
         self._topic = topic
         self._run = uuid.uuid4().hex
         self._limit = brokers.max_message_bytes(topic)
-        self._partitions = brokers.partition_numbers(topic)
+        self._partitions = brokers.partitions(topic)
         self._producer = TransactionalProducer(
             cluster,
             f"streaming-etl-redrive-{topic}",

@@ -16,7 +16,7 @@ from typing import TypeVar
 
 from connectors.errors import UserError
 from connectors.kafka import reader as kafka_topic
-from connectors.kafka.progress import committed_offsets
+from connectors.kafka.reader import committed_offsets
 from connectors.kinesis import reader as kinesis_stream
 from connectors.kinesis.table import stream_of
 from pipeline.ops.reconcile.options import Options, Span
