@@ -11,22 +11,21 @@ from __future__ import annotations
 import hashlib
 from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from operator import attrgetter
+from typing import Any, Final, NamedTuple
 
 from connectors.kinesis.put_records import Entry, Member
 
 MAGIC: Final = b"\xf3\x89\x9a\xc2"
-AGGREGATE_BYTES: Final = 51_200
-"""KPL's default limit. Larger aggregates gain nothing and load shards less evenly."""
-_RECORD_OVERHEAD: Final = 16
-"""Upper bound in bytes of a record's tags, lengths and the index of its key."""
+# KPL's default limit. Larger aggregates gain nothing and load shards less evenly.
+_AGGREGATE_BYTES: Final = 51_200
+# Upper bound in bytes of the tags and lengths of a record and its key, and the key's index.
+_RECORD_OVERHEAD: Final = 32
+# Partition key of an aggregate, as KPL's; the explicit hash key selects the shard.
 _KEY: Final = "a"
-"""Partition key of an aggregate, as KPL's; the explicit hash key selects the shard."""
 
 
-@dataclass(frozen=True, slots=True)
-class Shard:
+class Shard(NamedTuple):
     """An open shard and its range of hash keys, both ends inclusive."""
 
     id: str
@@ -38,22 +37,16 @@ class Shard:
         return self.first <= hash_of(key) <= self.last
 
 
-@dataclass(frozen=True, slots=True)
 class ShardMap:
     """The open shards of a stream, in the order of their hash keys."""
 
-    shards: tuple[Shard, ...]
-    firsts: tuple[int, ...]
-
-    @classmethod
-    def of(cls, described: Sequence[dict[str, Any]]) -> ShardMap:
+    def __init__(self, described: Sequence[dict[str, Any]]) -> None:
         """Build the map from the response of ListShards, without closed shards."""
-        shards = tuple(sorted(map(_shard, filter(_is_open, described)), key=lambda s: s.first))
-        return cls(shards, tuple(shard.first for shard in shards))
+        self.shards = sorted(map(_shard, filter(_is_open, described)), key=_first)
 
     def of_key(self, key: str) -> Shard:
         """Return the shard to which records of a partition key belong."""
-        return self.shards[max(0, bisect_right(self.firsts, hash_of(key)) - 1)]
+        return self.shards[max(0, bisect_right(self.shards, hash_of(key), key=_first) - 1)]
 
     def named(self, shard_id: str) -> Shard | None:
         """Return the open shard of that id; None if there is none."""
@@ -70,8 +63,8 @@ class Aggregate:
         self._size = len(MAGIC) + 16
 
     def has_room(self, member: Member) -> bool:
-        """Return whether the record fits within AGGREGATE_BYTES."""
-        return self._size + _weight(member) <= AGGREGATE_BYTES
+        """Return whether the record fits within KPL's limit."""
+        return self._size + _weight(member) <= _AGGREGATE_BYTES
 
     def add(self, member: Member) -> None:
         """Append a record."""
@@ -90,12 +83,9 @@ class Aggregate:
 
 def packed_record(records: Sequence[tuple[int, bytes]], keys: Sequence[str]) -> bytes:
     """Return the bytes of an aggregate; each record is the index of its key, and its data."""
-    message = b"".join(
-        (
-            *(_member(1, key.encode()) for key in keys),
-            *(_member(3, b"\x08" + varint(key) + _member(3, data)) for key, data in records),
-        )
-    )
+    fields = [_member(1, key.encode()) for key in keys]
+    fields += [_member(3, b"\x08" + varint(key) + _member(3, data)) for key, data in records]
+    message = b"".join(fields)
     return MAGIC + message + hashlib.md5(message, usedforsecurity=False).digest()
 
 
@@ -120,7 +110,10 @@ def _member(number: int, value: bytes) -> bytes:
 
 
 def _weight(member: Member) -> int:
-    return len(member.raw) + len(member.key) + 2 * _RECORD_OVERHEAD
+    return len(member.raw) + len(member.key) + _RECORD_OVERHEAD
+
+
+_first = attrgetter("first")
 
 
 def _is_open(described: dict[str, Any]) -> bool:

@@ -12,15 +12,9 @@ from connectors import checksums
 from connectors.block import Block
 from connectors.errors import UserError
 from connectors.kinesis.aggregation import Aggregate, ShardMap
-from connectors.kinesis.put_records import (
-    BATCH_BYTES,
-    BATCH_RECORDS,
-    Entry,
-    Member,
-    Requests,
-    Stored,
-)
+from connectors.kinesis.put_records import BATCH_BYTES, BATCH_RECORDS, Entry, Member, Requests
 from connectors.kinesis.table import PARTITION_KEY_BYTES, RECORD_BYTES
+from connectors.positions import Position
 from connectors.producer import Acknowledged, Outgoing
 
 _QUEUES: Final = 4
@@ -36,7 +30,7 @@ class _Queue:
     batch: list[Entry] = field(default_factory=list)
     bytes: int = 0
     since: float = 0.0
-    in_flight: Future[list[Stored]] | None = None
+    in_flight: Future[list[tuple[Entry, Position]]] | None = None
 
 
 class KinesisProducer:
@@ -53,8 +47,8 @@ class KinesisProducer:
         self._requests = Requests(client, stream, timeout_seconds)
         self._aggregates: dict[str, Aggregate] | None = {} if aggregate else None
         self._queues = [_Queue() for _ in range(_QUEUES)]
-        self._acknowledged = 0
-        self._misplaced = 0
+        self.acknowledged_records = 0
+        self.misplaced_records = 0
         self._failed = False
         self._packed_since = 0.0
         self._read_shards()
@@ -66,11 +60,6 @@ class KinesisProducer:
         return f"the stream {self._requests.stream}"
 
     @property
-    def acknowledged_records(self) -> int:
-        """Lower bound of the number of records stored; exact after `flush`."""
-        return self._acknowledged
-
-    @property
     def retries(self) -> int:
         """Number of rejected records; one that is rejected twice counts twice."""
         return self._requests.retries
@@ -79,11 +68,6 @@ class KinesisProducer:
     def throttled(self) -> int:
         """Number of retries that were due to a shard's limits."""
         return self._requests.throttled
-
-    @property
-    def misplaced_records(self) -> int:
-        """Number of aggregated records sent again because their shard was split meanwhile."""
-        return self._misplaced
 
     def send(self, record: Outgoing, acknowledged: Acknowledged | None = None) -> None:
         """Queue a record, without its headers; a null value becomes an empty one."""
@@ -102,7 +86,7 @@ class KinesisProducer:
         if time.monotonic() - self._shards_read > _REFRESH_SECONDS:
             self._read_shards()
         for shard in self._shards.shards:
-            self._add(self._queue(shard.id), Entry(raw, _CONTROL_KEY, (), str(shard.first)))
+            self._add(shard.id, Entry(raw, _CONTROL_KEY, (), str(shard.first)))
         self._dispatch_all()
         return len(self._shards.shards)
 
@@ -139,34 +123,34 @@ class KinesisProducer:
     def _send(self, member: Member) -> None:
         size = len(member.raw) + len(member.key)
         if size > RECORD_BYTES:
-            raise self._requests.too_large(size)
+            raise self._requests.failure(
+                f"a record of {size} bytes with its key; Kinesis takes {RECORD_BYTES}. Leave it out"
+                " or send it to Kafka"
+            )
         if self._aggregates is None:
-            self._add(self._queue(member.key), Entry(member.raw, member.key, (member,)))
+            self._add(member.key, Entry(member.raw, member.key, (member,)))
         else:
-            self._pack(member)
+            self._pack(member, self._aggregates)
 
-    def _pack(self, member: Member) -> None:
+    def _pack(self, member: Member, aggregates: dict[str, Aggregate]) -> None:
         shard = self._shards.of_key(member.key)
-        assert self._aggregates is not None
-        if not self._aggregates:
+        if not aggregates:
             self._packed_since = time.monotonic()
-        aggregate = self._aggregates.get(shard.id)
+        aggregate = aggregates.get(shard.id)
         if aggregate is None or not aggregate.has_room(member):
             if aggregate:
-                self._add(self._queue(shard.id), aggregate.entry())
-            aggregate = self._aggregates[shard.id] = Aggregate(shard)
+                self._add(shard.id, aggregate.entry())
+            aggregate = aggregates[shard.id] = Aggregate(shard)
         aggregate.add(member)
 
     def _close_aggregates(self) -> None:
         for aggregate in (self._aggregates or {}).values():
-            self._add(self._queue(aggregate.shard.id), aggregate.entry())
+            self._add(aggregate.shard.id, aggregate.entry())
         if self._aggregates:
             self._aggregates.clear()
 
-    def _queue(self, key_or_shard: str) -> _Queue:
-        return self._queues[crc32(key_or_shard.encode()) % _QUEUES]
-
-    def _add(self, queue: _Queue, entry: Entry) -> None:
+    def _add(self, key_or_shard: str, entry: Entry) -> None:
+        queue = self._queues[crc32(key_or_shard.encode()) % _QUEUES]
         size = entry.size
         if len(queue.batch) == BATCH_RECORDS or queue.bytes + size > BATCH_BYTES:
             self._dispatch(queue)
@@ -196,17 +180,16 @@ class KinesisProducer:
         except UserError:
             self._failed = True
             raise
-        for each in stored:
-            self._acknowledge(each)
+        for entry, position in stored:
+            self._acknowledge(entry, position)
 
-    def _acknowledge(self, stored: Stored) -> None:
-        entry, position = stored
+    def _acknowledge(self, entry: Entry, position: Position) -> None:
         members = entry.members
         if entry.shard and entry.shard != position.shard:
             members = self._readable(members, str(position.shard))
         elif not members and not self._shards.named(str(position.shard)):
             self._shards_read = 0.0  # Resharded: the next control record goes to the new shards.
-        self._acknowledged += len(members)
+        self.acknowledged_records += len(members)
         for member in members:
             if member.acknowledged is not None:
                 member.acknowledged(position)
@@ -222,8 +205,8 @@ class KinesisProducer:
         if shard and all(shard.owns(member.key) for member in members):
             return members
         for member in members:
-            self._add(self._queue(member.key), Entry(member.raw, member.key, (member,)))
-        self._misplaced += len(members)
+            self._add(member.key, Entry(member.raw, member.key, (member,)))
+        self.misplaced_records += len(members)
         return ()
 
     def _read_shards(self) -> None:
@@ -233,7 +216,7 @@ class KinesisProducer:
             lambda: [s for page in pages(StreamName=requests.stream) for s in page["Shards"]]
         )
         self._close_aggregates()
-        self._shards = ShardMap.of(described)
+        self._shards = ShardMap(described)
         self._shards_read = time.monotonic()
 
 

@@ -7,14 +7,14 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import count
 from threading import Event, Lock
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple
 
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as NoConnection
 
 from connectors.errors import UserError
-from connectors.kinesis.table import RECORD_BYTES
 from connectors.positions import Position
 from connectors.producer import Acknowledged
 
@@ -31,8 +31,6 @@ _TRANSIENT: Final = frozenset(
         *("RequestTimeout", "InternalFailure", "InternalServerError", "ServiceUnavailable"),
     }
 )
-
-Result = TypeVar("Result")
 
 
 class Member(NamedTuple):
@@ -59,13 +57,6 @@ class Entry(NamedTuple):
         return len(self.data) + len(self.key.encode())
 
 
-class Stored(NamedTuple):
-    """An entry and its position."""
-
-    entry: Entry
-    position: Position
-
-
 @dataclass
 class Requests:
     """Sends requests to one stream, from any thread, and counts retries.
@@ -81,40 +72,49 @@ class Requests:
     cancelled: Event = field(default_factory=Event)
     _lock: Lock = field(default_factory=Lock)
 
-    def put(self, entries: list[Entry]) -> list[Stored]:
-        """Store all entries. A retried one is stored behind later ones of its batch.
+    def put(self, entries: list[Entry]) -> list[tuple[Entry, Position]]:
+        """Store all entries and return each with its position.
+
+        A retried one is stored behind later ones of its batch.
 
         Raises:
             UserError: Kinesis is unreachable or throttles for too long, or rejects an entry.
         """
-        pending, stored, attempts = entries, list[Stored](), self._attempts()
-        while True:
-            results = self.call(partial(self._put, pending))
-            rejected = [n for n, result in enumerate(results) if "SequenceNumber" not in result]
-            stored += [
-                Stored(entry, self._position(result))
-                for entry, result in zip(pending, results, strict=True)
-                if "SequenceNumber" in result
-            ]
+        pending, stored, deadline = entries, list[tuple[Entry, Position]](), self._deadline()
+        for attempt in count():
+            request = partial(
+                self.client.put_records,
+                StreamName=self.stream,
+                Records=[_request_entry(entry) for entry in pending],
+            )
+            results = zip(pending, self.call(request)["Records"], strict=True)
+            rejected = list[tuple[Entry, str]]()
+            for entry, result in results:
+                if "SequenceNumber" in result:
+                    stored.append((entry, self._position(result)))
+                else:
+                    rejected.append((entry, result.get("ErrorCode", "unknown")))
             if not rejected:
-                return stored
-            codes = [results[n].get("ErrorCode", "unknown") for n in rejected]
-            self._count(codes)
-            attempts.pause(codes[0])
-            pending = [pending[n] for n in rejected]
+                break
+            pending, codes = map(list, zip(*rejected, strict=True))
+            with self._lock:
+                self.retries += len(codes)
+                self.throttled += codes.count(_THROTTLED)
+            self._pause(attempt, deadline, codes[0])
+        return stored
 
-    def call(self, request: Callable[[], Result]) -> Result:
-        """Return the result of a request, repeated while Kinesis is unreachable or throttles."""
-        attempts = self._attempts()
-        while True:
+    def call(self, request: Callable[[], Any]) -> Any:
+        """Return the response to a request, repeated while Kinesis is unreachable or throttles."""
+        deadline = self._deadline()
+        for attempt in count():
             try:
                 return request()
             except ClientError as error:
                 if error.response["Error"]["Code"] not in _TRANSIENT:
                     raise self.failure(str(error)) from error
-                attempts.pause(str(error))
+                self._pause(attempt, deadline, str(error))
             except (NoConnection, HTTPClientError) as error:
-                attempts.pause(str(error))
+                self._pause(attempt, deadline, str(error))
             except BotoCoreError as error:
                 raise self.failure(str(error)) from error
 
@@ -122,52 +122,21 @@ class Requests:
         """Return the error to raise for this stream."""
         return UserError(f"cannot produce to the stream {self.stream}: {why}")
 
-    def too_large(self, size: int) -> UserError:
-        """Return the error of a record that exceeds Kinesis's limit."""
-        return self.failure(
-            f"a record of {size} bytes with its key; Kinesis takes {RECORD_BYTES}. Leave it out or"
-            " send it to Kafka"
-        )
-
-    def _put(self, entries: list[Entry]) -> list[dict[str, Any]]:
-        records = [_request_entry(entry) for entry in entries]
-        response = self.client.put_records(StreamName=self.stream, Records=records)
-        results: list[dict[str, Any]] = response["Records"]
-        return results
-
     def _position(self, result: dict[str, Any]) -> Position:
-        return Position(
-            stream=self.stream,
-            shard=result["ShardId"],
-            sequence_number=result["SequenceNumber"],
-        )
+        shard, number = result["ShardId"], result["SequenceNumber"]
+        return Position(stream=self.stream, shard=shard, sequence_number=number)
 
-    def _count(self, codes: list[str]) -> None:
-        with self._lock:
-            self.retries += len(codes)
-            self.throttled += codes.count(_THROTTLED)
+    def _deadline(self) -> float:
+        return time.monotonic() + self.timeout_seconds
 
-    def _attempts(self) -> _Attempts:
-        return _Attempts(self, time.monotonic() + self.timeout_seconds)
-
-
-@dataclass
-class _Attempts:
-    """The pauses between the attempts of one request, until its deadline."""
-
-    requests: Requests
-    deadline: float
-    longest: float = _FIRST_PAUSE
-
-    def pause(self, why: str) -> None:
+    def _pause(self, attempt: int, deadline: float, why: str) -> None:
         """Wait before the next attempt; UserError if there is no time left for one."""
-        seconds = self.longest * random.uniform(0.5, 1.0)
-        self.longest = min(2 * self.longest, _LONGEST_PAUSE)
-        if time.monotonic() + seconds > self.deadline:
-            limit = f"{self.requests.timeout_seconds:.0f} s"
-            raise self.requests.failure(f"not stored in {limit} ({why})")
-        if self.requests.cancelled.wait(seconds):
-            raise self.requests.failure(f"cancelled ({why})")
+        longest = min(_FIRST_PAUSE * 2 ** min(attempt, 10), _LONGEST_PAUSE)
+        seconds = longest * random.uniform(0.5, 1.0)
+        if time.monotonic() + seconds > deadline:
+            raise self.failure(f"not stored in {self.timeout_seconds:.0f} s ({why})")
+        if self.cancelled.wait(seconds):
+            raise self.failure(f"cancelled ({why})")
 
 
 def _request_entry(entry: Entry) -> dict[str, Any]:
