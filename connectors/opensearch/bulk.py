@@ -108,17 +108,6 @@ class Limits:
             raise ValueError(f"at least 1 document and 1,000 to 9,999,999 bytes, not {self}")
 
 
-class _Target(msgspec.Struct, frozen=True):
-    index: str = msgspec.field(name="_index")
-    id: str = msgspec.field(name="_id")
-    version: int
-    version_type: str
-
-
-class _Action(msgspec.Struct, frozen=True):
-    index: _Target
-
-
 class _Error(msgspec.Struct):
     type: str | None = None
     reason: str | None = None
@@ -149,8 +138,13 @@ def encode(document: Document) -> bytes:
     With `external_gte` an older version never overwrites a newer one. An equal version does, so
     that a replay changes nothing and the later of two arrivals with one version wins.
     """
-    target = _Target(document.index, document.id, document.version, "external_gte")
-    return b"%b\n%b\n" % (_encode(_Action(target)), document.body)
+    target = {
+        "_index": document.index,
+        "_id": document.id,
+        "version": document.version,
+        "version_type": "external_gte",
+    }
+    return b"%b\n%b\n" % (_encode({"index": target}), document.body)
 
 
 def unfit(document: Document, size: int, limits: Limits) -> Rejected | None:
@@ -191,13 +185,9 @@ def newest(documents: Sequence[Document], positions: Iterable[int]) -> dict[int,
         groups.setdefault((document.index, document.id), []).append(position)
     winners: dict[int, list[int]] = {}
     for group in groups.values():
-        winner = group[0]
-        if len(group) > 1:
-            winner = max(group, key=lambda position: (documents[position].version, position))
-            group.remove(winner)
-            winners[winner] = group
-        else:
-            winners[winner] = []
+        winner = max(group, key=lambda position: (documents[position].version, position))
+        group.remove(winner)
+        winners[winner] = group
     return winners
 
 
@@ -242,17 +232,16 @@ def _read_item(item: _Item) -> Outcome | Retry:
     return Rejected("index_missing" if status == 404 else "index_rejected", detail)
 
 
-def _whole_error(body: bytes) -> _Error | str | None:
+def _whole_error(body: bytes) -> _Error | None:
     try:
-        return _decode_failure(body).error
+        error = _decode_failure(body).error
     except (msgspec.DecodeError, UnicodeDecodeError):
         return None
+    return _Error(reason=error) if isinstance(error, str) else error
 
 
-def _describe(status: int, error: _Error | str | None) -> str:
+def _describe(status: int, error: _Error | None) -> str:
     """Return status, error type and reason, without the value that OpenSearch quotes."""
-    if isinstance(error, str):
-        error = _Error(reason=error)
     parts = [error.type, error.reason] if error else []
     text = ": ".join([str(status), *(part for part in parts if part)])
     return _QUOTED_VALUE.sub("", text)[:_DETAIL_LIMIT]

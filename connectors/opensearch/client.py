@@ -12,20 +12,26 @@ from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
-from opensearchpy import OpenSearch, Urllib3HttpConnection
+import botocore.session
+from opensearchpy import OpenSearch, Urllib3AWSV4SignerAuth, Urllib3HttpConnection
 from opensearchpy.exceptions import ConnectionError as NoConnection
 from opensearchpy.exceptions import ConnectionTimeout, SSLError, TransportError
 
 from connectors.errors import UserError
 from connectors.opensearch.bulk import BULK_PARAMETERS, Answer, Send, Unreachable
 from connectors.opensearch.options import Index
-from connectors.opensearch.signing import Signer, signer
+
+_PORTS = {"https": 443, "http": 80}
 
 
 def client(settings: Index, *, credentials: Any = None) -> OpenSearch:
     """Return a client that does not retry, which the index step does, and logs no documents.
 
-    `credentials`: see `signing.signer`.
+    `credentials` are botocore's, for sigv4; by default those of its chain (environment, profile,
+    role).
+
+    Raises:
+        UserError: there are no credentials.
     """
     logging.getLogger("opensearch").setLevel(logging.ERROR)  # its DEBUG logs whole documents
     parts = urlsplit(settings.url)
@@ -33,7 +39,7 @@ def client(settings: Index, *, credentials: Any = None) -> OpenSearch:
     if parts.scheme == "https":
         options = {"use_ssl": True, "verify_certs": True, "ca_certs": settings.ca_file or None}
     return OpenSearch(
-        hosts=[{"host": parts.hostname, "port": parts.port or _port(parts.scheme)}],
+        hosts=[{"host": parts.hostname, "port": parts.port or _PORTS[parts.scheme]}],
         url_prefix=parts.path.strip("/"),
         connection_class=Urllib3HttpConnection,
         http_auth=_signer(settings, credentials),
@@ -46,14 +52,17 @@ def client(settings: Index, *, credentials: Any = None) -> OpenSearch:
     )
 
 
-def _port(scheme: str) -> int:
-    return 443 if scheme == "https" else 80
-
-
-def _signer(settings: Index, credentials: Any) -> Signer | None:
+def _signer(settings: Index, credentials: Any) -> Any:
     if settings.auth != "sigv4":
         return None
-    return signer(region=settings.region, service=settings.service, credentials=credentials)
+    # Freezes the credentials for each request, so that a role's are refreshed before they expire.
+    used = credentials or botocore.session.get_session().get_credentials()
+    if used is None:
+        raise UserError(
+            "index.auth is sigv4, but no AWS credentials were found: set AWS_ACCESS_KEY_ID and "
+            "AWS_SECRET_ACCESS_KEY, choose AWS_PROFILE, or run where a role is attached"
+        )
+    return Urllib3AWSV4SignerAuth(used, settings.region, settings.service)
 
 
 def _basic(settings: Index) -> dict[str, str]:

@@ -27,12 +27,17 @@ class IndexAway(UserError):
 
 
 def ensure_templates(
-    client: OpenSearch, mappings: Mapping[str, Mapping[str, Any]], settings: Index
+    client: OpenSearch,
+    mappings: Mapping[str, Mapping[str, Any]],
+    settings: Index,
+    *,
+    only_changes: bool = False,
 ) -> None:
     """Put each event type's template, create its index if absent, and add missing fields.
 
     `mappings` is event type -> mapping (`properties`); `dynamic: strict` is added, so that an
-    event can never change a mapping.
+    event can never change a mapping. With `only_changes`, an index that is as it must be is only
+    read.
 
     Raises:
         IndexAway: the server is unreachable.
@@ -40,15 +45,23 @@ def ensure_templates(
     """
     for event_type, mapping in mappings.items():
         name = index_name(settings.prefix, event_type)
+        strict = {**mapping, "dynamic": "strict"}
         with _reported(name, settings):
-            _ensure(client, name, {**mapping, "dynamic": "strict"}, settings)
+            actual = _mapping(client, name)
+            new = {} if actual is None else _new_fields(name, actual, strict)
+            if actual is None or new or not only_changes:
+                _put_template(client, name, strict, settings)
+            if new:
+                client.indices.put_mapping(index=name, body={"properties": new})
+            if actual is None:
+                _create(client, name)
 
 
 def careful_sender(settings: Index, mappings: Mapping[str, Mapping[str, Any]]) -> Send:
     """Return a `bulk_sender` that ensures templates and indices before its first request.
 
-    Each call raises Unreachable, with the reason, until that succeeds. Indices that are as they
-    must be are only read, since there may be many workers. For one thread.
+    Each call raises Unreachable, with the reason, until that succeeds. For one thread; there may be
+    many workers.
     """
     send, opensearch, ready = bulk_sender(settings), client(settings), False
 
@@ -56,25 +69,13 @@ def careful_sender(settings: Index, mappings: Mapping[str, Mapping[str, Any]]) -
         nonlocal ready
         if not ready:
             try:
-                _make_ready(opensearch, mappings, settings)
+                ensure_templates(opensearch, mappings, settings, only_changes=True)
             except UserError as error:
                 raise Unreachable(str(error)) from None
             ready = True
         return send(body)
 
     return send_when_ready
-
-
-def _make_ready(
-    client: OpenSearch, mappings: Mapping[str, Mapping[str, Any]], settings: Index
-) -> None:
-    for event_type, mapping in mappings.items():
-        name = index_name(settings.prefix, event_type)
-        strict = {**mapping, "dynamic": "strict"}
-        with _reported(name, settings):
-            actual = _mapping(client, name)
-            if actual is None or _new_fields(name, actual, strict):
-                _ensure(client, name, strict, settings)
 
 
 @contextmanager
@@ -97,18 +98,15 @@ def _is_away(error: TransportError) -> bool:
     return int(error.status_code) == 429 or int(error.status_code) >= 500
 
 
-def _ensure(client: OpenSearch, name: str, mapping: dict[str, Any], settings: Index) -> None:
-    actual = _mapping(client, name)
-    new = {} if actual is None else _new_fields(name, actual, mapping)
+def _put_template(client: OpenSearch, name: str, mapping: dict[str, Any], settings: Index) -> None:
     template = {"settings": _index_settings(settings), "mappings": mapping}
     client.indices.put_index_template(
         name=name,
         body={"index_patterns": [name], "priority": _PRIORITY, "template": template},
     )
-    if new:
-        client.indices.put_mapping(index=name, body={"properties": new})
-    if actual is not None:
-        return
+
+
+def _create(client: OpenSearch, name: str) -> None:
     try:
         client.indices.create(index=name)
     except TransportError as error:
@@ -122,7 +120,7 @@ def _index_settings(settings: Index) -> dict[str, Any]:
     if settings.service == "aoss":
         return common
     shards = {"index.number_of_shards": settings.shards}
-    return {**common, **shards, "index.number_of_replicas": settings.replicas}
+    return common | shards | {"index.number_of_replicas": settings.replicas}
 
 
 def _mapping(client: OpenSearch, name: str) -> Mapping[str, Any] | None:
@@ -144,9 +142,9 @@ def _new_fields(name: str, actual: Mapping[str, Any], wanted: Mapping[str, Any])
         UserError: the index defines fields otherwise; the message names each.
     """
     existing, required = actual.get("properties", {}), wanted.get("properties", {})
-    new = {field: each for field, each in required.items() if field not in existing}
-    common = {field: each for field, each in existing.items() if field in required}
-    differences = mapping_differences({**actual, "properties": {**common, **new}}, wanted)
+    new = {field: required[field] for field in required if field not in existing}
+    common = {field: existing[field] for field in required if field in existing}
+    differences = mapping_differences({**actual, "properties": common | new}, wanted)
     if differences:
         raise UserError(
             f"index {name} exists with another mapping: {'; '.join(differences)}. "

@@ -18,7 +18,6 @@ from connectors.errors import UserError
 from connectors.opensearch.bulk import Document, Unreachable, encode, read_answer
 from connectors.opensearch.client import bulk_sender
 from connectors.opensearch.options import Index
-from connectors.opensearch.signing import signer
 from tests.connectors.doors import Request, door, signature_error
 
 REGION = "eu-west-1"
@@ -103,7 +102,7 @@ def test_no_credentials_anywhere_is_the_users_error(monkeypatch: pytest.MonkeyPa
         monkeypatch.setenv(name, "/nonexistent")
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     with pytest.raises(UserError, match="AWS_ACCESS_KEY_ID"):
-        signer(region=REGION, service="es")
+        bulk_sender(signed(1))
 
 
 def test_the_password_is_sent_as_basic_authorization() -> None:
