@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from connectors.errors import UserError
-from connectors.s3.protocol import ReadableStore, Stored
+from connectors.s3.store import ReadableStore, Stored
 
 _READERS: Final = 8
 _FILES_AT_A_TIME: Final = 256

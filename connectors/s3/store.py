@@ -10,14 +10,13 @@ from __future__ import annotations
 import errno
 import io
 import os
+import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from datetime import datetime
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, NamedTuple, Protocol
 
-import boto3
-from botocore.config import Config
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
@@ -26,42 +25,11 @@ from botocore.exceptions import (
     ResponseStreamingError,
 )
 
-from connectors.aws_errors import reported
+from connectors import aws
 from connectors.errors import UserError
-from connectors.s3.folder import FolderStore
-from connectors.s3.protocol import (
-    BUFFER_BYTES,
-    ReadableStore,
-    Store,
-    Stored,
-    Version,
-    is_hidden,
-    without_hidden,
-)
+from connectors.local_files import waiting
 
-__all__ = [
-    "BUFFER_BYTES",
-    "FolderStore",
-    "ReadableStore",
-    "S3Store",
-    "Store",
-    "Stored",
-    "Version",
-    "is_hidden",
-    "is_local",
-    "local_path",
-    "open_store",
-    "s3_client",
-]
-
-_NO_ENVIRONMENT: Final[Mapping[str, str]] = MappingProxyType({})
-_SETTINGS: Final = Config(
-    connect_timeout=5,
-    read_timeout=60,
-    retries={"mode": "standard", "total_max_attempts": 8},
-    max_pool_connections=16,
-    s3={"addressing_style": "path"},
-)
+BUFFER_BYTES: Final = 1024 * 1024
 _MISSING: Final = frozenset({"NoSuchKey", "404"})
 _CHANGED: Final = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "412", "409"})
 # botocore repeats requests, but not the reading of a body that breaks off.
@@ -69,7 +37,85 @@ _BROKEN_BODY: Final = (IncompleteReadError, ReadTimeoutError, ResponseStreamingE
 _BODY_ATTEMPTS: Final = 5
 
 
-def open_store(uri: str, environment: Mapping[str, str] = _NO_ENVIRONMENT) -> Store:
+class Stored(NamedTuple):
+    """An object: its path below the store's root, its size in bytes, and when it was written.
+
+    `modified_ms` is epoch milliseconds; None where no listing returned the object.
+    """
+
+    path: str
+    size: int
+    modified_ms: int | None = None
+
+
+class Version(NamedTuple):
+    """The content of an object, and what distinguishes this version of it from others."""
+
+    content: bytes
+    etag: str
+
+
+class ReadableStore(Protocol):
+    """Objects to list and read. Methods raise UserError if the store fails or denies access."""
+
+    def listing(self) -> list[Stored]:
+        """Return all objects in the order of their paths.
+
+        Names that begin with `_` or `.` are left out, and all below folders named so: by Hadoop's
+        convention they are no data.
+        """
+        return [stored for stored in self.everything() if not is_hidden(stored.path)]
+
+    def everything(self, below: str = "") -> list[Stored]:
+        """Return all objects below a folder, also those that `listing` leaves out."""
+
+    def read(self, path: str) -> bytes:
+        """Return all bytes of one version of an object; FileNotFoundError if there is none."""
+
+    def open(self, path: str, buffer_bytes: int = BUFFER_BYTES) -> io.BufferedReader:
+        """Open an object to read and seek in; the caller closes it.
+
+        At least `buffer_bytes` are fetched at a time. Reading raises UserError, never OSError, so
+        that a store that fails is not taken for a damaged file.
+
+        Raises:
+            FileNotFoundError: there is no such object.
+        """
+
+
+class Store(ReadableStore, Protocol):
+    """Objects to read and change. Each change may be repeated: the outcome is the same."""
+
+    uri: str
+    """The address of the root, without a slash at its end."""
+
+    def stat(self, path: str) -> Stored | None:
+        """Return the size and time of an object; None if there is none."""
+
+    def version(self, path: str) -> Version | None:
+        """Return the content of an object and its ETag; None if there is none."""
+
+    def write(self, path: str, content: bytes) -> None:
+        """Write a whole object, or nothing; an object of that path is replaced."""
+
+    def replace(self, path: str, content: bytes, expected: Version | None) -> bool:
+        """Write only if the object is still `expected` (None: absent); return False if not.
+
+        Of concurrent writers over one version exactly one succeeds.
+        """
+
+    def copy(self, path: str, target: str, into: Store | None = None) -> None:
+        """Copy an object to `target`, in this store or `into` another one of the same kind.
+
+        Raises:
+            FileNotFoundError: there is no such object.
+        """
+
+    def delete(self, path: str) -> None:
+        """Delete an object, if it is there."""
+
+
+def open_store(uri: str, environment: Mapping[str, str] | None = None) -> Store:
     """Return the store at `s3a://bucket/prefix`, `s3://bucket/prefix`, `file:///folder` or a path.
 
     Of the environment, `S3_ENDPOINT` is the address of another S3 service, and the keys and the
@@ -82,7 +128,7 @@ def open_store(uri: str, environment: Mapping[str, str] = _NO_ENVIRONMENT) -> St
     if separator and scheme in ("s3", "s3a"):
         bucket, _, prefix = rest.partition("/")
         if bucket:
-            return S3Store(s3_client(environment), scheme, bucket, prefix.strip("/"))
+            return S3Store(s3_client(environment or {}), scheme, bucket, prefix.strip("/"))
     elif scheme == "file" and rest.startswith("/") or (uri and not separator):
         return FolderStore(local_path(uri))
     raise UserError(f"cannot read {uri!r}: use s3a://bucket/prefix or file:///folder")
@@ -99,26 +145,19 @@ def local_path(uri: str) -> Path:
 
 
 def s3_client(environment: Mapping[str, str]) -> Any:
-    """Return a boto3 client for S3; it may be used by several threads.
-
-    Raises:
-        UserError: a setting or profile of AWS is wrong.
-    """
+    """Return a boto3 client for S3; UserError if a setting or profile of AWS is wrong."""
     endpoint = environment.get("S3_ENDPOINT")
-    with reported("connect to S3"):
-        return boto3.client(
-            "s3",
-            endpoint_url=endpoint,
-            aws_access_key_id=environment.get("AWS_ACCESS_KEY_ID"),
-            aws_secret_access_key=environment.get("AWS_SECRET_ACCESS_KEY"),
-            aws_session_token=environment.get("AWS_SESSION_TOKEN"),
-            # A server of our own has no region, but a signature needs one.
-            region_name=environment.get("AWS_REGION") or ("us-east-1" if endpoint else None),
-            config=_SETTINGS,
-        )
+    # A server of our own has no region, but a signature needs one.
+    region = environment.get("AWS_REGION") or ("us-east-1" if endpoint else None)
+    return aws.client("s3", environment, region=region, endpoint=endpoint)
 
 
-class S3Store:
+def is_hidden(path: str) -> bool:
+    """Return whether a name or a folder of a path begins with `_` or `.`."""
+    return any(part.startswith(("_", ".")) for part in path.split("/"))
+
+
+class S3Store(Store):
     """The objects below a prefix of an S3 bucket."""
 
     def __init__(self, client: Any, scheme: str, bucket: str, prefix: str) -> None:
@@ -127,9 +166,6 @@ class S3Store:
         self._prefix = prefix + "/" if prefix else ""
         self.uri = f"{scheme}://{bucket}/{prefix}".rstrip("/")
 
-    def listing(self) -> list[Stored]:
-        return without_hidden(self.everything())
-
     def everything(self, below: str = "") -> list[Stored]:
         prefix = self._prefix + (f"{below.rstrip('/')}/" if below else "")
         with self._reporting("list", below):
@@ -137,11 +173,11 @@ class S3Store:
                 Bucket=self._bucket, Prefix=prefix
             )
             entries = [entry for page in pages for entry in page.get("Contents", ())]
-        return sorted(self._stored(each) for each in entries if not each["Key"].endswith("/"))
-
-    def _stored(self, entry: Mapping[str, Any]) -> Stored:
-        path = entry["Key"][len(self._prefix) :]
-        return Stored(path, entry["Size"], int(entry["LastModified"].timestamp() * 1000))
+        return sorted(
+            Stored(entry["Key"][len(self._prefix) :], entry["Size"], _millis(entry["LastModified"]))
+            for entry in entries
+            if not entry["Key"].endswith("/")
+        )
 
     def read(self, path: str) -> bytes:
         with self._reporting("read", path):
@@ -154,19 +190,15 @@ class S3Store:
         return io.BufferedReader(ranges, buffer_bytes)
 
     def stat(self, path: str) -> Stored | None:
-        try:
-            with self._reporting("look at", path):
-                head = self._client.head_object(**self._at(path))
-        except FileNotFoundError:
-            return None
-        return Stored(path, head["ContentLength"], int(head["LastModified"].timestamp() * 1000))
+        with suppress(FileNotFoundError), self._reporting("look at", path):
+            head = self._client.head_object(**self._at(path))
+            return Stored(path, head["ContentLength"], _millis(head["LastModified"]))
+        return None
 
     def version(self, path: str) -> Version | None:
-        try:
-            with self._reporting("read", path):
-                return self._get(path)
-        except FileNotFoundError:
-            return None
+        with suppress(FileNotFoundError), self._reporting("read", path):
+            return self._get(path)
+        return None
 
     def write(self, path: str, content: bytes) -> None:
         with self._reporting("write", path):
@@ -196,11 +228,7 @@ class S3Store:
             self._client.delete_object(**self._at(path))
 
     def read_range(self, path: str, start: int, end: int, etag: str) -> bytes:
-        """Return the bytes from `start` to before `end` of that version of an object.
-
-        Raises:
-            UserError: it was changed or deleted meanwhile, or the store fails.
-        """
+        """Return a part of one version of an object; UserError if it is another one by now."""
         try:
             with self._reporting("read", path):
                 return self._get(path, Range=f"bytes={start}-{end - 1}", IfMatch=etag).content
@@ -237,6 +265,85 @@ class S3Store:
             raise UserError(f"cannot {action} {uri}: {error}") from error
 
 
+def _millis(modified: datetime) -> int:
+    return int(modified.timestamp() * 1000)
+
+
+class FolderStore(Store):
+    """The files below a local folder; where the folder is absent, there are none."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self.uri = f"file://{root.absolute()}"
+
+    def everything(self, below: str = "") -> list[Stored]:
+        # Not rglob, which keeps a Path of every file that it returned.
+        folders = os.walk(self._root / below, onerror=_refuse_folder)
+        paths = (os.path.join(folder, name) for folder, _, names in folders for name in names)
+        objects = (self.stat(os.path.relpath(path, self._root)) for path in paths)
+        return sorted(stored for stored in objects if stored)
+
+    def read(self, path: str) -> bytes:
+        with self._reporting("read", path):
+            return (self._root / path).read_bytes()
+
+    def open(self, path: str, buffer_bytes: int = BUFFER_BYTES) -> io.BufferedReader:
+        with self._reporting("open", path):
+            return io.BufferedReader(_LocalFile(self._root / path), buffer_bytes)
+
+    def stat(self, path: str) -> Stored | None:
+        with suppress(FileNotFoundError), self._reporting("look at", path):
+            status = os.stat(self._root / path)
+            return Stored(path, status.st_size, status.st_mtime_ns // 10**6)
+        return None
+
+    def version(self, path: str) -> Version | None:
+        with suppress(FileNotFoundError):
+            return Version(self.read(path), "")
+        return None
+
+    def write(self, path: str, content: bytes) -> None:
+        with self._reporting("write", path), self._replacing(path) as unfinished:
+            unfinished.write_bytes(content)
+
+    def replace(self, path: str, content: bytes, expected: Version | None) -> bool:
+        target = self._root / path
+        with self._reporting("write", path), waiting(target.with_name(f".{target.name}.lock")):
+            observed = self.version(path)
+            if observed != expected:
+                return observed is not None and observed.content == content
+            self.write(path, content)
+        return True
+
+    def copy(self, path: str, target: str, into: Store | None = None) -> None:
+        into = into or self
+        assert isinstance(into, FolderStore), "the bytes would have to pass through here"
+        with self._reporting("copy", path), into._replacing(target) as unfinished:
+            shutil.copyfile(self._root / path, unfinished)
+
+    def delete(self, path: str) -> None:
+        with self._reporting("delete", path):
+            (self._root / path).unlink(missing_ok=True)
+
+    @contextmanager
+    def _replacing(self, path: str) -> Iterator[Path]:
+        """Yield a hidden file to write, which then becomes the file of that path."""
+        target = self._root / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = target.with_name(f".{target.name}")
+        yield unfinished
+        unfinished.replace(target)
+
+    @contextmanager
+    def _reporting(self, action: str, path: str) -> Iterator[None]:
+        try:
+            yield
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            raise UserError(f"cannot {action} {self._root / path}: {error.strerror}") from error
+
+
 class _Ranges(io.RawIOBase):
     """One version of an S3 object as a raw file: each read is one request for a range."""
 
@@ -250,9 +357,6 @@ class _Ranges(io.RawIOBase):
     def seekable(self) -> bool:
         return True
 
-    def tell(self) -> int:
-        return self._position
-
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         self._position = offset + (0, self._position, self._size)[whence]
         return self._position
@@ -265,3 +369,19 @@ class _Ranges(io.RawIOBase):
         buffer[: len(content)] = content
         self._position += len(content)
         return len(content)
+
+
+class _LocalFile(io.FileIO):
+    """A local file whose read errors are no sign of damaged content."""
+
+    def readinto(self, buffer: Any) -> int:
+        try:
+            return super().readinto(buffer) or 0
+        except OSError as error:
+            raise UserError(f"cannot read {self.name!r}: {error.strerror}") from error
+
+
+def _refuse_folder(error: OSError) -> None:
+    """Without this, os.walk passes over a folder that it must not list."""
+    if not isinstance(error, FileNotFoundError):
+        raise UserError(f"cannot list {error.filename}: {error.strerror}") from error
