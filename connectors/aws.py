@@ -1,13 +1,24 @@
-"""Errors of boto3, so that nobody else needs to know its exceptions."""
+"""Clients of boto3, and its errors, so that nobody else needs to know its exceptions."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any, Final
 
+import boto3
+from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from connectors.errors import UserError
+
+_SETTINGS: Final = Config(
+    connect_timeout=5,
+    read_timeout=60,
+    retries={"mode": "standard", "total_max_attempts": 8},
+    max_pool_connections=16,
+    s3={"addressing_style": "path"},
+)
 
 
 @contextmanager
@@ -17,3 +28,25 @@ def reported(action: str) -> Iterator[None]:
         yield
     except (BotoCoreError, ClientError) as error:
         raise UserError(f"cannot {action}: {error}") from error
+
+
+def client(
+    service: str, environment: Mapping[str, str], *, region: str | None, endpoint: str | None
+) -> Any:
+    """Return a client, with credentials of the environment, else of AWS's default chain.
+
+    It may be used by several threads.
+
+    Raises:
+        UserError: a setting or profile of AWS is wrong.
+    """
+    with reported(f"connect to {service.capitalize()}"):
+        return boto3.client(
+            service,
+            region_name=region,
+            endpoint_url=endpoint or None,
+            aws_access_key_id=environment.get("AWS_ACCESS_KEY_ID"),
+            aws_secret_access_key=environment.get("AWS_SECRET_ACCESS_KEY"),
+            aws_session_token=environment.get("AWS_SESSION_TOKEN"),
+            config=_SETTINGS,
+        )

@@ -6,7 +6,7 @@ number is too long for that: stream, shard and sequence number become a hash, le
 
 from __future__ import annotations
 
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -53,14 +53,11 @@ def columns_of(table: pa.Table, prefix: str = "") -> pa.Table:
 
     The table's column names begin with `prefix`; a column that is absent becomes null.
     """
-    present = {name: table.column(prefix + name) for name in _present(table, prefix)}
-    absent = {
-        field.name: pa.nulls(table.num_rows, field.type)
-        for field in SCHEMA
-        if field.name not in present
-    }
-    columns = {**present, **absent}
-    return pa.table({field.name: _cast(columns[field.name], field.type) for field in SCHEMA})
+    columns = dict(zip(table.column_names, table.columns, strict=True))
+    absent = pa.nulls(table.num_rows)
+    return pa.table(
+        {field.name: columns.get(prefix + field.name, absent).cast(field.type) for field in SCHEMA}
+    )
 
 
 def numbers(table: pa.Table, topics: list[str], prefix: str = "") -> Positions:
@@ -78,14 +75,6 @@ def unpacked(number: int) -> tuple[int, int, int]:
     return number >> (OFFSET_BITS + PARTITION_BITS), partition, offset
 
 
-def _present(table: pa.Table, prefix: str) -> list[str]:
-    return [name for name in COLUMNS if prefix + name in table.column_names]
-
-
-def _cast(column: Any, kind: pa.DataType) -> Any:
-    return column if column.type == kind else column.cast(kind)
-
-
 def _packed(columns: pa.Table, topics: list[str]) -> Positions:
     codes = pc.index_in(columns.column("topic"), pa.array(topics, pa.string()))
     code = np.asarray(pc.fill_null(codes, -1)).astype(np.int64)
@@ -100,10 +89,9 @@ def _hashes(columns: pa.Table) -> Positions:
     joined = pc.binary_join_element_wise(
         *(columns.column(name) for name in ("stream", "shard", "sequence_number")), "/"
     )
-    hashes = (_hash(text) for text in joined.to_pylist())
-    return np.fromiter(hashes, dtype=np.int64, count=columns.num_rows)
-
-
-def _hash(text: str | None) -> int:
     # 62 bits below -1: never the number of a Kafka position.
-    return UNKNOWN if text is None else -2 - (digest(text.encode()) >> 2)
+    hashes = (
+        UNKNOWN if text is None else -2 - (digest(text.encode()) >> 2)
+        for text in joined.to_pylist()
+    )
+    return np.fromiter(hashes, dtype=np.int64, count=columns.num_rows)

@@ -18,7 +18,6 @@ from connectors.flink import metrics
 
 _TERMINAL = frozenset({"FAILED", "CANCELED", "FINISHED", "SUSPENDED"})
 
-
 # The last line of a Python traceback, `pipeline.steps.x.SomeError: what is wrong`.
 _PYTHON_ERROR = re.compile(r"([a-z_]+\.)*[A-Z]\w*(Error|Exceeded): ")
 
@@ -103,13 +102,6 @@ class Cluster:
         counts = self.get(f"/jobs/{job_id}/checkpoints")["counts"]
         return Checkpoints(counts["completed"], counts["failed"])
 
-    def failures(self, job_id: str) -> int:
-        """Return how often a task failed so far, at most sixteen, which Flink keeps.
-
-        Not the metric numRestarts: the REST API of Flink 1.20's standalone cluster lacks it.
-        """
-        return len(self.get(f"/jobs/{job_id}/exceptions")["exceptionHistory"]["entries"])
-
     def stop_with_savepoint(self, job_id: str, directory: str, *, timeout_seconds: float) -> str:
         """Take a savepoint, stop the job without draining it, and return the savepoint's path.
 
@@ -120,14 +112,12 @@ class Cluster:
         body = {"drain": False, "targetDirectory": directory}
         trigger = self.get(f"/jobs/{job_id}/stop", body)["request-id"]
         path = f"/jobs/{job_id}/savepoints/{trigger}"
-        done = wait_for(
+        operation = wait_for(
             lambda: _completed(self.get(path)), timeout_seconds, "the savepoint did not complete"
         )
-        if "location" not in done["operation"]:
-            raise JobFailed(
-                f"savepoint: {done['operation']['failure-cause']['stack-trace'][:2000]}"
-            )
-        return str(done["operation"]["location"])
+        if "location" not in operation:
+            raise JobFailed(f"savepoint: {operation['failure-cause']['stack-trace'][:2000]}")
+        return str(operation["location"])
 
     def step_metrics(self) -> dict[str, float]:
         """Return our counters, such as `decode.in`, summed over all tasks."""
@@ -154,9 +144,8 @@ def submit(
     Raises:
         UserError: the program or Flink rejects the job; the message is theirs.
     """
-    address = rest_url.removeprefix("http://")
     command = [
-        str(flink_home / "bin" / "flink"), "run", "-d", "-m", address,
+        str(flink_home / "bin" / "flink"), "run", "-d", "-m", rest_url.removeprefix("http://"),
         *(["-s", savepoint] if savepoint else []),
         *(["--allowNonRestoredState"] if allow_dropped_state else []),
         "-pyexec", python, "-pyclientexec", python, *program, *arguments,
@@ -189,7 +178,7 @@ def wait_for(
 
 
 def _completed(status: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    return status if status["status"]["id"] == "COMPLETED" else None
+    return status["operation"] if status["status"]["id"] == "COMPLETED" else None
 
 
 def reason(output: str) -> str:

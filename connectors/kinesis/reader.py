@@ -8,16 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
-import boto3
-from botocore.config import Config as Settings
-
-from connectors.aws_errors import reported
+from connectors import aws
+from connectors.aws import reported
 from connectors.kinesis.table import Stream
 
 _PAGE_RECORDS: Final = 10_000
-_SETTINGS: Final = Settings(
-    connect_timeout=5, read_timeout=60, retries={"mode": "standard", "total_max_attempts": 8}
-)
 
 
 class Record(NamedTuple):
@@ -32,16 +27,7 @@ class Record(NamedTuple):
 
 def connect(stream: Stream, endpoint: str, environment: Mapping[str, str]) -> Any:
     """Return a boto3 client with credentials of the environment, else of AWS's default chain."""
-    with reported(f"connect to Kinesis for the stream {stream.name}"):
-        return boto3.client(
-            "kinesis",
-            region_name=stream.region,
-            endpoint_url=endpoint or None,
-            aws_access_key_id=environment.get("AWS_ACCESS_KEY_ID"),
-            aws_secret_access_key=environment.get("AWS_SECRET_ACCESS_KEY"),
-            aws_session_token=environment.get("AWS_SESSION_TOKEN"),
-            config=_SETTINGS,
-        )
+    return aws.client("kinesis", environment, region=stream.region, endpoint=endpoint)
 
 
 def records(client: Any, stream: str) -> Iterator[Record]:

@@ -67,29 +67,26 @@ def records_table(name: str, stream: Stream, source: KinesisSource, settings: Ki
         "sequence_number": "STRING NOT NULL METADATA FROM 'sequence-number' VIRTUAL",
         "arrival_time": "TIMESTAMP_LTZ(3) NOT NULL METADATA FROM 'timestamp' VIRTUAL",
     }
-    return create_table(
-        name,
-        columns,
-        {
-            "connector": "kinesis",
-            "stream": stream.name,
-            "format": "raw",
-            "scan.shard.discovery.intervalmillis": _millis(source.kinesis_discover_shards_seconds),
-            "scan.shard.getrecords.intervalmillis": str(source.kinesis_poll_milliseconds),
-            **_start(source),
-            **_reader(source),
-            **client_options(stream, settings),
-        },
-    )
-
-
-def _start(source: KinesisSource) -> Mapping[str, str]:
-    start = {"scan.stream.initpos": source.kinesis_start.upper()}
-    if source.kinesis_start != "at_timestamp":
-        return start
-    seconds = start_seconds(source.kinesis_start_timestamp)
-    # The connector takes epoch seconds, or a string in a format of its own.
-    return start | {"scan.stream.initpos-timestamp": f"{seconds:.3f}"}
+    discovery = round(source.kinesis_discover_shards_seconds * 1000)
+    options = {
+        "connector": "kinesis",
+        "stream": stream.name,
+        "format": "raw",
+        "scan.shard.discovery.intervalmillis": str(discovery),
+        "scan.shard.getrecords.intervalmillis": str(source.kinesis_poll_milliseconds),
+        "scan.stream.initpos": source.kinesis_start.upper(),
+        "scan.stream.recordpublisher": "POLLING",
+        **client_options(stream, settings),
+    }
+    if source.kinesis_start == "at_timestamp":
+        # The connector takes epoch seconds, or a string in a format of its own.
+        seconds = start_seconds(source.kinesis_start_timestamp)
+        options["scan.stream.initpos-timestamp"] = f"{seconds:.3f}"
+    if source.kinesis_reader != "polling":
+        options["scan.stream.recordpublisher"] = "EFO"
+        options["scan.stream.efo.consumername"] = source.kinesis_consumer
+        options["scan.stream.efo.registration"] = "LAZY"
+    return create_table(name, columns, options)
 
 
 def start_seconds(text: str) -> float | None:
@@ -103,16 +100,6 @@ def start_seconds(text: str) -> float | None:
     except ValueError:
         return None
     return moment.timestamp() if moment.tzinfo and "T" in text else None
-
-
-def _reader(source: KinesisSource) -> Mapping[str, str]:
-    if source.kinesis_reader == "polling":
-        return {"scan.stream.recordpublisher": "POLLING"}
-    return {
-        "scan.stream.recordpublisher": "EFO",
-        "scan.stream.efo.consumername": source.kinesis_consumer,
-        "scan.stream.efo.registration": "LAZY",
-    }
 
 
 def envelope_table(
@@ -157,7 +144,3 @@ def client_options(stream: Stream, settings: Kinesis) -> dict[str, str]:
         return options
     local = {"sink.http-client.protocol.version": "HTTP1_1"}
     return options | {"aws.endpoint": settings.endpoint} | local
-
-
-def _millis(seconds: float) -> str:
-    return str(round(seconds * 1000))
