@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from connectors.errors import UserError
 from connectors.kafka.table import HEADERS_BYTES
-from connectors.kinesis import admin as kinesis_admin
+from connectors.kinesis import reader as kinesis_reader
 from connectors.kinesis import table as kinesis
 from connectors.opensearch import client as opensearch
 from connectors.opensearch.templates import IndexAway, ensure_templates
@@ -157,4 +157,4 @@ def _streams(config: Config) -> Iterator[str]:
     }
     for key, name in streams.items():
         stream = kinesis.stream_of(name, config.kinesis)
-        yield from kinesis_admin.problem(key, stream, config.kinesis.endpoint)
+        yield from kinesis_reader.problem(key, stream, config.kinesis.endpoint)

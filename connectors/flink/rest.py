@@ -9,9 +9,8 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from connectors.errors import JobFailed, UserError
 from connectors.flink import metrics
@@ -36,8 +35,7 @@ _SAVEPOINT_PROBLEMS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Checkpoints:
+class Checkpoints(NamedTuple):
     """Numbers of checkpoints since the job's last start."""
 
     completed: int
@@ -151,13 +149,7 @@ def submit(
         "-pyexec", python, "-pyclientexec", python, *program, *arguments,
     ]  # fmt: skip
     done = subprocess.run(
-        command,
-        env=dict(environment),
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
+        command, env=dict(environment), cwd=folder, capture_output=True, text=True, timeout=300
     )
     match = re.search(r"Job has been submitted with JobID ([0-9a-f]{32})", done.stdout)
     if match is None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from py4j.protocol import Py4JJavaError
@@ -27,14 +27,9 @@ def environment(settings: Mapping[str, str]) -> tuple[StreamExecutionEnvironment
     for key, value in settings.items():
         configuration.set_string(key, value)
     stream = StreamExecutionEnvironment.get_execution_environment(configuration)
-    tables = StreamTableEnvironment.create(
-        stream,
-        environment_settings=EnvironmentSettings.new_instance()
-        .in_streaming_mode()
-        .with_configuration(configuration)
-        .build(),
-    )
-    return stream, tables
+    builder = EnvironmentSettings.new_instance().in_streaming_mode()
+    table_settings = builder.with_configuration(configuration).build()
+    return stream, StreamTableEnvironment.create(stream, environment_settings=table_settings)
 
 
 def checkpoint_seconds(stream: StreamExecutionEnvironment) -> float | None:
@@ -86,7 +81,7 @@ def _name_upstream(transformation: Any, sink: str, named: dict[int, str]) -> Non
         _name_upstream(upstream, sink, named)
     flink_name, description = str(transformation.getName()), str(transformation.getDescription())
     step = step_name(flink_name, description, sink=sink, is_source=not inputs)
-    name = _unique(step, named)
+    name = _unique(step, named.values())
     named[transformation.getId()] = name
     transformation.setName(name)
     if str(transformation.getClass().getSimpleName()) not in _VIRTUAL:
@@ -102,8 +97,10 @@ def step_name(name: str, description: str, *, sink: str, is_source: bool) -> str
     'lake_trip-columns'
     """
     kind = re.sub(r"\[\d+\]", "", name)
-    if kind == "PythonCalc":
-        return _python_step(description)
+    if kind == "PythonCalc":  # calls `decode_step(`, `index_step(` or `claim_check_archive(`
+        match = re.search(r"(?:(index|decode)_step|(claim_check_\w+))\(", description)
+        assert match, description
+        return match[1] or match[2]
     if kind in {sink, "StreamingFileWriter"}:
         return sink
     if is_source:
@@ -116,20 +113,9 @@ def step_name(name: str, description: str, *, sink: str, is_source: bool) -> str
     return f"{sink}-{kind.lower()}"
 
 
-def _python_step(description: str) -> str:
-    """Return the step whose Python function an operator calls.
-
-    Its description has `decode_step(`, `index_step(` or `claim_check_archive(`.
-    """
-    match = re.search(r"(?:(index|decode)_step|(claim_check_\w+))\(", description)
-    assert match, description
-    return match[1] or match[2]
-
-
-def _unique(name: str, named: Mapping[int, str]) -> str:
-    taken = set(named.values())
-    numbered = (name if number == 1 else f"{name}-{number}" for number in itertools.count(1))
-    return next(each for each in numbered if each not in taken)
+def _unique(name: str, taken: Collection[str]) -> str:
+    numbered = (f"{name}-{number}" for number in itertools.count(2))
+    return next(unique for unique in itertools.chain([name], numbered) if unique not in taken)
 
 
 # Edges of the graph, not operators: they have no uid.

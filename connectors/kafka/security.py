@@ -8,12 +8,7 @@ from typing import Any
 from connectors.errors import UserError
 from connectors.kafka.options import Kafka
 
-_PROTOCOLS = {
-    "plaintext": "PLAINTEXT",
-    "tls": "SSL",
-    "scram": "SASL_SSL",
-    "msk_iam": "SASL_SSL",
-}
+_PROTOCOLS = {"plaintext": "PLAINTEXT", "tls": "SSL", "scram": "SASL_SSL", "msk_iam": "SASL_SSL"}
 _SCRAM = "org.apache.kafka.common.security.scram.ScramLoginModule"
 _IAM = "software.amazon.msk.auth.iam"
 
@@ -27,14 +22,17 @@ def flink_properties(cluster: Kafka) -> dict[str, str]:
         "bootstrap.servers": cluster.bootstrap_servers,
         "security.protocol": _PROTOCOLS[cluster.security],
     }
-    if cluster.security in ("tls", "scram", "msk_iam"):
+    if cluster.security != "plaintext":
         properties["ssl.endpoint.identification.algorithm"] = "https"
     if cluster.ca_file:
         properties["ssl.truststore.type"] = "PEM"
         properties["ssl.truststore.certificates"] = _certificates(cluster.ca_file)
     if cluster.security == "scram":
         properties["sasl.mechanism"] = cluster.scram_mechanism
-        properties["sasl.jaas.config"] = _scram_login(cluster.username, cluster.password)
+        properties["sasl.jaas.config"] = (
+            f"{_SCRAM} required username={_quoted(cluster.username)}"
+            f" password={_quoted(cluster.password)};"
+        )
     if cluster.security == "msk_iam":
         properties["sasl.mechanism"] = "AWS_MSK_IAM"
         properties["sasl.jaas.config"] = f"{_IAM}.IAMLoginModule required;"
@@ -72,10 +70,6 @@ def _certificates(ca_file: str) -> str:
     if "-----BEGIN CERTIFICATE-----" not in text:
         raise UserError(f"kafka.ca_file: {ca_file} has no certificate in PEM format.")
     return text
-
-
-def _scram_login(username: str, password: str) -> str:
-    return f"{_SCRAM} required username={_quoted(username)} password={_quoted(password)};"
 
 
 def _quoted(text: str) -> str:

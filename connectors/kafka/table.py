@@ -61,21 +61,18 @@ def records_table(name: str, source: KafkaSource, cluster: Kafka) -> str:
         "arrival_time": "TIMESTAMP_LTZ(3) NOT NULL METADATA FROM 'timestamp' VIRTUAL",
     }
     discovery = f"{source.kafka_discover_partitions_seconds:g} s"
-    return create_table(
-        name,
-        columns,
-        {
-            "connector": "kafka",
-            "topic": ";".join(source.kafka_topics),
-            "properties.group.id": source.kafka_group_id,
-            "properties.isolation.level": source.kafka_isolation_level,
-            "properties.auto.offset.reset": "earliest",
-            "scan.startup.mode": _STARTUP_MODES[source.kafka_start],
-            "scan.topic-partition-discovery.interval": discovery,
-            **_RAW_KEY_AND_VALUE,
-            **flink_properties(cluster),
-        },
-    )
+    options = {
+        "connector": "kafka",
+        "topic": ";".join(source.kafka_topics),
+        "properties.group.id": source.kafka_group_id,
+        "properties.isolation.level": source.kafka_isolation_level,
+        "properties.auto.offset.reset": "earliest",
+        "scan.startup.mode": _STARTUP_MODES[source.kafka_start],
+        "scan.topic-partition-discovery.interval": discovery,
+        **_RAW_KEY_AND_VALUE,
+        **flink_properties(cluster),
+    }
+    return create_table(name, columns, options)
 
 
 def topic_table(name: str, topic: str, cluster: Kafka, guarantee: Mapping[str, str]) -> str:
@@ -85,23 +82,16 @@ def topic_table(name: str, topic: str, cluster: Kafka, guarantee: Mapping[str, s
     queues: nothing is wrapped or encoded, so a redrive copies the value. `guarantee` is
     `AT_LEAST_ONCE` or the result of `exactly_once`.
     """
-    columns = {
-        "raw": "BYTES",
-        "key": "BYTES",
-        "headers": "MAP<STRING NOT NULL, BYTES> METADATA",
+    headers = "MAP<STRING NOT NULL, BYTES> METADATA"
+    options = {
+        "connector": "kafka",
+        "topic": topic,
+        "properties.max.request.size": str(_REQUEST_BYTES),
+        **guarantee,
+        **_RAW_KEY_AND_VALUE,
+        **flink_properties(cluster),
     }
-    return create_table(
-        name,
-        columns,
-        {
-            "connector": "kafka",
-            "topic": topic,
-            "properties.max.request.size": str(_REQUEST_BYTES),
-            **guarantee,
-            **_RAW_KEY_AND_VALUE,
-            **flink_properties(cluster),
-        },
-    )
+    return create_table(name, {"raw": "BYTES", "key": "BYTES", "headers": headers}, options)
 
 
 AT_LEAST_ONCE: Mapping[str, str] = {"sink.delivery-guarantee": "at-least-once"}

@@ -24,12 +24,9 @@ BATCH_BYTES: Final = 5 * 1024 * 1024 - 1
 _FIRST_PAUSE: Final = 0.05
 _LONGEST_PAUSE: Final = 2.0
 _THROTTLED: Final = "ProvisionedThroughputExceededException"
-_TRANSIENT: Final = frozenset(
-    {
-        _THROTTLED,
-        *("LimitExceededException", "KMSThrottlingException", "ThrottlingException"),
-        *("RequestTimeout", "InternalFailure", "InternalServerError", "ServiceUnavailable"),
-    }
+_TRANSIENT: Final = (
+    *(_THROTTLED, "LimitExceededException", "KMSThrottlingException", "ThrottlingException"),
+    *("RequestTimeout", "InternalFailure", "InternalServerError", "ServiceUnavailable"),
 )
 
 
@@ -91,7 +88,9 @@ class Requests:
             rejected = list[tuple[Entry, str]]()
             for entry, result in results:
                 if "SequenceNumber" in result:
-                    stored.append((entry, self._position(result)))
+                    shard, number = result["ShardId"], result["SequenceNumber"]
+                    position = Position(stream=self.stream, shard=shard, sequence_number=number)
+                    stored.append((entry, position))
                 else:
                     rejected.append((entry, result.get("ErrorCode", "unknown")))
             if not rejected:
@@ -122,10 +121,6 @@ class Requests:
         """Return the error to raise for this stream."""
         return UserError(f"cannot produce to the stream {self.stream}: {why}")
 
-    def _position(self, result: dict[str, Any]) -> Position:
-        shard, number = result["ShardId"], result["SequenceNumber"]
-        return Position(stream=self.stream, shard=shard, sequence_number=number)
-
     def _deadline(self) -> float:
         return time.monotonic() + self.timeout_seconds
 
@@ -140,7 +135,5 @@ class Requests:
 
 
 def _request_entry(entry: Entry) -> dict[str, Any]:
-    plain: dict[str, Any] = {"Data": entry.data, "PartitionKey": entry.key}
-    if entry.hash_key:
-        plain["ExplicitHashKey"] = entry.hash_key
-    return plain
+    hash_key = {"ExplicitHashKey": entry.hash_key} if entry.hash_key else {}
+    return {"Data": entry.data, "PartitionKey": entry.key, **hash_key}

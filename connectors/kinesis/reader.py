@@ -1,4 +1,4 @@
-"""Reads a Kinesis stream from its oldest record to its present end.
+"""Checks a Kinesis stream, and reads it from its oldest record to its present end.
 
 Functions raise UserError if the stream cannot be read.
 """
@@ -8,11 +8,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
 from connectors import aws
 from connectors.aws import reported
 from connectors.kinesis.table import Stream
 
 _PAGE_RECORDS: Final = 10_000
+_IMPATIENT: Final = Config(connect_timeout=5, read_timeout=10, retries={"max_attempts": 3})
 
 
 class Record(NamedTuple):
@@ -28,6 +33,35 @@ class Record(NamedTuple):
 def connect(stream: Stream, endpoint: str, environment: Mapping[str, str]) -> Any:
     """Return a boto3 client with credentials of the environment, else of AWS's default chain."""
     return aws.client("kinesis", environment, region=stream.region, endpoint=endpoint)
+
+
+def problem(key: str, stream: Stream, endpoint: str) -> Iterator[str]:
+    """Yield why a stream, named by the configuration's `key`, cannot be used.
+
+    It does not exist, is not active, or belongs to another account: Flink's source looks a stream
+    up by its name, in the account of the credentials, so another account's ARN would silently mean
+    a stream of this one.
+    """
+    where = f"in {stream.region}" + (f" at {endpoint}" if endpoint else "")
+    client = boto3.client(
+        "kinesis", region_name=stream.region, endpoint_url=endpoint or None, config=_IMPATIENT
+    )
+    try:
+        response = client.describe_stream_summary(StreamName=stream.name)
+    except client.exceptions.ResourceNotFoundException:
+        yield f"{key}: there is no such stream {where}; create it first."
+        return
+    except (BotoCoreError, ClientError) as error:
+        yield f"{key}: Kinesis {where} does not answer ({error}); is it up, are there credentials?"
+        return
+    summary = response["StreamDescriptionSummary"]
+    if summary["StreamStatus"] not in ("ACTIVE", "UPDATING"):
+        yield f"{key}: the stream is {summary['StreamStatus']} {where}; wait until it is ACTIVE."
+    if stream.arn and summary["StreamARN"] != stream.arn:
+        yield (
+            f"{key}: our credentials lead to {summary['StreamARN']}, another account's stream; use"
+            " credentials of the stream's account."
+        )
 
 
 def records(client: Any, stream: str) -> Iterator[Record]:
@@ -71,9 +105,6 @@ def _records_of(client: Any, stream: str, shard: str) -> Iterator[Record]:
 def _iterator(client: Any, stream: str, shard: str, after: str) -> str:
     start = {"ShardIteratorType": "TRIM_HORIZON"}
     if after:
-        start = {
-            "ShardIteratorType": "AFTER_SEQUENCE_NUMBER",
-            "StartingSequenceNumber": after,
-        }
+        start = {"ShardIteratorType": "AFTER_SEQUENCE_NUMBER", "StartingSequenceNumber": after}
     response = client.get_shard_iterator(StreamName=stream, ShardId=shard, **start)
     return str(response["ShardIterator"])

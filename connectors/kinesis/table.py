@@ -110,20 +110,17 @@ def envelope_table(
     A Kinesis record has no headers, so the raw bytes are wrapped in an envelope with the metadata.
     `partition_key` is one of the columns.
     """
-    return create_table(
-        name,
-        columns,
-        {
-            "connector": "kinesis",
-            "stream": stream.name,
-            "format": "json",
-            "json.timestamp-format.standard": "ISO-8601",
-            "json.encode.ignore-null-fields": "true",
-            **SINK,
-            **client_options(stream, settings),
-        },
-        partitioned_by=f"PARTITIONED BY (`{partition_key}`) ",
-    )
+    options = {
+        "connector": "kinesis",
+        "stream": stream.name,
+        "format": "json",
+        "json.timestamp-format.standard": "ISO-8601",
+        "json.encode.ignore-null-fields": "true",
+        **SINK,
+        **client_options(stream, settings),
+    }
+    partitioned_by = f"PARTITIONED BY (`{partition_key}`) "
+    return create_table(name, columns, options, partitioned_by=partitioned_by)
 
 
 # The sink retries records that the stream rejects (throttling); a checkpoint waits for them.

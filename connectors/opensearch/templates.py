@@ -50,7 +50,9 @@ def ensure_templates(
             actual = _mapping(client, name)
             new = {} if actual is None else _new_fields(name, actual, strict)
             if actual is None or new or not only_changes:
-                _put_template(client, name, strict, settings)
+                template = {"settings": _index_settings(settings), "mappings": strict}
+                body = {"index_patterns": [name], "priority": _PRIORITY, "template": template}
+                client.indices.put_index_template(name=name, body=body)
             if new:
                 client.indices.put_mapping(index=name, body={"properties": new})
             if actual is None:
@@ -96,14 +98,6 @@ def _is_away(error: TransportError) -> bool:
     if isinstance(error, NoConnection):
         return not isinstance(error, SSLError)
     return int(error.status_code) == 429 or int(error.status_code) >= 500
-
-
-def _put_template(client: OpenSearch, name: str, mapping: dict[str, Any], settings: Index) -> None:
-    template = {"settings": _index_settings(settings), "mappings": mapping}
-    client.indices.put_index_template(
-        name=name,
-        body={"index_patterns": [name], "priority": _PRIORITY, "template": template},
-    )
 
 
 def _create(client: OpenSearch, name: str) -> None:

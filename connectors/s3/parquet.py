@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Final
 
 import pyarrow as pa
@@ -40,7 +41,7 @@ def pages(
         fetched: deque[tuple[list[Stored], list[Future[bytes]]]] = deque()
         for group in _groups(objects):
             small = [] if group[0].size > _LARGE_BYTES else group
-            fetched.append((group, [pool.submit(store.read, each.path) for each in small]))
+            fetched.append((group, [pool.submit(store.read, stored.path) for stored in small]))
             if len(fetched) > 1:
                 yield from _pages_of(store, *fetched.popleft(), columns)
         while fetched:
@@ -49,11 +50,8 @@ def pages(
 
 def row_count(store: ReadableStore, path: str) -> int:
     """Return how many rows a Parquet object has; only its footer is fetched."""
-    with store.open(path) as file:
-        try:
-            return int(pq.read_metadata(file).num_rows)
-        except pa.ArrowInvalid as error:
-            raise _unreadable(path, error) from error
+    with store.open(path) as file, _reported(path):
+        return int(pq.read_metadata(file).num_rows)
 
 
 def _groups(objects: Iterable[Stored]) -> Iterator[list[Stored]]:
@@ -79,26 +77,23 @@ def _pages_of(
     if contents:
         # Only fetching is done in threads: parsing in several costs more than it saves.
         pairs = zip(group, contents, strict=True)
-        yield [
-            (stored, _table(content.result(), columns, stored.path)) for stored, content in pairs
-        ]
+        yield [(stored, _table(stored, content.result(), columns)) for stored, content in pairs]
         return
     large = group[0]
-    with store.open(large.path) as file:
-        try:
-            parquet = pq.ParquetFile(file, buffer_size=_BUFFER_BYTES)
-            for batch in parquet.iter_batches(_PAGE_ROWS, columns=columns, use_threads=False):
-                yield [(large, pa.Table.from_batches([batch]))]
-        except pa.ArrowInvalid as error:
-            raise _unreadable(large.path, error) from error
+    with store.open(large.path) as file, _reported(large.path):
+        parquet = pq.ParquetFile(file, buffer_size=_BUFFER_BYTES)
+        for batch in parquet.iter_batches(_PAGE_ROWS, columns=columns, use_threads=False):
+            yield [(large, pa.Table.from_batches([batch]))]
 
 
-def _table(content: bytes, columns: list[str] | None, path: str) -> pa.Table:
-    try:
+def _table(stored: Stored, content: bytes, columns: list[str] | None) -> pa.Table:
+    with _reported(stored.path):
         return pq.ParquetFile(pa.BufferReader(content)).read(columns, use_threads=False)
+
+
+@contextmanager
+def _reported(path: str) -> Iterator[None]:
+    try:
+        yield
     except pa.ArrowInvalid as error:
-        raise _unreadable(path, error) from error
-
-
-def _unreadable(path: str, error: pa.ArrowInvalid) -> UserError:
-    return UserError(f"{path} isn't a readable Parquet file: {error}")
+        raise UserError(f"{path} isn't a readable Parquet file: {error}") from error
