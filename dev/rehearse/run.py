@@ -25,9 +25,9 @@ from dev.servers import process
 from dev.servers.layout import ALL_SERVERS
 from dev.servers.setup import setup
 from dev.servers.stack import Stack
+from dev.templates.signals import signal
 from pipeline.config.load import PROPERTY_GROUPS
 from pipeline.deploy.monitoring.alarms import alarm
-from pipeline.deploy.monitoring.signals import signal
 from pipeline.deploy.package.build import build
 from pipeline.progress import Steps
 from pipeline.report_table import write
