@@ -24,6 +24,7 @@ from connectors.opensearch.options import Index, index_name
 from connectors.opensearch.templates import careful_sender
 from pipeline.config import model as config
 from pipeline.decode.claim_check import byte_lengths, claim_check
+from pipeline.decode.columns import objects
 from pipeline.decode.decoder import Decoded, Decoder, wall_clock
 from pipeline.decode.query import Forwarded
 from pipeline.decode.reject_limit import RejectLimit
@@ -70,6 +71,7 @@ _DOCUMENT = {
     "document_bytes": DataTypes.INT(),
     "raw_bytes": DataTypes.INT(),
 }
+_REJECTION = {"reason": DataTypes.STRING(), "detail": DataTypes.STRING()}
 _CLAIM_CHECK = {
     "large": DataTypes.BOOLEAN(),
     "head": DataTypes.BYTES(),
@@ -156,10 +158,10 @@ class DecodeFunction(ScalarFunction):  # type: ignore[misc]
 
 
 def _forward(
-    forwarded: Sequence[Forwarded], given: Sequence[pd.Series], rejected: np.ndarray[Any, Any]
+    forwarded: Sequence[Forwarded], values: Sequence[pd.Series], rejected: np.ndarray[Any, Any]
 ) -> dict[str, np.ndarray[Any, Any]]:
     """Return the forwarded columns; those for rejects only are None in other rows."""
-    columns = {each.name: values.to_numpy() for each, values in zip(forwarded, given, strict=True)}
+    columns = {each.name: column.to_numpy() for each, column in zip(forwarded, values, strict=True)}
     for each in forwarded:
         if each.rejects_only:
             of_rejects = np.full(len(rejected), None, object)
@@ -191,20 +193,11 @@ def decode_guarded(
         return decode_batch(raws)
     except Exception as error:  # noqa: BLE001
         if len(raws) == 1:
-            return _internal_error(decode_batch([b""]), error)
+            # Only the exception's type: its message could hold a value of the record.
+            detail = objects([f"decode failed with {type(error).__name__}"])
+            return replace(decode_batch([b""]), reason=objects(["internal_error"]), detail=detail)
         half = len(raws) // 2
-        parts = [decode_guarded(decode_batch, part) for part in (raws[:half], raws[half:])]
-        return _joined(parts)
-
-
-def _internal_error(empty_payload: Decoded, error: Exception) -> Decoded:
-    reason, detail = (np.array([text], dtype=object) for text in _described(error))
-    return replace(empty_payload, reason=reason, detail=detail)
-
-
-def _described(error: Exception) -> tuple[str, str]:
-    """Name only the exception's type: its message could hold a value of the record."""
-    return "internal_error", f"decode failed with {type(error).__name__}"
+        return _joined([decode_guarded(decode_batch, part) for part in (raws[:half], raws[half:])])
 
 
 def _joined(parts: Sequence[Decoded]) -> Decoded:
@@ -276,10 +269,7 @@ class IndexFunction(ScalarFunction):  # type: ignore[misc]
 
 def _rejections(outcomes: Sequence[Outcome]) -> pd.DataFrame:
     rejected = [outcome if isinstance(outcome, Rejected) else None for outcome in outcomes]
-    columns = {
-        "reason": [each.reason if each else None for each in rejected],
-        "detail": [each.detail if each else None for each in rejected],
-    }
+    columns = {name: [each and getattr(each, name) for each in rejected] for name in _REJECTION}
     return pd.DataFrame(columns, dtype=object)
 
 
@@ -299,16 +289,17 @@ class ClaimCheckFunction(ScalarFunction):  # type: ignore[misc]
         settings = self._settings
         beside = byte_lengths(key)
         for values in headers:
-            beside += np.array([_total(each) for each in values], np.int32)
+            sizes = [0 if each is None else byte_lengths(each).sum() for each in values]
+            beside += np.array(sizes, np.int32)
         checked = claim_check(
             raw.to_numpy(),
             max_bytes=settings.max_bytes,
             head_bytes=settings.head_bytes,
             beside=beside,
         )
-        self._metrics.count("in", len(checked))
-        self._metrics.count("large", int(checked.large.sum()))
-        return pd.DataFrame({name: getattr(checked, name) for name in _CLAIM_CHECK}, copy=False)
+        self._metrics.count("in", len(raw))
+        self._metrics.count("large", int(checked["large"].sum()))
+        return pd.DataFrame(checked, copy=False)
 
 
 def decode_function(
@@ -320,13 +311,12 @@ def decode_function(
     """`decode_step(raw, arrival_ms[, …])`: a row of the forwarded columns, then of `decode_row`."""
     row = {each.name: _SQL[each.kind] for each in forwarded}
     row |= decode_row(settings, types, documents=documents)
-    return _vectorised(
-        DecodeFunction(settings, types, documents=documents, forwarded=forwarded), row
-    )
+    step = DecodeFunction(settings, types, documents=documents, forwarded=forwarded)
+    return _vectorised(step, row)
 
 
 def decode_row(settings: config.Decode, types: EventTypes, *, documents: bool) -> dict[str, Any]:
-    """What decode says of a record: the verdict and every event type's columns.
+    """Return the types of decode's result: the verdict and every event type's columns.
 
     `documents=True` adds the document, its id, version and size, which index and replicas need.
     """
@@ -336,24 +326,18 @@ def decode_row(settings: config.Decode, types: EventTypes, *, documents: bool) -
 
 
 def _columns(decoder: Decoder) -> dict[str, Kind]:
-    """The events' columns; `type` is left out, since the verdict has it."""
+    """Return the events' columns without `type`, which the verdict has."""
     return {each.name: each.kind for each in decoder.columns if each.name != "type"}
 
 
 def index_function(settings: Index, types: EventTypes) -> Any:
     """`index_step(…)`: a row of reason and detail, both null when the document is in the index."""
-    return _vectorised(
-        IndexFunction(settings, types), dict.fromkeys(("reason", "detail"), DataTypes.STRING())
-    )
+    return _vectorised(IndexFunction(settings, types), _REJECTION)
 
 
 def claim_check_function(settings: config.Archive | config.DeadLetters) -> Any:
     """`claim_check_<sink>(raw, key[, header values])`: a row of large, head, bytes, sha256."""
     return _vectorised(ClaimCheckFunction(settings), _CLAIM_CHECK)
-
-
-def _total(values: Sequence[bytes | None] | None) -> int:
-    return 0 if values is None else sum(len(value) for value in values if value is not None)
 
 
 def _vectorised(function: ScalarFunction, row: Mapping[str, Any]) -> Any:

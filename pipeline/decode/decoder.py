@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, Union
 
 import msgspec
 import numpy as np
@@ -21,7 +21,7 @@ from pipeline.decode.outcome import Control, Decoded, Event, Reject
 from pipeline.decode.partition import Partition
 from pipeline.decode.prescreen import expected_quotes, suspicious_rows
 from pipeline.decode.reference import Fault, Rule, UnknownFields, examine
-from pipeline.decode.structs import shapes, union
+from pipeline.decode.structs import shapes
 from pipeline.events.model import Column, EventTypes
 
 __all__ = ["Control", "Decoded", "Decoder", "Event", "Reject", "UnknownFields", "wall_clock"]
@@ -60,9 +60,9 @@ class Decoder:
         self._unknown_fields: UnknownFields = unknown_fields
         self._documents = documents
         self._now = now
-        all_shapes = shapes(types, unknown_fields)
-        self._shapes = {shape.struct: shape for shape in all_shapes}
-        self._parse = msgspec.json.Decoder(union(all_shapes)).decode
+        self._shapes = {shape.struct: shape for shape in shapes(types, unknown_fields)}
+        # The member `type` selects the struct.
+        self._parse = msgspec.json.Decoder(Union[tuple(self._shapes)]).decode  # noqa: UP007
 
     def decode(self, raw: bytes | None) -> Event | Control | Reject:
         """Decode one raw record as `decode_batch` does; the document is always filled."""

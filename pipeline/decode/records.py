@@ -53,17 +53,13 @@ def position_text(source: Source) -> str:
     return f"CONCAT_WS('/', {casts})"
 
 
-def record_columns(source: Source) -> dict[str, str]:
-    """Return the columns of the view `records`; those of other systems are null in a row."""
-    headers = {"headers": "MAP<STRING, BYTES>"}  # the Kafka connector's own type: no cast
-    return {"raw": "BYTES", "key": "BYTES", **headers, **position(source)}
-
-
 def records_select(source: Source, table: str, expressions: Mapping[str, str]) -> str:
     """Select one system's table as rows of `records`; columns without an expression are null."""
+    headers = {"headers": "MAP<STRING, BYTES>"}  # the Kafka connector's own type: no cast
+    columns = {"raw": "BYTES", "key": "BYTES", **headers, **position(source)}
     selected = ", ".join(
         f"{expressions.get(name, f'CAST(NULL AS {kind})')} AS {identifier(name)}"
-        for name, kind in record_columns(source).items()
+        for name, kind in columns.items()
     )
     return f"SELECT {selected} FROM {identifier(table)}"
 

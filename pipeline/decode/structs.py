@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any, Final, Literal, Union
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
@@ -44,11 +44,6 @@ def shapes(types: EventTypes, unknown_fields: UnknownFields) -> tuple[Shape, ...
         *(_shape(each.name, each, each.fields, strict=strict) for each in types),
         _shape(WATERMARK, None, control, strict=strict),
     )
-
-
-def union(shapes: tuple[Shape, ...]) -> Any:
-    """Return the type for `msgspec.json.Decoder`: the member `type` selects the struct."""
-    return Union[tuple(shape.struct for shape in shapes)]  # noqa: UP007
 
 
 def _shape(
