@@ -1,14 +1,16 @@
 """The table of the job's own metrics: name, kind, unit, meaning, and what to do when it changes.
 
-`step_metrics.StepMetrics` creates only counters of this table, and `docs/metrics.md` is generated
-from it. Steps that are Flink operators without Python (archive, lake, dead_letters) have Flink's
-own metrics, such as `numRecordsIn`, under their operator name.
+`StepMetrics` creates only counters of this table, and `docs/metrics.md` is generated from it. Steps
+that are Flink operators without Python (archive, lake, dead_letters) have Flink's own metrics, such
+as `numRecordsIn`, under their operator name.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
+
+import numpy as np
 
 from pipeline.decode.reasons import REASONS
 
@@ -97,3 +99,36 @@ METRICS: tuple[Metric, ...] = (
 def names(step: str) -> dict[str, Metric]:
     """Return the metrics of one step by name."""
     return {metric.name: metric for metric in METRICS if metric.step == step}
+
+
+class StepMetrics:
+    """The metrics of one step, counters of `METRICS` in Flink's metric groups."""
+
+    def __init__(self, step: str, group: Any) -> None:
+        scope = group.add_group("kinesisanalytics").add_group("step", step)
+        self._counters = {name: scope.counter(name) for name in names(step)}
+        self._registered = False
+
+    def count(self, name: str, by: int = 1) -> None:
+        """Add to a counter.
+
+        The first call reports all counters as 0: PyFlink reports no counter before it was added
+        to, and an alarm on growth would miss the first increment.
+        """
+        if not self._registered:
+            self._registered = True
+            for counter in self._counters.values():
+                counter.inc(0)
+        if by:
+            self._counters[name].inc(int(by))
+
+    def lag(self, arrived_millis: np.ndarray[Any, Any], now: int) -> None:
+        """Count each time from arrival until now in its bucket."""
+        if not len(arrived_millis):
+            return
+        lags = now - arrived_millis
+        bounds = LAG_BUCKETS_MS
+        filled = np.bincount(np.searchsorted(bounds, lags), minlength=len(bounds) + 1)
+        for bound, number in zip([*bounds, "inf"], filled, strict=True):
+            self.count(f"lag_le_{bound}", number)
+        self.count("lag_ms", max(0, int(lags.sum())))

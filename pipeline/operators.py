@@ -32,7 +32,7 @@ from pipeline.events.derive import mapping
 from pipeline.events.event_types import EventTypes
 from pipeline.events.model import Kind
 from pipeline.index.indexer import Counts, Indexer, RetryPolicy
-from pipeline.step_metrics import StepMetrics
+from pipeline.metrics import StepMetrics
 
 _KINDS = {
     "int32": DataTypes.INT(),

@@ -16,6 +16,7 @@ from typing import Final
 from rich.console import Console
 
 from connectors.errors import UserError
+from dev.figures import write
 from dev.rehearse import as_platform
 from dev.rehearse.faults import GIVEN
 from dev.rehearse.given import fires_on_given
@@ -30,7 +31,6 @@ from pipeline.config.load import PROPERTY_GROUPS
 from pipeline.deploy.monitoring.alarms import alarm
 from pipeline.deploy.package.build import build
 from pipeline.progress import Steps
-from pipeline.report_table import write
 
 REPORT: Final = Path("build/rehearsal-report.json")
 _FOLDER: Final = Path("build/rehearsal")

@@ -38,13 +38,12 @@ def verdict(alarm: Alarm, samples: Sequence[Sample], *, period_seconds: float = 
     Samples are sorted by time. An increase also needs a sample from before the first period.
     """
     points = datapoints(alarm, samples, period_seconds or alarm.period_seconds)
-    known = [each for each in points if each is not None]
-    if not known and alarm.missing == "missing":
-        return "no_data"
-    judged = [_breaches(alarm, each) for each in points]
     if alarm.missing == "missing":
-        judged = [_breaches(alarm, each) for each in known]
-    return "alarm" if all(judged) and len(judged) >= alarm.periods else "ok"
+        points = [each for each in points if each is not None]
+        if not points:
+            return "no_data"
+    breaches = [_breaches(alarm, each) for each in points]
+    return "alarm" if all(breaches) and len(breaches) >= alarm.periods else "ok"
 
 
 def datapoints(
