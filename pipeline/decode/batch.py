@@ -188,7 +188,7 @@ class Assembly:
         return columns.array(columns.values(group.events, each), self._union[column])
 
     def _add_position(self, group: Group, event_type: EventType) -> None:
-        place = self._columns[event_type.column_of(event_type.place)][group.rows]
+        place = self._columns[event_type.field(event_type.place).column][group.rows]
         event_time = group.times[event_type.event_time].view(np.int64)
         numbers = partition_numbers(place, event_time)
         self._put("partition", group.rows, numbers)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ from typing import Any, Final, Literal
 from pipeline.decode import json_text, timestamps
 from pipeline.decode.json_text import Refused, refuse
 from pipeline.events.model import LONGEST_ID_BYTES, WATERMARK, EventType, EventTypes, Field
+from pipeline.events.schema_files import did_you_mean
 
 UnknownFields = Literal["refuse", "keep"]
 
@@ -102,7 +102,7 @@ def _type_name(content: Mapping[str, Any], types: EventTypes) -> str:
     if not isinstance(name, str):
         refuse("wrong_type", "$.type", name, f"text: {allowed}")
     if name != WATERMARK and types.get(name) is None:
-        guess = _did_you_mean(name, (*types.names, WATERMARK))
+        guess = did_you_mean(name, (*types.names, WATERMARK))
         refuse("unknown_event_type", "$.type", name, f"{allowed}{guess}")
     return name
 
@@ -114,14 +114,9 @@ def _unknown(content: Mapping[str, Any], fields: Iterable[Field], rule: Rule) ->
         first = next(iter(unknown))
         aliases = {alias.lower(): each.name for each in fields for alias in each.aliases}
         guess = aliases.get(first.lower())
-        hint = f" (did you mean {guess}?)" if guess else _did_you_mean(first, known)
+        hint = f" (did you mean {guess}?)" if guess else did_you_mean(first, known)
         refuse("unknown_field", "$", first, f"the schema's fields{hint}")
     return unknown
-
-
-def _did_you_mean(seen: str, known: Iterable[str]) -> str:
-    close = difflib.get_close_matches(seen[:64], sorted(known), 1, 0.6)
-    return f" (did you mean {close[0]}?)" if close else ""
 
 
 def _check_member(

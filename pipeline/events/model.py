@@ -74,10 +74,6 @@ class EventType:
                 return candidate
         raise KeyError(f"event type {self.name} has no field {name}")
 
-    def column_of(self, field: str | Field) -> str:
-        """Return the column of `EventTypes.columns` that holds this field's values."""
-        return self.field(field if isinstance(field, str) else field.name).column
-
 
 @dataclass(frozen=True, slots=True)
 class Column:
