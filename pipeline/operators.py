@@ -1,8 +1,4 @@
-"""Flink's vectorised functions: each wraps a pure step and counts what it does.
-
-A function is called once per Arrow batch. It is declared non-deterministic, which is true (the
-clock bounds event times) and keeps the planner from calling it twice per event.
-"""
+"""Flink's vectorised functions: each wraps a pure step and counts what it does."""
 
 from __future__ import annotations
 
@@ -80,7 +76,18 @@ _CLAIM_CHECK = {
 }
 
 
-class DecodeFunction(ScalarFunction):  # type: ignore[misc]
+class _Step(ScalarFunction):  # type: ignore[misc]
+    """A function that is called once per Arrow batch.
+
+    It is declared non-deterministic, which is true (the clock bounds event times) and keeps the
+    planner from calling it twice per event.
+    """
+
+    def is_deterministic(self) -> bool:
+        return False
+
+
+class DecodeFunction(_Step):
     """Turns raw bytes into events, control or rejects. Never raises for the content of a record.
 
     Where a limit is set, too many rejects raise `RejectLimitExceeded`: the job stops before it
@@ -111,15 +118,16 @@ class DecodeFunction(ScalarFunction):  # type: ignore[misc]
         )
         self._limit = _reject_limit(self._settings)
 
-    def is_deterministic(self) -> bool:
-        return False
-
     def eval(self, raw: pd.Series, arrival_ms: pd.Series, *beside: pd.Series) -> pd.DataFrame:
         raws = raw.to_numpy()
         decoded = decode_guarded(self._decoder.decode_batch, raws)
         rejected = Counter(decoded.reason[decoded.kind == "reject"].tolist())
         is_event = decoded.kind == "event"
-        self._count(decoded, is_event, sum(map(len, filter(None, raws))), rejected)
+        self._metrics.count("in", len(decoded))
+        self._metrics.count("bytes", sum(map(len, filter(None, raws))))
+        self._metrics.count("events", int(is_event.sum()))
+        self._metrics.count("control", int((decoded.kind == "control").sum()))
+        self._metrics.count_rejects(rejected)
         self._metrics.lag(_known(arrival_ms), wall_clock())
         if self._limit:
             self._limit.add(len(raws), rejected)
@@ -132,29 +140,12 @@ class DecodeFunction(ScalarFunction):  # type: ignore[misc]
         columns = {name: _plain(decoded.columns[name]) for name in _columns(self._decoder)}
         frame = {**verdict, **columns}
         if self._forwarded:
-            columns_forwarded = _forward(
-                self._forwarded, (raw, arrival_ms, *beside), decoded.kind == "reject"
-            )
-            # Grouped by lake partition, so that a Parquet writer finds its buffers in the CPU
-            # cache.
+            arguments = (raw, arrival_ms, *beside)
+            frame = {**_forward(self._forwarded, arguments, decoded.kind == "reject"), **frame}
+            # By lake partition, so that a Parquet writer finds its buffers in the CPU cache.
             order = np.argsort(decoded.partition, kind="stable")
-            frame = {name: values[order] for name, values in {**columns_forwarded, **frame}.items()}
+            frame = {name: values[order] for name, values in frame.items()}
         return pd.DataFrame(frame, copy=False)
-
-    def _count(
-        self,
-        decoded: Decoded,
-        is_event: np.ndarray[Any, Any],
-        raw_bytes: int,
-        rejected: Mapping[str, int],
-    ) -> None:
-        self._metrics.count("in", len(decoded))
-        self._metrics.count("bytes", raw_bytes)
-        self._metrics.count("events", int(is_event.sum()))
-        self._metrics.count("control", int((decoded.kind == "control").sum()))
-        self._metrics.count("rejected", sum(rejected.values()))
-        for reason, number in rejected.items():
-            self._metrics.count(f"rejected_{reason}", number)
 
 
 def _forward(
@@ -209,7 +200,7 @@ def _joined(parts: Sequence[Decoded]) -> Decoded:
     return Decoded(**attributes, columns=columns)
 
 
-class IndexFunction(ScalarFunction):  # type: ignore[misc]
+class IndexFunction(_Step):
     """Sends events to OpenSearch; returns the reason of each reject, null for the rest.
 
     Flink completes a batch before it passes a checkpoint barrier, so an event whose checkpoint
@@ -237,9 +228,6 @@ class IndexFunction(ScalarFunction):  # type: ignore[misc]
         self._counted = Counts()
         self._names = {name: index_name(settings.prefix, name) for name in self._types.names}
 
-    def is_deterministic(self) -> bool:
-        return False
-
     def eval(
         self,
         event_type: pd.Series,
@@ -261,9 +249,7 @@ class IndexFunction(ScalarFunction):  # type: ignore[misc]
     def _count(self, counts: Counts) -> None:
         for name in ("indexed", "stale", "retries", "requests", "bytes"):
             self._metrics.count(name, getattr(counts, name) - getattr(self._counted, name))
-        for reason, number in (counts.rejected - self._counted.rejected).items():
-            self._metrics.count("rejected", number)
-            self._metrics.count(f"rejected_{reason}", number)
+        self._metrics.count_rejects(counts.rejected - self._counted.rejected)
         self._counted = copy.deepcopy(counts)
 
 
@@ -273,7 +259,7 @@ def _rejections(outcomes: Sequence[Outcome]) -> pd.DataFrame:
     return pd.DataFrame(columns, dtype=object)
 
 
-class ClaimCheckFunction(ScalarFunction):  # type: ignore[misc]
+class ClaimCheckFunction(_Step):
     """The claim check of records too large for their target; see `pipeline.decode.claim_check`."""
 
     def __init__(self, settings: config.Archive | config.DeadLetters) -> None:
@@ -281,9 +267,6 @@ class ClaimCheckFunction(ScalarFunction):  # type: ignore[misc]
 
     def open(self, function_context: FunctionContext) -> None:
         self._metrics = StepMetrics("claim_check", function_context.get_metric_group())
-
-    def is_deterministic(self) -> bool:
-        return False
 
     def eval(self, raw: pd.Series, key: pd.Series, *headers: pd.Series) -> pd.DataFrame:
         settings = self._settings

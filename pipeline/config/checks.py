@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from connectors.kafka.options import Kafka
+from connectors.kinesis.options import Kinesis
 from connectors.kinesis.table import start_seconds, stream_of
 from connectors.opensearch.options import Index
 from pipeline.config.model import Archive, Config, DeadLetters, Replica
@@ -92,21 +93,21 @@ def _password(key: str, value: str, needing: str, section: Kafka | Index) -> Ite
 
 
 def _kinesis(config: Config) -> Iterator[str]:
-    endpoint = config.kinesis.endpoint
-    if endpoint and _is_plain(endpoint, allowed=config.kinesis.allow_plaintext):
-        yield (
-            f"kinesis.endpoint is {endpoint}; http is allowed for 127.0.0.1 only. Use https://host,"
-            " or set kinesis.allow_plaintext to true."
-        )
+    if config.kinesis.endpoint:
+        yield from _plain_url("kinesis", "endpoint", config.kinesis.endpoint, config.kinesis)
     for key, name in streams(config):
         if not stream_of(name, config.kinesis).region:
             yield f"{key} has {name}, but kinesis.region is empty; set it or use the stream's ARN."
 
 
-def _is_plain(url: str, *, allowed: bool) -> bool:
+def _plain_url(name: str, key: str, url: str, section: Kinesis | Index) -> Iterator[str]:
     parts = urlsplit(url)
-    may_be_http = allowed or parts.hostname in _LOOPBACK
-    return parts.scheme != "https" and (parts.scheme != "http" or not may_be_http)
+    may_be_http = section.allow_plaintext or parts.hostname in _LOOPBACK
+    if parts.scheme != "https" and (parts.scheme != "http" or not may_be_http):
+        yield (
+            f"{name}.{key} is {url}; http is allowed for 127.0.0.1 only. Use https://host, or set"
+            f" {name}.allow_plaintext to true."
+        )
 
 
 def _source(config: Config) -> Iterator[str]:
@@ -269,11 +270,7 @@ def _index(config: Config, index: Index) -> Iterator[str]:
         yield f"index.auth is {index.auth} over http, which the network can read; use https."
     if ":" in index.username:
         yield "index.username contains a colon, which basic authentication cannot send."
-    if _is_plain(index.url, allowed=index.allow_plaintext):
-        yield (
-            f"index.url is {index.url}; http is for 127.0.0.1 only. Use https, or set"
-            " index.allow_plaintext to true."
-        )
+    yield from _plain_url("index", "url", index.url, index)
     yield from _password("index.auth", index.auth, "basic", index)
     if index.auth == "sigv4" and not index.region:
         yield "index.auth is sigv4, but region is empty; set index.region."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterator
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
 import yaml
@@ -82,6 +82,6 @@ def description(hint: Any) -> str:
 
 def _choices(hint: Any) -> str:
     inner = hint.__origin__ if hasattr(hint, "__metadata__") else hint
-    if str(get_origin(inner)) == "typing.Literal":
+    if get_origin(inner) is Literal:
         return f" One of: {', '.join(map(str, get_args(inner)))}."
     return ""

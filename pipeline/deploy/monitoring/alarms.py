@@ -361,11 +361,7 @@ ALARMS: Final[tuple[Alarm, ...]] = (*_JOB, *_FLOW, *_INDEX, *_KAFKA)
 
 
 def alarm(name: str) -> Alarm:
-    """Return the alarm of that name.
-
-    Raises:
-        KeyError: there is no such alarm.
-    """
+    """Return the alarm of that name; KeyError if there is none."""
     for each in ALARMS:
         if each.name == name:
             return each
