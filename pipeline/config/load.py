@@ -131,8 +131,7 @@ def _groups(path: Path) -> dict[str, dict[str, str]]:
         ) from error
     except msgspec.MsgspecError as error:
         raise UserError(f"{path}: is not a list of property groups: {error}.") from error
-    names = Counter(group.PropertyGroupId for group in groups)
-    for name, times in names.items():
+    for name, times in Counter(group.PropertyGroupId for group in groups).items():
         if times > 1:
             raise UserError(f"{path}: property group {name} occurs {times} times; merge them.")
     return {group.PropertyGroupId: group.PropertyMap for group in groups}

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, Final, Union
 
 import msgspec
@@ -29,6 +29,7 @@ __all__ = ["Control", "Decoded", "Decoder", "Event", "Reject", "UnknownFields", 
 UNKNOWN_FIELDS: Final = Column("unknown_fields", "string", nullable=True)
 """The column that keeps unknown members as JSON text; None where there are none."""
 
+_CANONICAL: Final[Any] = {"ensure_ascii": False, "sort_keys": True, "separators": (",", ":")}
 _REFUSALS: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
@@ -97,7 +98,7 @@ class Decoder:
             elif parsed[row] is None:
                 faults[row] = self._unexplained(raws[row])
             elif verdict.unknown:
-                unknown[row] = _json(verdict.unknown)
+                unknown[row] = json.dumps(verdict.unknown, **_CANONICAL)
         return [group.without(faults) for group in groups] if faults else groups, faults, unknown
 
     def _parsed(self, raws: Sequence[bytes | None]) -> list[Struct | None]:
@@ -160,10 +161,6 @@ class Decoder:
         if self._unknown_fields == "keep":
             assembly.add_unknown(UNKNOWN_FIELDS.name, unknown)
         return assembly.decoded()
-
-
-def _json(members: Mapping[str, Any]) -> str:
-    return json.dumps(members, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
 
 
 def _event(decoded: Decoded, types: EventTypes) -> Event:

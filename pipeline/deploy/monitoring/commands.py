@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import time
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 import yaml
 
-from pipeline.deploy.monitoring.alarms import Alarm
-from pipeline.deploy.monitoring.judge import Sample, datapoints, verdict
+from pipeline.deploy.monitoring.judge import datapoints, verdict
 from pipeline.deploy.monitoring.local import measure, measured_here
 from pipeline.ops.systems import systems
 from pipeline.options import LOCAL, ConfigOption, JsonOption
@@ -39,16 +38,15 @@ def alarms(
     while time.monotonic() < end:
         time.sleep(period / 2)
         samples.append(measure(found.config, found.environment))
-    evaluations = [_evaluation(each, samples, period) for each in chosen]
+    evaluations = [
+        {
+            "alarm": each.name,
+            "verdict": verdict(each, samples, period_seconds=period),
+            "values": datapoints(each, samples, period),
+            "fires_if": f"{each.comparison} {each.threshold:g}",
+            "meaning": each.meaning,
+        }
+        for each in chosen
+    ]
     print(json.dumps(evaluations) if as_json else yaml.safe_dump(evaluations, sort_keys=False))
     raise typer.Exit(any(each["verdict"] == "alarm" for each in evaluations))
-
-
-def _evaluation(alarm: Alarm, samples: list[Sample], period: float) -> dict[str, Any]:
-    return {
-        "alarm": alarm.name,
-        "verdict": verdict(alarm, samples, period_seconds=period),
-        "values": datapoints(alarm, samples, period),
-        "fires_if": f"{alarm.comparison} {alarm.threshold:g}",
-        "meaning": alarm.meaning,
-    }

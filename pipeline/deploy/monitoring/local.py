@@ -84,7 +84,10 @@ def measure(config: Config, environment: Mapping[str, str]) -> Sample:
             "no local Flink cluster is running, so there are no metrics; start it with `make up`."
         )
     values = readings(fetch(environment["PROMETHEUS_URLS"].split(","), _FETCHED.__contains__))
-    values["uncommitted"] = _uncommitted(Path(environment["FLINK_LOG_DIR"]))
+    logs = Path(environment["FLINK_LOG_DIR"]).glob("taskmanager-*.log")
+    values["uncommitted"] = sum(
+        path.read_text(encoding="utf-8", errors="replace").count(UNCOMMITTED) for path in logs
+    )
     if config.lake:
         values["lake_objects"] = len(open_store(config.lake.path, environment).listing())
     return Sample(time.time(), values)
@@ -121,10 +124,3 @@ def measured_here(config: Config) -> list[Alarm]:
     return [
         each for each in ALARMS if conditions.get(each.when) and {each.signal, each.per} <= signals
     ]
-
-
-def _uncommitted(logs: Path) -> int:
-    return sum(
-        path.read_text(encoding="utf-8", errors="replace").count(UNCOMMITTED)
-        for path in logs.glob("taskmanager-*.log")
-    )
