@@ -101,10 +101,10 @@ class EventTypes:
         return next((each for each in self.types if each.name == name), None)
 
     def __getitem__(self, name: str) -> EventType:
-        found = self.get(name)
-        if found is None:
+        event_type = self.get(name)
+        if event_type is None:
             raise KeyError(f"no event type {name!r}; there are {', '.join(self.names)}")
-        return found
+        return event_type
 
     def __iter__(self) -> Iterator[EventType]:
         return iter(self.types)

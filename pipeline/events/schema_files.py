@@ -287,8 +287,8 @@ class _Schema:
             if key not in known and difflib.get_close_matches(key, known, 1, 0.75):
                 self._fault(f"{where}: property", key, f"known ones{did_you_mean(key, known)}")
 
-    def _fault(self, where: str, seen: object, allowed: str) -> NoReturn:
-        raise UserError(f"{self.path}: {where}: {_shown(seen)} isn't allowed; allowed: {allowed}")
+    def _fault(self, where: str, value: object, allowed: str) -> NoReturn:
+        raise UserError(f"{self.path}: {where}: {_shown(value)} isn't allowed; allowed: {allowed}")
 
 
 def _has_kind(value: object, kind: Kind) -> bool:

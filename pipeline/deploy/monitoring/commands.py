@@ -31,13 +31,13 @@ def alarms(
 
     Measures for one period more than the longest alarm needs.
     """
-    found = systems(config)
-    chosen = measured_here(found.config)
+    local = systems(config)
+    chosen = measured_here(local.config)
     end = time.monotonic() + period * (1 + max(each.periods for each in chosen))
-    samples = [measure(found.config, found.environment)]
+    samples = [measure(local.config, local.environment)]
     while time.monotonic() < end:
         time.sleep(period / 2)
-        samples.append(measure(found.config, found.environment))
+        samples.append(measure(local.config, local.environment))
     evaluations = [
         {
             "alarm": each.name,

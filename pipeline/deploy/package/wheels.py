@@ -56,10 +56,10 @@ def fetched(cache: Cache, *, say: Say) -> list[Path]:
 def locked(text: str, names: Sequence[str] = PACKAGED) -> str:
     """Return the lock's lines for these packages; UserError if it lacks one."""
     blocks = re.split(r"^(?=[A-Za-z0-9])", text, flags=re.MULTILINE)
-    found = {block.partition("==")[0].lower(): block for block in blocks}
-    if absent := [name for name in names if name not in found]:
+    by_name = {block.partition("==")[0].lower(): block for block in blocks}
+    if absent := [name for name in names if name not in by_name]:
         raise UserError(f"conf/requirements.lock lacks {', '.join(absent)}: make lock")
-    return "".join(found[name] for name in names)
+    return "".join(by_name[name] for name in names)
 
 
 def download(requirements: str, folder: Path) -> None:
