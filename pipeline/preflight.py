@@ -127,7 +127,7 @@ def _transactions(
     keys = transactional(config)
     if keys and checkpoint_seconds is None:
         yield (
-            f"{keys[0]} writes by transactions, which checkpoints commit, but they are off; set"
+            f"{keys[0]} writes by transactions, but checkpoints are off; set"
             " job.checkpoint_seconds, or on the managed service the application's."
         )
     elif keys and checkpoint_seconds:

@@ -214,7 +214,7 @@ def transaction_too_short(timeout_seconds: float, checkpoint_seconds: float) -> 
     """Require three checkpoint intervals: a transaction must outlast a failed checkpoint."""
     if timeout_seconds < 3 * checkpoint_seconds:
         yield (
-            f"job.transaction_timeout_seconds is {timeout_seconds:g} and checkpoints are taken"
+            f"job.transaction_timeout_seconds is {timeout_seconds:g} and a checkpoint is taken"
             f" every {checkpoint_seconds:g} s; set at least three intervals,"
             f" {3 * checkpoint_seconds:g}, or Kafka aborts uncommitted records."
         )
