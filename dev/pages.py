@@ -23,7 +23,7 @@ def metrics_table() -> str:
         name = f"`{each.step}.{each.name}`"
         if each.name.startswith("lag_le_"):
             name = f"`{each.step}.{bounds}`"
-        row = (name, each.kind, each.unit, each.meaning, each.action)
+        row = (name, "counter", each.unit, each.meaning, each.action)
         if row != rows[-1]:
             rows.append(row)
     return _table(rows)

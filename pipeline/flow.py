@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from connectors.errors import UserError
 from connectors.flink import table_environment as flink
+from connectors.flink.filesystem import parquet_table
 from connectors.kinesis import sink as kinesis_sink
 from connectors.kinesis.table import Stream
 from pipeline.config.model import Config
+from pipeline.decode.records import names, strings
 
 
 class Sink(NamedTuple):
@@ -18,6 +21,15 @@ class Sink(NamedTuple):
     create: str
     select: str
     stream: Stream | None = None
+
+    @classmethod
+    def files(
+        cls, name: str, columns: Mapping[str, str], path: str, partition: Mapping[str, str]
+    ) -> Sink:
+        """Return a table of Parquet files; `partition` gives each partition column's expression."""
+        keys = tuple(partition)
+        create = parquet_table(name, {**columns, **strings(keys)}, path, keys)
+        return cls(create, ", ".join([names(columns), *partition.values()]))
 
 
 @dataclass(frozen=True, slots=True)

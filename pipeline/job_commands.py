@@ -52,14 +52,9 @@ def run(
     if allow_dropped_state and not savepoint:
         raise UserError("--allow-dropped-state needs --savepoint PATH: no state, none to drop.")
     load_config.event_types(load_config.load(config))
-    job = submit(
-        config,
-        os.environ,
-        savepoint=savepoint,
-        allow_dropped_state=allow_dropped_state,
-    )
-    told = {"job_id": job.job_id, "url": job.url}
-    print(json.dumps(told) if as_json else f"submitted as {job.job_id}; look at {job.url}")
+    job = submit(config, os.environ, savepoint=savepoint, allow_dropped_state=allow_dropped_state)
+    report = {"job_id": job.job_id, "url": job.url}
+    print(json.dumps(report) if as_json else f"submitted as {job.job_id}; look at {job.url}")
 
 
 def stop(
@@ -99,7 +94,6 @@ def plan(config: ConfigOption = LOCAL) -> None:
     from pipeline.submit import needed
 
     needed(os.environ, "FLINK_HOME")
-
     settings = load_config.load(config)
     print(explain(settings, load_config.event_types(settings)))
 
@@ -115,8 +109,8 @@ def show(config: ConfigOption = LOCAL, as_json: JsonOption = False) -> None:
 def check(config: ConfigOption = LOCAL, as_json: JsonOption = False) -> None:
     """Exit 0 if the configuration is valid, else 2 with what to fix."""
     types = load_config.event_types(load_config.load(config))
-    told = {"config": str(config), "event_types": list(types.names)}
-    print(json.dumps(told) if as_json else f"{config}: fine")
+    report = {"config": str(config), "event_types": list(types.names)}
+    print(json.dumps(report) if as_json else f"{config}: fine")
 
 
 @config_app.command("reference", epilog="Example: streaming-etl config reference")

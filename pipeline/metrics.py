@@ -1,14 +1,17 @@
 """The table of the job's own metrics: name, kind, unit, meaning, and what to do when it changes.
 
-`step_metrics.StepMetrics` creates only counters of this table, and `docs/metrics.md` is generated
-from it. Steps that are Flink operators without Python (archive, lake, dead_letters) have Flink's
-own metrics, such as `numRecordsIn`, under their operator name.
+`StepMetrics` creates only counters of this table, and `docs/metrics.md` is generated from it. Steps
+that are Flink operators without Python (archive, lake, dead_letters) have Flink's own metrics, such
+as `numRecordsIn`, under their operator name.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any
+
+import numpy as np
 
 from pipeline.decode.reasons import REASONS
 
@@ -21,11 +24,10 @@ LAG_BUCKETS_MS = (
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """One metric of one step; its full name in Flink is `<step>.<name>`."""
+    """One counter of one step; its full name in Flink is `<step>.<name>`."""
 
     step: str
     name: str
-    kind: Literal["counter"]
     unit: str
     meaning: str
     action: str
@@ -35,58 +37,53 @@ def _lag(step: str, until: str) -> tuple[Metric, ...]:
     bounds = [str(bound) for bound in LAG_BUCKETS_MS] + ["inf"]
     meaning = f"events whose time from arrival at the source to {until} is in this bucket"
     action = "If upper buckets increase, the job is behind: see back-pressure in the web UI."
-    return tuple(
-        Metric(step, f"lag_le_{bound}", "counter", "events", meaning, action) for bound in bounds
-    )
+    return tuple(Metric(step, f"lag_le_{bound}", "events", meaning, action) for bound in bounds)
 
 
 def _rejected(step: str) -> tuple[Metric, ...]:
     return tuple(
-        Metric(step, f"rejected_{reason.code}", "counter", "records", reason.meaning, reason.action)
+        Metric(step, f"rejected_{reason.code}", "records", reason.meaning, reason.action)
         for reason in REASONS.values()
         if reason.step == step
     )
 
 
 METRICS: tuple[Metric, ...] = (
-    Metric("decode", "in", "counter", "records", "raw records read by decode",
+    Metric("decode", "in", "records", "raw records read by decode",
            "If its rate is zero while the source has data, the source is stuck."),
-    Metric("decode", "bytes", "counter", "bytes", "bytes of the raw records", ""),
-    Metric("decode", "events", "counter", "records", "records decoded into events", ""),
-    Metric("decode", "control", "counter", "records",
+    Metric("decode", "bytes", "bytes", "bytes of the raw records", ""),
+    Metric("decode", "events", "records", "records decoded into events", ""),
+    Metric("decode", "control", "records",
            "watermark records, which are counted and not stored", ""),
-    Metric("decode", "rejected", "counter", "records",
-           "records that decode sent to the dead letters",
+    Metric("decode", "rejected", "records", "records that decode sent to the dead letters",
            "See the counters rejected_<reason>."),
     *_rejected("decode"),
-    Metric("decode", "lag_ms", "counter", "ms",
-           "sum of the times from arrival at the source to decoded",
+    Metric("decode", "lag_ms", "ms", "sum of the times from arrival at the source to decoded",
            "Its rate divided by that of decode.in is the mean lag. Above one second, add"
            " parallelism."),
     *_lag("decode", "decoded"),
-    Metric("index", "in", "counter", "documents", "documents passed to the index step", ""),
-    Metric("index", "indexed", "counter", "documents",
-           "documents that OpenSearch acknowledged", ""),
-    Metric("index", "stale", "counter", "documents",
+    Metric("index", "in", "documents", "documents passed to the index step", ""),
+    Metric("index", "indexed", "documents", "documents that OpenSearch acknowledged", ""),
+    Metric("index", "stale", "documents",
            "documents older than the indexed version (409): a success, nothing is overwritten",
            "Expected during a replay. Otherwise events arrive out of order."),
-    Metric("index", "rejected", "counter", "documents",
+    Metric("index", "rejected", "documents",
            "documents that the index step sent to the dead letters",
            "See the counters rejected_<reason>."),
     *_rejected("index"),
-    Metric("index", "retries", "counter", "requests", "bulk requests retried after 429 or 5xx",
+    Metric("index", "retries", "requests", "bulk requests retried after 429 or 5xx",
            "If it increases steadily, OpenSearch is overloaded or unhealthy."),
-    Metric("index", "requests", "counter", "requests", "bulk requests sent", ""),
-    Metric("index", "bytes", "counter", "bytes", "bytes of bulk requests", ""),
-    Metric("index", "bulk_ms", "counter", "ms", "time spent in the index step",
+    Metric("index", "requests", "requests", "bulk requests sent", ""),
+    Metric("index", "bytes", "bytes", "bytes of bulk requests", ""),
+    Metric("index", "bulk_ms", "ms", "time spent in the index step",
            "Its rate divided by that of index.requests is the mean bulk latency."),
-    Metric("index", "lag_ms", "counter", "ms",
+    Metric("index", "lag_ms", "ms",
            "sum of the times from arrival at the source to acknowledged by OpenSearch",
            "See decode.lag_ms."),
     *_lag("index", "acknowledged by OpenSearch"),
-    Metric("claim_check", "in", "counter", "records",
+    Metric("claim_check", "in", "records",
            "dead letters compared with the size limit of their target", ""),
-    Metric("claim_check", "large", "counter", "records",
+    Metric("claim_check", "large", "records",
            "dead letters larger than `dead_letters.max_bytes`: stored whole below"
            " `dead_letters.large_path`, with only their head in the target",
            "If it increases, fix the sender, or raise `dead_letters.max_bytes` and the limit of the"
@@ -97,3 +94,42 @@ METRICS: tuple[Metric, ...] = (
 def names(step: str) -> dict[str, Metric]:
     """Return the metrics of one step by name."""
     return {metric.name: metric for metric in METRICS if metric.step == step}
+
+
+class StepMetrics:
+    """The metrics of one step, counters of `METRICS` in Flink's metric groups."""
+
+    def __init__(self, step: str, group: Any) -> None:
+        scope = group.add_group("kinesisanalytics").add_group("step", step)
+        self._counters = {name: scope.counter(name) for name in names(step)}
+        self._registered = False
+
+    def count(self, name: str, by: int = 1) -> None:
+        """Add to a counter.
+
+        The first call reports all counters as 0: PyFlink reports no counter before it was added
+        to, and an alarm on growth would miss the first increment.
+        """
+        if not self._registered:
+            self._registered = True
+            for counter in self._counters.values():
+                counter.inc(0)
+        if by:
+            self._counters[name].inc(int(by))
+
+    def count_rejects(self, reasons: Counter[str]) -> None:
+        """Count rejects, all together and by reason code."""
+        self.count("rejected", reasons.total())
+        for reason, number in reasons.items():
+            self.count(f"rejected_{reason}", number)
+
+    def lag(self, arrived_millis: np.ndarray[Any, Any], now: int) -> None:
+        """Count each time from arrival until now in its bucket."""
+        if not len(arrived_millis):
+            return
+        lags = now - arrived_millis
+        bounds = LAG_BUCKETS_MS
+        filled = np.bincount(np.searchsorted(bounds, lags), minlength=len(bounds) + 1)
+        for bound, number in zip([*bounds, "inf"], filled, strict=True):
+            self.count(f"lag_le_{bound}", number)
+        self.count("lag_ms", max(0, int(lags.sum())))

@@ -1,8 +1,4 @@
-"""Flink's vectorised functions: each wraps a pure step and counts what it does.
-
-A function is called once per Arrow batch. It is declared non-deterministic, which is true (the
-clock bounds event times) and keeps the planner from calling it twice per event.
-"""
+"""Flink's vectorised functions: each wraps a pure step and counts what it does."""
 
 from __future__ import annotations
 
@@ -24,6 +20,7 @@ from connectors.opensearch.options import Index, index_name
 from connectors.opensearch.templates import careful_sender
 from pipeline.config import model as config
 from pipeline.decode.claim_check import byte_lengths, claim_check
+from pipeline.decode.columns import objects
 from pipeline.decode.decoder import Decoded, Decoder, wall_clock
 from pipeline.decode.query import Forwarded
 from pipeline.decode.reject_limit import RejectLimit
@@ -31,7 +28,7 @@ from pipeline.events.derive import mapping
 from pipeline.events.event_types import EventTypes
 from pipeline.events.model import Kind
 from pipeline.index.indexer import Counts, Indexer, RetryPolicy
-from pipeline.step_metrics import StepMetrics
+from pipeline.metrics import StepMetrics
 
 _KINDS = {
     "int32": DataTypes.INT(),
@@ -70,6 +67,7 @@ _DOCUMENT = {
     "document_bytes": DataTypes.INT(),
     "raw_bytes": DataTypes.INT(),
 }
+_REJECTION = {"reason": DataTypes.STRING(), "detail": DataTypes.STRING()}
 _CLAIM_CHECK = {
     "large": DataTypes.BOOLEAN(),
     "head": DataTypes.BYTES(),
@@ -78,7 +76,18 @@ _CLAIM_CHECK = {
 }
 
 
-class DecodeFunction(ScalarFunction):  # type: ignore[misc]
+class _Step(ScalarFunction):  # type: ignore[misc]
+    """A function that is called once per Arrow batch.
+
+    It is declared non-deterministic, which is true (the clock bounds event times) and keeps the
+    planner from calling it twice per event.
+    """
+
+    def is_deterministic(self) -> bool:
+        return False
+
+
+class DecodeFunction(_Step):
     """Turns raw bytes into events, control or rejects. Never raises for the content of a record.
 
     Where a limit is set, too many rejects raise `RejectLimitExceeded`: the job stops before it
@@ -109,15 +118,16 @@ class DecodeFunction(ScalarFunction):  # type: ignore[misc]
         )
         self._limit = _reject_limit(self._settings)
 
-    def is_deterministic(self) -> bool:
-        return False
-
     def eval(self, raw: pd.Series, arrival_ms: pd.Series, *beside: pd.Series) -> pd.DataFrame:
         raws = raw.to_numpy()
         decoded = decode_guarded(self._decoder.decode_batch, raws)
         rejected = Counter(decoded.reason[decoded.kind == "reject"].tolist())
         is_event = decoded.kind == "event"
-        self._count(decoded, is_event, sum(map(len, filter(None, raws))), rejected)
+        self._metrics.count("in", len(decoded))
+        self._metrics.count("bytes", sum(map(len, filter(None, raws))))
+        self._metrics.count("events", int(is_event.sum()))
+        self._metrics.count("control", int((decoded.kind == "control").sum()))
+        self._metrics.count_rejects(rejected)
         self._metrics.lag(_known(arrival_ms), wall_clock())
         if self._limit:
             self._limit.add(len(raws), rejected)
@@ -130,36 +140,19 @@ class DecodeFunction(ScalarFunction):  # type: ignore[misc]
         columns = {name: _plain(decoded.columns[name]) for name in _columns(self._decoder)}
         frame = {**verdict, **columns}
         if self._forwarded:
-            columns_forwarded = _forward(
-                self._forwarded, (raw, arrival_ms, *beside), decoded.kind == "reject"
-            )
-            # Grouped by lake partition, so that a Parquet writer finds its buffers in the CPU
-            # cache.
+            arguments = (raw, arrival_ms, *beside)
+            frame = {**_forward(self._forwarded, arguments, decoded.kind == "reject"), **frame}
+            # By lake partition, so that a Parquet writer finds its buffers in the CPU cache.
             order = np.argsort(decoded.partition, kind="stable")
-            frame = {name: values[order] for name, values in {**columns_forwarded, **frame}.items()}
+            frame = {name: values[order] for name, values in frame.items()}
         return pd.DataFrame(frame, copy=False)
-
-    def _count(
-        self,
-        decoded: Decoded,
-        is_event: np.ndarray[Any, Any],
-        raw_bytes: int,
-        rejected: Mapping[str, int],
-    ) -> None:
-        self._metrics.count("in", len(decoded))
-        self._metrics.count("bytes", raw_bytes)
-        self._metrics.count("events", int(is_event.sum()))
-        self._metrics.count("control", int((decoded.kind == "control").sum()))
-        self._metrics.count("rejected", sum(rejected.values()))
-        for reason, number in rejected.items():
-            self._metrics.count(f"rejected_{reason}", number)
 
 
 def _forward(
-    forwarded: Sequence[Forwarded], given: Sequence[pd.Series], rejected: np.ndarray[Any, Any]
+    forwarded: Sequence[Forwarded], values: Sequence[pd.Series], rejected: np.ndarray[Any, Any]
 ) -> dict[str, np.ndarray[Any, Any]]:
     """Return the forwarded columns; those for rejects only are None in other rows."""
-    columns = {each.name: values.to_numpy() for each, values in zip(forwarded, given, strict=True)}
+    columns = {each.name: column.to_numpy() for each, column in zip(forwarded, values, strict=True)}
     for each in forwarded:
         if each.rejects_only:
             of_rejects = np.full(len(rejected), None, object)
@@ -191,20 +184,11 @@ def decode_guarded(
         return decode_batch(raws)
     except Exception as error:  # noqa: BLE001
         if len(raws) == 1:
-            return _internal_error(decode_batch([b""]), error)
+            # Only the exception's type: its message could hold a value of the record.
+            detail = objects([f"decode failed with {type(error).__name__}"])
+            return replace(decode_batch([b""]), reason=objects(["internal_error"]), detail=detail)
         half = len(raws) // 2
-        parts = [decode_guarded(decode_batch, part) for part in (raws[:half], raws[half:])]
-        return _joined(parts)
-
-
-def _internal_error(empty_payload: Decoded, error: Exception) -> Decoded:
-    reason, detail = (np.array([text], dtype=object) for text in _described(error))
-    return replace(empty_payload, reason=reason, detail=detail)
-
-
-def _described(error: Exception) -> tuple[str, str]:
-    """Name only the exception's type: its message could hold a value of the record."""
-    return "internal_error", f"decode failed with {type(error).__name__}"
+        return _joined([decode_guarded(decode_batch, part) for part in (raws[:half], raws[half:])])
 
 
 def _joined(parts: Sequence[Decoded]) -> Decoded:
@@ -216,7 +200,7 @@ def _joined(parts: Sequence[Decoded]) -> Decoded:
     return Decoded(**attributes, columns=columns)
 
 
-class IndexFunction(ScalarFunction):  # type: ignore[misc]
+class IndexFunction(_Step):
     """Sends events to OpenSearch; returns the reason of each reject, null for the rest.
 
     Flink completes a batch before it passes a checkpoint barrier, so an event whose checkpoint
@@ -244,9 +228,6 @@ class IndexFunction(ScalarFunction):  # type: ignore[misc]
         self._counted = Counts()
         self._names = {name: index_name(settings.prefix, name) for name in self._types.names}
 
-    def is_deterministic(self) -> bool:
-        return False
-
     def eval(
         self,
         event_type: pd.Series,
@@ -268,22 +249,17 @@ class IndexFunction(ScalarFunction):  # type: ignore[misc]
     def _count(self, counts: Counts) -> None:
         for name in ("indexed", "stale", "retries", "requests", "bytes"):
             self._metrics.count(name, getattr(counts, name) - getattr(self._counted, name))
-        for reason, number in (counts.rejected - self._counted.rejected).items():
-            self._metrics.count("rejected", number)
-            self._metrics.count(f"rejected_{reason}", number)
+        self._metrics.count_rejects(counts.rejected - self._counted.rejected)
         self._counted = copy.deepcopy(counts)
 
 
 def _rejections(outcomes: Sequence[Outcome]) -> pd.DataFrame:
     rejected = [outcome if isinstance(outcome, Rejected) else None for outcome in outcomes]
-    columns = {
-        "reason": [each.reason if each else None for each in rejected],
-        "detail": [each.detail if each else None for each in rejected],
-    }
+    columns = {name: [each and getattr(each, name) for each in rejected] for name in _REJECTION}
     return pd.DataFrame(columns, dtype=object)
 
 
-class ClaimCheckFunction(ScalarFunction):  # type: ignore[misc]
+class ClaimCheckFunction(_Step):
     """The claim check of records too large for their target; see `pipeline.decode.claim_check`."""
 
     def __init__(self, settings: config.Archive | config.DeadLetters) -> None:
@@ -292,23 +268,21 @@ class ClaimCheckFunction(ScalarFunction):  # type: ignore[misc]
     def open(self, function_context: FunctionContext) -> None:
         self._metrics = StepMetrics("claim_check", function_context.get_metric_group())
 
-    def is_deterministic(self) -> bool:
-        return False
-
     def eval(self, raw: pd.Series, key: pd.Series, *headers: pd.Series) -> pd.DataFrame:
         settings = self._settings
         beside = byte_lengths(key)
         for values in headers:
-            beside += np.array([_total(each) for each in values], np.int32)
+            sizes = [0 if each is None else byte_lengths(each).sum() for each in values]
+            beside += np.array(sizes, np.int32)
         checked = claim_check(
             raw.to_numpy(),
             max_bytes=settings.max_bytes,
             head_bytes=settings.head_bytes,
             beside=beside,
         )
-        self._metrics.count("in", len(checked))
-        self._metrics.count("large", int(checked.large.sum()))
-        return pd.DataFrame({name: getattr(checked, name) for name in _CLAIM_CHECK}, copy=False)
+        self._metrics.count("in", len(raw))
+        self._metrics.count("large", int(checked["large"].sum()))
+        return pd.DataFrame(checked, copy=False)
 
 
 def decode_function(
@@ -320,13 +294,12 @@ def decode_function(
     """`decode_step(raw, arrival_ms[, …])`: a row of the forwarded columns, then of `decode_row`."""
     row = {each.name: _SQL[each.kind] for each in forwarded}
     row |= decode_row(settings, types, documents=documents)
-    return _vectorised(
-        DecodeFunction(settings, types, documents=documents, forwarded=forwarded), row
-    )
+    step = DecodeFunction(settings, types, documents=documents, forwarded=forwarded)
+    return _vectorised(step, row)
 
 
 def decode_row(settings: config.Decode, types: EventTypes, *, documents: bool) -> dict[str, Any]:
-    """What decode says of a record: the verdict and every event type's columns.
+    """Return the types of decode's result: the verdict and every event type's columns.
 
     `documents=True` adds the document, its id, version and size, which index and replicas need.
     """
@@ -336,24 +309,18 @@ def decode_row(settings: config.Decode, types: EventTypes, *, documents: bool) -
 
 
 def _columns(decoder: Decoder) -> dict[str, Kind]:
-    """The events' columns; `type` is left out, since the verdict has it."""
+    """Return the events' columns without `type`, which the verdict has."""
     return {each.name: each.kind for each in decoder.columns if each.name != "type"}
 
 
 def index_function(settings: Index, types: EventTypes) -> Any:
     """`index_step(…)`: a row of reason and detail, both null when the document is in the index."""
-    return _vectorised(
-        IndexFunction(settings, types), dict.fromkeys(("reason", "detail"), DataTypes.STRING())
-    )
+    return _vectorised(IndexFunction(settings, types), _REJECTION)
 
 
 def claim_check_function(settings: config.Archive | config.DeadLetters) -> Any:
     """`claim_check_<sink>(raw, key[, header values])`: a row of large, head, bytes, sha256."""
     return _vectorised(ClaimCheckFunction(settings), _CLAIM_CHECK)
-
-
-def _total(values: Sequence[bytes | None] | None) -> int:
-    return 0 if values is None else sum(len(value) for value in values if value is not None)
 
 
 def _vectorised(function: ScalarFunction, row: Mapping[str, Any]) -> Any:

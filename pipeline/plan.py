@@ -15,9 +15,3 @@ def explain(config: Config, types: EventTypes) -> str:
     _, tables = flink.environment(flink_settings(config.job))
     text = str(job.build(Flow.of(tables), config, types).statements.explain())
     return f"{job.__doc__}\n{text[text.index('== Optimized Execution Plan') :]}"
-
-
-def step_names(config: Config, types: EventTypes) -> list[str]:
-    """Return the operators' names, which are their uids, sources first."""
-    stream, tables = flink.environment(flink_settings(config.job))
-    return job.build(Flow.of(tables), config, types).attach(stream, config)

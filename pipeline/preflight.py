@@ -17,7 +17,7 @@ from connectors.kinesis import reader as kinesis_reader
 from connectors.kinesis import table as kinesis
 from connectors.opensearch import client as opensearch
 from connectors.opensearch.templates import IndexAway, ensure_templates
-from pipeline.config.checks import targets, transaction_too_short, transactional
+from pipeline.config.checks import streams, targets, transaction_too_short, transactional
 from pipeline.config.model import Archive, Config, DeadLetters, Replica
 from pipeline.events.derive import mapping
 from pipeline.events.event_types import EventTypes
@@ -50,10 +50,9 @@ def indices(config: Config, types: EventTypes, *, may_be_away: bool) -> None:
     """
     if config.index is None:
         return
-    settings = config.index
     mappings = {each.name: mapping(each) for each in types}
     try:
-        ensure_templates(opensearch.client(settings), mappings, settings)
+        ensure_templates(opensearch.client(config.index), mappings, config.index)
     except IndexAway as away:
         if not may_be_away:
             raise
@@ -80,25 +79,20 @@ def problems(config: Config, types: EventTypes, checkpoint_seconds: float | None
 def _event_types(config: Config, types: EventTypes) -> Iterator[str]:
     for name, replica in config.replicate.items():
         for unknown in sorted(set(replica.event_types) - set(types.names)):
-            yield (
-                f"replicate.{name}.event_types has {unknown}; decode.schemas has"
-                f" {', '.join(types.names)}."
-            )
+            known = ", ".join(types.names)
+            yield f"replicate.{name}.event_types has {unknown}; decode.schemas has {known}."
 
 
 def _connected(config: Config) -> dict[str, Brokers]:
-    names = sorted(_used_clusters(config))
+    names = {each.kafka_cluster for each in targets(config).values() if each.kafka_topic}
+    if config.source.kafka_topics:
+        names.add(config.source.kafka_cluster)
     if not names:
         return {}
     # Imported here: a job without Kafka must start where the C library is too old for librdkafka.
     from connectors.kafka import admin as kafka_admin
 
-    return {name: kafka_admin.connect(config.cluster(name)) for name in names}
-
-
-def _used_clusters(config: Config) -> set[str]:
-    used = {config.source.kafka_cluster} if config.source.kafka_topics else set()
-    return used | {each.kafka_cluster for each in targets(config).values() if each.kafka_topic}
+    return {name: kafka_admin.connect(config.cluster(name)) for name in sorted(names)}
 
 
 def _largest_record(config: Config, clusters: dict[str, Brokers]) -> int:
@@ -133,10 +127,10 @@ def _transactions(
     keys = transactional(config)
     if keys and checkpoint_seconds is None:
         yield (
-            f"{keys[0]} writes by transactions, which a checkpoint commits, but checkpoints are"
-            " off; set job.checkpoint_seconds, or on the managed service the application's."
+            f"{keys[0]} writes by transactions, but checkpoints are off; set"
+            " job.checkpoint_seconds, or on the managed service the application's."
         )
-    elif keys and checkpoint_seconds is not None:
+    elif keys and checkpoint_seconds:
         yield from transaction_too_short(timeout, checkpoint_seconds)
     for key in keys:
         allowed = clusters[targets(config)[key].kafka_cluster].max_transaction_millis()
@@ -149,12 +143,6 @@ def _transactions(
 
 
 def _streams(config: Config) -> Iterator[str]:
-    streams = {f"source.kinesis_streams: {each}": each for each in config.source.kinesis_streams}
-    streams |= {
-        f"{key}.kinesis_stream: {each.kinesis_stream}": each.kinesis_stream
-        for key, each in targets(config).items()
-        if each.kinesis_stream
-    }
-    for key, name in streams.items():
+    for key, name in streams(config):
         stream = kinesis.stream_of(name, config.kinesis)
-        yield from kinesis_reader.problem(key, stream, config.kinesis.endpoint)
+        yield from kinesis_reader.problem(f"{key}: {name}", stream, config.kinesis.endpoint)

@@ -39,11 +39,10 @@ def submit(
 ) -> Submitted:
     """Check the configuration in this process, which costs no JVM, then submit.
 
-    `environment` is added to the process's own. A job that starts from a savepoint starts even
-    while OpenSearch is unreachable; a new job does not.
+    `environment` is added to the process's own.
 
     Raises:
-        UserError: what is wrong in the configuration, the schemas or the outside systems.
+        UserError: see `checked`.
     """
     environment = {**os.environ, **environment}
     config = checked(path, environment, savepoint=savepoint)
@@ -62,7 +61,10 @@ def submit(
 
 
 def checked(path: Path, environment: Mapping[str, str], *, savepoint: str) -> Config:
-    """Return the configuration if a job may be submitted with it; see `submit`.
+    """Return the configuration if a job may be submitted with it.
+
+    A job that starts from a savepoint starts even while OpenSearch is unreachable; a new one does
+    not.
 
     Raises:
         UserError: what is wrong in the configuration, the schemas or the outside systems.

@@ -11,7 +11,6 @@ import msgspec
 from connectors.opensearch.options import index_name
 from pipeline.config.model import Config
 from pipeline.decode.decoder import Control, Decoder, Event
-from pipeline.decode.partition import Partition
 from pipeline.events.event_types import EventTypes
 
 
@@ -27,31 +26,27 @@ def samples(arguments: Sequence[str], standard_input: TextIO) -> Iterator[bytes]
 
 
 def verdicts(raws: Iterable[bytes], config: Config, types: EventTypes) -> Iterator[dict[str, Any]]:
-    """Yield what the job would do with each event, in order."""
+    """Yield what the job would do with each event: folder, index and id, or the reject's reason."""
     decoder = Decoder(
         types,
         max_record_bytes=config.decode.max_record_bytes,
         unknown_fields=config.decode.unknown_fields,
     )
-    return (_verdict(decoder, raw, config) for raw in raws)
-
-
-def _verdict(decoder: Decoder, raw: bytes, config: Config) -> dict[str, Any]:
-    """Return the event's folder, index and id, or the reject's reason and detail."""
-    outcome = decoder.decode(raw)
-    if isinstance(outcome, Event):
-        return _destinations(outcome, config)
-    if isinstance(outcome, Control):
-        return {"verdict": "control", "watermark": outcome.watermark}
-    reason, detail = outcome.reason, outcome.detail
-    return {"verdict": "reject", "step": "decode", "reason": reason, "detail": detail}
+    for outcome in map(decoder.decode, raws):
+        if isinstance(outcome, Event):
+            yield _destinations(outcome, config)
+        elif isinstance(outcome, Control):
+            yield {"verdict": "control", "watermark": outcome.watermark}
+        else:
+            why = {"reason": outcome.reason, "detail": outcome.detail}
+            yield {"verdict": "reject", "step": "decode", **why}
 
 
 def _destinations(event: Event, config: Config) -> dict[str, Any]:
-    partition: Partition = event.partition
     verdict: dict[str, Any] = {"verdict": "event", "event_type": event.event_type}
     if config.lake:
-        verdict["lake"] = f"{config.lake.path}/{event.event_type}/{partition.path()}/"
+        folder = f"{config.lake.path}/{event.event_type}"
+        verdict["lake"] = f"{folder}/{event.partition.path()}/"
     if config.index:
         verdict["index"] = index_name(config.index.prefix, event.event_type)
         verdict["id"] = event.document_id

@@ -20,6 +20,7 @@ from pipeline.decode.reasons import REASONS
 from pipeline.decode.reject_limit import RejectLimitExceeded
 from pipeline.events.event_types import load
 from pipeline.events.schema_files import RESERVED
+from pipeline.metrics import StepMetrics
 from pipeline.operators import (
     _DOCUMENT,
     _VERDICT,
@@ -30,7 +31,6 @@ from pipeline.operators import (
     decode_function,
     decode_guarded,
 )
-from pipeline.step_metrics import StepMetrics
 from tests.decode.corpus import TYPES, VALID, WATERMARK
 
 ROOT = Path(__file__).parent.parent

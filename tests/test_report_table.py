@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from pipeline.report_table import print_report, render, write
+from dev.figures import render, write
+from pipeline.report_table import print_report
 
 REPORT = {"produced": 203_412, "rejected": {"wrong_type": 110}, "lake_rows": None, "seconds": 71.25}
 LINES = [

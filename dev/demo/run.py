@@ -24,6 +24,7 @@ from dev.demo.generate import Recipe, generate
 from dev.demo.lag import lag_of
 from dev.demo.load import Load
 from dev.demo.variants import Variant, prepare, variant
+from dev.figures import render, write
 from dev.servers.job_watch import wait_archived, wait_checkpoints
 from dev.servers.s3 import create_bucket
 from dev.servers.setup import setup
@@ -34,7 +35,6 @@ from pipeline.ops.reconcile.run import reconcile
 from pipeline.ops.reconcile.show import show
 from pipeline.ops.systems import Systems
 from pipeline.progress import Steps
-from pipeline.report_table import render, write
 from pipeline.submit import Submitted, submit
 
 BUCKET: Final = "streaming-etl"

@@ -16,6 +16,7 @@ from typing import Final
 from rich.console import Console
 
 from connectors.errors import UserError
+from dev.figures import write
 from dev.rehearse import as_platform
 from dev.rehearse.faults import GIVEN
 from dev.rehearse.given import fires_on_given
@@ -25,12 +26,11 @@ from dev.servers import process
 from dev.servers.layout import ALL_SERVERS
 from dev.servers.setup import setup
 from dev.servers.stack import Stack
+from dev.templates.signals import signal
 from pipeline.config.load import PROPERTY_GROUPS
 from pipeline.deploy.monitoring.alarms import alarm
-from pipeline.deploy.monitoring.signals import signal
 from pipeline.deploy.package.build import build
 from pipeline.progress import Steps
-from pipeline.report_table import write
 
 REPORT: Final = Path("build/rehearsal-report.json")
 _FOLDER: Final = Path("build/rehearsal")

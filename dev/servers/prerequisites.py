@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from importlib.util import find_spec
 
-from pipeline.deploy.prerequisites import Prerequisite
+from pipeline.deploy.builds import Prerequisite
 
 
 def s3_problem() -> str | None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
 from connectors import local_files as lock
+from connectors.errors import UserError
 from dev.servers import flink_home, kinesis, prerequisites
 from dev.servers.cache import ServerCache
 from pipeline.deploy.builds import (
+    MAVEN,
     Part,
     Say,
     bring_up_to_date,
@@ -17,10 +20,8 @@ from pipeline.deploy.builds import (
     connectors_part,
     is_current,
     maven,
-    pom_property,
     run,
 )
-from pipeline.deploy.prerequisites import MAVEN
 
 VERSITYGW_MODULE = "github.com/versity/versitygw/cmd/versitygw"
 PROFILES = {"kafka": "kafka-server", "opensearch": "opensearch-server", "s3-plugin": "s3-plugin"}
@@ -91,6 +92,14 @@ def kinesis_parts(
         say(f"without the Kinesis server: {problem}; {prerequisites.NODE.remedy}")
         return []
     return [part]
+
+
+def pom_property(pom: str, name: str) -> str:
+    """Return the value of one of the pom's properties."""
+    match = re.search(rf"<{re.escape(name)}>([^<]+)<", pom)
+    if match is None:
+        raise UserError(f"connectors/pom.xml has no property {name}")
+    return match.group(1)
 
 
 def copy_jars(cache: ServerCache, name: str) -> None:

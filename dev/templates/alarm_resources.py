@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from dev.templates.signals import Signal, signal
 from pipeline.deploy.monitoring.alarms import ALARMS, Alarm
-from pipeline.deploy.monitoring.signals import Signal, signal
 
 _COMPARISONS = {
     ">": "GreaterThanThreshold",

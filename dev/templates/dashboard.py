@@ -7,7 +7,7 @@ from typing import Any
 
 from dev.templates.alarm_resources import query
 from dev.templates.panels import PANELS, Line, Panel
-from pipeline.deploy.monitoring.signals import Signal, signal
+from dev.templates.signals import Signal, signal
 
 
 def dashboard() -> dict[str, Any]:

@@ -6,7 +6,7 @@ import json
 from typing import Any, Final
 
 from dev.templates.panels import PANELS, Line, Panel
-from pipeline.deploy.monitoring.signals import Local, signal
+from pipeline.deploy.monitoring.local import LOCAL, Local
 
 _UNITS: Final = {
     "ms": "ms",
@@ -25,7 +25,7 @@ _WINDOW: Final = "1m"
 
 def board() -> str:
     """Render the dashboard as JSON; panels without a local metric are left out."""
-    panels = [each for each in PANELS if any(_is_local(line) for line in each.lines)]
+    panels = [each for each in PANELS if any(line.signal in LOCAL for line in each.lines)]
     found = {
         "uid": "streaming-etl",
         "title": "streaming-etl",
@@ -42,26 +42,15 @@ def board() -> str:
 
 def expression(line: Line) -> str:
     """Return the line's PromQL expression."""
-    found = local_of(line.signal)
+    found = LOCAL[line.signal]
     if line.form == "ratio":
-        return f"{_grown(found)} / {_grown(local_of(line.per))}"
+        return f"{_grown(found)} / {_grown(LOCAL[line.per])}"
     if line.form == "growth":
         return _grown(found)
     level = _series(found) + (f" / {found.per}" if found.per else "")
     by = f" by ({_SPLITS[line.split]})" if line.split else ""
     scale = f"{found.scale:g} * " if found.scale != 1 else ""
     return f"{scale}{found.combine}{by} ({level})"
-
-
-def local_of(name: str) -> Local:
-    """Return the Prometheus metric of a signal that has one."""
-    found = signal(name).local
-    assert found, f"{name} is not measured on local servers"
-    return found
-
-
-def _is_local(line: Line) -> bool:
-    return signal(line.signal).local is not None
 
 
 def _grown(found: Local) -> str:
@@ -74,7 +63,7 @@ def _series(found: Local) -> str:
 
 
 def _panel(number: int, panel: Panel) -> dict[str, Any]:
-    lines = [each for each in panel.lines if _is_local(each)]
+    lines = [each for each in panel.lines if each.signal in LOCAL]
     return {
         "id": number + 1,
         "type": "timeseries",

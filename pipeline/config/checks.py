@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from connectors.kafka.options import Kafka
+from connectors.kinesis.options import Kinesis
 from connectors.kinesis.table import start_seconds, stream_of
 from connectors.opensearch.options import Index
 from pipeline.config.model import Archive, Config, DeadLetters, Replica
@@ -36,9 +37,16 @@ def contradictions(config: Config) -> Iterator[str]:
 
 def targets(config: Config) -> dict[str, Target]:
     """Return every archive, dead-letter target and replica by the key of its section."""
-    found = {"archive": config.archive, "dead_letters": config.dead_letters}
+    sections = {"archive": config.archive, "dead_letters": config.dead_letters}
     replicas = {f"replicate.{name}": each for name, each in config.replicate.items()}
-    return {key: each for key, each in (found | replicas).items() if each}
+    return {key: each for key, each in (sections | replicas).items() if each}
+
+
+def streams(config: Config) -> list[tuple[str, str]]:
+    """Return every Kinesis stream that is read or written, after its key."""
+    read = [("source.kinesis_streams", name) for name in config.source.kinesis_streams]
+    written = [(f"{k}.kinesis_stream", each.kinesis_stream) for k, each in targets(config).items()]
+    return read + [(key, name) for key, name in written if name]
 
 
 def _clusters(config: Config) -> Iterator[str]:
@@ -61,95 +69,83 @@ def _clusters(config: Config) -> Iterator[str]:
 
 def _cluster(key: str, cluster: Kafka) -> Iterator[str]:
     if cluster.security == "plaintext" and not cluster.allow_plaintext:
-        for server in cluster.bootstrap_servers.split(","):
-            host = server.strip().rpartition(":")[0].strip("[]")
+        for server in map(str.strip, cluster.bootstrap_servers.split(",")):
+            host = server.rpartition(":")[0].strip("[]")
             if host not in _LOOPBACK:
                 yield (
-                    f"{key}.security is plaintext, but {key}.bootstrap_servers has"
-                    f" {server.strip()}; plaintext is allowed for 127.0.0.1 only. In the section or"
-                    f" property group {key}, set security to tls, scram or msk_iam, or"
-                    " allow_plaintext to true."
+                    f"{key}.security is plaintext, but {key}.bootstrap_servers has {server};"
+                    " plaintext is for 127.0.0.1 only. In the section or property group"
+                    f" {key}, set security to tls, scram or msk_iam, or allow_plaintext to true."
                 )
     yield from _password(f"{key}.security", cluster.security, "scram", cluster)
     if cluster.ca_file and cluster.security in ("plaintext", "msk_iam"):
         yield (
-            f"{key}.security is {cluster.security}, which uses no ca_file, but ca_file is"
-            f" {cluster.ca_file}; remove it."
+            f"{key}.security is {cluster.security} and ca_file is {cluster.ca_file}, which it does"
+            " not use; remove ca_file."
         )
 
 
-def _password(key: str, value: str, needing: str, given: Kafka | Index) -> Iterator[str]:
-    if value == needing and not (given.username and given.password):
+def _password(key: str, value: str, needing: str, section: Kafka | Index) -> Iterator[str]:
+    if value == needing and not (section.username and section.password):
         yield f"{key} is {value}, but username or password is empty; set both."
-    if value != needing and (given.username or given.password):
+    if value != needing and (section.username or section.password):
         yield f"{key} is {value}, but username or password is set; remove them or use {needing}."
 
 
 def _kinesis(config: Config) -> Iterator[str]:
-    endpoint = config.kinesis.endpoint
-    if endpoint and _is_plain(endpoint, allowed=config.kinesis.allow_plaintext):
-        yield (
-            f"kinesis.endpoint is {endpoint}; http is allowed for 127.0.0.1 only. Use https://host,"
-            " or set kinesis.allow_plaintext to true."
-        )
-    streams = [("source.kinesis_streams", name) for name in config.source.kinesis_streams]
-    streams += [
-        (f"{key}.kinesis_stream", each.kinesis_stream) for key, each in targets(config).items()
-    ]
-    for key, name in streams:
-        if name and not stream_of(name, config.kinesis).region:
+    if config.kinesis.endpoint:
+        yield from _plain_url("kinesis", "endpoint", config.kinesis.endpoint, config.kinesis)
+    for key, name in streams(config):
+        if not stream_of(name, config.kinesis).region:
             yield f"{key} has {name}, but kinesis.region is empty; set it or use the stream's ARN."
 
 
-def _is_plain(url: str, *, allowed: bool) -> bool:
-    found = urlsplit(url)
-    may_be_http = allowed or found.hostname in _LOOPBACK
-    return found.scheme != "https" and (found.scheme != "http" or not may_be_http)
+def _plain_url(name: str, key: str, url: str, section: Kinesis | Index) -> Iterator[str]:
+    parts = urlsplit(url)
+    may_be_http = section.allow_plaintext or parts.hostname in _LOOPBACK
+    if parts.scheme != "https" and (parts.scheme != "http" or not may_be_http):
+        yield (
+            f"{name}.{key} is {url}; http is allowed for 127.0.0.1 only. Use https://host, or set"
+            f" {name}.allow_plaintext to true."
+        )
 
 
 def _source(config: Config) -> Iterator[str]:
     source = config.source
     if source.archived_from and (source.kinesis_streams or not source.kafka_topics):
         yield (
-            f"source.archived_from is {', '.join(source.archived_from)}, but archived records are"
-            " read from Kafka topics only; set kafka_topics and remove kinesis_streams, or remove"
-            " archived_from."
+            f"source.archived_from is {', '.join(source.archived_from)}, which is for Kafka topics"
+            " only; set kafka_topics and remove kinesis_streams, or remove archived_from."
         )
     if not source.kafka_topics and not source.kinesis_streams:
         yield "source has nothing to read; set kafka_topics or kinesis_streams."
-    streams = [stream_of(each, config.kinesis).name for each in source.kinesis_streams]
-    for name, times in (Counter(source.kafka_topics) | Counter(streams)).items():
+    names = [stream_of(each, config.kinesis).name for each in source.kinesis_streams]
+    for name, times in (Counter(source.kafka_topics) | Counter(names)).items():
         if times > 1:
+            yield f"source has {name} twice, but positions hold the name only; list it once."
+    for key, needing, needed in (
+        ("kinesis_start", "at_timestamp", "kinesis_start_timestamp"),
+        ("kinesis_reader", "enhanced_fan_out", "kinesis_consumer"),
+    ):
+        chosen, value = getattr(source, key), getattr(source, needed)
+        if (chosen == needing) != bool(value):
             yield (
-                f"source has {name} twice, and their records could not be told apart; list it once."
+                f"source.{key} is {chosen} and {needed} is {value or 'empty'}; {needed} is required"
+                f" with {needing} and not allowed otherwise."
             )
     at = source.kinesis_start_timestamp
-    if (source.kinesis_start == "at_timestamp") != bool(at):
-        yield (
-            f"source.kinesis_start is {source.kinesis_start} and kinesis_start_timestamp is"
-            f" {at or 'empty'}; kinesis_start_timestamp is required with at_timestamp and not"
-            " allowed otherwise."
-        )
     if at and start_seconds(at) is None:
         yield f"source.kinesis_start_timestamp is {at}; use ISO-8601 with date, time and offset."
-    reader, consumer = source.kinesis_reader, source.kinesis_consumer
-    if (reader == "enhanced_fan_out") != bool(consumer):
-        yield (
-            f"source.kinesis_reader is {reader} and kinesis_consumer is {consumer or 'empty'};"
-            " kinesis_consumer is required with enhanced_fan_out and not allowed otherwise."
-        )
 
 
 def _sinks(config: Config) -> Iterator[str]:
     if not any((config.archive, config.lake, config.index, config.replicate, config.job.discard)):
-        yield (
-            "there is no sink; add a section archive, lake, index or replicate, or set job.discard."
-        )
+        yield "there is no sink; add archive, lake, index or replicate, or set job.discard."
     for key, each in targets(config).items():
-        given = {name: getattr(each, name) for name in _BACK_ENDS if hasattr(each, name)}
-        used = {name: value for name, value in given.items() if value}
+        keys = {name: getattr(each, name) for name in _BACK_ENDS if hasattr(each, name)}
+        used = {name: value for name, value in keys.items() if value}
         if not used:
-            yield f"{key} has no target; set one of {', '.join(given)}."
+            yield f"{key} has no target; set one of {', '.join(keys)}."
         if len(used) > 1:
             yield f"{key} has {' and '.join(map(' '.join, used.items()))}; set only one of them."
     if not config.dead_letters and not config.archive:
@@ -159,8 +155,8 @@ def _sinks(config: Config) -> Iterator[str]:
         )
     if config.replicate and not config.dead_letters:
         yield (
-            "there is replicate without dead_letters, so an event too large for a replica would be"
-            " missing from it; add a section (or property group) dead_letters."
+            "there is replicate without dead_letters, so an event too large for it would be lost;"
+            " add a section (or property group) dead_letters."
         )
 
 
@@ -173,31 +169,33 @@ def _claim_checks(config: Config) -> Iterator[str]:
             continue
         if each.path and each.large_path:
             yield (
-                f"{key} has path {each.path} and large_path {each.large_path}; a path takes records"
-                " of any size. Remove large_path, which is for kafka_topic and kinesis_stream."
+                f"{key} has path {each.path} and large_path {each.large_path}; remove large_path, a"
+                " path takes records of any size."
             )
         if each.kinesis_stream and not each.large_path:
             yield (
-                f"{key}.kinesis_stream is {each.kinesis_stream}, but large_path is empty; a Kinesis"
-                " record holds at most 1 MiB. Set large_path to where larger records are stored."
+                f"{key}.kinesis_stream is {each.kinesis_stream}, but large_path is empty; set it,"
+                " since a Kinesis record holds at most 1 MiB."
             )
         if each.head_bytes > each.max_bytes:
-            sizes = f"head_bytes is {each.head_bytes} and max_bytes is {each.max_bytes}"
-            yield f"{key}.{sizes}; head_bytes must not exceed max_bytes."
+            yield (
+                f"{key}.head_bytes is {each.head_bytes}; it must not exceed {key}.max_bytes,"
+                f" {each.max_bytes}."
+            )
 
 
 def _transactions(config: Config) -> Iterator[str]:
     """Refuse two sinks with one transactional prefix: they would fence each other off."""
-    seen: dict[str, str] = {}
+    users: dict[str, str] = {}
     for key in transactional(config):
         prefix = config.transaction_prefix(key)
-        if prefix in seen:
+        if prefix in users:
             yield (
-                f"{seen[prefix]} and {key} have the same transactional prefix, {prefix}, so Kafka"
+                f"{users[prefix]} and {key} have the same transactional prefix, {prefix}, so Kafka"
                 " would fence one of them off; set a different transaction_prefix on a replica."
             )
-        seen[prefix] = key
-    if seen and config.job.checkpoint_seconds:
+        users[prefix] = key
+    if users and config.job.checkpoint_seconds:
         timeout = config.job.transaction_timeout_seconds
         yield from transaction_too_short(timeout, config.job.checkpoint_seconds)
 
@@ -217,8 +215,8 @@ def transaction_too_short(timeout_seconds: float, checkpoint_seconds: float) -> 
     if timeout_seconds < 3 * checkpoint_seconds:
         yield (
             f"job.transaction_timeout_seconds is {timeout_seconds:g} and a checkpoint is taken"
-            f" every {checkpoint_seconds:g} s; set at least three checkpoint intervals,"
-            f" {3 * checkpoint_seconds:g}, or Kafka aborts records that are not yet committed."
+            f" every {checkpoint_seconds:g} s; set at least three intervals,"
+            f" {3 * checkpoint_seconds:g}, or Kafka aborts uncommitted records."
         )
 
 
@@ -241,8 +239,8 @@ def _places_apart(config: Config) -> Iterator[str]:
 
 def _topic(config: Config, cluster: str, topic: str) -> tuple[str, str, str]:
     """Identify a topic; two names with the same brokers are one cluster."""
-    found = config.clusters.get(cluster, config.kafka)
-    servers = found.bootstrap_servers.replace(" ", "").split(",") if found else []
+    kafka = config.clusters.get(cluster, config.kafka)
+    servers = kafka.bootstrap_servers.replace(" ", "").split(",") if kafka else []
     return "kafka_topic", ",".join(sorted(servers)), topic
 
 
@@ -272,11 +270,7 @@ def _index(config: Config, index: Index) -> Iterator[str]:
         yield f"index.auth is {index.auth} over http, which the network can read; use https."
     if ":" in index.username:
         yield "index.username contains a colon, which basic authentication cannot send."
-    if _is_plain(index.url, allowed=index.allow_plaintext):
-        yield (
-            f"index.url is {index.url}; http is allowed for 127.0.0.1 only. Use https, or set"
-            " index.allow_plaintext to true."
-        )
+    yield from _plain_url("index", "url", index.url, index)
     yield from _password("index.auth", index.auth, "basic", index)
     if index.auth == "sigv4" and not index.region:
         yield "index.auth is sigv4, but region is empty; set index.region."
@@ -284,6 +278,6 @@ def _index(config: Config, index: Index) -> Iterator[str]:
     if timeout is not None and index.retry_seconds >= timeout:
         yield (
             f"index.retry_seconds is {index.retry_seconds:g} and job.checkpoint_timeout_seconds is"
-            f" {timeout:g}; index.retry_seconds must be smaller, or no checkpoint completes while"
-            " OpenSearch is unavailable."
+            f" {timeout:g}; the first must be smaller, or no checkpoint completes while OpenSearch"
+            " is unavailable."
         )

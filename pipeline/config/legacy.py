@@ -18,7 +18,7 @@ from connectors.errors import UserError
 
 GROUP = "FlinkApplicationProperties"
 _PAGE = "docs/from-the-original.md"
-_Setting = tuple[str, str, Any]  # who says it, our key, its value
+_Setting = tuple[str, str, Any]  # its origin, our key, its value
 _LOG = logging.getLogger(__name__)
 _STARTS = {"LATEST": "latest", "TRIM_HORIZON": "trim_horizon", "AT_TIMESTAMP": "at_timestamp"}
 _OTHER_REGION = (
@@ -61,10 +61,9 @@ def _base(text: str) -> str:
 
 
 class Property(NamedTuple):
-    """A property: its key here, what differs, its parser, what it needs, what else it sets."""
+    """A property: its key here, its parser, the property it needs, other keys that it sets."""
 
     key: str
-    note: str
     value: Callable[[str], Any] = str
     needs: str = ""
     also: tuple[str, ...] = ()
@@ -75,49 +74,35 @@ class Property(NamedTuple):
         return (self.key, *self.also)
 
 
-_SAFE = "Beyond 127.0.0.1 it needs a group `{}` with `security`."
-_REGION = "Default: `AWS_REGION`; refused if that is not set either."
 _FOLDERS = ("archive.path", "dead_letters.path")
+_ENDPOINT = "OutputElasticsearchEndpoint"
 # fmt: off
+# docs/from-the-original.md says what differs of each.
 PROPERTIES: Mapping[str, Property] = {
-    "InputKinesisStream": Property("source.kinesis_streams",
-        "May be combined with a Kafka topic; both are read.", _list),
-    "InputStreamRegion": Property("kinesis.region", _REGION),
-    "InputStreamInitalPosition": Property("source.kinesis_start",
-        "The original's misspelling. Default: `trim_horizon`, not `LATEST`.", _one_of(_STARTS)),
-    "InputStreamInitialPosition": Property("source.kinesis_start",
-        "`LATEST`, `TRIM_HORIZON` or `AT_TIMESTAMP`.", _one_of(_STARTS)),
-    "TimestampPosition": Property("source.kinesis_start_timestamp",
-        "With `AT_TIMESTAMP`: ISO-8601 with offset. The original read no timestamp."),
-    "InputKafkaBootstrapServers": Property("kafka.bootstrap_servers",
-        _SAFE.format("kafka"), needs="source.kafka_topics"),
-    "InputKafkaTopic": Property("source.kafka_topics",
-        "Starts at `earliest`, not at the group's offsets.", _list, "kafka.bootstrap_servers"),
-    "OutputBucket": Property("lake.path",
-        "Folders `lake`, `archive`, `dead-letters` below it.", _base, also=_FOLDERS),
-    "OutputPrefix": Property("lake.path",
-        "Between `OutputBucket` and those folders.", also=_FOLDERS),
-    "ParquetConversion": Property("lake", "`true` or absent; `false` is refused.", _parquet),
-    "OutputElasticsearchEndpoint": Property("index.url",
-        "Signed (`sigv4`) unless a group `index` sets another `auth`.", also=("index.auth",)),
-    "ElasticsearchRegion": Property("index.region", _REGION, needs="index.url"),
-    "ElasticsearchBulkFlushMaxSizeMb": Property("index.max_bytes",
-        "In MiB, converted to bytes; at most 9.", _up_to(9, 1 << 20), "index.url"),
-    "ElasticsearchBulkFlushMaxActions": Property("index.max_documents",
-        "At most 10000; -1 is refused.", _up_to(10_000), "index.url"),
-    "ElasticsearchBulkFlushInterval": Property("job.bundle_milliseconds",
-        "Applies to all Python steps, not only the index.", _up_to(999_999_999)),
-    "OutputKinesisStream": Property("replicate.kinesis.kinesis_stream",
-        "The original sent every record to one shard."),
-    "OutputStreamRegion": Property("kinesis.region",
-        "Must be the input stream's region. Default: `AWS_REGION`."),
-    "OutputKafkaBootstrapServers": Property("clusters.output.bootstrap_servers",
-        _SAFE.format("clusters.output"), needs="replicate.kafka.kafka_topic"),
+    "InputKinesisStream": Property("source.kinesis_streams", _list),
+    "InputStreamRegion": Property("kinesis.region"),
+    # The original's misspelling.
+    "InputStreamInitalPosition": Property("source.kinesis_start", _one_of(_STARTS)),
+    "InputStreamInitialPosition": Property("source.kinesis_start", _one_of(_STARTS)),
+    "TimestampPosition": Property("source.kinesis_start_timestamp"),
+    "InputKafkaBootstrapServers": Property("kafka.bootstrap_servers", needs="InputKafkaTopic"),
+    "InputKafkaTopic": Property("source.kafka_topics", _list, "InputKafkaBootstrapServers"),
+    "OutputBucket": Property("lake.path", _base, also=_FOLDERS),
+    "OutputPrefix": Property("lake.path", also=_FOLDERS),
+    "ParquetConversion": Property("lake", _parquet),
+    "OutputElasticsearchEndpoint": Property("index.url", also=("index.auth",)),
+    "ElasticsearchRegion": Property("index.region", needs=_ENDPOINT),
+    "ElasticsearchBulkFlushMaxSizeMb": Property("index.max_bytes", _up_to(9, 1 << 20), _ENDPOINT),
+    "ElasticsearchBulkFlushMaxActions":
+        Property("index.max_documents", _up_to(10_000), _ENDPOINT),
+    "ElasticsearchBulkFlushInterval": Property("job.bundle_milliseconds", _up_to(999_999_999)),
+    "OutputKinesisStream": Property("replicate.kinesis.kinesis_stream"),
+    "OutputStreamRegion": Property("kinesis.region"),
+    "OutputKafkaBootstrapServers":
+        Property("clusters.output.bootstrap_servers", needs="OutputKafkaTopic"),
     "OutputKafkaTopic": Property("replicate.kafka.kafka_topic",
-        "Exactly once by transactions; the cluster is `output`.",
-        needs="clusters.output.bootstrap_servers", also=("replicate.kafka.kafka_cluster",)),
-    "OutputDiscarding": Property("job.discard", "`true` or `false`, taken literally.",
-        _one_of({"true": True, "false": False})),
+        needs="OutputKafkaBootstrapServers", also=("replicate.kafka.kafka_cluster",)),
+    "OutputDiscarding": Property("job.discard", _one_of({"true": True, "false": False})),
 }
 # fmt: on
 
@@ -129,39 +114,27 @@ def translate(properties: Mapping[str, str], own: Mapping[str, Any], where: str)
         UserError: an unknown name, half of a pair, an invalid value, or two that disagree.
     """
     try:
-        found = _translated(properties, own)
+        sections = _translated(properties, own)
     except UserError as error:
         raise UserError(f"{where}: group {GROUP}: {error} See {_PAGE}.") from error
     for name in properties:
         _LOG.warning("%s is deprecated; use %s", name, ", ".join(PROPERTIES[name].ours))
-    return found
-
-
-def properties_table() -> str:
-    """Return the table of docs/from-the-original.md."""
-    rows = ["| property | key | what differs |", "| --- | --- | --- |"]
-    rows += [f"| `{k}` | `{'`, `'.join(v.ours)}` | {v.note} |" for k, v in PROPERTIES.items()]
-    return "\n".join(rows) + "\n"
+    return sections
 
 
 def _translated(properties: Mapping[str, str], own: Mapping[str, Any]) -> dict[str, Any]:
     _refuse_unknown(properties)
-    found, said = copy.deepcopy(dict(own)), dict[str, str]()
+    sections, origins = copy.deepcopy(dict(own)), dict[str, str]()
     for setting in (*_settings(properties, own), *_regions(properties, own)):
-        _put(found, said, setting)
+        _put(sections, origins, setting)
     for setting in _defaults(properties, own):
-        if _get(found, setting[1]) is None:
-            _put(found, said, setting)
-    _refuse_halves(properties, found)
-    return found
-
-
-def _refuse_halves(properties: Mapping[str, str], found: Mapping[str, Any]) -> None:
+        if _get(sections, setting[1]) is None:
+            _put(sections, origins, setting)
     for name, text in properties.items():
         needed = PROPERTIES[name].needs
-        if needed and _get(found, needed) is None:
-            old = next(old for old, each in PROPERTIES.items() if each.key == needed)
-            raise UserError(f"{name} is {text!r:.200}, without {old}; give it, or {needed}.")
+        if needed and _get(sections, key := PROPERTIES[needed].key) is None:
+            raise UserError(f"{name} is {text!r:.200}, without {needed}; give it, or {key}.")
+    return sections
 
 
 def _refuse_unknown(properties: Mapping[str, str]) -> None:
@@ -173,8 +146,8 @@ def _refuse_unknown(properties: Mapping[str, str]) -> None:
 
 
 def _settings(properties: Mapping[str, str], own: Mapping[str, Any]) -> Iterator[_Setting]:
-    reads, writes = _needed(properties, own).values()
-    idle = "InputStreamRegion" if writes and not reads else ""
+    reads, writes = _regions_needed(properties, own).values()
+    unused = "InputStreamRegion" if writes and not reads else ""
     for name, text in properties.items():
         try:
             value = PROPERTIES[name].value(text)
@@ -184,13 +157,13 @@ def _settings(properties: Mapping[str, str], own: Mapping[str, Any]) -> Iterator
             yield name, "lake.path", f"{_folder(properties)}/lake"
         elif name == "OutputPrefix" and "OutputBucket" not in properties:
             raise UserError(f"OutputPrefix is {text!r:.200}, without OutputBucket; give it.")
-        elif name not in ("OutputPrefix", "ParquetConversion", idle):
+        elif name not in ("OutputPrefix", "ParquetConversion", unused):
             yield name, PROPERTIES[name].key, value
         if name == "OutputKafkaTopic":
             yield name, "replicate.kafka.kafka_cluster", "output"
 
 
-def _needed(properties: Mapping[str, str], own: Mapping[str, Any]) -> dict[str, bool]:
+def _regions_needed(properties: Mapping[str, str], own: Mapping[str, Any]) -> dict[str, bool]:
     """Return which regions matter: a stream given by its ARN has its own."""
     reads = [properties.get("InputKinesisStream", ""), *(_get(own, "source.kinesis_streams") or ())]
     writes = properties.get("OutputKinesisStream", "arn:")
@@ -207,15 +180,17 @@ def _folder(properties: Mapping[str, str]) -> str:
 
 def _regions(properties: Mapping[str, str], own: Mapping[str, Any]) -> Iterator[_Setting]:
     """Take a missing region from AWS_REGION, never silently from the other stream."""
-    here, needed = os.environ.get("AWS_REGION", ""), _needed(properties, own)
+    here, needed = os.environ.get("AWS_REGION", ""), _regions_needed(properties, own)
     for region, other in zip(needed, reversed(needed), strict=True):
         if not needed[region] or region in properties or _get(own, "kinesis.region"):
             continue
         if here:
             yield f"AWS_REGION, for want of {region},", "kinesis.region", here
         elif other in properties and needed[other]:
-            seen = f"{other} is {properties[other]!r:.200}, without {region}"
-            raise UserError(f"{seen}, and AWS_REGION is not set; give both.")
+            raise UserError(
+                f"{other} is {properties[other]!r:.200}, without {region}, and AWS_REGION is not"
+                " set; give both."
+            )
 
 
 def _defaults(properties: Mapping[str, str], own: Mapping[str, Any]) -> Iterator[_Setting]:
@@ -224,26 +199,26 @@ def _defaults(properties: Mapping[str, str], own: Mapping[str, Any]) -> Iterator
         for section, folder in (("archive", "archive"), ("dead_letters", "dead-letters")):
             if section not in own:
                 yield "OutputBucket", f"{section}.path", f"{_folder(properties)}/{folder}"
-    if "OutputElasticsearchEndpoint" in properties:
-        yield "OutputElasticsearchEndpoint", "index.auth", "sigv4"
+    if _ENDPOINT in properties:
+        yield _ENDPOINT, "index.auth", "sigv4"
         yield "AWS_REGION", "index.region", os.environ.get("AWS_REGION", "")
 
 
-def _put(found: dict[str, Any], said: dict[str, str], setting: _Setting) -> None:
+def _put(sections: dict[str, Any], origins: dict[str, str], setting: _Setting) -> None:
     name, path, value = setting
     section, _, key = path.rpartition(".")
-    keys = found
+    keys = sections
     for part in section.split("."):
         keys = keys.setdefault(part, {})
-    other = said.setdefault(path, path if key in keys else name)
-    if (seen := keys.setdefault(key, value)) != value:
+    other = origins.setdefault(path, path if key in keys else name)
+    if (present := keys.setdefault(key, value)) != value:
         advice = _OTHER_REGION if path == "kinesis.region" else ""
-        old, new = (", ".join(v) if isinstance(v, list) else v for v in (seen, value))
+        old, new = (", ".join(v) if isinstance(v, list) else v for v in (present, value))
         raise UserError(f"{other} says {old} and {name} says {new} for {path}; keep one{advice}.")
 
 
-def _get(found: Mapping[str, Any], path: str) -> Any:
-    keys: Any = found
+def _get(sections: Mapping[str, Any], path: str) -> Any:
+    keys: Any = sections
     for part in path.split("."):
         keys = keys.get(part) if isinstance(keys, Mapping) else None
     return keys

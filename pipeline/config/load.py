@@ -44,16 +44,16 @@ def load(path: Path, environment: Mapping[str, str] = os.environ) -> Config:
         UserError: with the file, the key, the value and the allowed values.
     """
     try:
-        found = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UserError(
             f"{path}: cannot be read ({error.strerror}). Pass an existing file with --config."
         ) from error
     except yaml.YAMLError as error:
         raise UserError(f"{path}: is not YAML: {error}") from error
-    if not isinstance(found, dict):
-        raise UserError(f"{path}: must contain sections such as `source:`, not {found!r:.60}.")
-    return check(found, where=str(path), environment=environment)
+    if not isinstance(content, dict):
+        raise UserError(f"{path}: must contain sections such as `source:`, not {content!r:.60}.")
+    return check(content, where=str(path), environment=environment)
 
 
 def load_property_groups(path: Path = PROPERTY_GROUPS) -> Config:
@@ -67,38 +67,35 @@ def load_property_groups(path: Path = PROPERTY_GROUPS) -> Config:
     Raises:
         UserError: as `load`, and for a key in `PLATFORM_KEYS`.
     """
-    found: dict[str, Any] = {}
-    original: dict[str, str] = {}
-    for name, values in _groups(path).items():
-        if name.startswith("kinesis.analytics."):
-            continue
-        if name == original_properties.GROUP:
-            original = values
-            continue
+    groups = _groups(path)
+    original = groups.pop(original_properties.GROUP, None)
+    content: dict[str, Any] = {}
+    for name, values in groups.items():
         section, _, entry = name.partition(".")
         if entry and section in ENTRIES:
-            found.setdefault(section, {})[entry] = _typed(section, values)
-        else:
-            found[name] = _typed(name, values)
+            content.setdefault(section, {})[entry] = _typed(section, values)
+        elif not name.startswith("kinesis.analytics."):
+            content[name] = _typed(name, values)
     if original:
-        found = original_properties.translate(original, found, str(path))
-    return check(_left_to_the_platform(found, str(path)), where=str(path))
+        content = original_properties.translate(original, content, str(path))
+    _leave_to_the_platform(content, str(path))
+    return check(content, where=str(path))
 
 
 def check(
-    found: Mapping[str, Any], *, where: str, environment: Mapping[str, str] = os.environ
+    content: Mapping[str, Any], *, where: str, environment: Mapping[str, str] = os.environ
 ) -> Config:
     """Convert plain data to a `Config`; refuse unknown keys, wrong types and contradictions."""
-    _refuse_unknown(found, where)
-    resolved = _resolve(dict(found), where, environment)
+    _refuse_unknown(content, where)
+    resolved = _resolve(dict(content), where, environment)
     try:
         config = msgspec.convert(resolved, Config)
     except msgspec.ValidationError as error:
         text = _with_entry(str(error), resolved)
-        raise UserError(
-            f"{where}: {text}{_seen(resolved, text)} See conf/reference.yaml."
-        ) from error
-    _refuse_contradictions(config, where)
+        value = _value_at(resolved, text)
+        raise UserError(f"{where}: {text}{value} See conf/reference.yaml.") from error
+    for problem in contradictions(config):
+        raise UserError(f"{where}: {problem}")
     return config
 
 
@@ -134,24 +131,22 @@ def _groups(path: Path) -> dict[str, dict[str, str]]:
         ) from error
     except msgspec.MsgspecError as error:
         raise UserError(f"{path}: is not a list of property groups: {error}.") from error
-    names = Counter(group.PropertyGroupId for group in groups)
-    for name in (name for name, times in names.items() if times > 1):
-        raise UserError(
-            f"{path}: property group {name} occurs {names[name]} times; merge them into one."
-        )
+    for name, times in Counter(group.PropertyGroupId for group in groups).items():
+        if times > 1:
+            raise UserError(f"{path}: property group {name} occurs {times} times; merge them.")
     return {group.PropertyGroupId: group.PropertyMap for group in groups}
 
 
-def _left_to_the_platform(found: dict[str, Any], where: str) -> dict[str, Any]:
+def _leave_to_the_platform(content: dict[str, Any], where: str) -> None:
     """Refuse settings that the platform makes itself, and drop our default for one of them."""
-    job = found.get("job", {})
+    job = content.get("job", {})
     for key in PLATFORM_KEYS:
         if key in job:
             raise UserError(
                 f"{where}: job.{key} is {job[key]!r}, but the managed service sets parallelism,"
                 " checkpoints and restarts; remove the key and configure it on the application."
             )
-    return {**found, "job": {**job, "checkpoint_timeout_seconds": None}}
+    content["job"] = {**job, "checkpoint_timeout_seconds": None}
 
 
 def _section_of(hint: Any) -> type[Section]:
@@ -159,10 +154,10 @@ def _section_of(hint: Any) -> type[Section]:
     return next(kind for kind in kinds if issubclass(kind, Section))
 
 
-def _refuse_unknown(found: Mapping[str, Any], where: str) -> None:
+def _refuse_unknown(content: Mapping[str, Any], where: str) -> None:
     known = sections()
-    for name, section in found.items():
-        _refuse_key(name, known, f"{where}: section")
+    for name, section in content.items():
+        _refuse_key(name, known, f"{where}: section ")
         entries = {name: section}
         if name in ENTRIES and isinstance(section, Mapping):
             entries = {f"{name}.{entry}": keys for entry, keys in section.items()}
@@ -176,8 +171,7 @@ def _refuse_key(key: str, known: Any, what: str) -> None:
         return
     near = difflib.get_close_matches(str(key), list(known), n=1, cutoff=0.5)
     hint = f"did you mean `{near[0]}`?" if near else f"allowed: {', '.join(known)}."
-    separator = "" if what.endswith(".") else " "
-    raise UserError(f"{what}{separator}{key} is unknown; {hint} See conf/reference.yaml.")
+    raise UserError(f"{what}{key} is unknown; {hint} See conf/reference.yaml.")
 
 
 def _resolve(value: Any, where: str, environment: Mapping[str, str]) -> Any:
@@ -196,8 +190,8 @@ def _referenced(match: re.Match[str], where: str, environment: Mapping[str, str]
         value = environment.get(name, default)
         if value is None:
             raise UserError(
-                f"{where}: the environment variable {name} is not set; set it. After `make up` the"
-                " local servers' are in build/run/env.sh: source it."
+                f"{where}: the environment variable {name} is not set; set it, or after `make up`"
+                " source build/run/env.sh, which has the local servers'."
             )
         return value
     try:
@@ -224,7 +218,8 @@ def _is_bad(keys: Any, kind: type[Section]) -> bool:
     return False
 
 
-def _seen(resolved: Any, text: str) -> str:
+def _value_at(resolved: Any, text: str) -> str:
+    """Return the value that msgspec's message is about, unless it is a secret or a section."""
     match = re.search(r"`\$\.([^`\[]+)[^`]*`", text)
     path = match[1].split(".") if match else []
     for key in path:
@@ -252,8 +247,3 @@ def _from_text(text: str, hint: Any) -> Any:
         return msgspec.convert(text, hint, strict=False)
     except msgspec.ValidationError:
         return text
-
-
-def _refuse_contradictions(config: Config, where: str) -> None:
-    for problem in contradictions(config):
-        raise UserError(f"{where}: {problem}")

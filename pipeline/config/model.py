@@ -39,10 +39,7 @@ class Source(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ] = "streaming-etl"
     kafka_start: Annotated[
         Literal["earliest", "latest", "committed"],
-        doc(
-            "Where a job without a checkpoint starts: at the earliest or latest offsets, or at "
-            "the committed offsets of the group."
-        ),
+        doc("Where a job without a checkpoint starts. committed: at the offsets of the group."),
     ] = "earliest"
     kafka_isolation_level: Annotated[
         Literal["read_committed", "read_uncommitted"],
@@ -53,20 +50,14 @@ class Source(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ] = 60.0
     archived_from: Annotated[
         tuple[Literal["kafka", "kinesis"], ...],
-        doc(
-            "The topics contain archived records of these kinds of source. Each record's first "
-            "position is in its headers."
-        ),
+        doc("The topics contain archived records of these sources, positions in their headers."),
     ] = ()
     kinesis_streams: Annotated[
         tuple[Stream, ...], doc("Streams to read, by name or ARN, of your own account.")
     ] = ()
     kinesis_start: Annotated[
         Literal["trim_horizon", "latest", "at_timestamp"],
-        doc(
-            "Where a job without a checkpoint starts. trim_horizon: at the oldest record, so that "
-            "none is lost."
-        ),
+        doc("Where a job without a checkpoint starts. trim_horizon: at the oldest record."),
     ] = "trim_horizon"
     kinesis_start_timestamp: Annotated[
         str, doc("For at_timestamp: ISO-8601 with offset, such as 2018-01-01T00:00:00Z.")
@@ -80,10 +71,7 @@ class Source(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ] = ""
     kinesis_poll_milliseconds: Annotated[
         Positive,
-        doc(
-            "Time between two reads of a shard. AWS allows five per second and shard for all "
-            "readers together."
-        ),
+        doc("Time between two reads of a shard. AWS allows all its readers five per second."),
     ] = 500
     kinesis_discover_shards_seconds: Annotated[
         Seconds, doc("How often to look for new shards, for example after resharding.")
@@ -99,22 +87,15 @@ class Decode(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ] = 1_000_000
     unknown_fields: Annotated[
         Literal["refuse", "keep"],
-        doc(
-            "What to do with a field that the schema lacks. refuse: reject the record. keep: "
-            "store it as JSON text in the lake column unknown_fields."
-        ),
+        doc("A field that the schema lacks. keep: as JSON text in the lake column unknown_fields."),
     ] = "refuse"
     reject_limit_ratio: Annotated[
         Annotated[float, Meta(gt=0, le=1)] | None,
-        doc(
-            "Fail the job when more than this fraction of the records in a time window is "
-            "rejected. null: never."
-        ),
+        doc("Fail the job if more than this fraction of a window is rejected. null: never."),
     ] = None
     reject_limit_seconds: Annotated[Seconds, doc("Length of that window.")] = 60.0
     reject_limit_records: Annotated[
-        Positive,
-        doc("Minimum number of records in the window, per task, before the limit applies."),
+        Positive, doc("Minimum records in the window, per task, before the limit applies.")
     ] = 1000
 
 
@@ -144,26 +125,24 @@ class Target(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     kafka_topic: Annotated[OptionalTopic, doc("Kafka topic to write to. It must exist.")] = ""
     kafka_cluster: Annotated[str, doc("A name in `clusters`. Empty: the section `kafka`.")] = ""
     kinesis_stream: Annotated[
-        OptionalStream, doc("Kinesis stream to write to, by name or ARN.")
+        OptionalStream, doc("Kinesis stream to write to, by name or ARN. At least once.")
     ] = ""
 
 
 class ClaimCheckTarget(Target, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A target with a maximum record size, and where larger records are stored whole."""
 
+    path: Annotated[
+        OptionalPath,
+        doc("Folder to write to: s3a://bucket/prefix, or file:// on one machine. Exactly once."),
+    ] = ""
     large_path: Annotated[
         OptionalPath,
-        doc(
-            "Where a record that is too large for the topic or stream is stored whole: "
-            "s3a://bucket/prefix."
-        ),
+        doc("Where records too large for the topic or stream are stored: s3a://bucket/prefix."),
     ] = ""
     max_bytes: Annotated[
         Annotated[int, Meta(ge=1000, le=8_000_000)],
-        doc(
-            "With large_path: a raw record of more bytes is stored there, and the target gets "
-            "only its head."
-        ),
+        doc("With large_path: a larger raw record goes there, and only its head to the target."),
     ] = 700_000
     head_bytes: Annotated[
         Annotated[int, Meta(ge=0, le=1_000_000)],
@@ -174,36 +153,17 @@ class ClaimCheckTarget(Target, frozen=True, kw_only=True, forbid_unknown_fields=
 class Archive(ClaimCheckTarget, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Every raw record as it was read. Set one of path, kafka_topic and kinesis_stream."""
 
-    path: Annotated[
-        OptionalPath,
-        doc(
-            "Folder to write to: s3a://bucket/prefix, or file:// on a single machine. Exactly once."
-        ),
-    ] = ""
     kafka_topic: Annotated[
         OptionalTopic, doc("Kafka topic to write to. Exactly once, by transactions.")
-    ] = ""
-    kinesis_stream: Annotated[
-        OptionalStream, doc("Kinesis stream to write to, by name or ARN. At least once.")
     ] = ""
 
 
 class DeadLetters(ClaimCheckTarget, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Rejected records and why. Set one of path, kafka_topic and kinesis_stream."""
 
-    path: Annotated[OptionalPath, doc("Folder to write to: s3a://bucket/prefix. Exactly once.")] = (
-        ""
-    )
     kafka_topic: Annotated[
         OptionalTopic,
         doc("Kafka topic to write to. At least once: a duplicate has the same position headers."),
-    ] = ""
-    kinesis_stream: Annotated[
-        OptionalStream,
-        doc(
-            "Kinesis stream to write to, by name or ARN. At least once: a duplicate has the same "
-            "position."
-        ),
     ] = ""
 
 
@@ -212,11 +172,7 @@ class Replica(Target, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     event_types: Annotated[tuple[str, ...], doc("Event types to copy. Empty: all.")] = ()
     filter: Annotated[
-        str,
-        doc(
-            "SQL condition on the event's fields, such as pickup_location_id = 132. Empty: no "
-            "condition."
-        ),
+        str, doc("SQL condition on an event's fields: pickup_location_id = 132. Empty: none.")
     ] = ""
     value: Annotated[
         Literal["event", "raw"],
@@ -224,17 +180,10 @@ class Replica(Target, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ] = "event"
     guarantee: Annotated[
         Literal["exactly_once", "at_least_once"],
-        doc(
-            "Of a Kafka topic: exactly_once writes in transactions, at_least_once does not. A "
-            "Kinesis stream is always at least once."
-        ),
+        doc("Of a Kafka topic: by transactions or not. A Kinesis stream is always at least once."),
     ] = "exactly_once"
     transaction_prefix: Annotated[
-        str,
-        doc(
-            "Prefix of the transactional ids. No other job may use it. Empty: "
-            "job.name-replicate.name."
-        ),
+        str, doc("Prefix of transactional ids, for this job alone. Empty: job.name-replicate.name.")
     ] = ""
     max_bytes: Annotated[
         Positive, doc("A larger event becomes a dead letter, replica_too_large.")
@@ -254,10 +203,7 @@ class Job(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ] = 128
     checkpoint_seconds: Annotated[
         Seconds | None,
-        doc(
-            "Checkpoint interval. When set, checkpoints are kept after the job is cancelled. "
-            "null: the cluster decides both."
-        ),
+        doc("Checkpoint interval; checkpoints are kept on cancel. null: the cluster decides both."),
     ] = None
     checkpoint_timeout_seconds: Annotated[
         Seconds | None,
@@ -282,16 +228,12 @@ class Job(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     transaction_timeout_seconds: Annotated[
         Positive,
         doc(
-            "Timeout of Kafka transactions: at least three checkpoint intervals, at most the "
-            "brokers' maximum."
+            "Of Kafka transactions: at least 3 checkpoint intervals, at most the brokers' maximum."
         ),
     ] = 900
     max_failures: Annotated[
         Positive | None,
-        doc(
-            "Fail the job after this many failures in ten minutes. null: the cluster's restart "
-            "strategy."
-        ),
+        doc("Fail the job after this many failures in ten minutes. null: the cluster's setting."),
     ] = None
 
 
@@ -311,17 +253,19 @@ class Config(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     job: Job = Job()
 
     def cluster(self, name: str) -> Kafka:
-        """The Kafka cluster that a section's `kafka_cluster` names; empty: the section `kafka`."""
-        found = self.clusters[name] if name else self.kafka
-        assert found, "load_config refuses a name without a cluster"
-        return found
+        """Return the cluster that a `kafka_cluster` names; empty: the section `kafka`."""
+        cluster = self.clusters[name] if name else self.kafka
+        assert cluster, "contradictions() refuses a name without a cluster"
+        return cluster
 
     def transaction_prefix(self, key: str) -> str:
-        """The prefix of a sink's transactional ids: its own, or made of the job's name and its key,
-        `archive` or `replicate.airport`."""
-        own = self.replicate.get(key.removeprefix("replicate."))
-        given = own.transaction_prefix if own and key.startswith("replicate.") else ""
-        return given or f"{self.job.name}-{key}"
+        """Return the prefix of a sink's transactional ids; `key` is `archive` or `replicate.NAME`.
+
+        It is the replica's own, or made of the job's name and the key.
+        """
+        replicas = {f"replicate.{name}": each for name, each in self.replicate.items()}
+        own = replicas[key].transaction_prefix if key in replicas else ""
+        return own or f"{self.job.name}-{key}"
 
 
 # Of the section job: Managed Service for Apache Flink sets them itself.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterator
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
 import yaml
@@ -43,32 +43,23 @@ def config_reference() -> str:
     return _HEAD + "".join(_section(name, section) for name, section in sections().items())
 
 
-def _entry_note(name: str) -> list[str]:
-    """Return the comment of a section that holds named entries."""
-    if name not in _ENTRIES:
-        return []
-    return [
-        "# Any number of entries, each under its own name. As a property group this entry is named",
-        f"# {name}.{_ENTRIES[name]}.",
-    ]
-
-
 def _section(name: str, section: type[Section]) -> str:
-    entry = _ENTRIES.get(name)
-    head = [f"\n# {(section.__doc__ or '').splitlines()[0]}", *_entry_note(name), f"{name}:"]
-    path, indent = (f"{name}.{entry}", "  ") if entry else (name, "")
+    head, path, indent = [f"{name}:"], name, ""
+    if entry := _ENTRIES.get(name):
+        head = [
+            "# Any number of entries, each under its own name. As a property group this entry is"
+            f" named\n# {name}.{entry}.\n{name}:\n  {entry}:"
+        ]
+        path, indent = f"{name}.{entry}", "  "
     hints = get_type_hints(section, include_extras=True)
+    # A section's own path comes before the keys that it inherits.
+    fields = sorted(msgspec.structs.fields(section), key=lambda field: field.name != "path")
     keys = [
         f"{indent}{line}"
-        for field in sorted(msgspec.structs.fields(section), key=_place)
+        for field in fields
         for line in _key(f"{path}.{field.name}", field, hints[field.name])
     ]
-    return "\n".join([*head, *([f"  {entry}:"] if entry else []), *keys]) + "\n"
-
-
-def _place(field: msgspec.structs.FieldInfo) -> bool:
-    """Sort a section's own path before the keys that it inherits."""
-    return field.name != "path"
+    return "\n".join([f"\n# {(section.__doc__ or '').splitlines()[0]}", *head, *keys]) + "\n"
 
 
 def _key(path: str, field: msgspec.structs.FieldInfo, hint: Any) -> Iterator[str]:
@@ -91,6 +82,6 @@ def description(hint: Any) -> str:
 
 def _choices(hint: Any) -> str:
     inner = hint.__origin__ if hasattr(hint, "__metadata__") else hint
-    if str(get_origin(inner)) == "typing.Literal":
+    if get_origin(inner) is Literal:
         return f" One of: {', '.join(map(str, get_args(inner)))}."
     return ""

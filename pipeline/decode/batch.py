@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from dataclasses import field as dataclass_field
 from operator import attrgetter
 from typing import Any, Final, cast
 
+import msgspec
 import numpy as np
-from msgspec import Struct
+from msgspec import UNSET, Struct
 
 from pipeline.decode import columns, timestamps
 from pipeline.decode.columns import Array, objects
-from pipeline.decode.document import document_ids, documents_of
 from pipeline.decode.outcome import Decoded
 from pipeline.decode.partition import partition_columns, partition_numbers
 from pipeline.decode.reference import Fault
@@ -28,7 +29,7 @@ class Group:
     shape: Shape
     rows: Array
     events: list[Struct]
-    times: dict[str, Array] = field(default_factory=dict)
+    times: dict[str, Array] = dataclass_field(default_factory=dict)
 
     def without(self, rows: Collection[int]) -> Group:
         """Return the group without the events in those rows."""
@@ -153,8 +154,8 @@ class Assembly:
         self._add_position(group, event_type)
         if documents:
             ids = columns.values(group.events, event_type.field(event_type.id))
-            self._put("document_id", rows, objects(document_ids(ids)))
-            self._put("document", rows, objects(documents_of(group.events, event_type.fields)))
+            self._put("document_id", rows, objects(list(map(str, ids))))
+            self._put("document", rows, objects(_documents(group.events, event_type.fields)))
 
     def add_rejects(self, faults: dict[int, Fault]) -> None:
         """Fill the rows of rejects."""
@@ -187,7 +188,7 @@ class Assembly:
         return columns.array(columns.values(group.events, each), self._union[column])
 
     def _add_position(self, group: Group, event_type: EventType) -> None:
-        place = self._columns[event_type.column_of(event_type.place)][group.rows]
+        place = self._columns[event_type.field(event_type.place).column][group.rows]
         event_time = group.times[event_type.event_time].view(np.int64)
         numbers = partition_numbers(place, event_time)
         self._put("partition", group.rows, numbers)
@@ -214,7 +215,22 @@ class Assembly:
             self._arrays[name][rows] = values
 
 
-_TEXTS = ("event_type", "pickup_location", "year", "month", "document_id")
+def _documents(events: Sequence[Struct], fields: Sequence[Field]) -> list[bytes]:
+    """Return the canonical JSON of events of one type, which the decoder can read back.
+
+    It has the type first, then the schema's order, no white space, timestamps as
+    2018-01-01T00:21:05.000Z, and no member that equals its default: equal events, equal JSON.
+    """
+    for field in fields:
+        if field.optional:
+            for event, value in zip(events, columns.values(events, field), strict=True):
+                if value == field.default:
+                    setattr(event, field.name, UNSET)
+    return list(map(_ENCODE, events))
+
+
+_ENCODE: Final = msgspec.json.Encoder().encode
+_TEXTS: Final = ("event_type", "pickup_location", "year", "month", "document_id")
 
 
 def _texts(rows: int, value: str | None) -> Array:

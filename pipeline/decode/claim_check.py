@@ -7,38 +7,23 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from pipeline.decode.columns import Array
 
 
-@dataclass(frozen=True, slots=True)
-class Checked:
-    """A checked batch, one row for each raw record, in order; every attribute is a numpy array.
-
-    `large` (bool): more bytes, with key and headers, than the target takes. `bytes` (int32): length
-    of the whole record, 0 for None. For large ones only, else None: `head`, the first bytes, and
-    `sha256`, the lower-case hex digest of the whole record.
-    """
-
-    large: Array
-    head: Array
-    bytes: Array
-    sha256: Array
-
-    def __len__(self) -> int:
-        return len(self.large)
-
-
 def claim_check(
     raws: Sequence[bytes | None], *, max_bytes: int, head_bytes: int, beside: Array | int = 0
-) -> Checked:
+) -> dict[str, Array]:
     """Mark the records of more than `max_bytes` bytes and keep `head_bytes` of each. Never raises.
 
     `beside` is the number of bytes that go with each record, its key and headers; they count
     towards the limit. Only a large record is hashed or copied.
+
+    Returns columns with one row for each record, in order: `large` (bool), `bytes` (int32, length
+    of the whole record, 0 for None), and for large ones only, else None, `head` (the first bytes)
+    and `sha256` (the lower-case hex digest of the whole record).
     """
     lengths = byte_lengths(raws)
     large = lengths + beside > max_bytes
@@ -47,7 +32,7 @@ def claim_check(
         raw = raws[row] or b""
         head[row] = raw[:head_bytes]
         sha256[row] = hashlib.sha256(raw).hexdigest()
-    return Checked(large, head, lengths, sha256)
+    return {"large": large, "head": head, "bytes": lengths, "sha256": sha256}
 
 
 def byte_lengths(values: Iterable[bytes | None]) -> Array:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Collection, Sequence
+from typing import Any, Final, Union
 
 import msgspec
 import numpy as np
@@ -21,7 +21,7 @@ from pipeline.decode.outcome import Control, Decoded, Event, Reject
 from pipeline.decode.partition import Partition
 from pipeline.decode.prescreen import expected_quotes, suspicious_rows
 from pipeline.decode.reference import Fault, Rule, UnknownFields, examine
-from pipeline.decode.structs import shapes, union
+from pipeline.decode.structs import shapes
 from pipeline.events.model import Column, EventTypes
 
 __all__ = ["Control", "Decoded", "Decoder", "Event", "Reject", "UnknownFields", "wall_clock"]
@@ -29,6 +29,7 @@ __all__ = ["Control", "Decoded", "Decoder", "Event", "Reject", "UnknownFields", 
 UNKNOWN_FIELDS: Final = Column("unknown_fields", "string", nullable=True)
 """The column that keeps unknown members as JSON text; None where there are none."""
 
+_CANONICAL: Final[Any] = {"ensure_ascii": False, "sort_keys": True, "separators": (",", ":")}
 _REFUSALS: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
@@ -60,9 +61,9 @@ class Decoder:
         self._unknown_fields: UnknownFields = unknown_fields
         self._documents = documents
         self._now = now
-        all_shapes = shapes(types, unknown_fields)
-        self._shapes = {shape.struct: shape for shape in all_shapes}
-        self._parse = msgspec.json.Decoder(union(all_shapes)).decode
+        self._shapes = {shape.struct: shape for shape in shapes(types, unknown_fields)}
+        # The member `type` selects the struct.
+        self._parse = msgspec.json.Decoder(Union[tuple(self._shapes)]).decode  # noqa: UP007
 
     def decode(self, raw: bytes | None) -> Event | Control | Reject:
         """Decode one raw record as `decode_batch` does; the document is always filled."""
@@ -97,7 +98,7 @@ class Decoder:
             elif parsed[row] is None:
                 faults[row] = self._unexplained(raws[row])
             elif verdict.unknown:
-                unknown[row] = _json(verdict.unknown)
+                unknown[row] = json.dumps(verdict.unknown, **_CANONICAL)
         return [group.without(faults) for group in groups] if faults else groups, faults, unknown
 
     def _parsed(self, raws: Sequence[bytes | None]) -> list[Struct | None]:
@@ -160,10 +161,6 @@ class Decoder:
         if self._unknown_fields == "keep":
             assembly.add_unknown(UNKNOWN_FIELDS.name, unknown)
         return assembly.decoded()
-
-
-def _json(members: Mapping[str, Any]) -> str:
-    return json.dumps(members, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
 
 
 def _event(decoded: Decoded, types: EventTypes) -> Event:

@@ -57,9 +57,9 @@ class _Literal:
     allowed: str
 
 
-def refuse(reason: str, where: str, seen: object, allowed: str) -> NoReturn:
+def refuse(reason: str, where: str, value: object, allowed: str) -> NoReturn:
     """Raise `Refused` with a detail in the form that all details have."""
-    raise Refused(reason, f"{where}: saw {shown(seen)}; allowed: {allowed}")
+    raise Refused(reason, f"{where}: saw {shown(value)}; allowed: {allowed}")
 
 
 def shown(value: object) -> str:
@@ -116,9 +116,9 @@ def _text(raw: bytes) -> str:
     except UnicodeDecodeError as error:
         if error.end == len(raw) and error.reason == "unexpected end of data":
             raise Refused("truncated_json", "payload: ends within a UTF-8 character") from error
-        seen = raw[max(0, error.start - 20) : error.end + 10]
+        excerpt = raw[max(0, error.start - 20) : error.end + 10]
         where = f"byte {error.start}{_hint(raw)}"
-        refuse("invalid_utf8", where, seen, "UTF-8")
+        refuse("invalid_utf8", where, excerpt, "UTF-8")
 
 
 def _hint(raw: bytes) -> str:

@@ -36,11 +36,8 @@ def partition(place: int, millis: int) -> Partition:
     return Partition(f"{place:03d}", f"{moment.year:04d}", f"{moment.month:02d}")
 
 
-def _month_start(month: int) -> int:
-    return int(np.datetime64(month, "M").astype("M8[ms]").astype(np.int64))
-
-
-_BY_MONTH: Final = [partition(0, _month_start(month)) for month in range(_MONTHS)]
+_MONTH_STARTS: Final = np.arange(_MONTHS).astype("M8[M]").astype("M8[ms]").astype(np.int64)
+_BY_MONTH: Final = [partition(0, start) for start in _MONTH_STARTS.tolist()]
 _YEAR_TEXT: Final = np.array([each.year for each in _BY_MONTH], dtype=object)
 _MONTH_TEXT: Final = np.array([each.month for each in _BY_MONTH], dtype=object)
 _PLACE_TEXT: Final = np.array(

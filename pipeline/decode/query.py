@@ -36,13 +36,22 @@ def forwarded_columns(source: Source) -> tuple[Forwarded, ...]:
     They are the bytes and the arrival time, which decode needs anyway, key and position, and for
     Kafka the headers of a redrive.
     """
-    placed = [
-        _of_position(name, kind)
-        for name, kind in position(source).items()
-        if name not in ARRIVAL_TIME
-    ]
-    redriven = [_string(name, argument) for name, argument in _redriven(source).items()]
-    return (_bytes("raw"), _arrival_time(), _bytes("key"), *placed, *redriven)
+    # PyFlink's vectorised functions take no TIMESTAMP_LTZ inside a row.
+    arrival_time = "TO_TIMESTAMP_LTZ(f0.arrival_time, 3)"
+    return (
+        _unchanged("raw", "BYTES", rejects_only=True),
+        Forwarded("arrival_time", "BIGINT", ARRIVAL_MS, arrival_time),
+        _unchanged("key", "BYTES", rejects_only=True),
+        *(
+            _unchanged(name, kind) if kind == "STRING" else _number(name, kind)
+            for name, kind in position(source).items()
+            if name not in ARRIVAL_TIME
+        ),
+        *(
+            Forwarded(name, "STRING", argument, f"f0.{identifier(name)}")
+            for name, argument in _redriven(source).items()
+        ),
+    )
 
 
 def call(records: str, forwarded: Sequence[Forwarded]) -> str:
@@ -74,23 +83,10 @@ def _redriven(source: Source) -> dict[str, str]:
     return {name: header(name) for name in REDRIVEN} if source.kafka_topics else {}
 
 
-def _of_position(name: str, kind: str) -> Forwarded:
-    return _string(name, identifier(name)) if kind == "STRING" else _number(name, kind)
-
-
-def _bytes(name: str) -> Forwarded:
-    return Forwarded(name, "BYTES", identifier(name), f"f0.{identifier(name)}", rejects_only=True)
-
-
-def _string(name: str, argument: str) -> Forwarded:
-    return Forwarded(name, "STRING", argument, f"f0.{identifier(name)}")
+def _unchanged(name: str, kind: str, *, rejects_only: bool = False) -> Forwarded:
+    return Forwarded(name, kind, identifier(name), f"f0.{identifier(name)}", rejects_only)
 
 
 def _number(name: str, kind: str) -> Forwarded:
     argument = f"COALESCE({identifier(name)}, {_MISSING})"
     return Forwarded(name, kind, argument, f"NULLIF(f0.{identifier(name)}, {_MISSING})")
-
-
-def _arrival_time() -> Forwarded:
-    # PyFlink's vectorised functions take no TIMESTAMP_LTZ inside a row.
-    return Forwarded("arrival_time", "BIGINT", ARRIVAL_MS, "TO_TIMESTAMP_LTZ(f0.arrival_time, 3)")

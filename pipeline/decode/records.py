@@ -13,14 +13,14 @@ KINESIS_POSITION = {"stream": "STRING", "shard": "STRING", "sequence_number": "S
 ARRIVAL_TIME = {"arrival_time": "TIMESTAMP_LTZ(3)"}
 # Two lists and not a map: Flink writes a map's keys as optional, which Parquet readers refuse.
 HEADERS = {"header_names": "ARRAY<STRING>", "header_values": "ARRAY<BYTES>"}
-ARRIVAL_KEYS = ("arrival_date", "arrival_hour")
 # The headers that a redrive adds, see pipeline/ops/dead_letters/senders.py.
 REDRIVEN = ("redrive_step", "redrive_replica")
 
 # A Kafka record's time may be its producer's; no folder is made of an absurd one.
 _SANE = "EXTRACT(YEAR FROM arrival_time) BETWEEN 2009 AND 2099"
 ARRIVAL_DATE = f"CASE WHEN {_SANE} THEN DATE_FORMAT(arrival_time, 'yyyy-MM-dd') ELSE 'unknown' END"
-ARRIVAL_HOUR = f"CASE WHEN {_SANE} THEN DATE_FORMAT(arrival_time, 'HH') ELSE 'unknown' END"
+_ARRIVAL_HOUR = f"CASE WHEN {_SANE} THEN DATE_FORMAT(arrival_time, 'HH') ELSE 'unknown' END"
+ARRIVAL_KEYS = {"arrival_date": ARRIVAL_DATE, "arrival_hour": _ARRIVAL_HOUR}
 # Numbers for Python: pandas' timestamps end in 2262, and a Kafka producer's may be later.
 ARRIVAL_MS = "EXTRACT(EPOCH FROM arrival_time) * 1000 + EXTRACT(MILLISECOND FROM arrival_time)"
 _ARRIVAL_PATTERN = "'yyyy-MM-dd''T''HH:mm:ss.SSS''Z'''"
@@ -53,17 +53,13 @@ def position_text(source: Source) -> str:
     return f"CONCAT_WS('/', {casts})"
 
 
-def record_columns(source: Source) -> dict[str, str]:
-    """Return the columns of the view `records`; those of other systems are null in a row."""
-    headers = {"headers": "MAP<STRING, BYTES>"}  # the Kafka connector's own type: no cast
-    return {"raw": "BYTES", "key": "BYTES", **headers, **position(source)}
-
-
 def records_select(source: Source, table: str, expressions: Mapping[str, str]) -> str:
     """Select one system's table as rows of `records`; columns without an expression are null."""
+    headers = {"headers": "MAP<STRING, BYTES>"}  # the Kafka connector's own type: no cast
+    columns = {"raw": "BYTES", "key": "BYTES", **headers, **position(source)}
     selected = ", ".join(
         f"{expressions.get(name, f'CAST(NULL AS {kind})')} AS {identifier(name)}"
-        for name, kind in record_columns(source).items()
+        for name, kind in columns.items()
     )
     return f"SELECT {selected} FROM {identifier(table)}"
 

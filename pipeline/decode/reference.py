@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ from typing import Any, Final, Literal
 from pipeline.decode import json_text, timestamps
 from pipeline.decode.json_text import Refused, refuse
 from pipeline.events.model import LONGEST_ID_BYTES, WATERMARK, EventType, EventTypes, Field
+from pipeline.events.schema_files import did_you_mean
 
 UnknownFields = Literal["refuse", "keep"]
 
@@ -18,23 +18,15 @@ _WATERMARK_FIELDS: Final = (
     Field("watermark", "timestamp", doc="Event time up to which all events have been sent."),
     Field("type", "string", enum=(WATERMARK,), max_length=len(WATERMARK), doc="Always watermark."),
 )
-_JSON_NAMES: Final = {
-    "int32": "an integer",
-    "int64": "an integer",
-    "double": "a number",
-    "string": "text",
-    "boolean": "true or false",
-    "timestamp": "ISO-8601 text",
+_JSON_TYPES: Final[Mapping[str, tuple[str, tuple[type, ...]]]] = {
+    "int32": ("an integer", (int,)),
+    "int64": ("an integer", (int,)),
+    "double": ("a number", (int, float)),
+    "string": ("text", (str,)),
+    "boolean": ("true or false", (bool,)),
+    "timestamp": ("ISO-8601 text", (str,)),
 }
-_PYTHON_TYPES: Final[Mapping[str, tuple[type, ...]]] = {
-    "int32": (int,),
-    "int64": (int,),
-    "double": (int, float),
-    "string": (str,),
-    "boolean": (bool,),
-    "timestamp": (str,),
-}
-
+"""What a field of each kind is called in details, and the Python types of its JSON."""
 _KPL_MAGIC: Final = b"\xf3\x89\x9a\xc2"
 
 
@@ -67,12 +59,6 @@ class Rule:
     now: int
 
 
-def fault_of(raw: bytes | None, rule: Rule) -> Fault | None:
-    """Return why the raw record is rejected; None if it is an event or a watermark."""
-    verdict = examine(raw, rule)
-    return verdict if isinstance(verdict, Fault) else None
-
-
 def examine(raw: bytes | None, rule: Rule) -> Accepted | Fault:
     """Return the record's members if it is an event or a watermark, else why it is rejected."""
     event_type: EventType | None = None
@@ -100,9 +86,7 @@ def _bytes(raw: bytes | None, rule: Rule) -> bytes:
         raise Refused("empty_payload", f"payload: saw {seen}; allowed: one JSON object")
     # Checked before the size: no limit, however high, makes an event of it.
     if raw.startswith(_KPL_MAGIC):
-        seen = (
-            f"{len(raw)} bytes (begins like an aggregated record of the Kinesis Producer Library)"
-        )
+        seen = f"{len(raw)} bytes (begins like an aggregated Kinesis Producer Library record)"
         raise Refused("kpl_aggregated", f"payload: saw {seen}; allowed: one JSON object")
     if len(raw) > rule.max_record_bytes:
         allowed = f"allowed: {rule.max_record_bytes} (max_record_bytes)"
@@ -118,7 +102,7 @@ def _type_name(content: Mapping[str, Any], types: EventTypes) -> str:
     if not isinstance(name, str):
         refuse("wrong_type", "$.type", name, f"text: {allowed}")
     if name != WATERMARK and types.get(name) is None:
-        guess = _did_you_mean(name, (*types.names, WATERMARK))
+        guess = did_you_mean(name, (*types.names, WATERMARK))
         refuse("unknown_event_type", "$.type", name, f"{allowed}{guess}")
     return name
 
@@ -130,29 +114,24 @@ def _unknown(content: Mapping[str, Any], fields: Iterable[Field], rule: Rule) ->
         first = next(iter(unknown))
         aliases = {alias.lower(): each.name for each in fields for alias in each.aliases}
         guess = aliases.get(first.lower())
-        hint = f" (did you mean {guess}?)" if guess else _did_you_mean(first, known)
+        hint = f" (did you mean {guess}?)" if guess else did_you_mean(first, known)
         refuse("unknown_field", "$", first, f"the schema's fields{hint}")
     return unknown
-
-
-def _did_you_mean(seen: str, known: Iterable[str]) -> str:
-    close = difflib.get_close_matches(seen[:64], sorted(known), 1, 0.6)
-    return f" (did you mean {close[0]}?)" if close else ""
 
 
 def _check_member(
     content: Mapping[str, Any], each: Field, event_type: EventType | None, rule: Rule
 ) -> None:
+    kind, types = _JSON_TYPES[each.kind]
+    allowed = f"{kind} or null" if each.nullable else kind
     if each.name not in content:
         if not each.optional:
-            allowed = f"{_JSON_NAMES[each.kind]}{' or null' if each.nullable else ''}"
             raise Refused("missing_field", f"$.{each.name}: saw nothing; allowed: {allowed}")
         return
     value = content[each.name]
     if value is None and each.nullable:
         return
-    if type(value) not in _PYTHON_TYPES[each.kind]:
-        allowed = f"{_JSON_NAMES[each.kind]}{' or null' if each.nullable else ''}"
+    if type(value) not in types:
         refuse("wrong_type", f"$.{each.name}", value, allowed)
     if each.kind == "timestamp":
         _check_timestamp(value, each, event_type, rule)

@@ -45,8 +45,6 @@ class RejectLimit:
         self._least = records
         self._clock = clock
         self._slots: deque[_Slot] = deque()
-        self._records = 0
-        self._rejected: Counter[str] = Counter()
 
     def add(self, records: int, rejected: Mapping[str, int]) -> None:
         """Add a batch: its number of records, and its rejects by reason code.
@@ -57,27 +55,25 @@ class RejectLimit:
         slot = self._current()
         slot.records += records
         slot.rejected.update(rejected)
-        self._records += records
-        self._rejected.update(rejected)
-        total = self._rejected.total()
-        if self._records >= self._least and total / self._records > self._ratio:
-            raise RejectLimitExceeded(self._message(total))
+        total = sum(each.records for each in self._slots)
+        reasons = sum((each.rejected for each in self._slots), Counter[str]())
+        if total >= self._least and reasons.total() / total > self._ratio:
+            raise RejectLimitExceeded(self._message(total, reasons))
 
     def _current(self) -> _Slot:
         """Return the current slot; drop those that have left the window."""
         number = int(self._clock() * _SLOTS / self._seconds)
         while self._slots and self._slots[0].number <= number - _SLOTS:
-            old = self._slots.popleft()
-            self._records -= old.records
-            self._rejected.subtract(old.rejected)
+            self._slots.popleft()
         if not self._slots or self._slots[-1].number != number:
             self._slots.append(_Slot(number))
         return self._slots[-1]
 
-    def _message(self, total: int) -> str:
-        reasons = ", ".join(f"{code} {n}" for code, n in self._rejected.most_common(_SHOWN) if n)
+    def _message(self, total: int, reasons: Counter[str]) -> str:
+        rejected = reasons.total()
+        frequent = ", ".join(f"{code} {n}" for code, n in reasons.most_common(_SHOWN))
         return (
-            f"decode rejected {total} of {self._records} records in the last {self._seconds:g}"
-            f" seconds on this task: {total / self._records:.4g}, allowed: {self._ratio:g}"
-            f" (decode.reject_limit_ratio). Most frequent: {reasons}. What to do: {_ACTION}."
+            f"decode rejected {rejected} of {total} records in the last {self._seconds:g}"
+            f" seconds on this task: {rejected / total:.4g}, allowed: {self._ratio:g}"
+            f" (decode.reject_limit_ratio). Most frequent: {frequent}. What to do: {_ACTION}."
         )

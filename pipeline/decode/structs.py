@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any, Final, Literal, Union
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
@@ -19,21 +19,16 @@ TYPE_QUOTES: Final = 4
 class Shape:
     """A struct and what the batch decoder needs of it; `event_type` is None for control.
 
-    `quotes` is the smallest number of quotation marks in an event's JSON; `uncertain` names the
-    fields that add to it when they are present.
+    The struct keeps `timestamps` as text. `quotes` is the smallest number of quotation marks in an
+    event's JSON; `uncertain` names the fields that add to it when they are present.
     """
 
     name: str
     struct: type[Struct]
     event_type: EventType | None
-    fields: tuple[Field, ...]
+    timestamps: tuple[Field, ...]
     quotes: int
     uncertain: tuple[str, ...]
-
-    @property
-    def timestamps(self) -> tuple[Field, ...]:
-        """The fields that hold timestamps, which the struct keeps as text."""
-        return tuple(each for each in self.fields if each.kind == "timestamp")
 
 
 def shapes(types: EventTypes, unknown_fields: UnknownFields) -> tuple[Shape, ...]:
@@ -44,11 +39,6 @@ def shapes(types: EventTypes, unknown_fields: UnknownFields) -> tuple[Shape, ...
         *(_shape(each.name, each, each.fields, strict=strict) for each in types),
         _shape(WATERMARK, None, control, strict=strict),
     )
-
-
-def union(shapes: tuple[Shape, ...]) -> Any:
-    """Return the type for `msgspec.json.Decoder`: the member `type` selects the struct."""
-    return Union[tuple(shape.struct for shape in shapes)]  # noqa: UP007
 
 
 def _shape(
@@ -67,7 +57,8 @@ def _shape(
     certain = [each for each in fields if not _uncertain(each)]
     quotes = TYPE_QUOTES + sum(4 if _quoted(each) else 2 for each in certain)
     uncertain = tuple(each.name for each in fields if _uncertain(each))
-    return Shape(name, struct, event_type, fields, quotes, uncertain)
+    timestamps = tuple(each for each in fields if each.kind == "timestamp")
+    return Shape(name, struct, event_type, timestamps, quotes, uncertain)
 
 
 def _quoted(field: Field) -> bool:

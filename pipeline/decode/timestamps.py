@@ -82,16 +82,16 @@ def text(millis: int) -> str:
     return f"{np.datetime64(millis, 'ms')}Z"
 
 
-def canonical(given: str) -> str:
-    """Return the instant's canonical text; blanks if `given` is no instant of 1970 to 2199.
+def canonical(timestamp: str) -> str:
+    """Return the instant's canonical text; blanks if `timestamp` is no instant of 1970 to 2199.
 
     Texts of the canonical length are returned unchanged: `parse_canonical` checks them.
     """
-    if len(given) == CANONICAL_LENGTH:
-        return given
-    if len(given) == CANONICAL_LENGTH - 4 and given[-1] == "Z":
-        return f"{given[:-1]}.000Z"
-    millis = parse(given)
+    if len(timestamp) == CANONICAL_LENGTH:
+        return timestamp
+    if len(timestamp) == CANONICAL_LENGTH - 4 and timestamp[-1] == "Z":
+        return f"{timestamp[:-1]}.000Z"
+    millis = parse(timestamp)
     if isinstance(millis, BadTimestamp) or not 0 <= millis < _END:
         return _BLANKS
     return text(millis)

@@ -9,16 +9,26 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from connectors.errors import UserError
 from connectors.local_files import waiting
-from pipeline.deploy import prerequisites
 
 Say = Callable[[str], None]
+OLDEST_JAVA = 11
+
+
+@dataclass(frozen=True, slots=True)
+class Prerequisite:
+    """Something that the machine must have; `problem` returns what is wrong with it, or None."""
+
+    problem: Callable[[], str | None]
+    remedy: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,30 +53,30 @@ class Cache:
         return self.directory / "jars" / "streaming-etl-connectors.jar"
 
     @property
-    def wheels(self) -> Path:
-        """A folder of wheels for each content of the lock, for the package."""
-        return self.directory / "wheels"
-
-    @property
     def stamps(self) -> Path:
-        """One file per finished part, holding the hash of what it was made from."""
+        """One file per finished part: the hash of what it was made from."""
         return self.directory / "stamps"
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One thing in the cache: `inputs` decide whether `output` is still good, `build` makes it."""
+    """One thing in the cache: `build` makes `output`, which is valid until `inputs` change."""
 
     name: str
     what: str
     inputs: str
     output: Path
     build: Callable[[], None]
-    needs: tuple[prerequisites.Prerequisite, ...] = ()
+    needs: tuple[Prerequisite, ...] = ()
+
+    @property
+    def digest(self) -> str:
+        """The hash of the inputs."""
+        return hashlib.sha256(self.inputs.encode()).hexdigest()
 
 
 def setup_connectors(root: Path, *, say: Say) -> Cache:
-    """As `setup`, but of the job's own jar alone: no server is fetched."""
+    """Bring the job's own jar up to date and return the cache; no server is fetched."""
     cache = checkout(root)
     with waiting(cache.directory / "lock"):
         bring_up_to_date(cache, say, [connectors_part(cache)])
@@ -74,7 +84,7 @@ def setup_connectors(root: Path, *, say: Say) -> Cache:
 
 
 def checkout(root: Path) -> Cache:
-    """The cache of a checkout; UserError where there is none."""
+    """Return the cache of a checkout; UserError if `root` is none."""
     cache = Cache(root.resolve())
     if not cache.pom.is_file():
         raise UserError(f"{cache.root} is not a checkout of this project: no connectors/pom.xml")
@@ -84,8 +94,7 @@ def checkout(root: Path) -> Cache:
 def bring_up_to_date(cache: Cache, say: Say, wanted: list[Part]) -> None:
     """Check the prerequisites of what is stale, all at once, then build it."""
     stale = [part for part in wanted if not is_current(cache, part)]
-    needs = dict.fromkeys(need for part in stale for need in part.needs)
-    prerequisites.require(prerequisites.PYTHON_3_11, prerequisites.JAVA, *needs)
+    require(PYTHON_3_11, JAVA, *dict.fromkeys(need for part in stale for need in part.needs))
     for part in stale:
         say(f"{part.what} ...")
         part.build()
@@ -94,41 +103,23 @@ def bring_up_to_date(cache: Cache, say: Say, wanted: list[Part]) -> None:
 
 
 def connectors_part(cache: Cache) -> Part:
-    """The one jar with every connector of the job."""
+    """Return the jar with every connector of the job; Maven writes it straight into the cache."""
     return Part(
         "connectors", "building the connectors' jar with Maven", cache.pom.read_text("utf-8"),
-        cache.connectors_jar, lambda: package_connectors(cache), (prerequisites.MAVEN,),
+        cache.connectors_jar, lambda: maven(cache, "package"), (MAVEN,),
     )  # fmt: skip
 
 
-def pom_property(pom: str, name: str) -> str:
-    """The value of one of the pom's properties."""
-    found = re.search(rf"<{re.escape(name)}>([^<]+)<", pom)
-    if found is None:
-        raise UserError(f"connectors/pom.xml has no property {name}")
-    return found.group(1)
-
-
 def is_current(cache: Cache, part: Part) -> bool:
-    """Whether the part is there and was made from the same inputs."""
+    """Return whether the part exists and was made from the same inputs."""
     stamp = cache.stamps / part.name
-    return stamp.is_file() and part.output.exists() and stamp.read_text("utf-8") == digest(part)
+    return stamp.is_file() and part.output.exists() and stamp.read_text("utf-8") == part.digest
 
 
 def write_stamp(cache: Cache, part: Part) -> None:
     """Record that the part is whole; last, so that an interrupted build is done again."""
     cache.stamps.mkdir(parents=True, exist_ok=True)
-    (cache.stamps / part.name).write_text(digest(part), "utf-8")
-
-
-def digest(part: Part) -> str:
-    """The hash of what a part is made from."""
-    return hashlib.sha256(part.inputs.encode()).hexdigest()
-
-
-def package_connectors(cache: Cache) -> None:
-    """Build the uber-jar; Maven writes it straight into the cache."""
-    maven(cache, "package")
+    (cache.stamps / part.name).write_text(part.digest, "utf-8")
 
 
 def maven(cache: Cache, *arguments: str) -> None:
@@ -137,7 +128,7 @@ def maven(cache: Cache, *arguments: str) -> None:
 
 
 def run(command: list[str], **environment: str) -> None:
-    """Run a build command to its end, quietly; a failure shows the end of what it said."""
+    """Run a build command quietly; UserError with the end of its output if it fails."""
     done = subprocess.run(
         command,
         env=os.environ | environment,
@@ -147,5 +138,47 @@ def run(command: list[str], **environment: str) -> None:
         check=False,
     )
     if done.returncode != 0:
-        said = "\n".join(done.stdout.splitlines()[-20:])
-        raise UserError(f"{' '.join(command)}\nfailed with exit code {done.returncode}:\n{said}")
+        output = "\n".join(done.stdout.splitlines()[-20:])
+        raise UserError(f"{' '.join(command)}\nfailed with exit code {done.returncode}:\n{output}")
+
+
+def require(*prerequisites: Prerequisite) -> None:
+    """Raise one UserError that names everything missing and how to get it."""
+    problems = [(problem, each.remedy) for each in prerequisites if (problem := each.problem())]
+    if problems:
+        lines = [f"  - {problem}\n    {remedy}" for problem, remedy in problems]
+        raise UserError("Set-up needs what this machine does not have:\n" + "\n".join(lines))
+
+
+def java_major(version_output: str) -> int | None:
+    """Return the major version in `java -version`: 17 for "17.0.15", 8 for "1.8.0_402"."""
+    match = re.search(r'version "(?:1\.)?(\d+)', version_output)
+    return int(match.group(1)) if match else None
+
+
+def _python_problem() -> str | None:
+    # PyFlink 1.20 with pyarrow 11 has wheels for 3.11 at most; nothing else is tested.
+    if sys.version_info[:2] == (3, 11):
+        return None
+    return f"Python 3.11 is needed, this is {sys.version.split()[0]} ({sys.executable})"
+
+
+def _java_problem() -> str | None:
+    java = shutil.which("java")
+    if java is None:
+        return f"java was not found on PATH (a JDK from version {OLDEST_JAVA} on)"
+    shown = subprocess.run([java, "-version"], capture_output=True, text=True, check=False)
+    major = java_major(shown.stderr + shown.stdout)
+    if major is None or major < OLDEST_JAVA:
+        return f"{java} is version {major or 'unknown'}, a JDK from {OLDEST_JAVA} on is needed"
+    return None
+
+
+PYTHON_3_11 = Prerequisite(
+    _python_problem, "make the virtual environment with python3.11 (apt install python3.11-venv)"
+)
+JAVA = Prerequisite(_java_problem, "apt install openjdk-17-jdk-headless, or set PATH to a JDK")
+MAVEN = Prerequisite(
+    lambda: None if shutil.which("mvn") else "mvn (Maven) was not found on PATH",
+    "apt install maven",
+)

@@ -130,5 +130,5 @@ def _mapping(old: EventType, new: EventType) -> Iterator[Change]:
         yield Change(new.name, "", f"mapping: {difference}", why)
 
 
-def _only(fields: list[str], found: dict[str, Any]) -> dict[str, Any]:
-    return {**found, "properties": {name: found["properties"][name] for name in fields}}
+def _only(fields: list[str], index: dict[str, Any]) -> dict[str, Any]:
+    return {**index, "properties": {name: index["properties"][name] for name in fields}}

@@ -74,10 +74,6 @@ class EventType:
                 return candidate
         raise KeyError(f"event type {self.name} has no field {name}")
 
-    def column_of(self, field: str | Field) -> str:
-        """Return the column of `EventTypes.columns` that holds this field's values."""
-        return self.field(field if isinstance(field, str) else field.name).column
-
 
 @dataclass(frozen=True, slots=True)
 class Column:
@@ -105,10 +101,10 @@ class EventTypes:
         return next((each for each in self.types if each.name == name), None)
 
     def __getitem__(self, name: str) -> EventType:
-        found = self.get(name)
-        if found is None:
+        event_type = self.get(name)
+        if event_type is None:
             raise KeyError(f"no event type {name!r}; there are {', '.join(self.names)}")
-        return found
+        return event_type
 
     def __iter__(self) -> Iterator[EventType]:
         return iter(self.types)

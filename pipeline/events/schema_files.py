@@ -49,10 +49,17 @@ _AVRO_KINDS: Final[Mapping[str, Kind]] = {
     "string": "string",
     "boolean": "boolean",
 }
-_BOUNDS: Final[Mapping[str, tuple[int, int]]] = {
+_BOUNDS: Final[Mapping[Kind, tuple[int, int]]] = {
     "int32": (-(2**31), 2**31 - 1),
     "int64": (-(2**63), 2**63 - 1),
     "double": (-EXACT_IN_DOUBLE, EXACT_IN_DOUBLE),
+}
+_ONLY_ON: Final = {
+    "minimum": "numbers",
+    "maximum": "numbers",
+    "maxLength": "strings",
+    "enum": "strings",
+    "pattern": "strings",
 }
 _FIELD_NAME: Final = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 
@@ -97,10 +104,10 @@ class _Schema:
         name = self._event_type_name()
         fields = self._fields(name)
         by_name = {field.name: field for field in fields}
-        event_type = EventType(
+        return EventType(
             name=name,
             version=self._version(),
-            doc=self._text("doc"),
+            doc=self._doc("doc", self.record),
             fields=fields,
             id=self._role("id", by_name, "int64 or string, neither nullable", _fits_id),
             event_time=self._role("eventTime", by_name, "a timestamp-millis", _fits_time),
@@ -108,7 +115,6 @@ class _Schema:
             place=self._role("place", by_name, "an int, minimum 0 up, maximum 999", _fits_place),
             mapping_override=self._mapping_override(name),
         )
-        return event_type
 
     def _event_type_name(self) -> str:
         name = self.record.get("eventType")
@@ -124,22 +130,18 @@ class _Schema:
             self._fault("version", version, "an integer from 1 up")
         return version
 
-    def _text(self, key: str) -> str:
-        value = self.record.get(key)
-        if not isinstance(value, str) or not value.strip():
-            self._fault(key, value, "text that isn't empty")
-        return value
+    def _doc(self, where: str, declared: Mapping[str, Any]) -> str:
+        doc = declared.get("doc")
+        if not isinstance(doc, str) or not doc.strip():
+            self._fault(where, doc, "text that isn't empty")
+        return doc
 
     def _role(
-        self,
-        role: str,
-        fields: Mapping[str, Field],
-        allowed: str,
-        fits: Callable[[Field], bool],
+        self, role: str, fields: Mapping[str, Field], allowed: str, fits: Callable[[Field], bool]
     ) -> str:
         name = self.record.get(role)
         if not isinstance(name, str) or name not in fields:
-            guess = _did_you_mean(str(name), fields)
+            guess = did_you_mean(str(name), fields)
             self._fault(role, name, f"the name of a field that is {allowed}{guess}")
         if fields[name].optional or not fits(fields[name]):
             self._fault(role, name, f"a required field that is {allowed}")
@@ -166,11 +168,16 @@ class _Schema:
         name = self._field_name(declared.get("name"))
         self._refuse_unknown(f"field {name}", declared, _FIELD_KEYS)
         kind, nullable = self._kind(name, declared.get("type"))
-        doc = declared.get("doc")
-        if not isinstance(doc, str) or not doc.strip():
-            self._fault(f"field {name}: doc", doc, "text that isn't empty")
+        own = "numbers" if kind in _BOUNDS else f"{kind}s"
+        for key, allowed in _ONLY_ON.items():
+            if key in declared and allowed != own:
+                self._fault(f"field {name}: {key}", declared[key], f"only on {allowed}")
+        doc = self._doc(f"field {name}: doc", declared)
+        aliases = self._texts(name, "aliases", declared)
         if name == "type":
-            return self._type_field(declared, event_type, doc, kind, nullable)
+            self._check_type_field(declared, event_type, kind, nullable)
+            return Field(name, kind, max_length=len(event_type), enum=(event_type,), doc=doc,
+                         aliases=aliases)  # fmt: skip
         low, high = self._range(name, kind, declared)
         return Field(
             name=name,
@@ -180,11 +187,11 @@ class _Schema:
             default=self._default(name, kind, nullable, declared),
             minimum=low,
             maximum=high,
-            max_length=self._max_length(name, kind, declared),
-            enum=self._texts(name, "enum", kind, declared),
-            pattern=self._pattern(name, kind, declared),
+            max_length=self._max_length(name, declared) if kind == "string" else None,
+            enum=self._texts(name, "enum", declared),
+            pattern=self._pattern(name, declared),
             doc=doc,
-            aliases=self._texts(name, "aliases", "string", declared),
+            aliases=aliases,
         )
 
     def _field_name(self, name: object) -> str:
@@ -194,21 +201,13 @@ class _Schema:
             self._fault("field name", name, "any other name: the job has a column of that name")
         return name
 
-    def _type_field(
-        self, declared: Mapping[str, Any], event_type: str, doc: str, kind: Kind, nullable: bool
-    ) -> Field:
+    def _check_type_field(
+        self, declared: Mapping[str, Any], event_type: str, kind: Kind, nullable: bool
+    ) -> None:
         if kind != "string" or nullable or "default" in declared:
             self._fault("field type", declared, "a required string")
         if declared.get("enum", [event_type]) != [event_type]:
             self._fault("field type: enum", declared["enum"], f"[{event_type!r}], its eventType")
-        return Field(
-            name="type",
-            kind="string",
-            max_length=len(event_type),
-            enum=(event_type,),
-            doc=doc,
-            aliases=self._texts("type", "aliases", "string", declared),
-        )
 
     def _kind(self, name: str, avro: object) -> tuple[Kind, bool]:
         if isinstance(avro, list):
@@ -230,9 +229,6 @@ class _Schema:
         self, name: str, kind: Kind, declared: Mapping[str, Any]
     ) -> tuple[int | float | None, int | float | None]:
         if kind not in _BOUNDS:
-            for key in ("minimum", "maximum"):
-                if key in declared:
-                    self._fault(f"field {name}: {key}", declared[key], "only on numbers")
             return None, None
         lowest, highest = _BOUNDS[kind]
         low, high = declared.get("minimum", lowest), declared.get("maximum", highest)
@@ -244,37 +240,31 @@ class _Schema:
             self._fault(f"field {name}: minimum", low, f"at most its maximum, {high}")
         return low, high
 
-    def _max_length(self, name: str, kind: Kind, declared: Mapping[str, Any]) -> int | None:
-        if kind != "string":
-            if "maxLength" in declared:
-                self._fault(f"field {name}: maxLength", declared["maxLength"], "only on strings")
-            return None
+    def _max_length(self, name: str, declared: Mapping[str, Any]) -> int:
         default = LONGEST_ID_BYTES if name == self.record.get("id") else LONGEST_TEXT
         length = declared.get("maxLength", default)
         if type(length) is not int or length < 0:
             self._fault(f"field {name}: maxLength", length, "an integer from 0 up")
         return length
 
-    def _texts(
-        self, name: str, key: str, kind: Kind, declared: Mapping[str, Any]
-    ) -> tuple[str, ...]:
-        texts = declared.get(key, [])
+    def _texts(self, name: str, key: str, declared: Mapping[str, Any]) -> tuple[str, ...]:
+        if key not in declared:
+            return ()
+        texts = declared[key]
         proper = isinstance(texts, list) and all(isinstance(each, str) and each for each in texts)
-        if not proper or (key in declared and (not texts or kind != "string")):
-            self._fault(f"field {name}: {key}", texts, "a list of texts, on a string field")
+        if not proper or not texts:
+            self._fault(f"field {name}: {key}", texts, "a list of texts")
         return tuple(texts)
 
-    def _pattern(self, name: str, kind: Kind, declared: Mapping[str, Any]) -> str | None:
+    def _pattern(self, name: str, declared: Mapping[str, Any]) -> str | None:
         if "pattern" not in declared:
             return None
-        pattern = declared["pattern"]
-        if kind != "string" or not isinstance(pattern, str):
-            self._fault(f"field {name}: pattern", pattern, "a regular expression, on a string")
+        pattern: Any = declared["pattern"]
         try:
             re.compile(pattern)
-        except re.error as error:
+        except (re.error, TypeError) as error:
             self._fault(f"field {name}: pattern", pattern, f"a regular expression ({error})")
-        return pattern
+        return str(pattern)
 
     def _default(
         self, name: str, kind: Kind, nullable: bool, declared: Mapping[str, Any]
@@ -295,10 +285,10 @@ class _Schema:
         for key in mapping:
             # Avro allows properties of one's own; ours to be caught are the near misses.
             if key not in known and difflib.get_close_matches(key, known, 1, 0.75):
-                self._fault(f"{where}: property", key, f"known ones{_did_you_mean(key, known)}")
+                self._fault(f"{where}: property", key, f"known ones{did_you_mean(key, known)}")
 
-    def _fault(self, where: str, seen: object, allowed: str) -> NoReturn:
-        raise UserError(f"{self.path}: {where}: {_shown(seen)} isn't allowed; allowed: {allowed}")
+    def _fault(self, where: str, value: object, allowed: str) -> NoReturn:
+        raise UserError(f"{self.path}: {where}: {_shown(value)} isn't allowed; allowed: {allowed}")
 
 
 def _has_kind(value: object, kind: Kind) -> bool:
@@ -326,6 +316,7 @@ def _fits_place(field: Field) -> bool:
     return field.minimum is not None and 0 <= field.minimum and (field.maximum or 0) <= 999
 
 
-def _did_you_mean(seen: str, known: Iterable[str]) -> str:
-    close = difflib.get_close_matches(seen, list(known), 1, 0.6)
+def did_you_mean(text: str, known: Iterable[str]) -> str:
+    """Return " (did you mean x?)" with the known text that is closest, or an empty string."""
+    close = difflib.get_close_matches(text[:64], sorted(known), 1, 0.6)
     return f" (did you mean {close[0]}?)" if close else ""

@@ -1,6 +1,6 @@
-"""The index step: brings documents into OpenSearch and says of each what became of it.
+"""The index step: sends documents to OpenSearch and returns the outcome of each.
 
-It never raises for what a server does and never waits without bound: an OpenSearch that stays away
+It never raises for what a server does and never waits without bound: an unreachable OpenSearch
 costs `RetryPolicy.seconds` once, then a circuit breaker lets the rest of the job run on.
 """
 
@@ -30,10 +30,11 @@ from connectors.opensearch.bulk import (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryPolicy:
-    """How long to insist. All figures are seconds.
+    """How long to retry, in seconds.
 
     `seconds` bounds what one call of `index` may lose to failed requests and pauses; it ends at
     most one request timeout later, so keep the sum below the checkpoint timeout.
+    `breaker_seconds` is how long the circuit breaker stays open before a trial request.
     """
 
     seconds: float = 30.0
@@ -48,7 +49,7 @@ class RetryPolicy:
 
 @dataclass(slots=True)
 class Counts:
-    """Running totals since the start. `seconds` is the time spent waiting for bulk answers."""
+    """Running totals since the start."""
 
     indexed: int = 0
     stale: int = 0
@@ -56,7 +57,6 @@ class Counts:
     retries: int = 0
     requests: int = 0
     bytes: int = 0
-    seconds: float = 0.0
 
     def add(self, outcome: Outcome) -> None:
         if outcome is Done.INDEXED:
@@ -69,30 +69,27 @@ class Counts:
 
 
 class Breaker:
-    """Remembers per index that it did not take documents, and for how long not to ask again.
-
-    Per index, since one write-blocked index must not keep the others from being written.
-    """
+    """A circuit breaker for each index: one write-blocked index must not stop the others."""
 
     def __init__(self, seconds: float, clock: Callable[[], float]) -> None:
         self._seconds = seconds
         self._clock = clock
-        self._shut: dict[str, tuple[float, str]] = {}
+        self._opened: dict[str, tuple[float, str]] = {}
 
     def refusal(self, index: str) -> str | None:
-        """Why documents of `index` are not to be sent now; None when they may (or as a probe)."""
-        shut = self._shut.get(index)
-        return shut[1] if shut and self._clock() < shut[0] else None
+        """Return why not to send documents of `index` now; None if they may be sent."""
+        until, detail = self._opened.get(index, (0.0, None))
+        return detail if self._clock() < until else None
 
     def probing(self, index: str) -> bool:
-        """Whether `index` failed before and has not answered since: it gets one try only."""
-        return index in self._shut
+        """Return whether `index` failed and has not answered since: it gets one attempt only."""
+        return index in self._opened
 
     def open(self, index: str, detail: str) -> None:
-        self._shut[index] = (self._clock() + self._seconds, detail)
+        self._opened[index] = (self._clock() + self._seconds, detail)
 
     def close(self, index: str) -> None:
-        self._shut.pop(index, None)
+        self._opened.pop(index, None)
 
 
 @dataclass(slots=True)
@@ -130,14 +127,14 @@ class Indexer:
         self._breaker = Breaker(retry.breaker_seconds, clock)
 
     def index(self, documents: Sequence[Document]) -> list[Outcome]:
-        """The outcome of each document, in input order. On return nothing is under way.
+        """Return the outcome of each document, in input order; no request is pending then.
 
-        Of several documents with one id only the one to stay is sent; the others are STALE, or,
-        where the server rejects that one, take its place. One gap remains: a request that timed
-        out may still be carried out by the server after a later call wrote the same version.
+        Of several documents with one id only the newest is sent; the others are STALE, or, if the
+        server rejects the newest, are sent in its place. One gap remains: the server may still
+        execute a request that timed out after a later call wrote the same version.
         """
         call = _Call(documents, [encode(document) for document in documents])
-        pending = self._sift(call)
+        pending = self._fit(call)
         while pending:
             superseded = newest(documents, pending)
             self._deliver(call, list(superseded))
@@ -148,18 +145,17 @@ class Indexer:
                 else:
                     call.outcomes.update(dict.fromkeys(others, Done.STALE))
             pending.sort()
-        return self._count([call.outcomes[position] for position in range(len(documents))])
+        outcomes = [call.outcomes[position] for position in range(len(documents))]
+        for outcome in outcomes:
+            self.counts.add(outcome)
+        return outcomes
 
-    def _sift(self, call: _Call) -> list[int]:
-        """Rejects what may never be sent; returns the rest."""
-        rest = []
+    def _fit(self, call: _Call) -> list[int]:
+        """Reject documents that may never be sent; return the positions of the others."""
         for position, (document, line) in enumerate(zip(call.documents, call.lines, strict=True)):
-            rejected = unfit(document, len(line), self._limits)
-            if rejected is None:
-                rest.append(position)
-            else:
+            if rejected := unfit(document, len(line), self._limits):
                 call.outcomes[position] = rejected
-        return rest
+        return [position for position in range(len(call.lines)) if position not in call.outcomes]
 
     def _deliver(self, call: _Call, positions: list[int]) -> None:
         batches = deque(split(positions, call.lines, self._limits))
@@ -169,22 +165,18 @@ class Indexer:
                 batches.extendleft(reversed(self._attempt(call, batch)))
 
     def _allowed(self, call: _Call, batch: list[int]) -> list[int]:
-        """The documents of `batch` that the breaker lets pass; the others are rejected."""
-        allowed = []
+        """Return the documents of `batch` that the breaker lets pass; reject the others."""
         for position in batch:
             refusal = self._breaker.refusal(call.documents[position].index)
-            if refusal is None:
-                allowed.append(position)
-            else:
+            if refusal is not None:
                 call.outcomes[position] = Rejected("index_unavailable", refusal)
-        return allowed
+        return [position for position in batch if position not in call.outcomes]
 
     def _attempt(self, call: _Call, batch: list[int]) -> list[list[int]]:
-        """Sends `batch` once, notes what is decided and returns the batches to send next."""
+        """Send `batch` once, record what is decided, and return the batches to send next."""
         started = self._clock()
-        verdict = self._ask(b"".join([call.lines[position] for position in batch]), len(batch))
+        verdict = self._request(b"".join([call.lines[position] for position in batch]), len(batch))
         took = self._clock() - started
-        self.counts.seconds += took
         if isinstance(verdict, Split):
             if len(batch) > 1:
                 return _halves(batch)
@@ -192,14 +184,14 @@ class Indexer:
         if isinstance(verdict, Retry):
             parts = _halves(batch) if verdict.split and len(batch) > 1 else [batch]
             call.lost += took
-            return self._insist(call, parts, dict.fromkeys(batch, verdict.detail))
+            return self._retry_later(call, parts, dict.fromkeys(batch, verdict.detail))
         if all(isinstance(item, Retry) for item in verdict):
             call.lost += took
         else:
             call.failures = 0
         return self._settle(call, dict(zip(batch, verdict, strict=True)))
 
-    def _ask(self, body: bytes, count: int) -> list[Outcome | Retry] | Retry | Split:
+    def _request(self, body: bytes, count: int) -> list[Outcome | Retry] | Retry | Split:
         self.counts.requests += 1
         self.counts.bytes += len(body)
         try:
@@ -208,21 +200,20 @@ class Indexer:
             return Retry(str(error), split=error.reset)
 
     def _settle(self, call: _Call, verdicts: dict[int, Outcome | Retry]) -> list[list[int]]:
-        """Notes the decided items; only the others are sent again."""
+        """Record the decided items; only the others are sent again."""
         undecided: dict[int, str] = {}
         for position, verdict in verdicts.items():
             if isinstance(verdict, Retry):
                 undecided[position] = verdict.detail
             else:
                 call.outcomes[position] = verdict
-        for index in {call.documents[p].index for p in verdicts if p not in undecided}:
-            self._breaker.close(index)
-        return self._insist(call, [list(undecided)], undecided) if undecided else []
+                self._breaker.close(call.documents[position].index)
+        return self._retry_later(call, [list(undecided)], undecided) if undecided else []
 
-    def _insist(
+    def _retry_later(
         self, call: _Call, parts: list[list[int]], details: dict[int, str]
     ) -> list[list[int]]:
-        """Pauses before another try of `parts`; gives up what has had its tries or its time."""
+        """Pause before another attempt of `parts`; give up what has no attempt or time left."""
         if call.lost >= self._retry.seconds:
             self._give_up(call, details)
             return []
@@ -241,19 +232,14 @@ class Indexer:
             self._breaker.open(call.documents[position].index, detail)
 
     def _pause(self, call: _Call) -> None:
-        """Exponential back-off with full jitter, so that parallel workers do not come in step."""
+        """Back off exponentially with full jitter, so that parallel workers do not synchronise."""
         ceiling = self._retry.first_pause * 2.0 ** min(call.failures, 30)
         pause = self._random() * min(ceiling, self._retry.longest_pause)
-        pause = max(pause, self._retry.first_pause / 10)  # so that the tries are bounded too
+        pause = max(pause, self._retry.first_pause / 10)  # bounds the number of attempts
         pause = min(pause, self._retry.seconds - call.lost)
         call.failures += 1
         call.lost += pause
         self._sleep(pause)
-
-    def _count(self, outcomes: list[Outcome]) -> list[Outcome]:
-        for outcome in outcomes:
-            self.counts.add(outcome)
-        return outcomes
 
 
 def _halves(batch: list[int]) -> list[list[int]]:

@@ -5,19 +5,15 @@ Exactly once on S3 and Kafka, at least once on Kinesis.
 
 from __future__ import annotations
 
-from connectors.flink.filesystem import parquet_table
 from connectors.kafka import table as kafka
 from pipeline.config.model import Archive, Config, Source
 from pipeline.decode.records import (
-    ARRIVAL_DATE,
-    ARRIVAL_HOUR,
     ARRIVAL_KEYS,
     HEADERS,
     header_map,
     names,
     position,
     position_headers,
-    strings,
 )
 from pipeline.flow import Sink
 from pipeline.sinks import claim_check
@@ -37,9 +33,7 @@ def select(source: Source) -> str:
 def sink(config: Config, settings: Archive) -> Sink:
     """Return the archive's table, by the system that the settings name."""
     if settings.path:
-        files = columns(config.source) | strings(ARRIVAL_KEYS)
-        create = parquet_table("archive", files, settings.path, ARRIVAL_KEYS)
-        return Sink(create, f"{names(columns(config.source))}, {ARRIVAL_DATE}, {ARRIVAL_HOUR}")
+        return Sink.files("archive", columns(config.source), settings.path, ARRIVAL_KEYS)
     if settings.kafka_topic:
         return _topic(config, settings)
     return claim_check.envelope("archive", columns(config.source), config, settings)

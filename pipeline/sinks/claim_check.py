@@ -1,25 +1,22 @@
-"""The claim check: a record too large for its target leaves only its head and its hash there.
+"""The claim check's tables: the head goes to the target, the whole record to `large_path`.
 
-The whole record goes to `large_path`, one folder for each content, exactly once. Its length and
-SHA-256 prove later that the bytes found there are the ones meant.
+`large_path` has one folder for each content, written exactly once; see `decode.claim_check`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from connectors.flink.filesystem import parquet_table
 from connectors.kinesis.table import envelope_table, stream_of
 from connectors.sql import literal
 from pipeline.config.model import Archive, Config, DeadLetters
-from pipeline.decode.records import ARRIVAL_DATE, HEADERS, names, position_text, strings
+from pipeline.decode.records import ARRIVAL_DATE, HEADERS, names, position_text
 from pipeline.flow import Flow, Sink
 from pipeline.operators import claim_check_function
 
 POINTER = {"raw_bytes": "INT", "sha256": "STRING", "full_record": "STRING"}
 """The columns that lead from a record's head to the whole of it; null where nothing was cut."""
 
-_LARGE_KEYS = ("arrival_date", "sha256")
 _CHECKED = {"large": "is_large", "head": "head", "bytes": "raw_bytes", "sha256": "sha256"}
 
 
@@ -42,9 +39,8 @@ def write_large(
     call = f"SELECT *, claim_check_{name}({measured}) AS f0 FROM {view}"
     results = ", ".join(f"f0.`{each}` AS `{column}`" for each, column in _CHECKED.items())
     flow.view(f"checked_{name}", f"SELECT *, {results} FROM ({call})")
-    files = {**columns, **strings(_LARGE_KEYS)}
-    create = parquet_table(f"large_{name}", files, settings.large_path, _LARGE_KEYS)
-    whole = Sink(create, f"{names(columns)}, {ARRIVAL_DATE}, sha256")
+    partition = {"arrival_date": ARRIVAL_DATE, "sha256": "sha256"}
+    whole = Sink.files(f"large_{name}", columns, settings.large_path, partition)
     flow.insert(f"large_{name}", whole, f"checked_{name} WHERE is_large")
     flow.view(f"heads_{name}", f"SELECT {_heads(columns, settings)} FROM checked_{name}")
     return f"heads_{name}"

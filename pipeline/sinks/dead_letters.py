@@ -5,7 +5,6 @@ Exactly once on S3, at least once on Kafka and Kinesis.
 
 from __future__ import annotations
 
-from connectors.flink.filesystem import parquet_table
 from connectors.kafka import table as kafka
 from pipeline.config.model import Config, DeadLetters, Source
 from pipeline.decode.records import (
@@ -19,8 +18,6 @@ from pipeline.decode.records import (
 )
 from pipeline.flow import Sink
 from pipeline.sinks import claim_check, index
-
-_PARTITION = ("arrival_date",)
 
 
 def columns(source: Source) -> dict[str, str]:
@@ -47,9 +44,8 @@ def select(config: Config) -> str:
 def sink(config: Config, settings: DeadLetters) -> Sink:
     """Return the dead letters' table, by the system that the settings name."""
     if settings.path:
-        files = columns(config.source) | strings(_PARTITION)
-        create = parquet_table("dead_letters", files, settings.path, _PARTITION)
-        return Sink(create, f"{names(columns(config.source))}, {ARRIVAL_DATE}")
+        partition = {"arrival_date": ARRIVAL_DATE}
+        return Sink.files("dead_letters", columns(config.source), settings.path, partition)
     if settings.kafka_topic:
         return _topic(config, settings)
     return claim_check.envelope("dead_letters", columns(config.source), config, settings)

@@ -10,14 +10,13 @@ import pytest
 
 from connectors.flink.metrics import parse
 from dev.templates.dashboard import dashboard
+from dev.templates.documented import DOCUMENTED
 from dev.templates.grafana import board
 from dev.templates.panels import PANELS
+from dev.templates.signals import MADE, signal
 from pipeline import metrics
 from pipeline.decode.reasons import REASONS
-from pipeline.deploy.monitoring.documented import DOCUMENTED
-from pipeline.deploy.monitoring.judge import Sample
-from pipeline.deploy.monitoring.readings import reading, sample
-from pipeline.deploy.monitoring.signals import MADE, SIGNALS, Local, signal
+from pipeline.deploy.monitoring.local import LOCAL, Local, reading, readings
 
 PUSHED = (Path(__file__).parent / "pushed.txt").read_text()
 # Of these the run had nothing to push: no dead letter was sealed, no bulk request was repeated or
@@ -33,14 +32,12 @@ NOT_SEEN = {
 
 def test_local_names_are_what_flink_pushes() -> None:
     series = parse([PUSHED])
-    missing = {
-        each.name for each in SIGNALS if each.local and each.local.metric not in series
-    } - NOT_SEEN
+    missing = {name for name, each in LOCAL.items() if each.metric not in series} - NOT_SEEN
     assert missing == set()
 
 
 def test_a_sample_has_the_signals_that_were_pushed() -> None:
-    values = sample(parse([PUSHED]), at=1.0).values
+    values = readings(parse([PUSHED]))
     assert values["checkpoint_ms"] == 285
     assert values["failed_checkpoints"] == 3
     assert values["heap_percent"] == pytest.approx(100 * 2.02636104e8 / 1.207959552e9)
@@ -60,7 +57,7 @@ def test_a_reading_joins_series_and_keeps_others_labels_out() -> None:
     assert reading(Local("n", "max", (("step", "index"),)), series) == 50
     assert reading(Local("used", per="most", scale=100), series) == 75
     assert reading(Local("load"), series) is None
-    assert sample(parse([]), at=2.0) == Sample(2.0, {})
+    assert readings(parse([])) == {}
 
 
 def test_every_line_of_a_panel_is_a_signal() -> None:
@@ -105,8 +102,7 @@ def test_widgets_do_not_lie_on_one_another() -> None:
 
 
 def test_every_metric_of_the_grafana_board_is_pushed() -> None:
-    local = {each.local.metric for each in SIGNALS if each.local}
-    local |= {each.local.per for each in SIGNALS if each.local and each.local.per}
+    local = {name for each in LOCAL.values() for name in (each.metric, each.per)}
     expressions = [
         target["expr"] for panel in json.loads(board())["panels"] for target in panel["targets"]
     ]

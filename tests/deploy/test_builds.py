@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from connectors.errors import UserError
+from dev.servers.setup import pom_property
 from pipeline.deploy import builds
-from pipeline.deploy.builds import Cache
-from pipeline.deploy.prerequisites import Prerequisite, java_major, require
+from pipeline.deploy.builds import Cache, Prerequisite, java_major, require
 
 
 def test_everything_missing_is_told_at_once() -> None:
@@ -64,6 +64,6 @@ def test_folder_that_is_no_checkout_is_refused(tmp_path: Path) -> None:
 
 
 def test_pom_property_that_is_missing_is_named() -> None:
-    assert builds.pom_property("<a.version>v1</a.version>", "a.version") == "v1"
+    assert pom_property("<a.version>v1</a.version>", "a.version") == "v1"
     with pytest.raises(UserError, match=r"no property b\.version"):
-        builds.pom_property("<a.version>v1</a.version>", "b.version")
+        pom_property("<a.version>v1</a.version>", "b.version")

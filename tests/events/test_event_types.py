@@ -44,11 +44,13 @@ def test_the_types_can_travel_into_a_worker() -> None:
 def test_fields_of_one_kind_share_a_column() -> None:
     names = [column.name for column in TYPES.columns]
     assert len(names) == len(set(names))
-    assert TYPES["trip"].column_of("fare_amount") == TYPES["green_trip"].column_of("fare_amount")
+    assert (
+        TYPES["trip"].field("fare_amount").column == TYPES["green_trip"].field("fare_amount").column
+    )
     assert Column("ehail_fee", "double", nullable=True) in TYPES.columns
     for event_type in TYPES:
         kinds = {column.name: column.kind for column in TYPES.columns}
-        assert all(kinds[event_type.column_of(each)] == each.kind for each in event_type.fields)
+        assert all(kinds[each.column] == each.kind for each in event_type.fields)
 
 
 def test_fields_of_two_kinds_have_two_columns(tmp_path: Path) -> None:
@@ -56,8 +58,8 @@ def test_fields_of_two_kinds_have_two_columns(tmp_path: Path) -> None:
     vendor = next(each for each in other["fields"] if each["name"] == "vendor_id")
     del vendor["minimum"], vendor["maximum"]
     types = _load(tmp_path, trip=_TRIP, tram_trip=other)
-    assert types["tram_trip"].column_of("vendor_id") == "vendor_id"
-    assert types["trip"].column_of("vendor_id") == "vendor_id__trip"
+    assert types["tram_trip"].field("vendor_id").column == "vendor_id"
+    assert types["trip"].field("vendor_id").column == "vendor_id__trip"
     assert Column("vendor_id__trip", "int32", nullable=False) in types.columns
 
 

@@ -9,7 +9,7 @@ import fastavro
 import pytest
 
 from pipeline.decode.decoder import Decoder, Event, Reject
-from pipeline.decode.reference import fault_of
+from pipeline.decode.reference import Accepted, examine
 from pipeline.events.event_types import load
 from tests.decode.corpus import DECODER, NOW, RULE, SCHEMAS, TYPES, Example, examples
 
@@ -22,7 +22,7 @@ def test_example(example: Example) -> None:
     if example.expect == "valid":
         assert isinstance(outcome, Event), outcome
         assert outcome.event_type == example.event_type
-        assert fault_of(example.raw, RULE) is None
+        assert isinstance(examine(example.raw, RULE), Accepted)
     else:
         assert isinstance(outcome, Reject), outcome
         assert outcome.reason == example.expect, outcome.detail

@@ -263,7 +263,6 @@ def test_time_that_requests_take_counts_only_when_they_fail() -> None:
     outcomes = indexer.index([trip(n) for n in range(9)])
     assert reasons(outcomes) == ["indexed"] * 3 + ["index_unavailable"] * 6
     assert len(slow) == 5
-    assert indexer.counts.seconds == 100.0
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,13 @@ from typing import Any
 import pytest
 
 from connectors.errors import UserError
-from pipeline import plan
+from connectors.flink import table_environment as flink
+from pipeline import job, plan
 from pipeline.config import load as load_config
+from pipeline.config.flink_settings import flink_settings
 from pipeline.config.model import Config
 from pipeline.events.event_types import EventTypes, load
+from pipeline.flow import Flow
 
 ROOT = Path(__file__).parents[2]
 OPERATORS = ROOT / "tests" / "data" / "golden" / "operators.txt"
@@ -32,6 +35,12 @@ pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::Resource
 @pytest.fixture(scope="module")
 def types() -> EventTypes:
     return load(ROOT / "schemas")
+
+
+def step_names(config: Config, types: EventTypes) -> list[str]:
+    """Return the operators' names, which are their uids, sources first."""
+    stream, tables = flink.environment(flink_settings(config.job))
+    return job.build(Flow.of(tables), config, types).attach(stream, config)
 
 
 def config(*without: str, **changed: dict[str, Any]) -> Config:
@@ -59,13 +68,13 @@ def test_only_events_are_given_to_the_index(types: EventTypes) -> None:
 
 @pytest.mark.parametrize("without", ["archive", "lake", "index", "dead_letters"])
 def test_every_sink_can_be_left_out(types: EventTypes, without: str) -> None:
-    names = plan.step_names(config(without), types)
+    names = step_names(config(without), types)
     assert not [name for name in names if name.split("-")[0].startswith(without)]
     assert "records_kafka" in names
 
 
 def test_operator_names_are_our_step_names(types: EventTypes) -> None:
-    names = plan.step_names(config(), types)
+    names = step_names(config(), types)
     assert len(names) == len(set(names))
     expected = {"records_kafka", "archive", "decode", "index", "dead_letters"}
     assert expected | {f"lake_{name}" for name in types.names} <= set(names)
@@ -76,7 +85,7 @@ def test_a_fourth_event_type_renames_no_operator(types: EventTypes, tmp_path: Pa
         (tmp_path / path.name).write_text(path.read_text())
     scooter = (ROOT / "schemas" / "fhv_trip.avsc").read_text().replace("fhv_trip", "scooter_trip")
     (tmp_path / "scooter_trip.avsc").write_text(scooter)
-    before, after = plan.step_names(config(), types), plan.step_names(config(), load(tmp_path))
+    before, after = step_names(config(), types), step_names(config(), load(tmp_path))
     assert set(before) < set(after)
     assert {name.split("-")[0] for name in set(after) - set(before)} == {"lake_scooter_trip"}
 
@@ -91,7 +100,7 @@ EVERYTHING: dict[str, dict[str, Any]] = {
 
 def test_operators_have_the_names_by_which_savepoints_know_them(types: EventTypes) -> None:
     """A name that changes here makes savepoints of released versions lose that operator's state."""
-    names = {*plan.step_names(config(), types), *plan.step_names(config(**EVERYTHING), types)}
+    names = {*step_names(config(), types), *step_names(config(**EVERYTHING), types)}
     stateful = sorted(name for name in names if not STATELESS.search(name))
     assert stateful == OPERATORS.read_text().splitlines()
 
@@ -116,7 +125,7 @@ def test_mixed_sources_are_each_scanned_once(types: EventTypes) -> None:
 
 
 def test_a_stream_beside_the_topics_renames_no_operator_with_state(types: EventTypes) -> None:
-    before, after = (set(plan.step_names(each, types)) for each in (config(), config(source=MIXED)))
+    before, after = (set(step_names(each, types)) for each in (config(), config(source=MIXED)))
     stateful = {name for name in before if not name.endswith("columns")}
     assert stateful <= after
 
@@ -130,7 +139,7 @@ def test_replicas_add_no_decode_and_each_has_its_own_sink(types: EventTypes) -> 
     text = plan.explain(changed, types)
     assert text.count("decode_step(") == 1
     assert "(d_pickup_location_id = 132)" in text
-    names = plan.step_names(changed, types)
+    names = step_names(changed, types)
     assert {"replicate_airport", "replicate_mirror"} <= set(names)
     assert {"replicate_airport-too_large", "replicate_mirror-too_large"} <= set(names)
 
@@ -162,7 +171,7 @@ def test_a_wrong_filter_is_told_with_its_key(types: EventTypes, condition: str, 
 
 def test_events_to_nowhere(types: EventTypes) -> None:
     changed = config("archive", "lake", "index", job={"discard": True})
-    names = plan.step_names(changed, types)
+    names = step_names(changed, types)
     assert "discard" in names and "decode" in names
 
 

@@ -15,6 +15,7 @@ Form = Literal["level", "growth", "ratio", "stalled"]
 """How a period's value is computed. level: the signal itself. growth: its increase in the period.
 ratio: its increase divided by the increase of `per`. stalled: 1 if `per` increased and the signal
 did not, else 0."""
+Statistic = Literal["Average", "Maximum", "Minimum", "Sum"]
 Missing = Literal["breaching", "notBreaching", "missing"]
 Condition = Literal[
     "", "ReadsKinesis", "ReadsKafka", "MakesStream", "HasIndex", "MakesDomain", "HasTools",
@@ -26,6 +27,7 @@ Condition = Literal[
 class Alarm:
     """One alarm. It fires when `periods` consecutive periods breach the threshold.
 
+    `statistic` combines the samples of a level in a period.
     `threshold` is the default of the template's parameter `parameter`, or fixed if that is empty.
     `when` is the template's condition under which the alarm exists; empty means always. A page
     wakes someone, a ticket can wait.
@@ -35,6 +37,7 @@ class Alarm:
     signal: str
     form: Form = "level"
     per: str = ""
+    statistic: Statistic = "Maximum"
     comparison: Literal[">", ">=", "<", "<="] = ">"
     threshold: float = 0
     parameter: str = ""
@@ -49,7 +52,8 @@ class Alarm:
 
 _JOB = (
     Alarm(
-        name="Down", signal="downtime", period_seconds=60, missing="breaching", severity="page",
+        name="Down", signal="downtime", statistic="Average", period_seconds=60,
+        missing="breaching", severity="page",
         meaning="The job is not running, or it reports no metrics.",
         action="Check the application's status, then the newest exception in its log. Tasks that"
                " only restart do not count as Flink downtime: see Restarts.",
@@ -129,7 +133,7 @@ _JOB = (
                " back-pressured.",
     ),
     Alarm(
-        name="Throughput", signal="records_out", comparison="<", threshold=0,
+        name="Throughput", signal="records_out", statistic="Average", comparison="<",
         parameter="MinimumRecordsPerSecond", missing="breaching", when="HasMinimum",
         meaning="Fewer records per second than the minimum you set.",
         action="Check whether the producers are idle or the source is stuck: compare with"
@@ -219,8 +223,8 @@ _FLOW = (
                " The job retries.",
     ),
     Alarm(
-        name="ReconcileMismatch", signal="reconcile_mismatch", period_seconds=86_400,
-        missing="breaching", severity="page", when="HasTools",
+        name="ReconcileMismatch", signal="reconcile_mismatch", statistic="Sum",
+        period_seconds=86_400, missing="breaching", severity="page", when="HasTools",
         meaning="The daily reconciliation did not run, or found missing, duplicate, misplaced or"
                 " wrong records.",
         action="Its report lists their positions. See docs/reconcile.md and docs/operations.md.",
@@ -273,14 +277,16 @@ _INDEX = (
         action="Usually a full disk: see SearchDisk.",
     ),
     Alarm(
-        name="SearchDisk", signal="search_free_mib", comparison="<=", threshold=25_600,
-        parameter="DomainFreeMiB", period_seconds=60, missing="missing", when="MakesDomain",
+        name="SearchDisk", signal="search_free_mib", statistic="Minimum", comparison="<=",
+        threshold=25_600, parameter="DomainFreeMiB", period_seconds=60, missing="missing",
+        when="MakesDomain",
         meaning="A node has less than a quarter of its disk left.",
         action="Increase DomainVolumeGiB, or delete old indices.",
     ),
     Alarm(
-        name="SearchNodes", signal="search_nodes", comparison="<", threshold=3,
-        parameter="DomainNodes", period_seconds=3600, missing="missing", when="MakesDomain",
+        name="SearchNodes", signal="search_nodes", statistic="Minimum", comparison="<",
+        threshold=3, parameter="DomainNodes", period_seconds=3600, missing="missing",
+        when="MakesDomain",
         meaning="A node of the domain has been missing for an hour.",
         action="OpenSearch Service usually replaces it. If it does not, contact AWS.",
     ),
@@ -355,11 +361,7 @@ ALARMS: Final[tuple[Alarm, ...]] = (*_JOB, *_FLOW, *_INDEX, *_KAFKA)
 
 
 def alarm(name: str) -> Alarm:
-    """Return the alarm of that name.
-
-    Raises:
-        KeyError: there is no such alarm.
-    """
+    """Return the alarm of that name; KeyError if there is none."""
     for each in ALARMS:
         if each.name == name:
             return each

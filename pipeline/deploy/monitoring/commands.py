@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import time
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 import yaml
 
-from pipeline.deploy.monitoring.alarms import Alarm
-from pipeline.deploy.monitoring.judge import Sample, datapoints, verdict
+from pipeline.deploy.monitoring.judge import datapoints, verdict
 from pipeline.deploy.monitoring.local import measure, measured_here
 from pipeline.ops.systems import systems
 from pipeline.options import LOCAL, ConfigOption, JsonOption
@@ -32,23 +31,22 @@ def alarms(
 
     Measures for one period more than the longest alarm needs.
     """
-    found = systems(config)
-    chosen = measured_here(found.config)
+    local = systems(config)
+    chosen = measured_here(local.config)
     end = time.monotonic() + period * (1 + max(each.periods for each in chosen))
-    samples = [measure(found.config, found.environment)]
+    samples = [measure(local.config, local.environment)]
     while time.monotonic() < end:
         time.sleep(period / 2)
-        samples.append(measure(found.config, found.environment))
-    evaluations = [_evaluation(each, samples, period) for each in chosen]
+        samples.append(measure(local.config, local.environment))
+    evaluations = [
+        {
+            "alarm": each.name,
+            "verdict": verdict(each, samples, period_seconds=period),
+            "values": datapoints(each, samples, period),
+            "fires_if": f"{each.comparison} {each.threshold:g}",
+            "meaning": each.meaning,
+        }
+        for each in chosen
+    ]
     print(json.dumps(evaluations) if as_json else yaml.safe_dump(evaluations, sort_keys=False))
     raise typer.Exit(any(each["verdict"] == "alarm" for each in evaluations))
-
-
-def _evaluation(alarm: Alarm, samples: list[Sample], period: float) -> dict[str, Any]:
-    return {
-        "alarm": alarm.name,
-        "verdict": verdict(alarm, samples, period_seconds=period),
-        "values": datapoints(alarm, samples, period),
-        "fires_if": f"{alarm.comparison} {alarm.threshold:g}",
-        "meaning": alarm.meaning,
-    }

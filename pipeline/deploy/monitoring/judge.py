@@ -7,8 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from pipeline.deploy.monitoring.alarms import Alarm
-from pipeline.deploy.monitoring.signals import Statistic, signal
+from pipeline.deploy.monitoring.alarms import Alarm, Statistic
 
 Verdict = Literal["alarm", "ok", "no_data"]
 _COMPARE: Final[Mapping[str, Callable[[float, float], bool]]] = {
@@ -39,13 +38,12 @@ def verdict(alarm: Alarm, samples: Sequence[Sample], *, period_seconds: float = 
     Samples are sorted by time. An increase also needs a sample from before the first period.
     """
     points = datapoints(alarm, samples, period_seconds or alarm.period_seconds)
-    known = [each for each in points if each is not None]
-    if not known and alarm.missing == "missing":
-        return "no_data"
-    judged = [_breaches(alarm, each) for each in points]
     if alarm.missing == "missing":
-        judged = [_breaches(alarm, each) for each in known]
-    return "alarm" if all(judged) and len(judged) >= alarm.periods else "ok"
+        points = [each for each in points if each is not None]
+        if not points:
+            return "no_data"
+    breaches = [_breaches(alarm, each) for each in points]
+    return "alarm" if all(breaches) and len(breaches) >= alarm.periods else "ok"
 
 
 def datapoints(
@@ -65,7 +63,9 @@ def _breaches(alarm: Alarm, value: float | None) -> bool:
 
 def _value(alarm: Alarm, samples: Sequence[Sample], start: float, end: float) -> float | None:
     if alarm.form == "level":
-        return _level(alarm.signal, samples, start, end)
+        within = [each.values for each in samples if start < each.at <= end]
+        values = [each[alarm.signal] for each in within if alarm.signal in each]
+        return _combined(alarm.statistic, values) if values else None
     grown = _growth(alarm.signal, samples, start, end)
     if alarm.form == "growth":
         return grown
@@ -75,11 +75,6 @@ def _value(alarm: Alarm, samples: Sequence[Sample], start: float, end: float) ->
     if grown is None or base is None:
         return None
     return grown / base if base > 0 else 0.0
-
-
-def _level(name: str, samples: Sequence[Sample], start: float, end: float) -> float | None:
-    seen = [each.values[name] for each in samples if start < each.at <= end and name in each.values]
-    return _combined(signal(name).statistic, seen) if seen else None
 
 
 def _combined(statistic: Statistic, values: Sequence[float]) -> float:

@@ -63,7 +63,7 @@ def build(root: Path, out: Path, *, say: Say) -> Built:
 
 
 def refuse_too_large(size: int, path: Path) -> None:
-    """The platform takes no package above `LIMIT_BYTES`."""
+    """Raise a UserError for a package above `LIMIT_BYTES`."""
     if size > LIMIT_BYTES:
         raise UserError(
             f"{path} has {size:,} bytes; Managed Service for Apache Flink takes {LIMIT_BYTES:,} at"
@@ -72,27 +72,26 @@ def refuse_too_large(size: int, path: Path) -> None:
 
 
 def contents_of(cache: Cache, fetched: list[Path]) -> dict[str, Content]:
-    """Every file of the package by its name in the zip.
+    """Return every file of the package by its name in the zip.
 
     Raises:
-        UserError: two wheels, or a wheel and we, want the same name.
+        UserError: two wheels, or a wheel and our packages, have a file of the same name.
     """
+    ours = (path for package in _OURS for path in (cache.root / package).rglob("*"))
     contents: dict[str, Content] = {
         "main.py": Path(__file__).with_name("main.py"),
         JAR: cache.connectors_jar,
+        **{
+            f"{PYTHON}/{path.relative_to(cache.root)}": path
+            for path in ours
+            if path.suffix in _SUFFIXES
+        },
     }
-    contents |= {f"{PYTHON}/{name}": path for name, path in our_files(cache.root).items()}
     for wheel in fetched:
         for name, content in wheels.files(wheel):
             if contents.setdefault(f"{PYTHON}/{name}", content) is not content:
                 raise UserError(f"{wheel.name} has {name}, which the package has already")
     return contents
-
-
-def our_files(root: Path) -> dict[str, Path]:
-    """Our packages and the schemas, by their names below `lib/python/`."""
-    found = (path for package in _OURS for path in (root / package).rglob("*"))
-    return {str(path.relative_to(root)): path for path in found if path.suffix in _SUFFIXES}
 
 
 def write(contents: Mapping[str, Content], out: Path) -> None:
@@ -103,14 +102,13 @@ def write(contents: Mapping[str, Content], out: Path) -> None:
         for name in sorted(contents):
             content = contents[name]
             source = content.open("rb") if isinstance(content, Path) else io.BytesIO(content)
-            with source, archive.open(entry(name), "w") as target:
+            with source, archive.open(_entry(name), "w") as target:
                 shutil.copyfileobj(source, target, 1 << 20)
     unfinished.replace(out)
 
 
-def entry(name: str) -> zipfile.ZipInfo:
-    """One file's place in the zip, the same on every machine and every day."""
-    made = zipfile.ZipInfo(name, _TIME)
-    made.create_system = 3
-    made.external_attr = _REGULAR_FILE_644
-    return made
+def _entry(name: str) -> zipfile.ZipInfo:
+    info = zipfile.ZipInfo(name, _TIME)
+    info.create_system = 3  # Unix on every machine
+    info.external_attr = _REGULAR_FILE_644
+    return info

@@ -9,14 +9,14 @@ from typing import Annotated
 
 import typer
 
-from pipeline.deploy.package.build import LIMIT_BYTES, RUN_OPTIONS, Built, build
+from pipeline.deploy.package.build import LIMIT_BYTES, RUN_OPTIONS, build
 from pipeline.options import ROOT, JsonOption
 
 OutOption = Annotated[Path, typer.Option("--out", help="Where to write the zip.")]
 
 
 def add_to(main: typer.Typer) -> None:
-    """Make the command the main program's own."""
+    """Add the command to the main program."""
     main.command(epilog="Example: streaming-etl package --out build/streaming-etl.zip")(package)
 
 
@@ -28,12 +28,7 @@ def package(
     Prints its size and SHA-256, and the property group that tells the platform what is where in it.
     """
     built = build(ROOT, out, say=lambda text: print(text, file=sys.stderr))
-    print(json.dumps(as_plain(built)) if as_json else as_text(built))
-
-
-def as_plain(built: Built) -> dict[str, object]:
-    """For programs."""
-    return {
+    report = {
         "file": str(built.path),
         "files": built.files,
         "bytes": built.bytes,
@@ -41,13 +36,10 @@ def as_plain(built: Built) -> dict[str, object]:
         "sha256": built.sha256,
         "run_options": RUN_OPTIONS,
     }
-
-
-def as_text(built: Built) -> str:
-    """For people."""
     megabytes, limit = built.bytes / 1e6, LIMIT_BYTES / 1e6
-    return (
+    text = (
         f"{built.path}: {built.files:,} files, {megabytes:.1f} MB of the {limit:.0f} allowed\n"
         f"sha256: {built.sha256}\n"
         f"property group to start it with:\n{json.dumps(RUN_OPTIONS, indent=2)}"
     )
+    print(json.dumps(report) if as_json else text)

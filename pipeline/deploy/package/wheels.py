@@ -14,8 +14,8 @@ import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from connectors import local_files as lock
 from connectors.errors import UserError
+from connectors.local_files import waiting
 from pipeline.deploy.builds import Cache, Say, run
 
 # What pipeline.main imports and what that needs, without what apache-flink brings; a test holds it.
@@ -38,14 +38,15 @@ PLATFORMS = ("manylinux2014_x86_64", "manylinux_2_17_x86_64", "manylinux_2_28_x8
 
 
 def fetched(cache: Cache, *, say: Say) -> list[Path]:
-    """The wheels, sorted by name; pip fetches them the first time and checks their hashes.
+    """Return the wheels by name; pip fetches them the first time and checks their hashes.
 
     Raises:
-        UserError: the lock lacks a package, or what pip said.
+        UserError: the lock lacks a package, or pip failed.
     """
     wanted = locked((cache.root / "conf" / "requirements.lock").read_text("utf-8"))
-    folder = cache.wheels / hashlib.sha256("".join((*PLATFORMS, wanted)).encode()).hexdigest()[:16]
-    with lock.waiting(cache.directory / "lock"):
+    digest = hashlib.sha256("".join((*PLATFORMS, wanted)).encode()).hexdigest()
+    folder = cache.directory / "wheels" / digest[:16]
+    with waiting(cache.directory / "lock"):
         if not folder.is_dir():
             say("fetching the package's wheels with pip ...")
             download(wanted, folder)
@@ -53,21 +54,16 @@ def fetched(cache: Cache, *, say: Say) -> list[Path]:
 
 
 def locked(text: str, names: Sequence[str] = PACKAGED) -> str:
-    """The lock's own lines for these packages, versions and hashes, in the order of the names.
-
-    Raises:
-        UserError: a package that the lock does not have.
-    """
+    """Return the lock's lines for these packages; UserError if it lacks one."""
     blocks = re.split(r"^(?=[A-Za-z0-9])", text, flags=re.MULTILINE)
-    found = {block.partition("==")[0].lower(): block for block in blocks}
-    if absent := [name for name in names if name not in found]:
+    by_name = {block.partition("==")[0].lower(): block for block in blocks}
+    if absent := [name for name in names if name not in by_name]:
         raise UserError(f"conf/requirements.lock lacks {', '.join(absent)}: make lock")
-    return "".join(found[name] for name in names)
+    return "".join(by_name[name] for name in names)
 
 
 def download(requirements: str, folder: Path) -> None:
-    """Fill a folder with the wheels for the platform; an interrupted one is never taken for
-    whole."""
+    """Fill a folder with the wheels for the platform; an interrupted download leaves none."""
     unfinished = folder.with_suffix(".unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True)
@@ -81,7 +77,7 @@ def download(requirements: str, folder: Path) -> None:
 
 
 def files(wheel: Path) -> Iterator[tuple[str, bytes]]:
-    """A wheel's files as pip would install them, scripts left out: name and content."""
+    """Yield name and content of a wheel's files as pip would install them, without scripts."""
     with zipfile.ZipFile(wheel) as archive:
         for name in archive.namelist():
             installed = installed_name(name)
@@ -90,7 +86,7 @@ def files(wheel: Path) -> Iterator[tuple[str, bytes]]:
 
 
 def installed_name(name: str) -> str:
-    """Where a file of a wheel goes below site-packages; empty for what does not go there.
+    """Return a file's path below site-packages; empty for what is not installed there.
 
     >>> installed_name("a-1.data/purelib/a.py"), installed_name("a-1.data/scripts/a")
     ('a.py', '')

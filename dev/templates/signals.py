@@ -1,8 +1,8 @@
-"""The signals that alarms and dashboards read: each with its CloudWatch and its local metric.
+"""The signals that alarms and dashboards read, each with its CloudWatch metric.
 
 A signal's metric is one of the job's own (`pipeline.metrics`), one that the platform documents
-(`pipeline.deploy.monitoring.documented`), or one that the template derives from log lines (`MADE`).
-The local name is the one that Flink's Prometheus reporter gives to the same metric.
+(`dev.templates.documented`), or one that the template derives from log lines (`MADE`). The same
+signals on the local servers are in `pipeline.deploy.monitoring.local`.
 """
 
 from __future__ import annotations
@@ -10,30 +10,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from connectors.flink.metrics import STEP_SCOPE
+from dev.templates.documented import documented
 from pipeline import metrics
-from pipeline.deploy.monitoring.documented import documented
+from pipeline.deploy.monitoring.alarms import Statistic
 
 Kind = Literal["gauge", "counter", "count"]
 """gauge: a level. counter: a total that only increases. count: CloudWatch stores the increase in
 each period, the local servers the total."""
-Statistic = Literal["Average", "Maximum", "Minimum", "Sum"]
 
 OWN: Final = "StreamingEtl/${ApplicationName}"
 """The namespace of the metrics that the template derives from log lines."""
 MADE: Final = frozenset({"UncommittedTransactions", "ReconcileMismatch"})
-
-
-@dataclass(frozen=True, slots=True)
-class Local:
-    """A Prometheus metric. `combine` aggregates its series. With `per`, each series is divided by
-    the series of `per` that has the same labels."""
-
-    metric: str
-    combine: Literal["sum", "max"] = "max"
-    labels: tuple[tuple[str, str], ...] = ()
-    per: str = ""
-    scale: float = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,18 +29,15 @@ class Signal:
 
     `labels` are CloudWatch dimensions whose values are templates for Fn::Sub. If `exact` is false,
     AWS does not document all dimensions, and the metric is read by a query that names only these.
-    `local` is None if the local servers do not have this metric.
     """
 
     name: str
     kind: Kind
     namespace: str
     metric: str
-    unit: str
     statistic: Statistic
     labels: tuple[tuple[str, str], ...]
     exact: bool = True
-    local: Local | None = None
 
 
 def _platform(
@@ -62,7 +46,6 @@ def _platform(
     place: str,
     statistic: Statistic,
     labels: dict[str, str],
-    local: Local | None = None,
     *,
     exact: bool = True,
 ) -> Signal:
@@ -73,11 +56,9 @@ def _platform(
         kind=kind,
         namespace=found.namespace,
         metric=found.name,
-        unit=found.unit,
         statistic=statistic,
         labels=tuple(labels.items()),
         exact=exact,
-        local=local,
     )
 
 
@@ -93,29 +74,20 @@ def _step(step: str, name: str) -> Signal:
     Raises:
         KeyError: `pipeline.metrics` has no counter of that name.
     """
-    found = metrics.names(step)[name]
     return Signal(
         name=f"{step}.{name}",
         kind="counter",
         namespace="AWS/KinesisAnalytics",
-        metric=name,
-        unit=found.unit,
+        metric=metrics.names(step)[name].name,
         statistic="Sum",
         labels=(*_APPLICATION.items(), ("step", step)),
-        local=Local(f"{STEP_SCOPE}_{name}", "sum", (("step", step),)),
     )
 
 
 def _made(name: str, metric: str, kind: Kind = "count") -> Signal:
-    return Signal(
-        name=name, kind=kind, namespace=OWN, metric=metric, unit="count", statistic="Sum", labels=()
-    )
+    return Signal(name=name, kind=kind, namespace=OWN, metric=metric, statistic="Sum", labels=())
 
 
-_JOB = "flink_jobmanager_job"
-_JVM = "flink_taskmanager_Status_JVM"
-_TASK = "flink_taskmanager_job_task"
-_SHARD = f"{_TASK}_operator_KinesisConsumer_stream_shardId"
 _SOURCE = {"StreamName": "${SourceStreamName}"}
 _LETTERS = {"StreamName": "${ApplicationName}-dead-letters"}
 _CLUSTER = {"Cluster Name": "${MskClusterName}"}
@@ -124,44 +96,37 @@ _BUCKET = {"BucketName": "${ApplicationName}-${AWS::AccountId}-${AWS::Region}"}
 _ALL = {**_BUCKET, "FilterId": "all"}
 
 _FLINK = (
-    _platform("downtime", "gauge", "AWS/KinesisAnalytics:downtime", "Average", _APPLICATION,
-              Local(f"{_JOB}_downtime")),
-    _platform("uptime", "gauge", "AWS/KinesisAnalytics:uptime", "Minimum", _APPLICATION,
-              Local(f"{_JOB}_uptime")),
+    _platform("downtime", "gauge", "AWS/KinesisAnalytics:downtime", "Average", _APPLICATION),
+    _platform("uptime", "gauge", "AWS/KinesisAnalytics:uptime", "Minimum", _APPLICATION),
     _platform("full_restarts", "counter", "AWS/KinesisAnalytics:fullRestarts", "Maximum",
-              _APPLICATION, Local(f"{_JOB}_fullRestarts")),
+              _APPLICATION),
     _platform("failed_checkpoints", "counter", "AWS/KinesisAnalytics:numberOfFailedCheckpoints",
-              "Average", _APPLICATION, Local(f"{_JOB}_numberOfFailedCheckpoints")),
+              "Average", _APPLICATION),
     _platform("checkpoint_ms", "gauge", "AWS/KinesisAnalytics:lastCheckpointDuration", "Maximum",
-              _APPLICATION, Local(f"{_JOB}_lastCheckpointDuration")),
+              _APPLICATION),
     _platform("checkpoint_bytes", "gauge", "AWS/KinesisAnalytics:lastCheckpointSize", "Maximum",
-              _APPLICATION, Local(f"{_JOB}_lastCheckpointSize")),
+              _APPLICATION),
     _platform("heap_percent", "gauge", "AWS/KinesisAnalytics:heapMemoryUtilization", "Maximum",
-              _APPLICATION, Local(f"{_JVM}_Memory_Heap_Used", per=f"{_JVM}_Memory_Heap_Max",
-                                  scale=100)),
+              _APPLICATION),
     _platform("memory_percent", "gauge", "AWS/KinesisAnalytics:containerMemoryUtilization",
               "Maximum", _APPLICATION),
     _platform("cpu_percent", "gauge", "AWS/KinesisAnalytics:cpuUtilization", "Maximum",
-              _APPLICATION, Local(f"{_JVM}_CPU_Load", scale=100)),
+              _APPLICATION),
     _platform("old_gc_ms", "count", "AWS/KinesisAnalytics:oldGenerationGCTime", "Maximum",
-              _APPLICATION, Local(f"{_JVM}_GarbageCollector_PS_MarkSweep_Time")),
-    _platform("threads", "gauge", "AWS/KinesisAnalytics:threadsCount", "Maximum", _APPLICATION,
-              Local(f"{_JVM}_Threads_Count", "sum")),
+              _APPLICATION),
+    _platform("threads", "gauge", "AWS/KinesisAnalytics:threadsCount", "Maximum", _APPLICATION),
     _platform("back_pressure", "gauge", "AWS/KinesisAnalytics:backPressuredTimeMsPerSecond",
-              "Maximum", _APPLICATION, Local(f"{_TASK}_backPressuredTimeMsPerSecond"),
-              exact=False),
+              "Maximum", _APPLICATION, exact=False),
     _platform("busy", "gauge", "AWS/KinesisAnalytics:busyTimeMsPerSecond", "Maximum",
-              _APPLICATION, Local(f"{_TASK}_busyTimeMsPerSecond"), exact=False),
+              _APPLICATION, exact=False),
     _platform("records_in", "gauge", "AWS/KinesisAnalytics:numRecordsInPerSecond", "Average",
-              _APPLICATION, Local(f"{_TASK}_operator_numRecordsInPerSecond", "sum")),
+              _APPLICATION),
     _platform("records_out", "gauge", "AWS/KinesisAnalytics:numRecordsOutPerSecond", "Average",
-              _APPLICATION, Local(f"{_TASK}_operator_numRecordsOutPerSecond", "sum")),
+              _APPLICATION),
     _platform("millis_behind", "gauge", "AWS/KinesisAnalytics:millisBehindLatest", "Maximum",
-              _APPLICATION, Local(f"{_SHARD}_millisBehindLatest"), exact=False),
+              _APPLICATION, exact=False),
     _platform("records_lag", "gauge", "AWS/KinesisAnalytics:records_lag_max", "Maximum",
-              _APPLICATION,
-              Local(f"{_TASK}_operator_KafkaSourceReader_KafkaConsumer_records_lag_max"),
-              exact=False),
+              _APPLICATION, exact=False),
 )  # fmt: skip
 _SYSTEMS = (
     _platform("source_throttled", "count", "AWS/Kinesis:WriteProvisionedThroughputExceeded",
