@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated, Any, NoReturn
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -15,20 +15,12 @@ from rich.table import Table
 
 from connectors.errors import UserError
 from pipeline.ops.dead_letters import redrive_log
-from pipeline.ops.dead_letters.choice import STEPS, Choice, parse_choice
-from pipeline.ops.dead_letters.letter import Letter, escaped
-from pipeline.ops.dead_letters.reader import Original, read_letters, read_original
+from pipeline.ops.dead_letters.letter import STEPS, Letter, escaped, parse_choice
+from pipeline.ops.dead_letters.reader import read_letters, read_whole
 from pipeline.ops.dead_letters.redrive import redrive
-from pipeline.ops.dead_letters.report import (
-    Group,
-    RedriveReport,
-    check_position,
-    groups,
-    letter_dict,
-    letter_lines,
-)
+from pipeline.ops.dead_letters.report import Group, RedriveReport, groups, letter_dict, letter_lines
 from pipeline.ops.systems import systems
-from pipeline.options import LOCAL, ConfigOption, JsonOption
+from pipeline.options import LOCAL, ConfigOption, DryRunOption, JsonOption
 from pipeline.progress import Steps
 
 app = typer.Typer(no_args_is_help=True, help="List dead letters, and send them back.")
@@ -69,11 +61,12 @@ def list_command(
     as_json: JsonOption = False,
 ) -> None:
     """Count dead letters by reason, step and event type, and those already redriven."""
-    choice = _choice(step, reason, event_type, partition, since, until)
+    choice = parse_choice(step, reason, event_type, partition, since, until)
     with _os_errors_reported():
         configured = systems(config)
         letters = filter(choice.matches, read_letters(configured))
-        _print_groups(groups(letters, redrive_log.read_all(configured)), as_json=as_json)
+        grouped = groups(letters, redrive_log.read_all(configured))
+    _print_groups(grouped, as_json=as_json)
 
 
 @app.command("show", epilog="Example: streaming-etl dead-letters show trips/3/1742")
@@ -90,23 +83,28 @@ def show_command(
     as_json: JsonOption = False,
 ) -> None:
     """Print the dead letters of a position, with the meaning of their reasons. Exit 1 if none."""
-    where = check_position(position)
-    choice = _choice(step, None, None, None, "", "")
+    if position.count("/") != 2 or "" in position.split("/"):
+        raise UserError(
+            f"{position!r} is not a position: give topic/partition/offset or stream/shard/sequence"
+            " number, as `dead-letters list` prints them."
+        )
+    choice = parse_choice(step)
     with _os_errors_reported():
         configured = systems(config)
         letters = {
             letter.identity: letter
             for letter in filter(choice.matches, read_letters(configured))
-            if letter.where == where
+            if letter.where == position
         }
         if not letters:
-            print(f"there is no dead letter of {where}", file=sys.stderr)
+            print(f"there is no dead letter of {position}", file=sys.stderr)
             raise typer.Exit(1)
         if raw:
-            originals = {read_original(each, configured.store) for each in letters.values()}
-            _write_raw(originals, where)
+            _write_raw({read_whole(each, configured.store) for each in letters.values()}, position)
+        elif as_json:
+            print(json.dumps([letter_dict(each) for each in letters.values()]))
         else:
-            _print_letters(list(letters.values()), as_json=as_json)
+            typer.echo("\n\n".join("\n".join(letter_lines(each)) for each in letters.values()))
 
 
 @app.command(
@@ -128,9 +126,7 @@ def redrive_command(
         float | None,
         typer.Option(help="Records a second; by default 1,000 to a remote target.", min=0.1),
     ] = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print what would be sent where; send nothing.")
-    ] = False,
+    dry_run: DryRunOption = False,
     yes: Annotated[
         bool, typer.Option("--yes", help="Do not ask for confirmation on a terminal.")
     ] = False,
@@ -140,38 +136,21 @@ def redrive_command(
 
     The job repeats the step that rejected them. Exit 1 if some could not be redriven.
     """
-    choice = _choice(step, reason, event_type, partition, since, until)
+    choice = parse_choice(step, reason, event_type, partition, since, until)
     if choice.is_everything and not everything:
         raise UserError("redrive needs a filter, such as --reason; or --all to redrive everything.")
     with _os_errors_reported():
         configured = systems(config)
         if dry_run:
-            plan = redrive(configured, choice, limit=limit, dry_run=True)
-            _end(plan, dry_run=True, as_json=as_json)
-        if sys.stdin.isatty() and not yes:
-            _confirm(redrive(configured, choice, limit=limit, dry_run=True))
-        steps = Steps(Console(stderr=True))
-        with steps.step("redriving", unit="records") as progress:
-            report = redrive(configured, choice, limit=limit, rate=rate, progress=progress)
-        _end(report, dry_run=False, as_json=as_json)
-
-
-def _choice(
-    step: list[str] | None,
-    reason: list[str] | None,
-    event_type: list[str] | None,
-    partition: list[str] | None,
-    since: str,
-    until: str,
-) -> Choice:
-    return parse_choice(
-        steps=step,
-        reasons=reason,
-        event_types=event_type,
-        partitions=partition,
-        since=since,
-        until=until,
-    )
+            report = redrive(configured, choice, limit=limit, dry_run=True)
+        else:
+            if sys.stdin.isatty() and not yes:
+                _confirm(redrive(configured, choice, limit=limit, dry_run=True))
+            with Steps(Console(stderr=True)).step("redriving", unit="records") as progress:
+                report = redrive(configured, choice, limit=limit, rate=rate, progress=progress)
+    lines = "\n".join(report.lines(dry_run=dry_run))
+    typer.echo(json.dumps(report.as_dict(dry_run=dry_run)) if as_json else lines)
+    raise typer.Exit(bool(report.cannot))
 
 
 @contextmanager
@@ -185,40 +164,33 @@ def _os_errors_reported() -> Iterator[None]:
 
 def _print_groups(grouped: list[Group], *, as_json: bool) -> None:
     """Print a table on a terminal, elsewhere tab-separated lines with the same columns."""
-    console = Console()
     rows = [each.as_dict() for each in grouped]
     if as_json:
         print(json.dumps(rows))
-    elif not rows:
-        typer.echo("there are no dead letters")
-    elif console.is_terminal:
-        table = Table(*rows[0])
-        for row in rows:
-            table.add_row(*map(escape, _cells(row)))
-        console.print(table)
-    else:
-        for row in rows:
-            typer.echo("\t".join(_cells(row)))
-
-
-def _cells(row: dict[str, Any]) -> list[str]:
-    shown = {**row, "samples": " ".join(row["samples"])}
-    return [escaped(str(value)) for value in shown.values()]
-
-
-def _print_letters(letters: list[Letter], *, as_json: bool) -> None:
-    if as_json:
-        print(json.dumps([letter_dict(letter) for letter in letters]))
         return
-    typer.echo("\n\n".join("\n".join(letter_lines(letter)) for letter in letters))
+    if not rows:
+        typer.echo("there are no dead letters")
+        return
+    cells = [
+        [escaped(str(value)) for value in {**row, "samples": " ".join(row["samples"])}.values()]
+        for row in rows
+    ]
+    console = Console()
+    if not console.is_terminal:
+        typer.echo("\n".join(map("\t".join, cells)))
+        return
+    table = Table(*rows[0])
+    for row in cells:
+        table.add_row(*map(escape, row))
+    console.print(table)
 
 
-def _write_raw(originals: set[Original | str], position: str) -> None:
+def _write_raw(letters: set[Letter | str], position: str) -> None:
     """Write the record's bytes to standard output."""
-    for each in originals:
+    for each in letters:
         if isinstance(each, str):
             raise UserError(f"the record of {position} can't be written: {each}.")
-    contents = {each.raw for each in originals if isinstance(each, Original)}
+    contents = {each.raw for each in letters if isinstance(each, Letter)}
     if len(contents) > 1:
         raise UserError(
             f"{len(contents)} different records share the position {position}, as those of one KPL"
@@ -233,12 +205,3 @@ def _confirm(plan: RedriveReport) -> None:
     typer.echo("\n".join(plan.lines(dry_run=True)))
     if plan.redriven:
         typer.confirm("Redrive them?", abort=True)
-
-
-def _end(report: RedriveReport, *, dry_run: bool, as_json: bool) -> NoReturn:
-    """Print the counts; exit with 1 if some dead letters could not be redriven."""
-    if as_json:
-        print(json.dumps(report.as_dict(dry_run=dry_run)))
-    else:
-        typer.echo("\n".join(report.lines(dry_run=dry_run)))
-    raise typer.Exit(1 if report.cannot else 0)

@@ -8,16 +8,11 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
 import time
-from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from datetime import UTC, datetime
-from typing import Any, Final, NamedTuple
-
-import pyarrow as pa
-import pyarrow.parquet as pq
+from dataclasses import replace
+from itertools import chain, groupby
+from typing import Any, Final
 
 from connectors import positions
 from connectors.errors import UserError
@@ -25,23 +20,16 @@ from connectors.kafka import reader as kafka_topic
 from connectors.kafka.options import Kafka
 from connectors.kinesis import reader as kinesis_stream
 from connectors.positions import Position
-from connectors.s3.store import ReadableStore, Stored
-from pipeline.decode.timestamps import EPOCH, MILLISECOND, parse
-from pipeline.ops.dead_letters.letter import Letter
+from connectors.s3.parquet import pages
+from connectors.s3.store import ReadableStore
+from pipeline.decode.timestamps import parse
+from pipeline.ops.dead_letters.letter import Letter, millis_of
 from pipeline.ops.readers import carried
 from pipeline.ops.readers.carried import Carried, OpenFolder, number
 from pipeline.ops.systems import Systems
 
+# Records may be large, and compressed well: few rows are decoded at a time.
 _ROWS: Final = 64
-_FILES_AHEAD: Final = 8
-_SMALL_BYTES: Final = 4 * 1024 * 1024
-
-
-class Original(NamedTuple):
-    """The rejected record as it was in the source: value and key."""
-
-    raw: bytes | None
-    key: bytes | None
 
 
 def read_letters(systems: Systems) -> Iterator[Letter]:
@@ -63,40 +51,32 @@ def read_letters(systems: Systems) -> Iterator[Letter]:
     return _from_kinesis(*systems.stream(settings.kinesis_stream))
 
 
-def read_original(letter: Letter, open_folder: OpenFolder) -> Original | str:
-    """Return the original record, or why it is not available.
+def read_whole(letter: Letter, open_folder: OpenFolder) -> Letter | str:
+    """Return the letter with the original value and key, or why they are not available.
 
     A large record is read from S3; its length and SHA-256 must be those of the dead letter.
     """
-    if not letter.is_large:
-        return Original(letter.raw, letter.key)
-    differs = False
+    if not letter.full_record:
+        return letter
+    why = "its whole record is not on S3"
     for _, _, row in _rows(open_folder(letter.full_record)):
         if Position(*map(row.get, positions.COLUMNS)) == letter.position:
-            if _is_same_record(letter, row["raw"]):
-                return Original(row["raw"], row.get("key"))
-            differs = True
-    if differs:
-        return "its whole record on S3 differs from it in length or SHA-256"
-    return "its whole record is not on S3"
-
-
-def _is_same_record(letter: Letter, raw: bytes | None) -> bool:
-    return (
-        raw is not None
-        and len(raw) == letter.raw_bytes
-        and hashlib.sha256(raw).hexdigest() == letter.sha256
-    )
+            if carried.is_whole(row["raw"], letter.raw_bytes, letter.sha256):
+                return replace(letter, raw=row["raw"], key=row.get("key"))
+            why = "its whole record on S3 differs from it in length or SHA-256"
+    return why
 
 
 def _from_parquet(store: ReadableStore, path: str) -> Iterator[Letter]:
     for name, row_number, row in _rows(store):
+        arrival = row.get("arrival_time")
         yield Letter(
             **_common_fields(row),
             raw=row["raw"],
             key=row.get("key"),
             position=Position(*map(row.get, positions.COLUMNS)),
-            arrival_ms=_millis(row.get("arrival_time")),
+            # Flink 1.20 writes Parquet timestamps without a zone, in UTC.
+            arrival_ms=None if arrival is None else millis_of(arrival),
             raw_bytes=len(row["raw"] or b""),
             place=f"{path.rstrip('/')}/{name}#{row_number}",
         )
@@ -104,33 +84,11 @@ def _from_parquet(store: ReadableStore, path: str) -> Iterator[Letter]:
 
 def _rows(store: ReadableStore) -> Iterator[tuple[str, int, dict[str, Any]]]:
     """Yield each row of each Parquet file with the file's name and the row's number from 0."""
-    for stored, content in _files(store):
-        with content.result() if content else store.open(stored.path) as source:
-            try:
-                file = pq.ParquetFile(source)
-            except pa.ArrowInvalid as error:
-                raise UserError(f"{stored.path} isn't a readable Parquet file: {error}") from error
-            row_number = 0
-            for batch in file.iter_batches(_ROWS, use_threads=False):
-                for row in batch.to_pylist():
-                    yield stored.path, row_number, row
-                    row_number += 1
-
-
-def _files(store: ReadableStore) -> Iterator[tuple[Stored, Future[pa.BufferReader] | None]]:
-    """Yield all files; the content of small ones is fetched ahead, large ones are streamed."""
-
-    def fetch(path: str) -> pa.BufferReader:
-        return pa.BufferReader(store.read(path))
-
-    ahead: deque[tuple[Stored, Future[pa.BufferReader] | None]] = deque()
-    with ThreadPoolExecutor(_FILES_AHEAD) as pool:
-        for stored in store.listing():
-            small = stored.size <= _SMALL_BYTES
-            ahead.append((stored, pool.submit(fetch, stored.path) if small else None))
-            if len(ahead) > _FILES_AHEAD:
-                yield ahead.popleft()
-        yield from ahead
+    parts = chain.from_iterable(pages(store, store.listing(), rows=_ROWS))
+    for path, tables in groupby(parts, key=lambda part: part[0].path):
+        rows = chain.from_iterable(table.to_pylist() for _, table in tables)
+        for row_number, row in enumerate(rows):
+            yield path, row_number, row
 
 
 def _from_kafka(cluster: Kafka, topic: str) -> Iterator[Letter]:
@@ -172,10 +130,3 @@ def _common_fields(source: Any) -> dict[str, Any]:
     names = ("step", "reason", "detail", "event_type", "sha256", "full_record")
     fields: dict[str, Any] = {name: source.get(name) or "" for name in names}
     return fields | {"schema_version": number(str(source.get("schema_version"))) or 0}
-
-
-def _millis(arrival: datetime | None) -> int | None:
-    """Return epoch milliseconds. Flink 1.20 writes Parquet timestamps without a zone, in UTC."""
-    if arrival is None:
-        return None
-    return (arrival.replace(tzinfo=arrival.tzinfo or UTC) - EPOCH) // MILLISECOND

@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property, partial
 from typing import Final
 from urllib.parse import urlsplit
 
+from connectors.kinesis.table import stream_of
 from pipeline.config.model import Config
-from pipeline.ops.dead_letters.choice import Choice
-from pipeline.ops.dead_letters.letter import Letter
-from pipeline.ops.dead_letters.reader import read_letters, read_original
+from pipeline.ops.dead_letters.letter import STEPS, Choice, Letter
+from pipeline.ops.dead_letters.reader import read_letters, read_whole
+from pipeline.ops.dead_letters.redrive_log import StoredLog, read_topic_log, required_log_path
 from pipeline.ops.dead_letters.report import RedriveReport
-from pipeline.ops.dead_letters.senders import Pending
-from pipeline.ops.dead_letters.targets import Pace, RedriveTargets
+from pipeline.ops.dead_letters.senders import IndexSender, Sender, StreamSender, TopicSender
 from pipeline.ops.systems import Systems
 
 REMOTE_RATE: Final = 1_000.0
 """Default rate, in records a second, if a target is not on this machine."""
 
+NO_HEADERS: Final = "a stream can't carry the mark of a replica"
+
 _LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
+_BATCH_RECORDS: Final = 500
+_BATCH_BYTES: Final = 8 * 1024 * 1024
+
+Deliver = Callable[[Sequence[Letter]], list[str | None]]
+"""As `Sender.deliver`."""
 
 
 def redrive(
@@ -41,66 +51,16 @@ def redrive(
     """
     report = RedriveReport(progress=progress)
     pace = Pace(None if dry_run else rate or default_rate(systems.config))
-    targets = RedriveTargets(systems, pace, report, dry_run)
+    targets = _Targets(systems, pace, report, dry_run)
     try:
-        _dispatch(filter(choice.matches, read_letters(systems)), systems, targets, report, limit)
-        targets.flush()
+        targets.send(filter(choice.matches, read_letters(systems)), limit)
     finally:
         targets.close()
     return report
 
 
-def _dispatch(
-    letters: Iterable[Letter],
-    systems: Systems,
-    targets: RedriveTargets,
-    report: RedriveReport,
-    limit: int | None,
-) -> None:
-    digests: set[bytes] = set()
-    dispatched = 0
-    for letter in letters:
-        digest = letter.digest
-        if digest in digests:
-            report.copies += 1
-        elif dispatched == limit:
-            return
-        else:
-            digests.add(digest)
-            report.selected += 1
-            dispatched += _add_to_target(letter, digest, systems, targets, report)
-
-
-def _add_to_target(
-    letter: Letter,
-    digest: bytes,
-    systems: Systems,
-    targets: RedriveTargets,
-    report: RedriveReport,
-) -> bool:
-    """Return whether a target took the dead letter; otherwise report why not."""
-    target = targets.of(letter)
-    if isinstance(target, str):
-        report.add_refused(letter, target)
-        return False
-    if digest in target.log:
-        report.already += 1
-        return False
-    original = read_original(letter, systems.store)
-    if isinstance(original, str):
-        report.add_refused(letter, original)
-        return False
-    target.add(Pending(letter, original))
-    return True
-
-
 def default_rate(config: Config) -> float | None:
     """Return records a second; None, without a limit, if all targets are on this machine."""
-    return None if _hosts(config) <= _LOOPBACK else REMOTE_RATE
-
-
-def _hosts(config: Config) -> set[str | None]:
-    """Return the hosts of all targets: the source's brokers or streams, and the index."""
     hosts: set[str | None] = set()
     if config.source.kafka_topics:
         servers = config.cluster(config.source.kafka_cluster).bootstrap_servers.split(",")
@@ -108,4 +68,155 @@ def _hosts(config: Config) -> set[str | None]:
     if config.source.kinesis_streams:
         hosts.add(urlsplit(config.kinesis.endpoint).hostname)
         hosts |= {urlsplit(config.index.url).hostname} if config.index else set()
-    return hosts
+    return None if hosts <= _LOOPBACK else REMOTE_RATE
+
+
+class Pace:
+    """Limits the rate, in records a second, over all targets; None means no limit."""
+
+    def __init__(self, rate: float | None) -> None:
+        self._rate = rate
+        self._next = time.monotonic()
+        self.batch = _BATCH_RECORDS if rate is None else max(1, min(_BATCH_RECORDS, int(rate)))
+        """The maximum number of records in a batch."""
+
+    def wait(self, records: int) -> None:
+        """Wait until so many records may be sent."""
+        if self._rate is not None:
+            time.sleep(max(0.0, self._next - time.monotonic()))
+            self._next = max(self._next, time.monotonic()) + records / self._rate
+
+
+@dataclass(slots=True)
+class _Target:
+    """Where dead letters go; without `deliver` they only seem to (a dry run).
+
+    `log` has the digests of what was redriven before.
+    """
+
+    name: str
+    log: Collection[bytes]
+    deliver: Deliver = lambda batch: [None] * len(batch)
+    close: Callable[[], None] = lambda: None
+    batch: list[Letter] = field(default_factory=list)
+    bytes: int = 0
+
+
+@dataclass
+class _Targets:
+    """Opens each target for its first dead letter. A dry run reads the redrive log only."""
+
+    systems: Systems
+    pace: Pace
+    report: RedriveReport
+    dry_run: bool
+    _open: dict[str, _Target] = field(default_factory=dict)
+
+    def send(self, letters: Iterable[Letter], limit: int | None) -> None:
+        """Send at most `limit` dead letters; copies, and what the log has, do not count."""
+        digests: set[bytes] = set()
+        sent = 0
+        for letter in letters:
+            digest = letter.digest
+            if digest in digests:
+                self.report.copies += 1
+            elif sent == limit:
+                break
+            else:
+                digests.add(digest)
+                self.report.selected += 1
+                sent += self._add(letter, digest)
+        for target in self._open.values():
+            self._flush(target)
+
+    def close(self) -> None:
+        """Close the connections."""
+        for target in self._open.values():
+            target.close()
+
+    def _add(self, letter: Letter, digest: bytes) -> bool:
+        """Return whether the dead letter is sent with a batch."""
+        target = self._target(letter)
+        if isinstance(target, str):
+            self.report.add_refused(letter, target)
+            return False
+        if digest in target.log:
+            self.report.already += 1
+            return False
+        whole = read_whole(letter, self.systems.store)
+        if isinstance(whole, str):
+            self.report.add_refused(letter, whole)
+            return False
+        if target.bytes + whole.size > _BATCH_BYTES:
+            self._flush(target)
+        target.batch.append(whole)
+        target.bytes += whole.size
+        if len(target.batch) >= self.pace.batch:
+            self._flush(target)
+        return True
+
+    def _flush(self, target: _Target) -> None:
+        if not target.batch:
+            return
+        batch, target.batch, target.bytes = target.batch, [], 0
+        self.pace.wait(len(batch))
+        for letter, refusal in zip(batch, target.deliver(batch), strict=True):
+            if refusal is None:
+                self.report.add_redriven(letter, target.name)
+            else:
+                self.report.add_refused(letter, refusal)
+
+    def _target(self, letter: Letter) -> _Target | str:
+        """Return the target, or why the dead letter cannot be redriven."""
+        config, topic, stream = self.systems.config, letter.position.topic, letter.position.stream
+        names = config.source.kinesis_streams
+        streams: dict[str | None, str] = {stream_of(n, config.kinesis).name: n for n in names}
+        on_kafka = topic in config.source.kafka_topics
+        if not letter.where or not (on_kafka or stream in streams):
+            return "not a source of this configuration"
+        if letter.step not in STEPS:
+            return "it names no step of the job"
+        if letter.step == "index" and not config.index:
+            return "this configuration has no index"
+        if letter.step == "replicate" and not on_kafka:
+            return NO_HEADERS
+        if letter.step == "replicate" and letter.replica not in config.replicate:
+            return "this configuration has no such replica"
+        if topic is not None:
+            name, open_target = f"the topic {topic}", partial(self._topic, topic)
+        elif letter.step == "index":
+            connect: Callable[[], Sender] = partial(IndexSender, self.systems)
+            name, open_target = "the index", partial(self._logged, connect)
+        else:
+            connect = partial(StreamSender, self.systems, streams[stream])
+            name, open_target = f"the stream {stream}", partial(self._logged, connect)
+        if name not in self._open:
+            self._open[name] = open_target(name)
+        return self._open[name]
+
+    def _topic(self, topic: str, name: str) -> _Target:
+        cluster = self.systems.config.cluster(self.systems.config.source.kafka_cluster)
+        if self.dry_run:
+            return _Target(name, read_topic_log(cluster, topic))
+        sender = TopicSender(cluster, topic)
+        return _Target(name, sender.log, sender.deliver, sender.close)
+
+    def _logged(self, connect: Callable[[], Sender], name: str) -> _Target:
+        """Return a target whose log is on S3 and is written after each delivery."""
+        log, digests = self._stored
+        if self.dry_run:
+            return _Target(name, digests)
+        sender = connect()
+
+        def deliver_and_log(batch: Sequence[Letter]) -> list[str | None]:
+            refusals = sender.deliver(batch)
+            outcomes = zip(batch, refusals, strict=True)
+            log.append([letter.identity for letter, why in outcomes if why is None])
+            return refusals
+
+        return _Target(name, digests, deliver_and_log, sender.close)
+
+    @cached_property
+    def _stored(self) -> tuple[StoredLog, set[bytes]]:
+        log = StoredLog(required_log_path(self.systems.config), self.systems.environment)
+        return log, log.read()

@@ -8,7 +8,6 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from connectors.errors import UserError
 from pipeline.decode.reasons import REASONS
 from pipeline.decode.timestamps import text
 from pipeline.ops.dead_letters.letter import Letter, escaped
@@ -73,26 +72,15 @@ def groups(letters: Iterable[Letter], log: Collection[bytes]) -> list[Group]:
     return sorted(grouped.values(), key=lambda each: (-each.count, each.reason, each.step))
 
 
-def check_position(position: str) -> str:
-    """Return the position; UserError if it has not the form of one."""
-    if position.count("/") != 2 or "" in position.split("/"):
-        raise UserError(
-            f"{position!r} is not a position: give topic/partition/offset or stream/shard/sequence"
-            " number, as `dead-letters list` prints them."
-        )
-    return position
-
-
 def letter_lines(letter: Letter) -> Iterator[str]:
     """Yield a dead letter's fields for people, safe to print."""
     for name, value in _fields(letter).items():
         if value != "":
             yield f"{name}: {escaped(str(value))}"
     yield f"key: {'none' if letter.key is None else escaped(letter.key)}"
-    head = (
-        f" (the first {len(letter.raw or b''):,} bytes; --raw has all)" if letter.is_large else ""
-    )
-    yield f"raw{head}: {'none, a tombstone' if letter.raw is None else escaped(letter.raw)}"
+    head = f" (the first {len(letter.raw or b''):,} bytes; --raw has all)"
+    raw = "none, a tombstone" if letter.raw is None else escaped(letter.raw)
+    yield f"raw{head if letter.full_record else ''}: {raw}"
 
 
 def letter_dict(letter: Letter) -> dict[str, Any]:
@@ -100,7 +88,7 @@ def letter_dict(letter: Letter) -> dict[str, Any]:
     return {
         **_fields(letter),
         "redrive_identity": letter.identity,
-        "is_head": letter.is_large,
+        "is_head": bool(letter.full_record),
         "raw": None if letter.raw is None else escaped(letter.raw),
         "raw_base64": _base64(letter.raw),
         "key_base64": _base64(letter.key),

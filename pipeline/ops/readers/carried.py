@@ -106,16 +106,16 @@ def whole(one: Carried, open_folder: OpenFolder) -> bytes | None:
         for row in table.to_pylist()
         if Position(*map(row.get, positions.COLUMNS)) == one.position
     ]
-    return found[0] if len(found) == 1 and _is_meant(one, found[0]) else None
-
-
-def _is_meant(one: Carried, whole: bytes | None) -> bool:
-    return (
-        whole is not None
-        and whole.startswith(one.raw or b"")
-        and str(len(whole)) == one.about.get("raw_bytes")
-        and hashlib.sha256(whole).hexdigest() == one.about.get("sha256")
+    size, sha256 = number(one.about.get("raw_bytes")), one.about.get("sha256")
+    is_meant = (
+        len(found) == 1 and is_whole(found[0], size, sha256) and found[0].startswith(one.raw or b"")
     )
+    return found[0] if is_meant else None
+
+
+def is_whole(raw: bytes | None, size: int | None, sha256: str | None) -> bool:
+    """Return whether these bytes have that length and SHA-256 (hex)."""
+    return raw is not None and len(raw) == size and hashlib.sha256(raw).hexdigest() == sha256
 
 
 def number(text: str | None) -> int | None:

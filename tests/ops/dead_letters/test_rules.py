@@ -6,17 +6,17 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from connectors.errors import UserError
 from connectors.positions import Position
+from pipeline.cli import app
 from pipeline.config import load as load_config
-from pipeline.ops.dead_letters.choice import Choice, parse_choice
-from pipeline.ops.dead_letters.letter import Letter, escaped
-from pipeline.ops.dead_letters.redrive import default_rate
+from pipeline.ops.dead_letters.letter import Letter, escaped, parse_choice
+from pipeline.ops.dead_letters.redrive import Pace, default_rate
 from pipeline.ops.dead_letters.redrive_log import StoredLog
-from pipeline.ops.dead_letters.report import check_position, groups
+from pipeline.ops.dead_letters.report import groups
 from pipeline.ops.dead_letters.senders import headers_of
-from pipeline.ops.dead_letters.targets import Pace
 
 KAFKA = Position("trips", 2, 17)
 KINESIS = Position(stream="trips", shard="shardId-000000000001", sequence_number="49")
@@ -83,13 +83,9 @@ def test_positions_as_text() -> None:
     assert letter(position=KINESIS).where == "trips/shardId-000000000001/49"
     assert letter(position=Position()).where == ""
     for bad in ("trips", "trips/1", "trips/1/", "a/b/c/d"):
-        with pytest.raises(UserError, match="is not a position"):
-            check_position(bad)
-
-
-def chosen(**options: Any) -> Choice:
-    none: dict[str, Any] = dict.fromkeys(("steps", "reasons", "event_types", "partitions"))
-    return parse_choice(**{**none, "since": "", "until": "", **options})
+        refused = CliRunner().invoke(app, ["dead-letters", "show", bad])
+        assert isinstance(refused.exception, UserError)
+        assert "is not a position" in str(refused.exception)
 
 
 @pytest.mark.parametrize(
@@ -111,13 +107,13 @@ def chosen(**options: Any) -> Choice:
     ],
 )
 def test_filters(options: dict[str, Any], matches: bool) -> None:
-    assert chosen(**options).matches(letter()) is matches
-    assert chosen(**options).is_everything is (not options)
+    assert parse_choice(**options).matches(letter()) is matches
+    assert parse_choice(**options).is_everything is (not options)
 
 
 def test_an_unknown_arrival_is_in_no_interval() -> None:
-    assert chosen().matches(letter(arrival_ms=None))
-    assert not chosen(since="1970-01-01").matches(letter(arrival_ms=None))
+    assert parse_choice().matches(letter(arrival_ms=None))
+    assert not parse_choice(since="1970-01-01").matches(letter(arrival_ms=None))
 
 
 @pytest.mark.parametrize(
@@ -131,7 +127,7 @@ def test_an_unknown_arrival_is_in_no_interval() -> None:
 )
 def test_a_filter_that_fits_nothing_is_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(UserError, match=message):
-        chosen(**options)
+        parse_choice(**options)
 
 
 def test_groups_count_copies_apart() -> None:
