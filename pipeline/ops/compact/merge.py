@@ -6,7 +6,7 @@ take at most `DECODED_BYTES` plus the last file, whatever the target is.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -18,7 +18,6 @@ from connectors import checksums
 from connectors.errors import UserError
 from connectors.s3.parquet import pages
 from connectors.s3.store import ReadableStore, Stored
-from pipeline.ops.compact.choose import groups
 
 DECODED_BYTES: Final = 256 * 1024 * 1024
 _GROUP_ROWS: Final = 131_072
@@ -64,10 +63,22 @@ def batches(lake: ReadableStore, files: list[Stored], target_bytes: int) -> Iter
 
     A batch is smaller where the schema changes, or where its memory limit is reached.
     """
-    for group in groups(files, target_bytes):
+    for group in _groups(files, target_bytes):
         for batch in _loaded(lake, group):
             if len(batch.files) > 1:
                 yield batch
+
+
+def _groups(files: Iterable[Stored], target_bytes: int) -> Iterator[list[Stored]]:
+    """Yield neighbours whose sizes add up to the target; a single file is left as it is."""
+    group: list[Stored] = []
+    for each in files:
+        group.append(each)
+        if sum(one.size for one in group) >= target_bytes:
+            yield group
+            group = []
+    if len(group) > 1:
+        yield group
 
 
 def _loaded(lake: ReadableStore, group: list[Stored]) -> Iterator[Batch]:
@@ -87,7 +98,11 @@ def encoded(table: pa.Table) -> bytes:
     Dictionaries save space except in columns of times, ids and positions: with them a file was 1.5
     times as large.
     """
-    with_dictionary = [each.name for each in table.schema if not _has_many_values(each.type)]
+    with_dictionary = [
+        each.name
+        for each in table.schema
+        if not (pa.types.is_int64(each.type) or pa.types.is_timestamp(each.type))
+    ]
     sink = pa.BufferOutputStream()
     pq.write_table(
         table,
@@ -100,22 +115,17 @@ def encoded(table: pa.Table) -> bytes:
         store_schema=False,
         version="2.6",
     )
-    content: bytes = sink.getvalue().to_pybytes()
-    return content
-
-
-def _has_many_values(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_int64(kind) or pa.types.is_timestamp(kind))
+    return bytes(sink.getvalue())
 
 
 def problem(lake: ReadableStore, path: str, expected: pa.Table) -> str:
     """Read a file back and compare its rows; return the difference, or an empty string."""
     start = 0
     with lake.open(path) as file:
-        for found in pq.ParquetFile(file).iter_batches(_GROUP_ROWS, use_threads=False):
-            if not pa.Table.from_batches([found]).equals(expected.slice(start, found.num_rows)):
-                return f"{path}: rows {start:,} to {start + found.num_rows:,} read back differ"
-            start += found.num_rows
+        for batch in pq.ParquetFile(file).iter_batches(_GROUP_ROWS, use_threads=False):
+            if not pa.Table.from_batches([batch]).equals(expected.slice(start, batch.num_rows)):
+                return f"{path}: rows {start:,} to {start + batch.num_rows:,} read back differ"
+            start += batch.num_rows
     if start != expected.num_rows:
         return f"{path}: {start:,} rows were read back, of {expected.num_rows:,}"
     return ""
