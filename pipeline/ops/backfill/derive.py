@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import yaml
 
 from connectors.errors import UserError
 from pipeline.config.model import Config
+from pipeline.ops.systems import Systems
 
-_LIMITS = ("reject_limit_ratio", "reject_limit_seconds", "reject_limit_records")
+_LIMITS: Final = ("reject_limit_ratio", "reject_limit_seconds", "reject_limit_records")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,12 +36,13 @@ class Backfill:
         return f"{self.into}-dead-letters"
 
 
-def refuse(config: Config, backfill: Backfill) -> None:
+def refuse(systems: Systems, backfill: Backfill) -> None:
     """Refuse a configuration that cannot be backfilled.
 
     Raises:
         UserError: what is missing or wrong.
     """
+    config, live = systems.config, systems.lake_path
     if not config.archive or not config.archive.path:
         raise UserError(
             "a backfill reads an archive on S3 (archive.path), and this configuration has none. A"
@@ -52,54 +53,41 @@ def refuse(config: Config, backfill: Backfill) -> None:
             "a backfill goes through a Kafka topic, whose headers keep the records' positions, and"
             " this configuration names no cluster; give a section kafka."
         )
-    if not config.lake:
-        raise UserError("the configuration has no lake to rebuild.")
-    live = config.lake.path.rstrip("/")
-    if backfill.into.rstrip("/") == live or backfill.into.startswith(f"{live}/"):
+    if backfill.into == live or backfill.into.startswith(f"{live}/"):
         raise UserError(f"--into is {backfill.into}, in the live lake {live}; give a place beside.")
     if backfill.index and not config.index:
         raise UserError("--index: the configuration has no index.")
 
 
 def derived(path: Path, config: Config, backfill: Backfill) -> dict[str, Any]:
-    """Return the sections of the backfill's job; references such as ${env:NAME} are kept."""
+    """Return the sections of the backfill's job; references such as ${env:NAME} are kept.
+
+    The decode section has no reject limit: the backfill reports its rejects when it is done.
+    """
     given: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
-    kept: dict[str, Any] = {name: given[name] for name in ("kafka", "clusters") if name in given}
-    parallelism = {"parallelism": backfill.parallelism} if backfill.parallelism else {}
-    sections: dict[str, Any] = {
-        **kept,
+    source, schemas = config.source, Path(config.decode.schemas)
+    if source.kafka_topics:
+        cluster = source.kafka_cluster
+    else:
+        cluster = "" if config.kafka else next(iter(config.clusters))
+    back_ends = ["kafka"] * bool(source.kafka_topics) + ["kinesis"] * bool(source.kinesis_streams)
+    decode = {k: v for k, v in (given.get("decode") or {}).items() if k not in _LIMITS}
+    if schemas.exists():
+        decode["schemas"] = str(schemas.resolve())
+    job = {**(given.get("job") or {}), "name": backfill.name}
+    if backfill.parallelism:
+        job["parallelism"] = backfill.parallelism
+    copied = ("kafka", "clusters", "index") if backfill.index else ("kafka", "clusters")
+    return {
+        **{name: given[name] for name in copied if name in given},
         "source": {
             "kafka_topics": [backfill.name],
-            "kafka_cluster": _cluster(config),
+            "kafka_cluster": cluster,
             "kafka_group_id": backfill.name,
-            "archived_from": _back_ends(config),
+            "archived_from": list(source.archived_from) or back_ends,
         },
-        "decode": _decode(given.get("decode") or {}, config),
+        "decode": decode,
         "lake": {**given["lake"], "path": backfill.into},
         "dead_letters": {"path": backfill.dead_letters},
-        "job": {**(given.get("job") or {}), "name": backfill.name, **parallelism},
+        "job": job,
     }
-    if backfill.index:
-        sections["index"] = given["index"]
-    return sections
-
-
-def _cluster(config: Config) -> str:
-    """Return the name of the topic's cluster: the source's, or the first one."""
-    if config.source.kafka_topics:
-        return config.source.kafka_cluster
-    return "" if config.kafka else next(iter(config.clusters))
-
-
-def _back_ends(config: Config) -> list[str]:
-    source = config.source
-    if source.archived_from:
-        return list(source.archived_from)
-    return ["kafka"] * bool(source.kafka_topics) + ["kinesis"] * bool(source.kinesis_streams)
-
-
-def _decode(given: Mapping[str, Any], config: Config) -> dict[str, Any]:
-    """Drop the reject limit: the backfill reports its rejects when it is done."""
-    folder = Path(config.decode.schemas)
-    schemas = {"schemas": str(folder.resolve())} if folder.exists() else {}
-    return {name: each for name, each in given.items() if name not in _LIMITS} | schemas
