@@ -61,14 +61,14 @@ class Rubbish:
     missing: tuple[str, ...] = ()
 
 
-def rubbish(partition: Partition, *, now_ms: int, grace_seconds: float) -> Rubbish:
+def rubbish(partition: Partition, request: Request, now_ms: int) -> Rubbish:
     """Return replaced files and entries whose grace period is over, and orphans.
 
     Orphans are merged files that no record names, left by runs interrupted before the switch. They
     are at least an hour old: a younger one may belong to a run that is about to switch. Files were
     listed before the record was read, so the record names those that switched meanwhile.
     """
-    record, grace_ms = partition.record, int(grace_seconds * 1000)
+    record, grace_ms = partition.record, int(request.grace_seconds * 1000)
     listed = {each.path for each in (*partition.visible, *partition.made)}
     missing = tuple(each.path for each in record.files if each.path not in listed)
     if missing or record.held:

@@ -83,7 +83,7 @@ class Compaction:
             report.partitions += bool(chosen)
             report.replaced_files += len(chosen)
             if self.request.clean:
-                report.deleted_files += len(self._rubbish(one).paths)
+                report.deleted_files += len(rules.rubbish(one, self.request, self.clock_ms()).paths)
         return report
 
     def run(self) -> Report:
@@ -189,7 +189,7 @@ class Compaction:
         return merged
 
     def _clean(self, one: Partition, report: Report) -> None:
-        rubbish = self._rubbish(one)
+        rubbish = rules.rubbish(one, self.request, self.clock_ms())
         report.problems += [
             f"{path} is in the record of its partition and not there: nothing was deleted"
             for path in rubbish.missing
@@ -203,10 +203,6 @@ class Compaction:
             read = records.read(one.name)
             if read.record.generation == one.record.generation:
                 records.write(one.name, read, rubbish.record)
-
-    def _rubbish(self, one: Partition) -> rules.Rubbish:
-        grace = self.request.grace_seconds
-        return rules.rubbish(one, now_ms=self.clock_ms(), grace_seconds=grace)
 
 
 def _after(record: Record, merged: Merged, files: dict[str, int], now_ms: int) -> Record:

@@ -6,8 +6,6 @@ redriven and rejected again would be read again and again.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -93,9 +91,8 @@ def _rows(store: ReadableStore) -> Iterator[tuple[str, int, dict[str, Any]]]:
 
 def _from_kafka(cluster: Kafka, topic: str) -> Iterator[Letter]:
     for message in kafka_topic.messages(cluster, topic):
-        key: Any = message.key()
         place = f"{topic}/{message.partition()}/{message.offset()}"
-        yield _from_carried(carried.of_message(message), key, place)
+        yield _from_carried(carried.of_message(message), place)
 
 
 def _from_kinesis(client: Any, stream: str) -> Iterator[Letter]:
@@ -103,21 +100,16 @@ def _from_kinesis(client: Any, stream: str) -> Iterator[Letter]:
     for record in kinesis_stream.records(client, stream):
         if record.arrival_ms <= started_ms:
             place = f"{stream}/{record.shard}/{record.sequence_number}"
-            envelope = carried.of_envelope(record)
-            try:
-                key = envelope.about.get("key")
-                yield _from_carried(envelope, None if key is None else base64.b64decode(key), place)
-            except binascii.Error:  # Not written by the job: reported as a letter of no position.
-                yield _from_carried(Carried(record.data, {}), None, place)
+            yield _from_carried(carried.of_envelope(record), place)
 
 
-def _from_carried(envelope: Carried, key: bytes | None, place: str) -> Letter:
+def _from_carried(envelope: Carried, place: str) -> Letter:
     about = envelope.about
     arrival = parse(about.get("arrival_time", ""))
     return Letter(
         **_common_fields(about),
         raw=envelope.raw,
-        key=key,
+        key=envelope.key,
         position=envelope.position,
         arrival_ms=arrival if isinstance(arrival, int) else None,
         raw_bytes=number(about.get("raw_bytes")) or len(envelope.raw or b""),

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -15,7 +15,7 @@ from pipeline.ops.dead_letters.letter import STEPS, Choice, Letter
 from pipeline.ops.dead_letters.reader import read_letters, read_whole
 from pipeline.ops.dead_letters.redrive_log import StoredLog, read_topic_log, required_log_path
 from pipeline.ops.dead_letters.report import RedriveReport
-from pipeline.ops.dead_letters.senders import IndexSender, Sender, StreamSender, TopicSender
+from pipeline.ops.dead_letters.senders import Deliver, IndexSender, StreamSender, TopicSender
 from pipeline.ops.systems import Systems
 
 REMOTE_RATE: Final = 1_000.0
@@ -26,9 +26,6 @@ NO_HEADERS: Final = "a stream can't carry the mark of a replica"
 _LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 _BATCH_RECORDS: Final = 500
 _BATCH_BYTES: Final = 8 * 1024 * 1024
-
-Deliver = Callable[[Sequence[Letter]], list[str | None]]
-"""As `Sender.deliver`."""
 
 
 def redrive(
@@ -89,15 +86,16 @@ class Pace:
 
 @dataclass(slots=True)
 class _Target:
-    """Where dead letters go; without `deliver` they only seem to (a dry run).
+    """Where dead letters go; in a dry run `deliver` does nothing.
 
-    `log` has the digests of what was redriven before.
+    `log` has the digests of what was redriven before. `stored` is written after each delivery.
     """
 
     name: str
     log: Collection[bytes]
     deliver: Deliver = lambda batch: [None] * len(batch)
     close: Callable[[], None] = lambda: None
+    stored: StoredLog | None = None
     batch: list[Letter] = field(default_factory=list)
     bytes: int = 0
 
@@ -160,7 +158,10 @@ class _Targets:
             return
         batch, target.batch, target.bytes = target.batch, [], 0
         self.pace.wait(len(batch))
-        for letter, refusal in zip(batch, target.deliver(batch), strict=True):
+        outcomes = list(zip(batch, target.deliver(batch), strict=True))
+        if target.stored:
+            target.stored.append([letter.identity for letter, refusal in outcomes if not refusal])
+        for letter, refusal in outcomes:
             if refusal is None:
                 self.report.add_redriven(letter, target.name)
             else:
@@ -182,39 +183,28 @@ class _Targets:
             return NO_HEADERS
         if letter.step == "replicate" and letter.replica not in config.replicate:
             return "this configuration has no such replica"
+        name = "the index" if letter.step == "index" else f"the stream {stream}"
         if topic is not None:
-            name, open_target = f"the topic {topic}", partial(self._topic, topic)
-        elif letter.step == "index":
-            connect: Callable[[], Sender] = partial(IndexSender, self.systems)
-            name, open_target = "the index", partial(self._logged, connect)
-        else:
-            connect = partial(StreamSender, self.systems, streams[stream])
-            name, open_target = f"the stream {stream}", partial(self._logged, connect)
+            name = f"the topic {topic}"
         if name not in self._open:
-            self._open[name] = open_target(name)
+            self._open[name] = self._opened(name, letter, streams.get(stream, ""))
         return self._open[name]
 
-    def _topic(self, topic: str, name: str) -> _Target:
-        cluster = self.systems.config.cluster(self.systems.config.source.kafka_cluster)
+    def _opened(self, name: str, letter: Letter, stream: str) -> _Target:
+        systems, topic = self.systems, letter.position.topic
+        if topic is not None:
+            cluster = systems.config.cluster(systems.config.source.kafka_cluster)
+            if self.dry_run:
+                return _Target(name, read_topic_log(cluster, topic))
+            to_topic = TopicSender(cluster, topic)
+            return _Target(name, to_topic.log, to_topic.deliver, to_topic.close)
+        stored, log = self._stored
         if self.dry_run:
-            return _Target(name, read_topic_log(cluster, topic))
-        sender = TopicSender(cluster, topic)
-        return _Target(name, sender.log, sender.deliver, sender.close)
-
-    def _logged(self, connect: Callable[[], Sender], name: str) -> _Target:
-        """Return a target whose log is on S3 and is written after each delivery."""
-        log, digests = self._stored
-        if self.dry_run:
-            return _Target(name, digests)
-        sender = connect()
-
-        def deliver_and_log(batch: Sequence[Letter]) -> list[str | None]:
-            refusals = sender.deliver(batch)
-            outcomes = zip(batch, refusals, strict=True)
-            log.append([letter.identity for letter, why in outcomes if why is None])
-            return refusals
-
-        return _Target(name, digests, deliver_and_log, sender.close)
+            return _Target(name, log)
+        if letter.step == "index":
+            return _Target(name, log, IndexSender(systems).deliver, stored=stored)
+        to_stream = StreamSender(systems, stream)
+        return _Target(name, log, to_stream.deliver, to_stream.close, stored)
 
     @cached_property
     def _stored(self) -> tuple[StoredLog, set[bytes]]:

@@ -79,25 +79,24 @@ class StoredLog:
 
     def read(self) -> set[bytes]:
         """Return all digests; UserError if an object there is not part of the log."""
-        return {digest_of(each) for batch in self._read_batches() for each in batch.redriven}
-
-    def append(self, identities: list[str]) -> None:
-        """Write an object with the identities of redriven dead letters."""
-        if not identities:
-            return
-        content = msgspec.json.encode(_Batch(self._run, _now(), identities))
-        self._store.write(f"{self._run}-{self._batches}.json", content)
-        self._batches += 1
-
-    def _read_batches(self) -> Iterable[_Batch]:
+        digests: set[bytes] = set()
         for stored in self._store.listing():
             try:
-                yield msgspec.json.decode(self._store.read(stored.path), type=_Batch)
+                batch = msgspec.json.decode(self._store.read(stored.path), type=_Batch)
             except msgspec.MsgspecError as error:
                 raise UserError(
                     f"{self._path}/{stored.path} is not part of a redrive log: {error}; move it"
                     " elsewhere."
                 ) from error
+            digests.update(map(digest_of, batch.redriven))
+        return digests
+
+    def append(self, identities: list[str]) -> None:
+        """Write an object with the identities of redriven dead letters."""
+        if identities:
+            content = msgspec.json.encode(_Batch(self._run, _now(), identities))
+            self._store.write(f"{self._run}-{self._batches}.json", content)
+            self._batches += 1
 
 
 def log_path(config: Config) -> str:

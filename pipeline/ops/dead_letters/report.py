@@ -30,11 +30,8 @@ class Group:
     last_ms: int | None = None
     samples: list[str] = field(default_factory=list)
 
-    def add(self, letter: Letter, *, is_copy: bool, is_redriven: bool) -> None:
-        """Count a dead letter."""
-        self.count += 1
-        if is_copy:
-            return
+    def add(self, letter: Letter, *, is_redriven: bool) -> None:
+        """Count a dead letter that is not a copy."""
         self.distinct += 1
         self.redriven += is_redriven
         if len(self.samples) < _GROUP_SAMPLES:
@@ -66,9 +63,11 @@ def groups(letters: Iterable[Letter], log: Collection[bytes]) -> list[Group]:
     for letter in letters:
         key = (letter.reason, letter.step, letter.event_type)
         group = grouped.setdefault(key, Group(*key))
+        group.count += 1
         digest = letter.digest
-        group.add(letter, is_copy=digest in digests, is_redriven=digest in log)
-        digests.add(digest)
+        if digest not in digests:
+            digests.add(digest)
+            group.add(letter, is_redriven=digest in log)
     return sorted(grouped.values(), key=lambda each: (-each.count, each.reason, each.step))
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import random
 import time
 import uuid
-from collections.abc import Sequence
-from typing import Final, Protocol
+from collections.abc import Callable, Sequence
+from typing import Final
 
 from connectors.errors import UserError
 from connectors.kafka import admin as kafka_admin
@@ -30,18 +30,12 @@ TOO_LARGE_FOR_STREAM: Final = "larger, with its partition key, than the stream t
 _HEADERS_BYTES: Final = 1_024
 
 
-class Sender(Protocol):
-    """Delivers batches of dead letters, with their whole original records, to one target."""
+Deliver = Callable[[Sequence[Letter]], list[str | None]]
+"""Sends a batch of whole dead letters to one target, and waits for its acknowledgement.
 
-    def deliver(self, batch: Sequence[Letter]) -> list[str | None]:
-        """Send a batch; return for each dead letter None if it is stored, else why it is not.
-
-        Raises:
-            UserError: the target stays unreachable; then only `close` may be called.
-        """
-
-    def close(self) -> None:
-        """Close the connection."""
+Returns for each dead letter None if it is stored, else why it is not. Raises UserError if the
+target stays unreachable; then only `close` may be called.
+"""
 
 
 class TopicSender:
@@ -70,7 +64,7 @@ class TopicSender:
         self.log = read_topic_log(cluster, topic)
 
     def deliver(self, batch: Sequence[Letter]) -> list[str | None]:
-        """See `Sender`. A record that may be too large gets a transaction of its own."""
+        """See `Deliver`. A record that may be too large gets a transaction of its own."""
         most = self._limit - _HEADERS_BYTES
         stored = self._write([each for each in batch if each.size <= most])
         return [
@@ -124,7 +118,7 @@ class StreamSender:
         self._decoder = Decoder(systems.types, unknown_fields=unknown_fields)
 
     def deliver(self, batch: Sequence[Letter]) -> list[str | None]:
-        """See `Sender`."""
+        """See `Deliver`."""
         refusals = [self._send(each) for each in batch]
         self._producer.flush()
         return refusals
@@ -176,7 +170,7 @@ class IndexSender:
         )
 
     def deliver(self, batch: Sequence[Letter]) -> list[str | None]:
-        """See `Sender`; an unreachable OpenSearch is a reason of each dead letter, not an error."""
+        """See `Deliver`; an unreachable OpenSearch is a reason of each dead letter, no error."""
         decoded = [self._document(each) for each in batch]
         documents = [each for each in decoded if isinstance(each, Document)]
         refusals = (
@@ -184,9 +178,6 @@ class IndexSender:
             for each in self._indexer.index(documents)
         )
         return [each if isinstance(each, str) else next(refusals) for each in decoded]
-
-    def close(self) -> None:
-        """Nothing is open."""
 
     def _document(self, letter: Letter) -> Document | str:
         event = self._decoder.decode(letter.raw)

@@ -28,10 +28,11 @@ OpenFolder = Callable[[str], ReadableStore]
 
 
 class Carried(NamedTuple):
-    """The bytes of a record, and its metadata as strings."""
+    """The bytes of a record, its metadata as strings, and its key."""
 
     raw: bytes | None
     about: Mapping[str, str]
+    key: bytes | None = None
 
     @property
     def is_large(self) -> bool:
@@ -58,28 +59,31 @@ def of_message(message: Message, prefix: str = "") -> Carried:
     With a prefix, the record's own headers are there too, as `header.NAME`.
     """
     value: Any = message.value()
-    headers = kafka_topic.headers(message)
-    if not prefix:
-        return Carried(value, headers)
-    start = len(prefix)
-    about = {
-        name[start:] if name.startswith(prefix) else f"{OWN_HEADER}{name}": text
-        for name, text in headers.items()
-    }
-    return Carried(value, about)
+    key: Any = message.key()
+    about = kafka_topic.headers(message)
+    if prefix:
+        start = len(prefix)
+        about = {
+            name[start:] if name.startswith(prefix) else f"{OWN_HEADER}{name}": text
+            for name, text in about.items()
+        }
+    return Carried(value, about, key)
 
 
 def of_envelope(record: Record) -> Carried:
     """Return what a Kinesis record carries; the record's own headers as `header.NAME`."""
     try:
         members = msgspec.json.decode(record.data, type=dict[str, Any])
-        raw = members.pop("raw", None)
-        data = None if raw is None else base64.b64decode(raw, validate=True)
+        raw, key = (_decoded(members.pop(name, None)) for name in ("raw", "key"))
         own = _own_headers(members.pop("header_names", None), members.pop("header_values", None))
     except (msgspec.MsgspecError, binascii.Error, TypeError):
         return Carried(record.data, {})  # Of no position, so it is reported as unexpected.
     about = {name: str(value) for name, value in members.items() if value is not None}
-    return Carried(data, own | about)
+    return Carried(raw, own | about, key)
+
+
+def _decoded(text: str | None) -> bytes | None:
+    return None if text is None else base64.b64decode(text, validate=True)
 
 
 def _own_headers(names: list[str] | None, values: list[str | None] | None) -> dict[str, str]:
