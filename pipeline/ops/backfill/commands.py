@@ -10,7 +10,6 @@ import typer
 from rich.console import Console
 
 from connectors.errors import UserError
-from pipeline.ops.backfill.derive import Backfill
 from pipeline.ops.backfill.rebuild import Rebuild
 from pipeline.ops.backfill.swap import Swap
 from pipeline.ops.lake.content import checked
@@ -60,19 +59,17 @@ def rebuild(
         systems=systems(config),
         path=config,
         folder=ROOT / "build" / "backfill",
-        backfill=Backfill(
-            name=_name(name),
-            into=into.rstrip("/"),
-            index=index,
-            parallelism=parallelism,
-            start_ms=instant("--from", since),
-            end_ms=instant("--until", until),
-        ),
         steps=Steps(Console(stderr=True)),
+        name=_name(name),
+        into=into.rstrip("/"),
+        index=index,
+        parallelism=parallelism,
+        start_ms=instant("--from", since),
+        end_ms=instant("--until", until),
     )
     _announce(work.plan())
     if dry_run:
-        print_report({"name": work.backfill.name, **work.count()}, as_json=as_json)
+        print_report({"name": work.name, **work.count()}, as_json=as_json)
         return
     _end(work.run(), as_json=as_json)
 

@@ -4,7 +4,6 @@ archived records, beside the main job."""
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,7 +17,6 @@ from connectors.kafka.options import Kafka
 from connectors.kafka.producer import KafkaProducer
 from connectors.kafka.progress import SourceProgress
 from connectors.positions import Position
-from pipeline.ops.backfill.derive import Backfill, derived, refuse
 from pipeline.ops.dead_letters.letter import digest_of, position_text
 from pipeline.ops.dead_letters.reader import read_letters
 from pipeline.ops.reconcile.options import Options, Span
@@ -33,6 +31,7 @@ _PARTITIONS: Final = 4
 _TOPIC: Final = {"retention.ms": "-1", "max.message.bytes": str(4 * 1024 * 1024)}
 _PATIENCE_SECONDS: Final = 24 * 3600.0
 _CHECKPOINTS: Final = 2
+_LIMITS: Final = ("reject_limit_ratio", "reject_limit_seconds", "reject_limit_records")
 
 
 class LeftOut:
@@ -56,29 +55,37 @@ class LeftOut:
         return bool(self._rejected) and digest_of(position_text(position)) in self._rejected
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Rebuild:
-    """One backfill; `path` is the main job's configuration, `folder` takes the backfill's."""
+    """One backfill: which archived records (arrival time, epoch milliseconds), and where to.
+
+    `path` is the main job's configuration, `folder` takes the backfill's. `name` is the name of its
+    topic, job and consumer group. `into` is the prefix of the rebuilt lake, without a slash at its
+    end. `parallelism` None: as the main job.
+    """
 
     systems: Systems
     path: Path
     folder: Path
-    backfill: Backfill
     steps: Steps
+    name: str
+    into: str
+    index: bool
+    parallelism: int | None
+    start_ms: int | None
+    end_ms: int | None
 
     def plan(self) -> list[str]:
         """Describe each step in a sentence; refuse what cannot be done."""
-        config, backfill = self.systems.config, self.backfill
-        refuse(self.systems, backfill)
-        assert config.archive
-        index = "fill the index (older versions change nothing)" if backfill.index else "no index"
+        archive = self._refuse()
+        index = "fill the index (older versions change nothing)" if self.index else "no index"
         return [
-            f"read the archive {config.archive.path}, without the dead letters of step decode",
-            f"send it to the new topic {backfill.name} on {self._cluster.bootstrap_servers}",
-            f"run the job {backfill.name} on it: lake into {backfill.into}, {index}, its rejects"
-            f" into {backfill.dead_letters}",
+            f"read the archive {archive}, without the dead letters of step decode",
+            f"send it to the new topic {self.name} on {self._cluster.bootstrap_servers}",
+            f"run the job {self.name} on it: lake into {self.into}, {index}, its rejects into"
+            f" {self._dead_letters}",
             "wait until a checkpoint covers all of it, stop the job with a savepoint",
-            f"compare {backfill.into} with the archive, then delete the topic {backfill.name}",
+            f"compare {self.into} with the archive, then delete the topic {self.name}",
             "change nothing in the live lake: that is `backfill swap`",
         ]
 
@@ -88,7 +95,7 @@ class Rebuild:
 
     def run(self) -> dict[str, Any]:
         """Run the backfill; return its report. One that was interrupted needs a new name."""
-        into, name = self.backfill.into, self.backfill.name
+        into, name = self.into, self.name
         self._refuse_again()
         admin = kafka_admin.connect(self._cluster)
         topics = admin.topics & set(self.systems.config.source.kafka_topics)
@@ -113,19 +120,45 @@ class Rebuild:
             "problems": verified.problems(),
         }
 
-    @cached_property
-    def _sections(self) -> dict[str, Any]:
-        return derived(self.path, self.systems.config, self.backfill)
+    @property
+    def _dead_letters(self) -> str:
+        return f"{self.into}-dead-letters"
+
+    @property
+    def _cluster_name(self) -> str:
+        """The name of the topic's cluster: the source's, or the first one."""
+        config = self.systems.config
+        if config.source.kafka_topics:
+            return config.source.kafka_cluster
+        return "" if config.kafka else next(iter(config.clusters))
 
     @property
     def _cluster(self) -> Kafka:
-        return self.systems.config.cluster(self._sections["source"]["kafka_cluster"])
+        return self.systems.config.cluster(self._cluster_name)
+
+    def _refuse(self) -> str:
+        """Refuse a configuration that cannot be backfilled; return the archive's path."""
+        config, live = self.systems.config, self.systems.lake_path
+        if not config.archive or not config.archive.path:
+            raise UserError(
+                "a backfill reads an archive on S3 (archive.path), and this configuration has none."
+                " A job can read an archive on a Kafka topic as its source: source.archived_from."
+            )
+        if not config.kafka and not config.clusters:
+            raise UserError(
+                "a backfill goes through a Kafka topic, whose headers keep the records' positions,"
+                " and this configuration names no cluster; give a section kafka."
+            )
+        if self.into == live or self.into.startswith(f"{live}/"):
+            raise UserError(f"--into is {self.into}, in the live lake {live}; give a place beside.")
+        if self.index and not config.index:
+            raise UserError("--index: the configuration has no index.")
+        return config.archive.path
 
     def _refuse_again(self) -> None:
-        into = self.backfill.into
-        if self.systems.lake(into).listing():
-            raise UserError(f"--into: {into} is not empty; give an empty place.")
-        needed = self.backfill.parallelism or self.systems.config.job.parallelism or 1
+        if self.systems.lake(self.into).listing():
+            raise UserError(f"--into: {self.into} is not empty; give an empty place.")
+        needed = self.parallelism or self.systems.config.job.parallelism or 1
         free = cluster_of(self.systems.environment).free_slots()
         if free < needed:
             raise UserError(
@@ -135,9 +168,9 @@ class Rebuild:
 
     def _feed(self, target: KafkaProducer | None, left_out: LeftOut) -> dict[str, int]:
         """Send all archived records in the order of their arrival; without a target, only count."""
-        archive, backfill, records = self.systems.config.archive, self.backfill, 0
-        assert archive, "derive.refuse asks for one"
-        selection = Selection(archive=True, start_ms=backfill.start_ms, end_ms=backfill.end_ms)
+        archive, records = self.systems.config.archive, 0
+        assert archive, "`plan` refuses a configuration without"
+        selection = Selection(archive=True, start_ms=self.start_ms, end_ms=self.end_ms)
         environment = self.systems.environment
         history = History(archive.path, selection, environment, leave_out=left_out)
         what = "sending the archived records" if target else "counting the archived records"
@@ -152,16 +185,46 @@ class Rebuild:
         return {"records": records, "left_out": history.counts.left_out}
 
     def _submit(self) -> Submitted:
-        path = self.folder / f"{self.backfill.name}.yaml"
+        path = self.folder / f"{self.name}.yaml"
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(yaml.safe_dump(self._sections, sort_keys=False), encoding="utf-8")
+        path.write_text(yaml.safe_dump(self._sections(), sort_keys=False), encoding="utf-8")
         with self.steps.step("submitting the job"):
             job = submit(path, self.systems.environment)
             wait_for(lambda: job.cluster.running(job.job_id), 300, "the job did not run")
         return job
 
+    def _sections(self) -> dict[str, Any]:
+        """Return the job's configuration; references such as ${env:NAME} are kept.
+
+        The decode section has no reject limit: the backfill reports its rejects when it is done.
+        """
+        given: dict[str, Any] = yaml.safe_load(self.path.read_text(encoding="utf-8"))
+        config = self.systems.config
+        source, schemas = config.source, Path(config.decode.schemas)
+        kinds = {"kafka": source.kafka_topics, "kinesis": source.kinesis_streams}
+        decode = {k: v for k, v in (given.get("decode") or {}).items() if k not in _LIMITS}
+        if schemas.exists():
+            decode["schemas"] = str(schemas.resolve())
+        job = {**(given.get("job") or {}), "name": self.name}
+        if self.parallelism:
+            job["parallelism"] = self.parallelism
+        copied = ("kafka", "clusters", "index") if self.index else ("kafka", "clusters")
+        return {
+            **{name: given[name] for name in copied if name in given},
+            "source": {
+                "kafka_topics": [self.name],
+                "kafka_cluster": self._cluster_name,
+                "kafka_group_id": self.name,
+                "archived_from": list(source.archived_from) or [k for k, v in kinds.items() if v],
+            },
+            "decode": decode,
+            "lake": {**given["lake"], "path": self.into},
+            "dead_letters": {"path": self._dead_letters},
+            "job": job,
+        }
+
     def _drain(self, job: Submitted) -> None:
-        name, cluster = self.backfill.name, job.cluster
+        name, cluster = self.name, job.cluster
         source = SourceProgress(self._cluster, topic=name, group_id=name)
 
         def drained() -> bool:
@@ -181,12 +244,12 @@ class Rebuild:
         """Check that every record read is in the rebuilt lake or the dead letters."""
         config = self.systems.config
         assert config.lake
-        lake = msgspec.structs.replace(config.lake, path=self.backfill.into)
+        lake = msgspec.structs.replace(config.lake, path=self.into)
         rebuilt = msgspec.structs.replace(config, lake=lake, index=None, replicate={})
         options = Options(
             spans=tuple(Span(*place, None, last) for place, last in left_out.ends.items()),
-            since=self.backfill.start_ms,
-            until=self.backfill.end_ms,
+            since=self.start_ms,
+            until=self.end_ms,
             complete=True,
             from_archive=True,
         )

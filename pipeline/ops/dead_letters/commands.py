@@ -15,7 +15,7 @@ from rich.table import Table
 
 from connectors.errors import UserError
 from pipeline.ops.dead_letters import redrive_log
-from pipeline.ops.dead_letters.letter import STEPS, Letter, escaped, parse_choice
+from pipeline.ops.dead_letters.letter import STEPS, Letter, chosen_by, escaped
 from pipeline.ops.dead_letters.reader import read_letters, read_whole
 from pipeline.ops.dead_letters.redrive import redrive
 from pipeline.ops.dead_letters.report import Group, RedriveReport, groups, letter_dict, letter_lines
@@ -61,10 +61,10 @@ def list_command(
     as_json: JsonOption = False,
 ) -> None:
     """Count dead letters by reason, step and event type, and those already redriven."""
-    choice = parse_choice(step, reason, event_type, partition, since, until)
+    matches = chosen_by(step, reason, event_type, partition, since, until)
     with _os_errors_reported():
         configured = systems(config)
-        letters = filter(choice.matches, read_letters(configured))
+        letters = filter(matches, read_letters(configured))
         grouped = groups(letters, redrive_log.read_all(configured))
     _print_groups(grouped, as_json=as_json)
 
@@ -88,12 +88,12 @@ def show_command(
             f"{position!r} is not a position: give topic/partition/offset or stream/shard/sequence"
             " number, as `dead-letters list` prints them."
         )
-    choice = parse_choice(step)
+    matches = chosen_by(step)
     with _os_errors_reported():
         configured = systems(config)
         letters = {
             letter.identity: letter
-            for letter in filter(choice.matches, read_letters(configured))
+            for letter in filter(matches, read_letters(configured))
             if letter.where == position
         }
         if not letters:
@@ -136,18 +136,18 @@ def redrive_command(
 
     The job repeats the step that rejected them. Exit 1 if some could not be redriven.
     """
-    choice = parse_choice(step, reason, event_type, partition, since, until)
-    if choice.is_everything and not everything:
+    matches = chosen_by(step, reason, event_type, partition, since, until)
+    if not (everything or step or reason or event_type or partition or since or until):
         raise UserError("redrive needs a filter, such as --reason; or --all to redrive everything.")
     with _os_errors_reported():
         configured = systems(config)
         if dry_run:
-            report = redrive(configured, choice, limit=limit, dry_run=True)
+            report = redrive(configured, matches, limit=limit, dry_run=True)
         else:
             if sys.stdin.isatty() and not yes:
-                _confirm(redrive(configured, choice, limit=limit, dry_run=True))
+                _confirm(redrive(configured, matches, limit=limit, dry_run=True))
             with Steps(Console(stderr=True)).step("redriving", unit="records") as progress:
-                report = redrive(configured, choice, limit=limit, rate=rate, progress=progress)
+                report = redrive(configured, matches, limit=limit, rate=rate, progress=progress)
     lines = "\n".join(report.lines(dry_run=dry_run))
     typer.echo(json.dumps(report.as_dict(dry_run=dry_run)) if as_json else lines)
     raise typer.Exit(bool(report.cannot))

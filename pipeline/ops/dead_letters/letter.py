@@ -1,10 +1,10 @@
-"""A dead letter, whatever back end holds it, its identity, and filters for dead letters."""
+"""A dead letter, whatever back end holds it, its identity, and the filters of the commands."""
 
 from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -81,69 +81,48 @@ class Letter:
         return digest_of(self.identity)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Choice:
-    """Filters that all apply; an empty one matches everything. Times are epoch milliseconds.
-
-    A dead letter of unknown arrival time is in no interval.
-    """
-
-    steps: Collection[str] = ()
-    reasons: Collection[str] = ()
-    event_types: Collection[str] = ()
-    partitions: Collection[str] = ()
-    since_ms: int | None = None
-    until_ms: int | None = None
-
-    @property
-    def is_everything(self) -> bool:
-        """Whether there is no filter."""
-        return self == Choice()
-
-    def matches(self, letter: Letter) -> bool:
-        """Return whether all filters match a dead letter."""
-        return (
-            (not self.steps or letter.step in self.steps)
-            and (not self.reasons or letter.reason in self.reasons)
-            and (not self.event_types or letter.event_type in self.event_types)
-            and (not self.partitions or letter.partition in self.partitions)
-            and self._arrived(letter.arrival_ms)
-        )
-
-    def _arrived(self, arrival_ms: int | None) -> bool:
-        since, until = self.since_ms, self.until_ms
-        if arrival_ms is None:
-            return since is None and until is None
-        return (since is None or since <= arrival_ms) and (until is None or arrival_ms < until)
+Matches = Callable[[Letter], bool]
+"""Whether a dead letter is chosen."""
 
 
-def parse_choice(
+def chosen_by(
     steps: list[str] | None = None,
     reasons: list[str] | None = None,
     event_types: list[str] | None = None,
     partitions: list[str] | None = None,
     since: str = "",
     until: str = "",
-) -> Choice:
-    """Return the choice of a command's options; UserError for a value that matches nothing."""
+) -> Matches:
+    """Return a command's filters, which must all match; an empty one matches everything.
+
+    A dead letter of unknown arrival time is in no interval. UserError for a value that matches
+    nothing.
+    """
+    _check("--step", steps, STEPS)
+    _check("--reason", reasons, REASONS)
     for each in partitions or ():
         if each.count("/") != 1:
             raise UserError(f"--partition {each}: give topic/partition or stream/shard.")
-    return Choice(
-        steps=_known("--step", steps, STEPS),
-        reasons=_known("--reason", reasons, REASONS),
-        event_types=tuple(event_types or ()),
-        partitions=tuple(partitions or ()),
-        since_ms=_millis("--since", since),
-        until_ms=_millis("--until", until),
-    )
+    first, end = _millis("--since", since), _millis("--until", until)
+
+    def matches(letter: Letter) -> bool:
+        arrived = letter.arrival_ms
+        return (
+            (not steps or letter.step in steps)
+            and (not reasons or letter.reason in reasons)
+            and (not event_types or letter.event_type in event_types)
+            and (not partitions or letter.partition in partitions)
+            and (first is None or (arrived is not None and arrived >= first))
+            and (end is None or (arrived is not None and arrived < end))
+        )
+
+    return matches
 
 
-def _known(option: str, values: list[str] | None, allowed: Collection[str]) -> tuple[str, ...]:
+def _check(option: str, values: list[str] | None, allowed: Collection[str]) -> None:
     for value in values or ():
         if value not in allowed:
             raise UserError(f"{option} {value}: unknown; give one of {', '.join(allowed)}.")
-    return tuple(values or ())
 
 
 def _millis(option: str, text: str) -> int | None:

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from connectors.kinesis.table import stream_of
 from pipeline.config.model import Config
-from pipeline.ops.dead_letters.letter import STEPS, Choice, Letter
+from pipeline.ops.dead_letters.letter import STEPS, Letter, Matches
 from pipeline.ops.dead_letters.reader import read_letters, read_whole
 from pipeline.ops.dead_letters.redrive_log import StoredLog, read_topic_log, required_log_path
 from pipeline.ops.dead_letters.report import RedriveReport
@@ -30,7 +30,7 @@ _BATCH_BYTES: Final = 8 * 1024 * 1024
 
 def redrive(
     systems: Systems,
-    choice: Choice,
+    matches: Matches,
     *,
     limit: int | None = None,
     rate: float | None = None,
@@ -50,7 +50,7 @@ def redrive(
     pace = Pace(None if dry_run else rate or default_rate(systems.config))
     targets = _Targets(systems, pace, report, dry_run)
     try:
-        targets.send(filter(choice.matches, read_letters(systems)), limit)
+        targets.send(filter(matches, read_letters(systems)), limit)
     finally:
         targets.close()
     return report

@@ -12,7 +12,7 @@ from connectors.errors import UserError
 from connectors.positions import Position
 from pipeline.cli import app
 from pipeline.config import load as load_config
-from pipeline.ops.dead_letters.letter import Letter, escaped, parse_choice
+from pipeline.ops.dead_letters.letter import Letter, chosen_by, escaped
 from pipeline.ops.dead_letters.redrive import Pace, default_rate
 from pipeline.ops.dead_letters.redrive_log import StoredLog
 from pipeline.ops.dead_letters.report import groups
@@ -107,13 +107,13 @@ def test_positions_as_text() -> None:
     ],
 )
 def test_filters(options: dict[str, Any], matches: bool) -> None:
-    assert parse_choice(**options).matches(letter()) is matches
-    assert parse_choice(**options).is_everything is (not options)
+    assert chosen_by(**options)(letter()) is matches
 
 
 def test_an_unknown_arrival_is_in_no_interval() -> None:
-    assert parse_choice().matches(letter(arrival_ms=None))
-    assert not parse_choice(since="1970-01-01").matches(letter(arrival_ms=None))
+    assert chosen_by()(letter(arrival_ms=None))
+    assert not chosen_by(since="1970-01-01")(letter(arrival_ms=None))
+    assert not chosen_by(until="2970-01-01")(letter(arrival_ms=None))
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ def test_an_unknown_arrival_is_in_no_interval() -> None:
 )
 def test_a_filter_that_fits_nothing_is_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(UserError, match=message):
-        parse_choice(**options)
+        chosen_by(**options)
 
 
 def test_groups_count_copies_apart() -> None:
