@@ -95,26 +95,25 @@ class Rebuild:
 
     def run(self) -> dict[str, Any]:
         """Run the backfill; return its report. One that was interrupted needs a new name."""
-        into, name = self.into, self.name
         self._refuse_again()
         admin = kafka_admin.connect(self._cluster)
         topics = admin.topics & set(self.systems.config.source.kafka_topics)
         partitions = max(map(admin.partitions, topics), default=_PARTITIONS)
-        admin.create(name, partitions, _TOPIC)
+        admin.create(self.name, partitions, _TOPIC)
         left_out = LeftOut(self.systems)
-        counts = self._feed(KafkaProducer(self._cluster, name), left_out)
+        counts = self._feed(KafkaProducer(self._cluster, self.name), left_out)
         job = self._submit()
         self._drain(job)
         with self.steps.step("stopping with a savepoint"):
-            savepoints = job.config.job.checkpoint_dir or f"{into}-savepoint"
+            savepoints = job.config.job.checkpoint_dir or f"{self.into}-savepoint"
             job.cluster.stop_with_savepoint(
                 job.job_id, savepoints, timeout_seconds=_PATIENCE_SECONDS
             )
-        admin.delete(name)
+        admin.delete(self.name)
         verified = self._verify(left_out)
         return {
-            "name": name,
-            "into": into,
+            "name": self.name,
+            "into": self.into,
             **counts,
             "reconciled": verified.as_dict(),
             "problems": verified.problems(),

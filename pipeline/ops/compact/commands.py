@@ -26,27 +26,6 @@ PartitionOption = Annotated[
     list[str] | None,
     typer.Option(help="Only TYPE/pickup_location=NNN/year=YYYY/month=MM; repeatable."),
 ]
-TargetOption = Annotated[
-    int, typer.Option(min=1024, help="Bytes of a merged file; below half of it is small.")
-]
-MinFilesOption = Annotated[
-    int, typer.Option(min=2, help="Leave a partition with fewer small files alone.")
-]
-OlderOption = Annotated[float, typer.Option(min=0, help="Only files written so many seconds ago.")]
-CleanOption = Annotated[
-    bool, typer.Option("--clean", help="Delete files that were replaced --grace ago, for good.")
-]
-GraceOption = Annotated[
-    float,
-    typer.Option(
-        min=60,
-        help="Seconds that replaced files are kept: longer than any query, and than the age of any"
-        " checkpoint that the job may start from.",
-    ),
-]
-ManifestsOption = Annotated[
-    bool, typer.Option("--manifests", help="Write manifests for Athena, Trino and Hive.")
-]
 
 
 def add_to(main: typer.Typer) -> None:
@@ -59,12 +38,29 @@ def compact(
     config: ConfigOption = LOCAL,
     event_type: TypeOption = None,
     partition: PartitionOption = None,
-    target: TargetOption = TARGET_BYTES,
-    min_files: MinFilesOption = 8,
-    older_than: OlderOption = 600.0,
-    clean: CleanOption = False,
-    grace: GraceOption = 86_400.0,
-    manifests: ManifestsOption = False,
+    target: Annotated[
+        int, typer.Option(min=1024, help="Bytes of a merged file; below half of it is small.")
+    ] = TARGET_BYTES,
+    min_files: Annotated[
+        int, typer.Option(min=2, help="Leave a partition with fewer small files alone.")
+    ] = 8,
+    older_than: Annotated[
+        float, typer.Option(min=0, help="Only files written so many seconds ago.")
+    ] = 600.0,
+    clean: Annotated[
+        bool, typer.Option("--clean", help="Delete files that were replaced --grace ago, for good.")
+    ] = False,
+    grace: Annotated[
+        float,
+        typer.Option(
+            min=60,
+            help="Seconds that replaced files are kept: longer than any query, and than the age of any"
+            " checkpoint that the job may start from.",
+        ),
+    ] = 86_400.0,
+    manifests: Annotated[
+        bool, typer.Option("--manifests", help="Write manifests for Athena, Trino and Hive.")
+    ] = False,
     dry_run: DryRunOption = False,
     as_json: JsonOption = False,
 ) -> None:

@@ -6,8 +6,9 @@ take at most `DECODED_BYTES` plus the last file, whatever the target is.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Final
 
 import numpy as np
@@ -30,19 +31,24 @@ class Batch:
 
     files: dict[str, int] = field(default_factory=dict)
     parts: list[pa.Table] = field(default_factory=list)
-    bytes: int = 0
+    file_bytes: int = 0
+    decoded_bytes: int = 0
 
-    def takes(self, stored: Stored, part: pa.Table) -> bool:
+    def takes(self, stored: Stored, part: pa.Table, target_bytes: int) -> bool:
         """Return whether this part of a file belongs to this batch; a file is never divided."""
         if not self.parts or stored.path in self.files:
             return True
-        return self.bytes < DECODED_BYTES and bool(part.schema.equals(self.parts[0].schema))
+        has_room = self.file_bytes < target_bytes and self.decoded_bytes < DECODED_BYTES
+        return has_room and bool(part.schema.equals(self.parts[0].schema))
 
     def add(self, stored: Stored, part: pa.Table) -> None:
         """Add the rows of a file, or of a part of it."""
-        self.files[stored.path] = self.files.get(stored.path, 0) + part.num_rows
+        if stored.path not in self.files:
+            self.files[stored.path] = 0
+            self.file_bytes += stored.size
+        self.files[stored.path] += part.num_rows
         self.parts.append(part)
-        self.bytes += part.nbytes
+        self.decoded_bytes += part.nbytes
 
     def in_order(self, event_time: str) -> pa.Table:
         """Return all rows by event time, in a stable order, and empty the batch."""
@@ -63,33 +69,15 @@ def batches(lake: ReadableStore, files: list[Stored], target_bytes: int) -> Iter
 
     A batch is smaller where the schema changes, or where its memory limit is reached.
     """
-    for group in _groups(files, target_bytes):
-        for batch in _loaded(lake, group):
+    batch = Batch()
+    for stored, part in chain.from_iterable(pages(lake, files)):
+        if not batch.takes(stored, part, target_bytes):
             if len(batch.files) > 1:
                 yield batch
-
-
-def _groups(files: Iterable[Stored], target_bytes: int) -> Iterator[list[Stored]]:
-    """Yield neighbours whose sizes add up to the target; a single file is left as it is."""
-    group: list[Stored] = []
-    for each in files:
-        group.append(each)
-        if sum(one.size for one in group) >= target_bytes:
-            yield group
-            group = []
-    if len(group) > 1:
-        yield group
-
-
-def _loaded(lake: ReadableStore, group: list[Stored]) -> Iterator[Batch]:
-    batch = Batch()
-    for page in pages(lake, group):
-        for stored, part in page:
-            if not batch.takes(stored, part):
-                yield batch
-                batch = Batch()
-            batch.add(stored, part)
-    yield batch
+            batch = Batch()
+        batch.add(stored, part)
+    if len(batch.files) > 1:
+        yield batch
 
 
 def encoded(table: pa.Table) -> bytes:

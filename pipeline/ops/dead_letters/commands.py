@@ -186,7 +186,6 @@ def _print_groups(grouped: list[Group], *, as_json: bool) -> None:
 
 
 def _write_raw(letters: set[Letter | str], position: str) -> None:
-    """Write the record's bytes to standard output."""
     for each in letters:
         if isinstance(each, str):
             raise UserError(f"the record of {position} can't be written: {each}.")

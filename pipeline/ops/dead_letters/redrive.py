@@ -9,11 +9,12 @@ from functools import cached_property
 from typing import Final
 from urllib.parse import urlsplit
 
+from connectors.errors import UserError
 from connectors.kinesis.table import stream_of
 from pipeline.config.model import Config
 from pipeline.ops.dead_letters.letter import STEPS, Letter, Matches
 from pipeline.ops.dead_letters.reader import read_letters, read_whole
-from pipeline.ops.dead_letters.redrive_log import StoredLog, read_topic_log, required_log_path
+from pipeline.ops.dead_letters.redrive_log import StoredLog, log_path, read_topic_log
 from pipeline.ops.dead_letters.report import RedriveReport
 from pipeline.ops.dead_letters.senders import Deliver, IndexSender, StreamSender, TopicSender
 from pipeline.ops.systems import Systems
@@ -133,7 +134,6 @@ class _Targets:
             target.close()
 
     def _add(self, letter: Letter, digest: bytes) -> bool:
-        """Return whether the dead letter is sent with a batch."""
         target = self._target(letter)
         if isinstance(target, str):
             self.report.add_refused(letter, target)
@@ -208,5 +208,11 @@ class _Targets:
 
     @cached_property
     def _stored(self) -> tuple[StoredLog, set[bytes]]:
-        log = StoredLog(required_log_path(self.systems.config), self.systems.environment)
+        path = log_path(self.systems.config)
+        if not path:
+            raise UserError(
+                "the redrive log of Kinesis streams and of the index is kept on S3, and the"
+                " configuration has no path for it; set dead_letters.large_path or archive.path."
+            )
+        log = StoredLog(path, self.systems.environment)
         return log, log.read()

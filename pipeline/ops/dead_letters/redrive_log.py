@@ -106,16 +106,5 @@ def log_path(config: Config) -> str:
     return next((path for path in (*paths, archive.path if archive else "") if path), "")
 
 
-def required_log_path(config: Config) -> str:
-    """Return `log_path`; UserError if there is none."""
-    path = log_path(config)
-    if not path:
-        raise UserError(
-            "the redrive log of Kinesis streams and of the index is kept on S3, and the"
-            " configuration has no path for it; set dead_letters.large_path or archive.path."
-        )
-    return path
-
-
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
