@@ -54,8 +54,8 @@ def compact(
         float,
         typer.Option(
             min=60,
-            help="Seconds that replaced files are kept: longer than any query, and than the age of any"
-            " checkpoint that the job may start from.",
+            help="Seconds that replaced files are kept: longer than any query, and than the age of"
+            " any checkpoint that the job may start from.",
         ),
     ] = 86_400.0,
     manifests: Annotated[

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from connectors.errors import UserError
@@ -15,7 +16,6 @@ from pipeline.config.model import Config
 from pipeline.ops.dead_letters.letter import STEPS, Letter, Matches
 from pipeline.ops.dead_letters.reader import read_letters, read_whole
 from pipeline.ops.dead_letters.redrive_log import StoredLog, log_path, read_topic_log
-from pipeline.ops.dead_letters.report import RedriveReport
 from pipeline.ops.dead_letters.senders import Deliver, IndexSender, StreamSender, TopicSender
 from pipeline.ops.systems import Systems
 
@@ -25,8 +25,78 @@ REMOTE_RATE: Final = 1_000.0
 NO_HEADERS: Final = "a stream can't carry the mark of a replica"
 
 _LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
+_SAMPLES: Final = 3
 _BATCH_RECORDS: Final = 500
 _BATCH_BYTES: Final = 8 * 1024 * 1024
+
+
+@dataclass(slots=True)
+class RedriveReport:
+    """Counts of a redrive: `selected` = `redriven` + `already` + `cannot`.
+
+    Less if an error ended it. Copies of a dead letter, which a crash of the job leaves, are
+    counted separately.
+    """
+
+    selected: int = 0
+    copies: int = 0
+    already: int = 0
+    redriven: int = 0
+    by_reason: Counter[tuple[str, str]] = field(default_factory=Counter)
+    by_target: Counter[str] = field(default_factory=Counter)
+    cannot: Counter[str] = field(default_factory=Counter)
+    samples: dict[str, list[str]] = field(default_factory=dict)
+    progress: Callable[[int], None] = lambda _: None
+
+    def add_redriven(self, letter: Letter, target: str) -> None:
+        """Count a dead letter that was sent to a target, or would be in a dry run."""
+        self.redriven += 1
+        self.by_reason[letter.step, letter.reason] += 1
+        self.by_target[target] += 1
+        self.progress(self.redriven)
+
+    def add_refused(self, letter: Letter, why: str) -> None:
+        """Count a dead letter that cannot be redriven."""
+        self.cannot[why] += 1
+        samples = self.samples.setdefault(why, [])
+        if len(samples) < _SAMPLES:
+            samples.append(letter.where or letter.place)
+
+    def as_dict(self, *, dry_run: bool) -> dict[str, Any]:
+        """Return the counts for JSON."""
+        return {
+            "dry_run": dry_run,
+            "selected": self.selected,
+            "copies": self.copies,
+            "already_redriven": self.already,
+            "would_redrive" if dry_run else "redriven": self.redriven,
+            "by_reason": [
+                {"step": step, "reason": reason, "count": count}
+                for (step, reason), count in sorted(self.by_reason.items())
+            ],
+            "by_target": dict(sorted(self.by_target.items())),
+            "cannot_be_redriven": {
+                why: {"count": count, "samples": self.samples[why]}
+                for why, count in sorted(self.cannot.items())
+            },
+        }
+
+    def lines(self, *, dry_run: bool) -> list[str]:
+        """Return the counts for people."""
+        verb = "would be redriven" if dry_run else "redriven"
+        lines = [f"{self.redriven:,} of {self.selected:,} {verb}"]
+        lines += [f"  to {target}: {count:,}" for target, count in sorted(self.by_target.items())]
+        lines += [
+            f"  {step} {reason}: {count:,}"
+            for (step, reason), count in sorted(self.by_reason.items())
+        ]
+        if self.already:
+            lines.append(f"{self.already:,} already redriven")
+        if self.copies:
+            lines.append(f"{self.copies:,} copies skipped")
+        for why, count in sorted(self.cannot.items()):
+            lines.append(f"{count:,} cannot be redriven: {why}; {', '.join(self.samples[why])}")
+        return lines
 
 
 def redrive(

@@ -11,7 +11,7 @@ from rich.console import Console
 from connectors.errors import UserError
 from connectors.positions import unpacked
 from connectors.s3.store import open_store
-from pipeline.ops.backfill.partition import rows
+from pipeline.ops.backfill.swap import rows
 from pipeline.ops.compact.rules import Request
 from pipeline.ops.compact.run import Compaction, Report
 from pipeline.ops.lake.records import Records

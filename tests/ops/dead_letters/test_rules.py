@@ -12,10 +12,10 @@ from connectors.errors import UserError
 from connectors.positions import Position
 from pipeline.cli import app
 from pipeline.config import load as load_config
+from pipeline.ops.dead_letters.commands import groups
 from pipeline.ops.dead_letters.letter import Letter, chosen_by, escaped
 from pipeline.ops.dead_letters.redrive import Pace, default_rate
 from pipeline.ops.dead_letters.redrive_log import StoredLog
-from pipeline.ops.dead_letters.report import groups
 from pipeline.ops.dead_letters.senders import headers_of
 
 KAFKA = Position("trips", 2, 17)
