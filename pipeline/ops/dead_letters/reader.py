@@ -28,6 +28,7 @@ from pipeline.ops.systems import Systems
 
 # Records may be large, and compressed well: few rows are decoded at a time.
 _ROWS: Final = 64
+_TEXTS: Final = ("step", "reason", "detail", "event_type", "sha256", "full_record")
 
 
 def read_letters(systems: Systems) -> Iterator[Letter]:
@@ -68,16 +69,11 @@ def read_whole(letter: Letter, open_folder: OpenFolder) -> Letter | str:
 def _from_parquet(store: ReadableStore, path: str) -> Iterator[Letter]:
     for name, row_number, row in _rows(store):
         arrival = row.get("arrival_time")
-        yield Letter(
-            **_common_fields(row),
-            raw=row["raw"],
-            key=row.get("key"),
-            position=Position(*map(row.get, positions.COLUMNS)),
-            # Flink 1.20 writes Parquet timestamps without a zone, in UTC.
-            arrival_ms=None if arrival is None else millis_of(arrival),
-            raw_bytes=len(row["raw"] or b""),
-            place=f"{path.rstrip('/')}/{name}#{row_number}",
-        )
+        # Flink 1.20 writes Parquet timestamps without a zone, in UTC.
+        arrival_ms = None if arrival is None else millis_of(arrival)
+        envelope = Carried(row["raw"], row, row.get("key"))
+        position = Position(*map(row.get, positions.COLUMNS))
+        yield _letter(envelope, position, arrival_ms, f"{path.rstrip('/')}/{name}#{row_number}")
 
 
 def _rows(store: ReadableStore) -> Iterator[tuple[str, int, dict[str, Any]]]:
@@ -104,21 +100,21 @@ def _from_kinesis(client: Any, stream: str) -> Iterator[Letter]:
 
 
 def _from_carried(envelope: Carried, place: str) -> Letter:
-    about = envelope.about
-    arrival = parse(about.get("arrival_time", ""))
+    arrival = parse(envelope.about.get("arrival_time", ""))
+    arrival_ms = arrival if isinstance(arrival, int) else None
+    return _letter(envelope, envelope.position, arrival_ms, place)
+
+
+def _letter(envelope: Carried, position: Position, arrival_ms: int | None, place: str) -> Letter:
+    raw, about, key = envelope
+    texts = {name: about.get(name) or "" for name in _TEXTS}
     return Letter(
-        **_common_fields(about),
-        raw=envelope.raw,
-        key=envelope.key,
-        position=envelope.position,
-        arrival_ms=arrival if isinstance(arrival, int) else None,
-        raw_bytes=number(about.get("raw_bytes")) or len(envelope.raw or b""),
+        **texts,
+        raw=raw,
+        key=key,
+        position=position,
+        arrival_ms=arrival_ms,
+        schema_version=number(str(about.get("schema_version"))) or 0,
+        raw_bytes=number(about.get("raw_bytes")) or len(raw or b""),
         place=place,
     )
-
-
-def _common_fields(source: Any) -> dict[str, Any]:
-    """Return the fields that all back ends have, as strings or numbers."""
-    names = ("step", "reason", "detail", "event_type", "sha256", "full_record")
-    fields: dict[str, Any] = {name: source.get(name) or "" for name in names}
-    return fields | {"schema_version": number(str(source.get("schema_version"))) or 0}

@@ -9,7 +9,6 @@ written after the acknowledgement, so after a crash in between a record is redri
 
 from __future__ import annotations
 
-import json
 import uuid
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
@@ -21,7 +20,6 @@ from connectors.errors import UserError
 from connectors.kafka import admin as kafka_admin
 from connectors.kafka import reader as kafka_topic
 from connectors.kafka.options import Kafka
-from connectors.kafka.transactions import TopicRecord
 from connectors.s3.store import open_store
 from pipeline.config.model import Config
 from pipeline.ops.dead_letters.letter import digest_of
@@ -44,12 +42,6 @@ def read_all(systems: Systems) -> set[bytes]:
 def log_topic(topic: str) -> str:
     """Return the name of a topic's redrive log."""
     return f"{topic}.redriven"
-
-
-def topic_entry(topic: str, identity: str, run: str) -> TopicRecord:
-    """Return the entry of a dead letter that `run` redrives to a topic."""
-    value = {"time": _now(), "run": run}
-    return TopicRecord(log_topic(topic), json.dumps(value).encode(), identity.encode())
 
 
 def read_topic_log(cluster: Kafka, topic: str) -> set[bytes]:
@@ -94,7 +86,7 @@ class StoredLog:
     def append(self, identities: list[str]) -> None:
         """Write an object with the identities of redriven dead letters."""
         if identities:
-            content = msgspec.json.encode(_Batch(self._run, _now(), identities))
+            content = msgspec.json.encode(_Batch(self._run, now_text(), identities))
             self._store.write(f"{self._run}-{self._batches}.json", content)
             self._batches += 1
 
@@ -106,5 +98,6 @@ def log_path(config: Config) -> str:
     return next((path for path in (*paths, archive.path if archive else "") if path), "")
 
 
-def _now() -> str:
+def now_text() -> str:
+    """Return the time of a log entry."""
     return datetime.now(UTC).isoformat(timespec="seconds")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import time
 import uuid
@@ -22,7 +23,7 @@ from pipeline.decode.decoder import Control, Decoder, Event, Reject
 from pipeline.events.derive import mapping
 from pipeline.index.indexer import Indexer, RetryPolicy
 from pipeline.ops.dead_letters.letter import Letter
-from pipeline.ops.dead_letters.redrive_log import log_topic, read_topic_log, topic_entry
+from pipeline.ops.dead_letters.redrive_log import log_topic, now_text, read_topic_log
 from pipeline.ops.systems import Systems
 
 TOO_LARGE_FOR_TOPIC: Final = "larger, with its redrive headers, than the topic takes"
@@ -98,7 +99,8 @@ class TopicSender:
         known = partition if partition in self._partitions else None
         headers = tuple(headers_of(letter).items())
         record = TopicRecord(self._topic, letter.raw, letter.key, headers, known)
-        return record, topic_entry(self._topic, letter.identity, self._run)
+        entry = json.dumps({"time": now_text(), "run": self._run}).encode()
+        return record, TopicRecord(log_topic(self._topic), entry, letter.identity.encode())
 
 
 def headers_of(letter: Letter) -> dict[str, bytes]:
