@@ -147,9 +147,9 @@ def confirm(
     print_report({"name": name, "deleted": 0 if dry_run else work.confirm()}, as_json=as_json)
 
 
-def _name(given: str) -> str:
+def _name(requested: str) -> str:
     """Return the name of a topic, a job and a folder; by default made of the time."""
-    name = given or f"backfill-{datetime.now(UTC):%Y%m%d-%H%M%S}"
+    name = requested or f"backfill-{datetime.now(UTC):%Y%m%d-%H%M%S}"
     if not _NAME.fullmatch(name):
         raise UserError(f"the name {name!r} is not of lower-case letters, digits and dashes.")
     return name

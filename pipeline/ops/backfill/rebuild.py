@@ -197,19 +197,19 @@ class Rebuild:
 
         The decode section has no reject limit: the backfill reports its rejects when it is done.
         """
-        given: dict[str, Any] = yaml.safe_load(self.path.read_text(encoding="utf-8"))
+        main: dict[str, Any] = yaml.safe_load(self.path.read_text(encoding="utf-8"))
         config = self.systems.config
         source, schemas = config.source, Path(config.decode.schemas)
         kinds = {"kafka": source.kafka_topics, "kinesis": source.kinesis_streams}
-        decode = {k: v for k, v in (given.get("decode") or {}).items() if k not in _LIMITS}
+        decode = {k: v for k, v in (main.get("decode") or {}).items() if k not in _LIMITS}
         if schemas.exists():
             decode["schemas"] = str(schemas.resolve())
-        job = {**(given.get("job") or {}), "name": self.name}
+        job = {**(main.get("job") or {}), "name": self.name}
         if self.parallelism:
             job["parallelism"] = self.parallelism
         copied = ("kafka", "clusters", "index") if self.index else ("kafka", "clusters")
         return {
-            **{name: given[name] for name in copied if name in given},
+            **{name: main[name] for name in copied if name in main},
             "source": {
                 "kafka_topics": [self.name],
                 "kafka_cluster": self._cluster_name,
@@ -217,7 +217,7 @@ class Rebuild:
                 "archived_from": list(source.archived_from) or [k for k, v in kinds.items() if v],
             },
             "decode": decode,
-            "lake": {**given["lake"], "path": self.into},
+            "lake": {**main["lake"], "path": self.into},
             "dead_letters": {"path": self._dead_letters},
             "job": job,
         }

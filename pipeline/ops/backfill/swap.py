@@ -199,15 +199,15 @@ class Swap:
         """Put the old files back and remove the rebuilt ones."""
         journal = self._begun("switching", "switched", "undoing")
         for partition, moved in journal.partitions.items():
-            self._lock.acquire_to_undo(partition)
+            self._lock.acquire(partition, compared=None)
             if journal.state == "switched":
                 self._refuse_merged(journal, partition, moved)
         self._note(msgspec.structs.replace(journal, state="undoing"))
         for partition, moved in journal.partitions.items():
-            kept = [path for path in moved.old if self._live.stat(f"{self._folder}/{path}")]
-            for path in kept:
+            saved = [path for path in moved.old if self._live.stat(f"{self._folder}/{path}")]
+            for path in saved:
                 self._live.copy(f"{self._folder}/{path}", path)
-            self._lock.restore_files(partition, kept, moved.record)
+            self._lock.restore_files(partition, saved, moved.record)
             for name in moved.new.values():
                 self._live.delete(name)
         self._end(journal, "undone")
