@@ -25,13 +25,18 @@ Page = list[tuple[Stored, pa.Table]]
 
 
 def pages(
-    store: ReadableStore, objects: Iterable[Stored], columns: list[str] | None = None
+    store: ReadableStore,
+    objects: Iterable[Stored],
+    columns: list[str] | None = None,
+    *,
+    rows: int | None = None,
 ) -> Iterator[Page]:
     """Yield the rows of all objects in their order, with some ten megabytes in memory.
 
     Up to 256 small objects come as one page. An object of more than 16 MB comes in several pages
     of 16,384 rows, one after the other. The next page is fetched meanwhile. `columns` None means
-    all; one that an object lacks is left out.
+    all; one that an object lacks is left out. With `rows`, every object comes in pages of that many
+    rows, and no more are decoded at a time.
 
     Raises:
         UserError: an object is not Parquet.
@@ -43,9 +48,9 @@ def pages(
             small = [] if group[0].size > _LARGE_BYTES else group
             fetched.append((group, [pool.submit(store.read, stored.path) for stored in small]))
             if len(fetched) > 1:
-                yield from _pages_of(store, *fetched.popleft(), columns)
+                yield from _pages_of(store, *fetched.popleft(), columns, rows)
         while fetched:
-            yield from _pages_of(store, *fetched.popleft(), columns)
+            yield from _pages_of(store, *fetched.popleft(), columns, rows)
 
 
 def row_count(store: ReadableStore, path: str) -> int:
@@ -73,17 +78,20 @@ def _pages_of(
     group: list[Stored],
     contents: list[Future[bytes]],
     columns: list[str] | None,
+    rows: int | None,
 ) -> Iterator[Page]:
-    if contents:
+    if contents and rows is None:
         # Only fetching is done in threads: parsing in several costs more than it saves.
         pairs = zip(group, contents, strict=True)
         yield [(stored, _table(stored, content.result(), columns)) for stored, content in pairs]
         return
-    large = group[0]
-    with store.open(large.path) as file, _reported(large.path):
-        parquet = pq.ParquetFile(file, buffer_size=_BUFFER_BYTES)
-        for batch in parquet.iter_batches(_PAGE_ROWS, columns=columns, use_threads=False):
-            yield [(large, pa.Table.from_batches([batch]))]
+    sources = [pa.BufferReader(each.result()) for each in contents] or [store.open(group[0].path)]
+    for stored, source in zip(group, sources, strict=True):
+        with source, _reported(stored.path):
+            file = pq.ParquetFile(source, buffer_size=_BUFFER_BYTES)
+            batches = file.iter_batches(rows or _PAGE_ROWS, columns=columns, use_threads=False)
+            for batch in batches:
+                yield [(stored, pa.Table.from_batches([batch]))]
 
 
 def _table(stored: Stored, content: bytes, columns: list[str] | None) -> pa.Table:

@@ -10,16 +10,11 @@ from typing import Annotated
 import typer
 
 from connectors.errors import UserError
-from pipeline.events.compatibility import Change, changes
+from pipeline.events.compatibility import changes
 from pipeline.events.event_types import load
 from pipeline.options import ROOT, JsonOption
 
 app = typer.Typer(no_args_is_help=True, help="Look after the schemas of the events.")
-
-
-@app.callback()
-def _group() -> None:
-    """Look after the schemas of the events."""
 
 
 def add_to(main: typer.Typer) -> None:
@@ -43,18 +38,12 @@ def check(
             f"--against: {before} is no folder; give the folder of the schemas that data was"
             " written with, or keep a copy of them there."
         )
-    found = list(changes(load(before), load(folder)))
-    refused = [each for each in found if each.refused]
+    all_changes = list(changes(load(before), load(folder)))
+    refused = sum(bool(each.refused) for each in all_changes)
     if as_json:
-        told = {"fine": not refused, "changes": [asdict(each) for each in found]}
-        print(json.dumps(told))
+        print(json.dumps({"fine": not refused, "changes": list(map(asdict, all_changes))}))
     else:
-        _show(found, folder, before)
+        for each in all_changes:
+            print(f"{'refused' if each.refused else 'allowed'}  {each}")
+        print(f"{folder} against {before}: {len(all_changes)} changes, {refused} refused")
     raise typer.Exit(bool(refused))
-
-
-def _show(found: list[Change], folder: Path, before: Path) -> None:
-    for each in found:
-        print(f"{'refused' if each.refused else 'allowed'}  {each}")
-    refused = sum(1 for each in found if each.refused)
-    print(f"{folder} against {before}: {len(found)} changes, {refused} refused")

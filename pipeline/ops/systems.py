@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from connectors.errors import UserError
 from connectors.kinesis import reader as kinesis_stream
 from connectors.kinesis.table import stream_of
 from connectors.opensearch import client as opensearch
@@ -25,6 +26,13 @@ class Systems:
     config: Config
     types: EventTypes
     environment: dict[str, str]
+
+    @property
+    def lake_path(self) -> str:
+        """The lake's address, without a slash at its end; UserError if there is no lake."""
+        if self.config.lake is None:
+            raise UserError("the configuration has no lake; give a section lake with its path.")
+        return self.config.lake.path.rstrip("/")
 
     def store(self, path: str) -> Store:
         """Return the store at a path."""

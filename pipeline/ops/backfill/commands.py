@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import re
-from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
 
 from connectors.errors import UserError
-from pipeline.ops.backfill.derive import Backfill
 from pipeline.ops.backfill.rebuild import Rebuild
 from pipeline.ops.backfill.swap import Swap
 from pipeline.ops.lake.content import checked
 from pipeline.ops.reconcile.options import instant
 from pipeline.ops.systems import systems
-from pipeline.options import LOCAL, ROOT, ConfigOption, JsonOption
+from pipeline.options import LOCAL, ROOT, ConfigOption, DryRunOption, JsonOption
 from pipeline.progress import Steps
 from pipeline.report_table import print_report
 
@@ -29,7 +27,6 @@ app = typer.Typer(
     ),
 )
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,62}")
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")]
 NameOption = Annotated[str, typer.Option(help="Of this backfill; of letters, digits and dashes.")]
 
 
@@ -51,15 +48,18 @@ def rebuild(
         int | None, typer.Option(help="Slots to take; as the main job where left out.", min=1)
     ] = None,
     name: NameOption = "",
-    dry_run: DryRun = False,
+    dry_run: DryRunOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Feed archived records through the same job into a fresh prefix, and verify it.
 
     Exit 1 when the rebuilt lake lacks something or has something twice.
     """
-    found = systems(config)
-    backfill = Backfill(
+    work = Rebuild(
+        systems=systems(config),
+        path=config,
+        folder=ROOT / "build" / "backfill",
+        steps=Steps(Console(stderr=True)),
         name=_name(name),
         into=into.rstrip("/"),
         index=index,
@@ -67,21 +67,11 @@ def rebuild(
         start_ms=instant("--from", since),
         end_ms=instant("--until", until),
     )
-    steps = Steps(Console(stderr=True))
-    work = Rebuild(
-        systems=found,
-        path=config,
-        folder=ROOT / "build" / "backfill",
-        backfill=backfill,
-        steps=steps,
-    )
     _announce(work.plan())
     if dry_run:
-        print_report({"name": backfill.name, **asdict(work.count())}, as_json=as_json)
+        print_report({"name": work.name, **work.count()}, as_json=as_json)
         return
-    report = work.run()
-    print_report(report, as_json=as_json)
-    raise typer.Exit(1 if report["problems"] else 0)
+    _end(work.run(), as_json=as_json)
 
 
 @app.command(
@@ -95,7 +85,7 @@ def swap(
     ],
     config: ConfigOption = LOCAL,
     name: NameOption = "",
-    dry_run: DryRun = False,
+    dry_run: DryRunOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Put rebuilt partitions in the place of live ones; refuses one that would lose a row.
@@ -108,17 +98,14 @@ def swap(
     _announce([] if problems else work.plan(compared))
     if not dry_run and not problems:
         problems = work.switch(rebuilt, compared)
-    print_report(
-        {
-            "name": work.name,
-            "partitions": {each.partition: each.counts() for each in compared},
-            "kept": work.kept,
-            "swapped": not dry_run and not problems,
-            "problems": problems,
-        },
-        as_json=as_json,
-    )
-    raise typer.Exit(1 if problems else 0)
+    report = {
+        "name": work.name,
+        "partitions": {each.partition: each.counts() for each in compared},
+        "kept": work.kept,
+        "swapped": not dry_run and not problems,
+        "problems": problems,
+    }
+    _end(report, as_json=as_json)
 
 
 @app.command(epilog="Example: streaming-etl backfill resume backfill-20180101-000000")
@@ -129,15 +116,14 @@ def resume(
 ) -> None:
     """Go on with a swap that was broken off."""
     problems = Swap(systems(config), _name(name)).go_on()
-    print_report({"name": name, "problems": problems}, as_json=as_json)
-    raise typer.Exit(1 if problems else 0)
+    _end({"name": name, "problems": problems}, as_json=as_json)
 
 
 @app.command(epilog="Example: streaming-etl backfill undo backfill-20180101-000000")
 def undo(
     name: Annotated[str, typer.Argument(help="Of the swap.")],
     config: ConfigOption = LOCAL,
-    dry_run: DryRun = False,
+    dry_run: DryRunOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Put the old files back in the place of the rebuilt ones."""
@@ -152,7 +138,7 @@ def undo(
 def confirm(
     name: Annotated[str, typer.Argument(help="Of the swap.")],
     config: ConfigOption = LOCAL,
-    dry_run: DryRun = False,
+    dry_run: DryRunOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Delete the old files that a swap kept."""
@@ -161,15 +147,20 @@ def confirm(
     print_report({"name": name, "deleted": 0 if dry_run else work.confirm()}, as_json=as_json)
 
 
-def _name(given: str) -> str:
-    """The name of a topic, a job and a folder; made of the time where none was given."""
-    name = given or f"backfill-{datetime.now(UTC):%Y%m%d-%H%M%S}"
+def _name(requested: str) -> str:
+    """Return the name of a topic, a job and a folder; by default made of the time."""
+    name = requested or f"backfill-{datetime.now(UTC):%Y%m%d-%H%M%S}"
     if not _NAME.fullmatch(name):
         raise UserError(f"the name {name!r} is not of lower-case letters, digits and dashes.")
     return name
 
 
 def _announce(plan: list[str]) -> None:
-    """Says what will be done, beside the output for programs."""
+    """Print what will be done to stderr: stdout is for programs."""
     for line in plan:
         typer.echo(f"will {line}", err=True)
+
+
+def _end(report: dict[str, Any], *, as_json: bool) -> NoReturn:
+    print_report(report, as_json=as_json)
+    raise typer.Exit(bool(report["problems"]))

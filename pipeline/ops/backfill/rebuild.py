@@ -11,134 +11,223 @@ import msgspec
 import yaml
 
 from connectors.errors import UserError
-from connectors.flink import rest as flink_rest
 from connectors.flink.rest import wait_for
 from connectors.kafka import admin as kafka_admin
 from connectors.kafka.options import Kafka
 from connectors.kafka.producer import KafkaProducer
 from connectors.kafka.reader import SourceProgress
-from pipeline.ops.backfill.derive import Backfill, derived, refuse
-from pipeline.ops.backfill.feed import Fed, LeftOut, archived, feed
-from pipeline.ops.reconcile.options import Options
+from connectors.positions import Position
+from pipeline.ops.dead_letters.letter import digest_of, position_text
+from pipeline.ops.dead_letters.reader import read_letters
+from pipeline.ops.reconcile.options import Options, Span
 from pipeline.ops.reconcile.report import Report
 from pipeline.ops.reconcile.run import reconcile
+from pipeline.ops.replay.history import History, Selection
 from pipeline.ops.systems import Systems
 from pipeline.progress import Steps
-from pipeline.submit import Submitted, submit
+from pipeline.submit import Submitted, cluster_of, submit
 
 _PARTITIONS: Final = 4
 _TOPIC: Final = {"retention.ms": "-1", "max.message.bytes": str(4 * 1024 * 1024)}
 _PATIENCE_SECONDS: Final = 24 * 3600.0
 _CHECKPOINTS: Final = 2
+_LIMITS: Final = ("reject_limit_ratio", "reject_limit_seconds", "reject_limit_records")
+
+
+class LeftOut:
+    """Decides which archived records to leave out: the dead letters of step decode.
+
+    Those are in the live lake under the position of their redriven copy, or not at all. It is
+    called for every record, so `ends` has the last position read of each topic and partition, or
+    stream and shard.
+    """
+
+    def __init__(self, systems: Systems) -> None:
+        letters = read_letters(systems) if systems.config.dead_letters else ()
+        self._rejected = {digest_of(each.where) for each in letters if each.step == "decode"}
+        self.ends: dict[tuple[str, str], int] = {}
+
+    def __call__(self, position: Position) -> bool:
+        """Return whether to leave out the record at that position."""
+        place, part, number = position[:3] if position.topic else position[3:]
+        key, last = (str(place), str(part)), int(number or 0)
+        self.ends[key] = max(last, self.ends.get(key, 0))
+        return bool(self._rejected) and digest_of(position_text(position)) in self._rejected
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rebuild:
-    """One backfill; `path` is the main job's configuration, `folder` takes the backfill's."""
+    """One backfill: which archived records (arrival time, epoch milliseconds), and where to.
+
+    `path` is the main job's configuration, `folder` takes the backfill's. `name` is the name of its
+    topic, job and consumer group. `into` is the prefix of the rebuilt lake, without a slash at its
+    end. `parallelism` None: as the main job.
+    """
 
     systems: Systems
     path: Path
     folder: Path
-    backfill: Backfill
     steps: Steps
+    name: str
+    into: str
+    index: bool
+    parallelism: int | None
+    start_ms: int | None
+    end_ms: int | None
 
     def plan(self) -> list[str]:
         """Describe each step in a sentence; refuse what cannot be done."""
-        config, backfill = self.systems.config, self.backfill
-        refuse(config, backfill)
-        assert config.archive
-        index = "fill the index (older versions change nothing)" if backfill.index else "no index"
+        archive = self._refuse()
+        index = "fill the index (older versions change nothing)" if self.index else "no index"
         return [
-            f"read the archive {config.archive.path}, without the dead letters of step decode",
-            f"send it to the new topic {backfill.name} on {self.cluster.bootstrap_servers}",
-            f"run the job {backfill.name} on it: lake into {backfill.into}, {index}, its rejects"
-            f" into {backfill.dead_letters}",
+            f"read the archive {archive}, without the dead letters of step decode",
+            f"send it to the new topic {self.name} on {self._cluster.bootstrap_servers}",
+            f"run the job {self.name} on it: lake into {self.into}, {index}, its rejects into"
+            f" {self._dead_letters}",
             "wait until a checkpoint covers all of it, stop the job with a savepoint",
-            f"compare {backfill.into} with the archive, then delete the topic {backfill.name}",
+            f"compare {self.into} with the archive, then delete the topic {self.name}",
             "change nothing in the live lake: that is `backfill swap`",
         ]
 
-    def count(self) -> Fed:
-        """Count the records that would be sent."""
-        return self._fed(None, LeftOut(self.systems))
+    def count(self) -> dict[str, int]:
+        """Count the records that would be sent, and those that would be left out."""
+        return self._feed(None, LeftOut(self.systems))
 
     def run(self) -> dict[str, Any]:
         """Run the backfill; return its report. One that was interrupted needs a new name."""
         self._refuse_again()
-        admin = kafka_admin.connect(self.cluster)
-        admin.create(self.backfill.name, self._partitions(admin), _TOPIC)
-        left = LeftOut(self.systems)
-        fed = self._fed(KafkaProducer(self.cluster, self.backfill.name), left)
+        admin = kafka_admin.connect(self._cluster)
+        topics = admin.topics & set(self.systems.config.source.kafka_topics)
+        partitions = max((len(admin.partitions(topic)) for topic in topics), default=_PARTITIONS)
+        admin.create(self.name, partitions, _TOPIC)
+        left_out = LeftOut(self.systems)
+        counts = self._feed(KafkaProducer(self._cluster, self.name), left_out)
         job = self._submit()
         self._drain(job)
         with self.steps.step("stopping with a savepoint"):
+            savepoints = job.config.job.checkpoint_dir or f"{self.into}-savepoint"
             job.cluster.stop_with_savepoint(
-                job.job_id, self._savepoints(job), timeout_seconds=_PATIENCE_SECONDS
+                job.job_id, savepoints, timeout_seconds=_PATIENCE_SECONDS
             )
-        admin.delete(self.backfill.name)
-        verified = self._verify(left)
+        admin.delete(self.name)
+        verified = self._verify(left_out)
         return {
-            "name": self.backfill.name,
-            "into": self.backfill.into,
-            "records": fed.records,
-            "left_out": fed.left_out,
+            "name": self.name,
+            "into": self.into,
+            **counts,
             "reconciled": verified.as_dict(),
             "problems": verified.problems(),
         }
 
     @property
-    def cluster(self) -> Kafka:
-        """The Kafka cluster of the backfill's topic."""
-        sections = derived(self.path, self.systems.config, self.backfill)
-        return self.systems.config.cluster(sections["source"]["kafka_cluster"])
+    def _dead_letters(self) -> str:
+        return f"{self.into}-dead-letters"
+
+    @property
+    def _cluster_name(self) -> str:
+        """The name of the topic's cluster: the source's, or the first one."""
+        config = self.systems.config
+        if config.source.kafka_topics:
+            return config.source.kafka_cluster
+        return "" if config.kafka else next(iter(config.clusters))
+
+    @property
+    def _cluster(self) -> Kafka:
+        return self.systems.config.cluster(self._cluster_name)
+
+    def _refuse(self) -> str:
+        """Refuse a configuration that cannot be backfilled; return the archive's path."""
+        config, live = self.systems.config, self.systems.lake_path
+        if not config.archive or not config.archive.path:
+            raise UserError(
+                "a backfill reads an archive on S3 (archive.path), and this configuration has none."
+                " A job can read an archive on a Kafka topic as its source: source.archived_from."
+            )
+        if not config.kafka and not config.clusters:
+            raise UserError(
+                "a backfill goes through a Kafka topic, whose headers keep the records' positions,"
+                " and this configuration names no cluster; give a section kafka."
+            )
+        if self.into == live or self.into.startswith(f"{live}/"):
+            raise UserError(f"--into is {self.into}, in the live lake {live}; give a place beside.")
+        if self.index and not config.index:
+            raise UserError("--index: the configuration has no index.")
+        return config.archive.path
 
     def _refuse_again(self) -> None:
-        into = self.backfill.into
-        if self.systems.lake(into).listing():
-            raise UserError(f"--into: {into} is not empty; give an empty place.")
-        url = self.systems.environment.get("FLINK_REST_URL")
-        if not url:
-            raise UserError(
-                "no Flink cluster is known (FLINK_REST_URL, FLINK_HOME); start the local servers"
-                " with `make up`, and source build/run/env.sh."
-            )
-        needed = self.backfill.parallelism or self.systems.config.job.parallelism or 1
-        free = flink_rest.Cluster(url).free_slots()
+        if self.systems.lake(self.into).listing():
+            raise UserError(f"--into: {self.into} is not empty; give an empty place.")
+        needed = self.parallelism or self.systems.config.job.parallelism or 1
+        free = cluster_of(self.systems.environment).free_slots()
         if free < needed:
             raise UserError(
-                f"the cluster at {url} has {free} free slots and the job needs {needed}: give"
+                f"the Flink cluster has {free} free slots and the job needs {needed}: give"
                 " --parallelism, add a TaskManager, or stop the main job with a savepoint."
             )
 
-    def _partitions(self, admin: kafka_admin.Brokers) -> int:
-        topics = self.systems.config.source.kafka_topics
-        known = [len(admin.partitions(topic)) for topic in topics if topic in admin.topics]
-        return max(known, default=_PARTITIONS)
-
-    def _fed(self, target: KafkaProducer | None, left: LeftOut) -> Fed:
-        history = archived(self.systems, self.backfill, left)
+    def _feed(self, target: KafkaProducer | None, left_out: LeftOut) -> dict[str, int]:
+        """Send all archived records in the order of their arrival; without a target, only count."""
+        archive, records = self.systems.config.archive, 0
+        assert archive, "`plan` refuses a configuration without"
+        selection = Selection(archive=True, start_ms=self.start_ms, end_ms=self.end_ms)
+        environment = self.systems.environment
+        history = History(archive.path, selection, environment, leave_out=left_out)
         what = "sending the archived records" if target else "counting the archived records"
         with self.steps.step(what, unit="records") as progress:
-            return feed(history, target, progress)
+            for block in history.blocks():
+                if target:
+                    target.send_block(block)
+                records += len(block)
+                progress(records)
+            if target:
+                target.close()
+        return {"records": records, "left_out": history.counts.left_out}
 
     def _submit(self) -> Submitted:
-        path = self.folder / f"{self.backfill.name}.yaml"
+        path = self.folder / f"{self.name}.yaml"
         path.parent.mkdir(parents=True, exist_ok=True)
-        sections = derived(self.path, self.systems.config, self.backfill)
-        path.write_text(yaml.safe_dump(sections, sort_keys=False), encoding="utf-8")
+        path.write_text(yaml.safe_dump(self._sections(), sort_keys=False), encoding="utf-8")
         with self.steps.step("submitting the job"):
             job = submit(path, self.systems.environment)
-            cluster = job.cluster
-            wait_for(lambda: cluster.running(job.job_id), 300, "the job did not run")
+            wait_for(lambda: job.cluster.running(job.job_id), 300, "the job did not run")
         return job
 
+    def _sections(self) -> dict[str, Any]:
+        """Return the job's configuration; references such as ${env:NAME} are kept.
+
+        The decode section has no reject limit: the backfill reports its rejects when it is done.
+        """
+        main: dict[str, Any] = yaml.safe_load(self.path.read_text(encoding="utf-8"))
+        config = self.systems.config
+        source, schemas = config.source, Path(config.decode.schemas)
+        kinds = {"kafka": source.kafka_topics, "kinesis": source.kinesis_streams}
+        decode = {k: v for k, v in (main.get("decode") or {}).items() if k not in _LIMITS}
+        if schemas.exists():
+            decode["schemas"] = str(schemas.resolve())
+        job = {**(main.get("job") or {}), "name": self.name}
+        if self.parallelism:
+            job["parallelism"] = self.parallelism
+        copied = ("kafka", "clusters", "index") if self.index else ("kafka", "clusters")
+        return {
+            **{name: main[name] for name in copied if name in main},
+            "source": {
+                "kafka_topics": [self.name],
+                "kafka_cluster": self._cluster_name,
+                "kafka_group_id": self.name,
+                "archived_from": list(source.archived_from) or [k for k, v in kinds.items() if v],
+            },
+            "decode": decode,
+            "lake": {**main["lake"], "path": self.into},
+            "dead_letters": {"path": self._dead_letters},
+            "job": job,
+        }
+
     def _drain(self, job: Submitted) -> None:
-        name = self.backfill.name
-        source = SourceProgress(self.cluster, topic=name, group_id=name)
-        cluster = job.cluster
+        name, cluster = self.name, job.cluster
+        source = SourceProgress(self._cluster, topic=name, group_id=name)
 
         def drained() -> bool:
-            cluster.running(job.job_id)
+            cluster.running(job.job_id)  # Raises if the job failed.
             return source.drained()
 
         with self.steps.step("working off the topic"):
@@ -150,20 +239,17 @@ class Rebuild:
                 "no more checkpoints completed",
             )
 
-    def _verify(self, left: LeftOut) -> Report:
+    def _verify(self, left_out: LeftOut) -> Report:
         """Check that every record read is in the rebuilt lake or the dead letters."""
         config = self.systems.config
         assert config.lake
-        lake = msgspec.structs.replace(config.lake, path=self.backfill.into)
+        lake = msgspec.structs.replace(config.lake, path=self.into)
         rebuilt = msgspec.structs.replace(config, lake=lake, index=None, replicate={})
         options = Options(
-            spans=left.spans(),
-            since=self.backfill.start_ms,
-            until=self.backfill.end_ms,
+            spans=tuple(Span(*place, None, last) for place, last in left_out.ends.items()),
+            since=self.start_ms,
+            until=self.end_ms,
             complete=True,
             from_archive=True,
         )
         return reconcile(replace(self.systems, config=rebuilt), options, self.steps)
-
-    def _savepoints(self, job: Submitted) -> str:
-        return job.config.job.checkpoint_dir or f"{self.backfill.into}-savepoint"

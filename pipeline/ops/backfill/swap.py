@@ -7,22 +7,94 @@ beside the old files lets an interrupted swap go on.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sized
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final, Literal
 
 import msgspec
+import numpy as np
 
+from connectors import positions
 from connectors.errors import UserError
-from connectors.s3.store import Store
-from pipeline.ops.backfill.partition import Compared, rows
-from pipeline.ops.lake.content import Record
+from connectors.positions import Positions
+from connectors.s3.parquet import pages
+from pipeline.ops.lake.content import Lake, Record
 from pipeline.ops.lake.partition_lock import PartitionLock, with_sources
 from pipeline.ops.lake.records import Records
 from pipeline.ops.systems import Systems
 
 REPLACED: Final = "_replaced"
+_PREFIX: Final = "source_"
+_NAMED: Final = 5
 State = Literal["switching", "switched", "undoing", "undone", "confirmed"]
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The files of one partition by path, each with the source positions of its rows."""
+
+    files: dict[str, Positions]
+
+    @cached_property
+    def positions(self) -> Positions:
+        """The positions of all rows."""
+        return np.concatenate([np.zeros(0, np.int64), *self.files.values()])
+
+    @cached_property
+    def doubled(self) -> int:
+        """How many rows repeat a position."""
+        return len(self.positions) - len(np.unique(self.positions))
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A partition as it is and as it was rebuilt.
+
+    A live file without any rebuilt row is newer than the rebuild, and stays.
+    """
+
+    partition: str
+    live: Rows
+    rebuilt: Rows
+
+    @cached_property
+    def replaced(self) -> Rows:
+        """The live files with rebuilt rows."""
+        present = self.rebuilt.positions
+        files = self.live.files.items()
+        return Rows({path: rows for path, rows in files if np.isin(rows, present).any()})
+
+    def counts(self) -> dict[str, int]:
+        """Count what a swap would change."""
+        return {
+            "live_files": len(self.live.files),
+            "live_rows": len(self.live.positions),
+            "live_doubled": self.live.doubled,
+            "replaced_files": len(self.replaced.files),
+            "rebuilt_files": len(self.rebuilt.files),
+            "rebuilt_rows": len(self.rebuilt.positions),
+            "added_rows": len(np.setdiff1d(self.rebuilt.positions, self.live.positions)),
+        }
+
+    def problems(self, topics: list[str]) -> list[str]:
+        """Return why a swap would lose or double rows; empty if it would not."""
+        problems = []
+        lost = np.setdiff1d(self.replaced.positions, self.rebuilt.positions)
+        if len(lost):
+            named = ", ".join(described(each, topics) for each in lost[:_NAMED].tolist())
+            problems.append(
+                f"{self.partition}: {len(lost):,} rows of files to be replaced were not rebuilt:"
+                f" {named}{', ...' if len(lost) > _NAMED else ''}. They were not archived, were not"
+                " in the time rebuilt, or are no longer valid events; rebuild with more."
+            )
+        if self.rebuilt.doubled:
+            problems.append(f"{self.partition}: {self.rebuilt.doubled:,} rebuilt rows are doubled.")
+        if not self.rebuilt.files:
+            problems.append(
+                f"{self.partition}: nothing was rebuilt, so there is nothing to put in."
+            )
+        return problems
 
 
 class Moved(msgspec.Struct, frozen=True):
@@ -43,38 +115,35 @@ class Journal(msgspec.Struct, frozen=True):
     partitions: dict[str, Moved]
     state: State
 
+    def old(self) -> list[str]:
+        """Return the old files of all partitions."""
+        return [path for moved in self.partitions.values() for path in moved.old]
 
-@dataclass(frozen=True, slots=True)
+
 class Swap:
-    """One named swap in the live lake of a configuration."""
+    """One named swap in the live lake of a configuration.
 
-    systems: Systems
-    name: str
+    `kept` is where the old files are kept; readers skip names that begin with an underscore.
+    `topics` are those that a position may name.
+    """
 
-    @property
-    def lake(self) -> str:
-        """The live lake."""
-        assert self.systems.config.lake, "derive.refuse asks for one"
-        return self.systems.config.lake.path.rstrip("/")
-
-    @property
-    def kept(self) -> str:
-        """Where the old files are kept; readers skip names that begin with an underscore."""
-        return f"{self.lake}/{self._folder}"
-
-    @property
-    def _folder(self) -> str:
-        return f"{REPLACED}/{self.name}"
-
-    @property
-    def topics(self) -> list[str]:
-        """The topics that a position may name."""
-        return sorted(self.systems.config.source.kafka_topics)
+    def __init__(self, systems: Systems, name: str) -> None:
+        self.name = name
+        self.topics = sorted(systems.config.source.kafka_topics)
+        self._systems = systems
+        self._path = systems.lake_path
+        self._folder = f"{REPLACED}/{name}"
+        self.kept = f"{self._path}/{self._folder}"
+        self._live = systems.store(self._path)
+        self._records = Records(self._live)
+        self._lock = PartitionLock(self._records, name)
 
     def compare(self, rebuilt: str, partition: str) -> Compared:
         """Read a partition in both places."""
-        live = rows(self.systems.lake(self.lake), partition, self.topics)
-        return Compared(partition, live, rows(self.systems.lake(rebuilt), partition, self.topics))
+        live, beside = (
+            rows(self._systems.lake(path), partition, self.topics) for path in (self._path, rebuilt)
+        )
+        return Compared(partition, live, beside)
 
     def plan(self, compared: Iterable[Compared]) -> list[str]:
         """Describe what `switch` will do, one sentence for each step."""
@@ -83,21 +152,23 @@ class Swap:
         new = sum(len(each.rebuilt.files) for each in partitions)
         return [
             f"keep {old:,} live files of {len(partitions)} partitions in {self.kept}",
-            f"copy {new:,} rebuilt files into {self.lake}; for a moment readers see both",
+            f"copy {new:,} rebuilt files into {self._path}; for a moment readers see both",
             f"delete those {old:,} live files, and read the partitions again",
         ]
 
     def plan_undo(self) -> list[str]:
         """Describe what `undo` will do."""
-        partitions = self._begun("switching", "switched", "undoing").partitions.values()
-        old, new = (sum(map(len, each)) for each in _files(partitions))
-        return [f"put {old:,} old files back into {self.lake}", f"delete {new:,} rebuilt ones"]
+        journal = self._begun("switching", "switched", "undoing")
+        new = sum(len(moved.new) for moved in journal.partitions.values())
+        return [
+            f"put {len(journal.old()):,} old files back into {self._path}",
+            f"delete {new:,} rebuilt ones",
+        ]
 
     def plan_confirm(self) -> list[str]:
         """Describe what `confirm` will do."""
-        partitions = self._begun("switched", "confirmed").partitions.values()
-        old = sum(map(len, _files(partitions)[0]))
-        return [f"delete {old:,} old files from {self.kept}, for good"]
+        old = self._begun("switched", "confirmed").old()
+        return [f"delete {len(old):,} old files from {self.kept}, for good"]
 
     def switch(self, rebuilt: str, compared: Iterable[Compared]) -> list[str]:
         """Swap the partitions and check them; return the problems found."""
@@ -107,7 +178,7 @@ class Swap:
         journal = Journal(rebuilt, partitions, "switching")
         self._note(journal)
         try:
-            self._take(journal)
+            self._acquire(journal)
         except UserError:
             self._end(journal, "undone")
             raise
@@ -117,59 +188,47 @@ class Swap:
         """Run the journal from its beginning: every step may be repeated."""
         journal = self._begun("switching", "switched")
         if journal.state == "switching":
-            self._take(journal)
-            self._move(journal)
+            self._acquire(journal)
+            for partition, moved in journal.partitions.items():
+                self._move(journal.rebuilt, partition, moved)
         problems = self._check(journal)
         self._end(journal, "switched")
         return problems
 
-    def _move(self, journal: Journal) -> None:
-        live, rebuilt = self._live, self.systems.store(journal.rebuilt)
-        for partition, moved in journal.partitions.items():
-            self._keep(live, moved)
-            for source, name in moved.new.items():
-                rebuilt.copy(source, name, into=live)
-            self._lock.remove_files(partition, moved.old)
-            for path in moved.old:
-                live.delete(path)
-
     def undo(self) -> None:
         """Put the old files back and remove the rebuilt ones."""
         journal = self._begun("switching", "switched", "undoing")
-        live = self._live
         for partition, moved in journal.partitions.items():
-            self._lock.acquire_to_undo(partition)
+            self._lock.acquire(partition, compared=None)
             if journal.state == "switched":
                 self._refuse_merged(journal, partition, moved)
         self._note(msgspec.structs.replace(journal, state="undoing"))
         for partition, moved in journal.partitions.items():
-            kept = [path for path in moved.old if live.stat(f"{self._folder}/{path}")]
-            for path in kept:
-                live.copy(f"{self._folder}/{path}", path)
-            self._lock.restore_files(partition, kept, moved.record)
+            saved = [path for path in moved.old if self._live.stat(f"{self._folder}/{path}")]
+            for path in saved:
+                self._live.copy(f"{self._folder}/{path}", path)
+            self._lock.restore_files(partition, saved, moved.record)
             for name in moved.new.values():
-                live.delete(name)
+                self._live.delete(name)
         self._end(journal, "undone")
 
     def confirm(self) -> int:
         """Delete the old files for good; return how many."""
         journal = self._begun("switched", "confirmed")
-        live = self._live
-        old = [path for moved in journal.partitions.values() for path in moved.old]
-        for path in old:
-            live.delete(f"{self._folder}/{path}")
+        for path in journal.old():
+            self._live.delete(f"{self._folder}/{path}")
         self._note(msgspec.structs.replace(journal, state="confirmed"))
-        return len(old)
+        return len(journal.old())
 
     def journal(self) -> Journal | None:
         """Return this swap's journal; None if there is no swap of that name."""
-        found = self._live.version(f"{self._folder}/swap.json")
-        return msgspec.json.decode(found.content, type=Journal) if found else None
+        journal = self._live.version(f"{self._folder}/swap.json")
+        return msgspec.json.decode(journal.content, type=Journal) if journal else None
 
     def _begun(self, *allowed: State) -> Journal:
         journal = self.journal()
         if journal is None:
-            raise UserError(f"there is no swap {self.name} in {self.lake}/{REPLACED}.")
+            raise UserError(f"there is no swap {self.name} in {self._path}/{REPLACED}.")
         if journal.state not in allowed:
             raise UserError(f"the swap {self.name} is {journal.state} already.")
         return journal
@@ -183,12 +242,15 @@ class Swap:
                 f"{partition}: `streaming-etl compact` changed it meanwhile; nothing was swapped."
                 " Give the same command again."
             )
-        new = {path: self._new_name(partition, path) for path in compared.rebuilt.files}
+        new = {
+            path: f"{partition}/{self.name}-{path.rpartition('/')[2]}"
+            for path in compared.rebuilt.files
+        }
         return Moved(with_sources(old, record), new, record)
 
     def _refuse_merged(self, journal: Journal, partition: str, moved: Moved) -> None:
         """Refuse an undo after compaction merged the new files with others."""
-        live = self.systems.lake(self.lake).partitions(partition)
+        live = self._systems.lake(self._path).partitions(partition)
         gone = set(moved.new.values()) - {each.path for one in live for each in one.current()}
         if gone:
             self._end(journal, "switched")
@@ -198,7 +260,7 @@ class Swap:
                 " swap once more."
             )
 
-    def _take(self, journal: Journal) -> None:
+    def _acquire(self, journal: Journal) -> None:
         """Lock all partitions before anything is done in the first."""
         for partition, moved in journal.partitions.items():
             self._lock.acquire(partition, moved.record)
@@ -208,43 +270,47 @@ class Swap:
         for partition in journal.partitions:
             self._lock.release(partition)
 
-    def _keep(self, live: Store, moved: Moved) -> None:
+    def _move(self, rebuilt: str, partition: str, moved: Moved) -> None:
         for path in moved.old:
             # Repeated: a file that was deleted before is kept already.
-            if live.stat(path):
-                live.copy(path, f"{self._folder}/{path}")
+            if self._live.stat(path):
+                self._live.copy(path, f"{self._folder}/{path}")
+        source = self._systems.store(rebuilt)
+        for path, name in moved.new.items():
+            source.copy(path, name, into=self._live)
+        self._lock.remove_files(partition, moved.old)
+        for path in moved.old:
+            self._live.delete(path)
 
     def _check(self, journal: Journal) -> list[str]:
         problems: list[str] = []
         for partition in journal.partitions:
-            compared = self.compare(journal.rebuilt, partition)
-            if compared.live.doubled:
-                problems.append(f"{partition}: {compared.live.doubled:,} rows are doubled now.")
-            missing = compared.counts()["added_rows"]
-            if missing:
-                problems.append(f"{partition}: {missing:,} rebuilt rows are not there.")
+            counts = self.compare(journal.rebuilt, partition).counts()
+            if counts["live_doubled"]:
+                problems.append(f"{partition}: {counts['live_doubled']:,} rows are doubled now.")
+            if counts["added_rows"]:
+                problems.append(f"{partition}: {counts['added_rows']:,} rebuilt rows are missing.")
         return problems
-
-    def _new_name(self, partition: str, path: str) -> str:
-        return f"{partition}/{self.name}-{path.rpartition('/')[2]}"
 
     def _note(self, journal: Journal) -> None:
         self._live.write(f"{self._folder}/swap.json", msgspec.json.encode(journal))
 
-    @property
-    def _records(self) -> Records:
-        return Records(self._live)
 
-    @property
-    def _lock(self) -> PartitionLock:
-        return PartitionLock(self._records, self.name)
+def rows(lake: Lake, partition: str, topics: list[str]) -> Rows:
+    """Read the positions of a partition; a missing one has no files."""
+    files = [each for one in lake.partitions(partition) for each in one.current()]
+    columns = [_PREFIX + name for name in positions.COLUMNS]
+    parts: dict[str, list[Positions]] = {each.path: [] for each in files}
+    for page in pages(lake, files, columns):
+        for stored, table in page:
+            parts[stored.path].append(positions.numbers(table, topics, _PREFIX))
+    empty = np.zeros(0, np.int64)
+    return Rows({path: np.concatenate([empty, *numbers]) for path, numbers in parts.items()})
 
-    @property
-    def _live(self) -> Store:
-        return self.systems.store(self.lake)
 
-
-def _files(partitions: Iterable[Moved]) -> tuple[list[Sized], list[Sized]]:
-    """Return the old and the rebuilt files of each partition."""
-    moved = list(partitions)
-    return [each.old for each in moved], [each.new for each in moved]
+def described(position: int, topics: list[str]) -> str:
+    """Describe a position for people; of a Kinesis record only a hash is known."""
+    if position < 0:
+        return f"a Kinesis record (hash {-position})"
+    code, partition, offset = positions.unpacked(position)
+    return f"{topics[code]}/{partition}@{offset}"

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
 from connectors.errors import UserError
-from pipeline.ops.compact.choose import TARGET_BYTES, Limits
-from pipeline.ops.compact.manifests import uri
-from pipeline.ops.compact.run import Compaction, Request
+from pipeline.ops.compact.rules import TARGET_BYTES, Request
+from pipeline.ops.compact.run import Compaction, uri
 from pipeline.ops.lake.content import checked
 from pipeline.ops.systems import Systems, systems
-from pipeline.options import LOCAL, ConfigOption, JsonOption
+from pipeline.options import LOCAL, ConfigOption, DryRunOption, JsonOption
 from pipeline.progress import Steps
 from pipeline.report_table import print_report
 
@@ -25,27 +25,6 @@ TypeOption = Annotated[
 PartitionOption = Annotated[
     list[str] | None,
     typer.Option(help="Only TYPE/pickup_location=NNN/year=YYYY/month=MM; repeatable."),
-]
-TargetOption = Annotated[
-    int, typer.Option(min=1024, help="Bytes of a merged file; below half of it is small.")
-]
-MinFilesOption = Annotated[
-    int, typer.Option(min=2, help="Leave a partition with fewer small files alone.")
-]
-OlderOption = Annotated[float, typer.Option(min=0, help="Only files written so many seconds ago.")]
-CleanOption = Annotated[
-    bool, typer.Option("--clean", help="Delete files that were replaced --grace ago, for good.")
-]
-GraceOption = Annotated[
-    float,
-    typer.Option(
-        min=60,
-        help="Seconds that replaced files are kept: longer than any query, and than the age of any"
-        " checkpoint that the job may start from.",
-    ),
-]
-ManifestsOption = Annotated[
-    bool, typer.Option("--manifests", help="Write manifests for Athena, Trino and Hive.")
 ]
 
 
@@ -59,29 +38,46 @@ def compact(
     config: ConfigOption = LOCAL,
     event_type: TypeOption = None,
     partition: PartitionOption = None,
-    target: TargetOption = TARGET_BYTES,
-    min_files: MinFilesOption = 8,
-    older_than: OlderOption = 600.0,
-    clean: CleanOption = False,
-    grace: GraceOption = 86_400.0,
-    manifests: ManifestsOption = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")
+    target: Annotated[
+        int, typer.Option(min=1024, help="Bytes of a merged file; below half of it is small.")
+    ] = TARGET_BYTES,
+    min_files: Annotated[
+        int, typer.Option(min=2, help="Leave a partition with fewer small files alone.")
+    ] = 8,
+    older_than: Annotated[
+        float, typer.Option(min=0, help="Only files written so many seconds ago.")
+    ] = 600.0,
+    clean: Annotated[
+        bool, typer.Option("--clean", help="Delete files that were replaced --grace ago, for good.")
     ] = False,
+    grace: Annotated[
+        float,
+        typer.Option(
+            min=60,
+            help="Seconds that replaced files are kept: longer than any query, and than the age of"
+            " any checkpoint that the job may start from.",
+        ),
+    ] = 86_400.0,
+    manifests: Annotated[
+        bool, typer.Option("--manifests", help="Write manifests for Athena, Trino and Hive.")
+    ] = False,
+    dry_run: DryRunOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Merge small files of the lake into large ones, while the job and readers go on.
 
     Every merged file is read back and compared before it counts. Exit 1 when one was not right.
     """
-    found = systems(config)
+    configured = systems(config)
     work = Compaction(
-        lake=found.lake(_lake(found)),
-        store=found.store(_lake(found)),
-        types=found.types,
+        lake=configured.lake(configured.lake_path),
+        store=configured.store(configured.lake_path),
+        types=configured.types,
         request=Request(
-            below=_below(found, event_type or [], partition or []),
-            limits=Limits(target_bytes=target, min_files=min_files, older_than_seconds=older_than),
+            below=_below(configured, event_type or [], partition or []),
+            target_bytes=target,
+            min_files=min_files,
+            older_than_seconds=older_than,
             clean=clean,
             grace_seconds=grace,
             manifests=manifests,
@@ -89,7 +85,7 @@ def compact(
         steps=Steps(Console(stderr=True)),
     )
     report = work.plan() if dry_run else work.run()
-    print_report({"dry_run": dry_run, **report.as_dict()}, as_json=as_json)
+    print_report({"dry_run": dry_run, **asdict(report)}, as_json=as_json)
     raise typer.Exit(bool(report.problems))
 
 
@@ -101,34 +97,29 @@ def files(
     as_json: JsonOption = False,
 ) -> None:
     """List the files that the lake consists of now, for any reader that takes a list of files."""
-    found = systems(config)
-    lake = _lake(found)
-    below = _below(found, event_type or [], partition or []) or ("",)
+    configured = systems(config)
+    path = configured.lake_path
     current = [
-        {"uri": uri(lake, each.path), "partition": one.name, "bytes": each.size}
-        for folder in below
-        for one in found.lake(lake).partitions(folder)
+        {"uri": uri(path, each.path), "partition": one.name, "bytes": each.size}
+        for below in _below(configured, event_type or [], partition or []) or ("",)
+        for one in configured.lake(path).partitions(below)
         for each in one.current()
     ]
     if as_json:
         print(json.dumps(current))
         return
-    for each in current:
-        print(each["uri"])
+    for file in current:
+        print(file["uri"])
 
 
-def _lake(found: Systems) -> str:
-    if found.config.lake is None:
-        raise UserError("the configuration has no lake; give a section lake with its path.")
-    return found.config.lake.path.rstrip("/")
-
-
-def _below(found: Systems, event_types: list[str], partitions: list[str]) -> tuple[str, ...]:
-    """The folders asked for; none means the whole lake."""
+def _below(configured: Systems, event_types: list[str], partitions: list[str]) -> tuple[str, ...]:
+    """Return the folders asked for; none means the whole lake."""
+    names = configured.types.names
     for name in (*event_types, *(checked(each).partition("/")[0] for each in partitions)):
-        if name not in found.types.names:
-            allowed = ", ".join(found.types.names)
-            raise UserError(f"{name!r} is no event type of this configuration; it has {allowed}.")
+        if name not in names:
+            raise UserError(
+                f"{name!r} is no event type of this configuration; it has {', '.join(names)}."
+            )
     if event_types and partitions:
         raise UserError("give --event-type or --partition, not both: a partition names its type.")
     return tuple(dict.fromkeys((*event_types, *partitions)))

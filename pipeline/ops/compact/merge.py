@@ -1,13 +1,14 @@
 """Read small files and merge their rows into one, ordered by event time.
 
-Memory: the rows of one merged file are held twice while they are sorted, and once encoded. They
-take at most `DECODED_BYTES` plus the last file, whatever the target is.
+Memory: the rows of one merged file are held twice while they are sorted or compared, and once
+encoded. They take at most `DECODED_BYTES` plus the last file, whatever the target is.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Final
 
 import numpy as np
@@ -18,7 +19,6 @@ from connectors import checksums
 from connectors.errors import UserError
 from connectors.s3.parquet import pages
 from connectors.s3.store import ReadableStore, Stored
-from pipeline.ops.compact.choose import groups
 
 DECODED_BYTES: Final = 256 * 1024 * 1024
 _GROUP_ROWS: Final = 131_072
@@ -31,19 +31,24 @@ class Batch:
 
     files: dict[str, int] = field(default_factory=dict)
     parts: list[pa.Table] = field(default_factory=list)
-    bytes: int = 0
+    file_bytes: int = 0
+    decoded_bytes: int = 0
 
-    def takes(self, stored: Stored, part: pa.Table) -> bool:
+    def takes(self, stored: Stored, part: pa.Table, target_bytes: int) -> bool:
         """Return whether this part of a file belongs to this batch; a file is never divided."""
         if not self.parts or stored.path in self.files:
             return True
-        return self.bytes < DECODED_BYTES and bool(part.schema.equals(self.parts[0].schema))
+        has_room = self.file_bytes < target_bytes and self.decoded_bytes < DECODED_BYTES
+        return has_room and bool(part.schema.equals(self.parts[0].schema))
 
     def add(self, stored: Stored, part: pa.Table) -> None:
         """Add the rows of a file, or of a part of it."""
-        self.files[stored.path] = self.files.get(stored.path, 0) + part.num_rows
+        if stored.path not in self.files:
+            self.files[stored.path] = 0
+            self.file_bytes += stored.size
+        self.files[stored.path] += part.num_rows
         self.parts.append(part)
-        self.bytes += part.nbytes
+        self.decoded_bytes += part.nbytes
 
     def in_order(self, event_time: str) -> pa.Table:
         """Return all rows by event time, in a stable order, and empty the batch."""
@@ -64,21 +69,15 @@ def batches(lake: ReadableStore, files: list[Stored], target_bytes: int) -> Iter
 
     A batch is smaller where the schema changes, or where its memory limit is reached.
     """
-    for group in groups(files, target_bytes):
-        for batch in _loaded(lake, group):
+    batch = Batch()
+    for stored, part in chain.from_iterable(pages(lake, files)):
+        if not batch.takes(stored, part, target_bytes):
             if len(batch.files) > 1:
                 yield batch
-
-
-def _loaded(lake: ReadableStore, group: list[Stored]) -> Iterator[Batch]:
-    batch = Batch()
-    for page in pages(lake, group):
-        for stored, part in page:
-            if not batch.takes(stored, part):
-                yield batch
-                batch = Batch()
-            batch.add(stored, part)
-    yield batch
+            batch = Batch()
+        batch.add(stored, part)
+    if len(batch.files) > 1:
+        yield batch
 
 
 def encoded(table: pa.Table) -> bytes:
@@ -87,7 +86,11 @@ def encoded(table: pa.Table) -> bytes:
     Dictionaries save space except in columns of times, ids and positions: with them a file was 1.5
     times as large.
     """
-    with_dictionary = [each.name for each in table.schema if not _has_many_values(each.type)]
+    with_dictionary = [
+        each.name
+        for each in table.schema
+        if not (pa.types.is_int64(each.type) or pa.types.is_timestamp(each.type))
+    ]
     sink = pa.BufferOutputStream()
     pq.write_table(
         table,
@@ -100,22 +103,13 @@ def encoded(table: pa.Table) -> bytes:
         store_schema=False,
         version="2.6",
     )
-    content: bytes = sink.getvalue().to_pybytes()
-    return content
-
-
-def _has_many_values(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_int64(kind) or pa.types.is_timestamp(kind))
+    return bytes(sink.getvalue())
 
 
 def problem(lake: ReadableStore, path: str, expected: pa.Table) -> str:
     """Read a file back and compare its rows; return the difference, or an empty string."""
-    start = 0
     with lake.open(path) as file:
-        for found in pq.ParquetFile(file).iter_batches(_GROUP_ROWS, use_threads=False):
-            if not pa.Table.from_batches([found]).equals(expected.slice(start, found.num_rows)):
-                return f"{path}: rows {start:,} to {start + found.num_rows:,} read back differ"
-            start += found.num_rows
-    if start != expected.num_rows:
-        return f"{path}: {start:,} rows were read back, of {expected.num_rows:,}"
-    return ""
+        actual = pq.ParquetFile(file).read(use_threads=False)
+    if actual.equals(expected):
+        return ""
+    return f"{path}: of {expected.num_rows:,} rows, the {actual.num_rows:,} read back differ"

@@ -7,32 +7,34 @@ first, and the other leaves that partition alone.
 
 from __future__ import annotations
 
+import re
+import secrets
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Final
+
+import msgspec
+import pyarrow as pa
 
 from connectors.errors import UserError
 from connectors.s3.store import Store, Stored
 from pipeline.events.event_types import EventTypes
-from pipeline.ops.compact import choose, clean, merge
-from pipeline.ops.compact.choose import Limits
-from pipeline.ops.compact.manifests import SYMLINKS, manifest, manifest_path
-from pipeline.ops.compact.switch import Changed, Mismatch, Switch
-from pipeline.ops.lake.content import Gone, Lake, Partition
+from pipeline.ops.compact import merge, rules
+from pipeline.ops.compact.rules import Request
+from pipeline.ops.lake.content import COMPACTED, Gone, Lake, Merged, Partition, Record, Replaced
 from pipeline.ops.lake.records import Records
 from pipeline.progress import Steps
 
+SYMLINKS: Final = "_symlinks"
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
-    """What to do, and where: `below` are event types or partitions; empty: all."""
 
-    below: tuple[str, ...] = ()
-    limits: Limits = field(default_factory=Limits)
-    clean: bool = False
-    grace_seconds: float = 86_400.0
-    manifests: bool = False
+class Changed(Exception):
+    """Another run or a swap changed the partition; nothing was done."""
+
+
+class Mismatch(Exception):
+    """A merged file does not hold the expected rows; it was deleted, nothing was switched."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -54,10 +56,6 @@ class Report:
     manifests: int = 0
     left: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the report for JSON and for people."""
-        return asdict(self)
 
 
 def wall_clock_ms() -> int:
@@ -85,12 +83,16 @@ class Compaction:
             report.partitions += bool(chosen)
             report.replaced_files += len(chosen)
             if self.request.clean:
-                report.deleted_files += len(self._rubbish(one).paths)
+                report.deleted_files += len(rules.rubbish(one, self.request, self.clock_ms()).paths)
         return report
 
     def run(self) -> Report:
         """Compact one partition after the other."""
-        self._refuse_stale_manifests()
+        if self.request.clean and not self.request.manifests and self.lake.everything(SYMLINKS):
+            raise UserError(
+                f"--clean: {self.store.uri}/{SYMLINKS} has manifests, which would go on naming"
+                " deleted files; give --manifests too, or delete that folder."
+            )
         report = Report()
         with self.steps.step("listing the lake"):
             partitions = self._partitions(report)
@@ -101,20 +103,13 @@ class Compaction:
                 progress(done)
         return report
 
-    def _refuse_stale_manifests(self) -> None:
-        if self.request.clean and not self.request.manifests and self.lake.everything(SYMLINKS):
-            raise UserError(
-                f"--clean: {self.store.uri}/{SYMLINKS} has manifests, which would go on naming"
-                " deleted files; give --manifests too, or delete that folder."
-            )
-
     def _partitions(self, report: Report) -> list[Partition]:
-        found = [
+        partitions = [
             one for below in self.request.below or ("",) for one in self.lake.partitions(below)
         ]
-        foreign = {_event_type(one) for one in found} - set(self.types.names)
+        foreign = {_event_type(one) for one in partitions} - set(self.types.names)
         report.left += [f"{name}: is the folder of no event type" for name in sorted(foreign)]
-        return [one for one in found if _event_type(one) not in foreign]
+        return [one for one in partitions if _event_type(one) not in foreign]
 
     def _partition(self, one: Partition, report: Report) -> None:
         now = one
@@ -126,7 +121,9 @@ class Compaction:
             now = next(iter(self.lake.partitions(one.name)), one)
         _count(report, one.current(), now.current())
         if self.request.manifests:
-            self._manifest(now, report)
+            lines = [f"{uri(self.store.uri, each.path)}\n" for each in now.current()]
+            self.store.write(manifest_path(now.name), "".join(lines).encode())
+            report.manifests += 1
         if self.request.clean:
             self._clean(now, report)
 
@@ -137,18 +134,17 @@ class Compaction:
                 " end it with `streaming-etl backfill resume` or `undo`"
             )
             return []
-        return choose.small_files(one, self.request.limits, self.clock_ms())
+        return rules.small_files(one, self.request, self.clock_ms())
 
     def _merge(self, one: Partition, chosen: list[Stored], report: Report) -> None:
-        switch = Switch(lake=self.lake, store=self.store, clock_ms=self.clock_ms)
         event_time = next(each for each in self.types if each.name == _event_type(one)).event_time
         generation = one.record.generation
         try:
-            for batch in merge.batches(self.lake, chosen, self.request.limits.target_bytes):
-                merged = switch(one.name, generation, batch, event_time)
+            for batch in merge.batches(self.lake, chosen, self.request.target_bytes):
+                rows = self._switch(one.name, generation, batch, event_time)
                 generation += 1
                 report.merged_files += 1
-                report.merged_rows += merged.rows
+                report.merged_rows += rows
                 report.replaced_files += len(batch.files)
         except (Changed, Gone):
             report.left.append(f"{one.name}: another run or a swap changed it meanwhile")
@@ -156,18 +152,48 @@ class Compaction:
             report.problems.append(f"{error}; it was deleted, and the small files still count")
         report.partitions += generation > one.record.generation
 
-    def _manifest(self, one: Partition, report: Report) -> None:
-        paths = [each.path for each in one.current()]
-        text = manifest(self.store.uri, paths)
-        self.store.write(manifest_path(one.name), text)
-        report.manifests += 1
+    def _switch(self, partition: str, generation: int, batch: merge.Batch, event_time: str) -> int:
+        """Merge and switch readers to the merged file; return how many rows it has.
+
+        1 write the merged file, 2 read it back and compare every value, 3 write the record, whose
+        generation is incremented. Readers see only step 3. After an interruption before it, the
+        merged file is an orphan that `_clean` deletes later.
+
+        Raises:
+            Changed: the record is no longer of that generation.
+            Mismatch: the written file reads back differently.
+        """
+        records = Records(self.store)
+        read = records.read(partition)
+        if read.record.generation != generation:
+            raise Changed
+        merged = self._written(partition, generation + 1, batch.in_order(event_time))
+        record = _after(read.record, merged, batch.files, self.clock_ms())
+        if not records.write(partition, read, record):
+            self.store.delete(merged.path)
+            raise Changed
+        return merged.rows
+
+    def _written(self, partition: str, generation: int, rows: pa.Table) -> Merged:
+        # The name is unique, so that two runs never overwrite each other's file.
+        name = f"compacted-{generation:06d}-{secrets.token_hex(6)}.parquet"
+        path = f"{COMPACTED}/{partition}/{name}"
+        content = merge.encoded(rows)
+        merged = Merged(path, rows.num_rows, len(content))
+        self.store.write(path, content)
+        del content
+        problem = merge.problem(self.lake, path, rows)
+        if problem:
+            self.store.delete(path)
+            raise Mismatch(problem)
+        return merged
 
     def _clean(self, one: Partition, report: Report) -> None:
-        rubbish = self._rubbish(one)
-        gone = [path for path in rubbish.missing if not self.store.stat(path)]
+        rubbish = rules.rubbish(one, self.request, self.clock_ms())
         report.problems += [
             f"{path} is in the record of its partition and not there: nothing was deleted"
-            for path in gone
+            for path in rubbish.missing
+            if not self.store.stat(path)
         ]
         for path in rubbish.paths:
             self.store.delete(path)
@@ -178,9 +204,35 @@ class Compaction:
             if read.record.generation == one.record.generation:
                 records.write(one.name, read, rubbish.record)
 
-    def _rubbish(self, one: Partition) -> clean.Rubbish:
-        grace = self.request.grace_seconds
-        return clean.rubbish(one, now_ms=self.clock_ms(), grace_seconds=grace)
+
+def _after(record: Record, merged: Merged, files: dict[str, int], now_ms: int) -> Record:
+    """Return the record with the merged file in place of the files (path -> rows)."""
+    known = tuple(
+        msgspec.structs.replace(each, into=merged.path) if each.into in files else each
+        for each in record.replaced
+    )
+    new = tuple(Replaced(path, rows, merged.path, now_ms) for path, rows in files.items())
+    return msgspec.structs.replace(
+        record,
+        files=(*(each for each in record.files if each.path not in files), merged),
+        replaced=(*known, *new),
+    )
+
+
+def manifest_path(partition: str) -> str:
+    """Return the path of a partition's manifest, relative to the lake.
+
+    A manifest names the partition's current files, for readers that don't know the lake's records.
+    The format is Hive's SymlinkTextInputFormat, which Athena, Trino and Hive read: a text file in a
+    folder named as the partition, with one URI a line. One write replaces it. It is as recent as
+    the last run: files that Flink added later are not in it.
+    """
+    return f"{SYMLINKS}/{partition}/manifest"
+
+
+def uri(lake: str, path: str) -> str:
+    """Return a file's URI for readers other than Hadoop: `s3`, never `s3a`."""
+    return f"{re.sub('^s3a:', 's3:', lake).rstrip('/')}/{path}"
 
 
 def _count(report: Report, before: list[Stored], after: list[Stored]) -> None:

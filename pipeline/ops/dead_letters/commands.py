@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Annotated, Any, NoReturn
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Final
 
 import typer
 from rich.console import Console
@@ -14,22 +16,17 @@ from rich.markup import escape
 from rich.table import Table
 
 from connectors.errors import UserError
+from pipeline.decode.reasons import REASONS
+from pipeline.decode.timestamps import text
 from pipeline.ops.dead_letters import redrive_log
-from pipeline.ops.dead_letters.choice import STEPS, Choice, parse_choice
-from pipeline.ops.dead_letters.letter import Letter, escaped
-from pipeline.ops.dead_letters.reader import Original, read_letters, read_original
-from pipeline.ops.dead_letters.redrive import redrive
-from pipeline.ops.dead_letters.report import (
-    Group,
-    RedriveReport,
-    check_position,
-    groups,
-    letter_dict,
-    letter_lines,
-)
+from pipeline.ops.dead_letters.letter import STEPS, Letter, chosen_by, escaped
+from pipeline.ops.dead_letters.reader import read_letters, read_whole
+from pipeline.ops.dead_letters.redrive import RedriveReport, redrive
 from pipeline.ops.systems import systems
-from pipeline.options import LOCAL, ConfigOption, JsonOption
+from pipeline.options import LOCAL, ConfigOption, DryRunOption, JsonOption
 from pipeline.progress import Steps
+
+_GROUP_SAMPLES: Final = 2
 
 app = typer.Typer(no_args_is_help=True, help="List dead letters, and send them back.")
 
@@ -52,6 +49,46 @@ SinceOption = Annotated[
 UntilOption = Annotated[str, typer.Option("--until", help="Arrived before this time.")]
 
 
+@dataclass(slots=True)
+class Group:
+    """The dead letters of one reason, step and event type; `count` includes copies."""
+
+    reason: str
+    step: str
+    event_type: str
+    count: int = 0
+    distinct: int = 0
+    redriven: int = 0
+    first_ms: int | None = None
+    last_ms: int | None = None
+    samples: list[str] = field(default_factory=list)
+
+    def add(self, letter: Letter, *, is_redriven: bool) -> None:
+        """Count a dead letter that is not a copy."""
+        self.distinct += 1
+        self.redriven += is_redriven
+        if len(self.samples) < _GROUP_SAMPLES:
+            self.samples.append(letter.where or letter.place)
+        arrival = letter.arrival_ms
+        if arrival is not None:
+            self.first_ms = arrival if self.first_ms is None else min(self.first_ms, arrival)
+            self.last_ms = arrival if self.last_ms is None else max(self.last_ms, arrival)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the row to print, with times in ISO-8601."""
+        return {
+            "reason": self.reason,
+            "step": self.step,
+            "type": self.event_type,
+            "count": self.count,
+            "distinct": self.distinct,
+            "redriven": self.redriven,
+            "first": _time(self.first_ms),
+            "last": _time(self.last_ms),
+            "samples": self.samples,
+        }
+
+
 def add_to(main: typer.Typer) -> None:
     """Add these commands to the main program as the group `dead-letters`."""
     main.add_typer(app, name="dead-letters")
@@ -69,11 +106,12 @@ def list_command(
     as_json: JsonOption = False,
 ) -> None:
     """Count dead letters by reason, step and event type, and those already redriven."""
-    choice = _choice(step, reason, event_type, partition, since, until)
+    matches = chosen_by(step, reason, event_type, partition, since, until)
     with _os_errors_reported():
         configured = systems(config)
-        letters = filter(choice.matches, read_letters(configured))
-        _print_groups(groups(letters, redrive_log.read_all(configured)), as_json=as_json)
+        letters = filter(matches, read_letters(configured))
+        grouped = groups(letters, redrive_log.read_all(configured))
+    _print_groups(grouped, as_json=as_json)
 
 
 @app.command("show", epilog="Example: streaming-etl dead-letters show trips/3/1742")
@@ -90,23 +128,28 @@ def show_command(
     as_json: JsonOption = False,
 ) -> None:
     """Print the dead letters of a position, with the meaning of their reasons. Exit 1 if none."""
-    where = check_position(position)
-    choice = _choice(step, None, None, None, "", "")
+    if position.count("/") != 2 or "" in position.split("/"):
+        raise UserError(
+            f"{position!r} is not a position: give topic/partition/offset or stream/shard/sequence"
+            " number, as `dead-letters list` prints them."
+        )
+    matches = chosen_by(step)
     with _os_errors_reported():
         configured = systems(config)
         letters = {
             letter.identity: letter
-            for letter in filter(choice.matches, read_letters(configured))
-            if letter.where == where
+            for letter in filter(matches, read_letters(configured))
+            if letter.where == position
         }
         if not letters:
-            print(f"there is no dead letter of {where}", file=sys.stderr)
+            print(f"there is no dead letter of {position}", file=sys.stderr)
             raise typer.Exit(1)
         if raw:
-            originals = {read_original(each, configured.store) for each in letters.values()}
-            _write_raw(originals, where)
+            _write_raw({read_whole(each, configured.store) for each in letters.values()}, position)
+        elif as_json:
+            print(json.dumps([letter_dict(each) for each in letters.values()]))
         else:
-            _print_letters(list(letters.values()), as_json=as_json)
+            typer.echo("\n\n".join("\n".join(letter_lines(each)) for each in letters.values()))
 
 
 @app.command(
@@ -128,9 +171,7 @@ def redrive_command(
         float | None,
         typer.Option(help="Records a second; by default 1,000 to a remote target.", min=0.1),
     ] = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print what would be sent where; send nothing.")
-    ] = False,
+    dry_run: DryRunOption = False,
     yes: Annotated[
         bool, typer.Option("--yes", help="Do not ask for confirmation on a terminal.")
     ] = False,
@@ -140,38 +181,21 @@ def redrive_command(
 
     The job repeats the step that rejected them. Exit 1 if some could not be redriven.
     """
-    choice = _choice(step, reason, event_type, partition, since, until)
-    if choice.is_everything and not everything:
+    matches = chosen_by(step, reason, event_type, partition, since, until)
+    if not (everything or step or reason or event_type or partition or since or until):
         raise UserError("redrive needs a filter, such as --reason; or --all to redrive everything.")
     with _os_errors_reported():
         configured = systems(config)
         if dry_run:
-            plan = redrive(configured, choice, limit=limit, dry_run=True)
-            _end(plan, dry_run=True, as_json=as_json)
-        if sys.stdin.isatty() and not yes:
-            _confirm(redrive(configured, choice, limit=limit, dry_run=True))
-        steps = Steps(Console(stderr=True))
-        with steps.step("redriving", unit="records") as progress:
-            report = redrive(configured, choice, limit=limit, rate=rate, progress=progress)
-        _end(report, dry_run=False, as_json=as_json)
-
-
-def _choice(
-    step: list[str] | None,
-    reason: list[str] | None,
-    event_type: list[str] | None,
-    partition: list[str] | None,
-    since: str,
-    until: str,
-) -> Choice:
-    return parse_choice(
-        steps=step,
-        reasons=reason,
-        event_types=event_type,
-        partitions=partition,
-        since=since,
-        until=until,
-    )
+            report = redrive(configured, matches, limit=limit, dry_run=True)
+        else:
+            if sys.stdin.isatty() and not yes:
+                _confirm(redrive(configured, matches, limit=limit, dry_run=True))
+            with Steps(Console(stderr=True)).step("redriving", unit="records") as progress:
+                report = redrive(configured, matches, limit=limit, rate=rate, progress=progress)
+    lines = "\n".join(report.lines(dry_run=dry_run))
+    typer.echo(json.dumps(report.as_dict(dry_run=dry_run)) if as_json else lines)
+    raise typer.Exit(bool(report.cannot))
 
 
 @contextmanager
@@ -185,40 +209,32 @@ def _os_errors_reported() -> Iterator[None]:
 
 def _print_groups(grouped: list[Group], *, as_json: bool) -> None:
     """Print a table on a terminal, elsewhere tab-separated lines with the same columns."""
-    console = Console()
     rows = [each.as_dict() for each in grouped]
     if as_json:
         print(json.dumps(rows))
-    elif not rows:
-        typer.echo("there are no dead letters")
-    elif console.is_terminal:
-        table = Table(*rows[0])
-        for row in rows:
-            table.add_row(*map(escape, _cells(row)))
-        console.print(table)
-    else:
-        for row in rows:
-            typer.echo("\t".join(_cells(row)))
-
-
-def _cells(row: dict[str, Any]) -> list[str]:
-    shown = {**row, "samples": " ".join(row["samples"])}
-    return [escaped(str(value)) for value in shown.values()]
-
-
-def _print_letters(letters: list[Letter], *, as_json: bool) -> None:
-    if as_json:
-        print(json.dumps([letter_dict(letter) for letter in letters]))
         return
-    typer.echo("\n\n".join("\n".join(letter_lines(letter)) for letter in letters))
+    if not rows:
+        typer.echo("there are no dead letters")
+        return
+    cells = [
+        [escaped(str(value)) for value in {**row, "samples": " ".join(row["samples"])}.values()]
+        for row in rows
+    ]
+    console = Console()
+    if not console.is_terminal:
+        typer.echo("\n".join(map("\t".join, cells)))
+        return
+    table = Table(*rows[0])
+    for row in cells:
+        table.add_row(*map(escape, row))
+    console.print(table)
 
 
-def _write_raw(originals: set[Original | str], position: str) -> None:
-    """Write the record's bytes to standard output."""
-    for each in originals:
+def _write_raw(letters: set[Letter | str], position: str) -> None:
+    for each in letters:
         if isinstance(each, str):
             raise UserError(f"the record of {position} can't be written: {each}.")
-    contents = {each.raw for each in originals if isinstance(each, Original)}
+    contents = {each.raw for each in letters if isinstance(each, Letter)}
     if len(contents) > 1:
         raise UserError(
             f"{len(contents)} different records share the position {position}, as those of one KPL"
@@ -235,10 +251,68 @@ def _confirm(plan: RedriveReport) -> None:
         typer.confirm("Redrive them?", abort=True)
 
 
-def _end(report: RedriveReport, *, dry_run: bool, as_json: bool) -> NoReturn:
-    """Print the counts; exit with 1 if some dead letters could not be redriven."""
-    if as_json:
-        print(json.dumps(report.as_dict(dry_run=dry_run)))
-    else:
-        typer.echo("\n".join(report.lines(dry_run=dry_run)))
-    raise typer.Exit(1 if report.cannot else 0)
+def groups(letters: Iterable[Letter], log: Collection[bytes]) -> list[Group]:
+    """Group dead letters, the largest group first; `log` has the digests of redriven ones."""
+    grouped: dict[tuple[str, str, str], Group] = {}
+    digests: set[bytes] = set()
+    for letter in letters:
+        key = (letter.reason, letter.step, letter.event_type)
+        group = grouped.setdefault(key, Group(*key))
+        group.count += 1
+        digest = letter.digest
+        if digest not in digests:
+            digests.add(digest)
+            group.add(letter, is_redriven=digest in log)
+    return sorted(grouped.values(), key=lambda each: (-each.count, each.reason, each.step))
+
+
+def letter_lines(letter: Letter) -> Iterator[str]:
+    """Yield a dead letter's fields for people, safe to print."""
+    for name, value in _fields(letter).items():
+        if value != "":
+            yield f"{name}: {escaped(str(value))}"
+    yield f"key: {'none' if letter.key is None else escaped(letter.key)}"
+    head = f" (the first {len(letter.raw or b''):,} bytes; --raw has all)"
+    raw = "none, a tombstone" if letter.raw is None else escaped(letter.raw)
+    yield f"raw{head if letter.full_record else ''}: {raw}"
+
+
+def letter_dict(letter: Letter) -> dict[str, Any]:
+    """Return a dead letter for JSON, with its bytes as text and in base64."""
+    return {
+        **_fields(letter),
+        "redrive_identity": letter.identity,
+        "is_head": bool(letter.full_record),
+        "raw": None if letter.raw is None else escaped(letter.raw),
+        "raw_base64": _base64(letter.raw),
+        "key_base64": _base64(letter.key),
+    }
+
+
+def _fields(letter: Letter) -> dict[str, Any]:
+    """Return all fields but the bytes, with the meaning of the reason."""
+    reason = REASONS.get(letter.reason)
+    return {
+        "position": letter.where,
+        "step": letter.step,
+        "reason": letter.reason,
+        "detail": letter.detail,
+        "meaning": reason.meaning if reason else "",
+        "action": reason.action if reason else "",
+        "replica": letter.replica,
+        "type": letter.event_type,
+        "schema_version": letter.schema_version,
+        "arrival_time": _time(letter.arrival_ms),
+        "place": letter.place,
+        "bytes": letter.raw_bytes,
+        "sha256": letter.sha256,
+        "full_record": letter.full_record,
+    }
+
+
+def _time(millis: int | None) -> str:
+    return "" if millis is None else text(millis)
+
+
+def _base64(value: bytes | None) -> str | None:
+    return None if value is None else base64.b64encode(value).decode()

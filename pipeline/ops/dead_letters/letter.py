@@ -1,14 +1,20 @@
-"""A dead letter, whatever back end holds it, and its identity."""
+"""A dead letter, whatever back end holds it, its identity, and the filters of the commands."""
 
 from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Final
 
+from connectors.errors import UserError
 from connectors.positions import Position
+from pipeline.decode.reasons import REASONS
+from pipeline.decode.timestamps import EPOCH, MILLISECOND
 
+STEPS: Final = tuple(dict.fromkeys(each.step for each in REASONS.values()))
 _REPLICA: Final = re.compile(r"replica ([a-z][a-z0-9_]*): ")
 _DIGEST_BYTES: Final = 16
 _SHA256_DIGITS: Final = 32
@@ -38,9 +44,9 @@ class Letter:
     place: str
 
     @property
-    def is_large(self) -> bool:
-        """Whether `raw` is only the head of the record."""
-        return bool(self.full_record)
+    def size(self) -> int:
+        """Bytes of `raw` and key."""
+        return len(self.raw or b"") + len(self.key or b"")
 
     @property
     def replica(self) -> str:
@@ -64,13 +70,77 @@ class Letter:
 
         The records of one KPL aggregate share a position; the hash tells them apart.
         """
-        sha256 = self.sha256 or _sha256(self.raw)
+        sha256 = self.sha256 or (
+            "none" if self.raw is None else hashlib.sha256(self.raw).hexdigest()
+        )
         return f"{self.step} {self.replica or '-'} {self.where} {sha256[:_SHA256_DIGITS]}"
 
     @property
     def digest(self) -> bytes:
         """The identity in 16 bytes, of which millions fit into memory."""
         return digest_of(self.identity)
+
+
+Matches = Callable[[Letter], bool]
+"""Whether a dead letter is chosen."""
+
+
+def chosen_by(
+    steps: list[str] | None = None,
+    reasons: list[str] | None = None,
+    event_types: list[str] | None = None,
+    partitions: list[str] | None = None,
+    since: str = "",
+    until: str = "",
+) -> Matches:
+    """Return a command's filters, which must all match; an empty one matches everything.
+
+    A dead letter of unknown arrival time is in no interval. UserError for a value that matches
+    nothing.
+    """
+    _check("--step", steps, STEPS)
+    _check("--reason", reasons, REASONS)
+    for each in partitions or ():
+        if each.count("/") != 1:
+            raise UserError(f"--partition {each}: give topic/partition or stream/shard.")
+    first, end = _millis("--since", since), _millis("--until", until)
+
+    def matches(letter: Letter) -> bool:
+        arrived = letter.arrival_ms
+        return (
+            (not steps or letter.step in steps)
+            and (not reasons or letter.reason in reasons)
+            and (not event_types or letter.event_type in event_types)
+            and (not partitions or letter.partition in partitions)
+            and (first is None or (arrived is not None and arrived >= first))
+            and (end is None or (arrived is not None and arrived < end))
+        )
+
+    return matches
+
+
+def _check(option: str, values: list[str] | None, allowed: Collection[str]) -> None:
+    for value in values or ():
+        if value not in allowed:
+            raise UserError(f"{option} {value}: unknown; give one of {', '.join(allowed)}.")
+
+
+def _millis(option: str, text: str) -> int | None:
+    """Return an ISO-8601 date or time in epoch milliseconds; UTC unless it has an offset."""
+    if not text:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise UserError(
+            f"{option} {text}: give ISO-8601, such as 2018-01-31 or 2018-01-31T08:00:00Z."
+        ) from error
+    return millis_of(moment)
+
+
+def millis_of(moment: datetime) -> int:
+    """Return epoch milliseconds; a time without a zone is UTC."""
+    return (moment.replace(tzinfo=moment.tzinfo or UTC) - EPOCH) // MILLISECOND
 
 
 def digest_of(identity: str) -> bytes:
@@ -80,21 +150,13 @@ def digest_of(identity: str) -> bytes:
 
 def position_text(position: Position) -> str:
     """Return topic/partition/offset or stream/shard/sequence number; empty if neither is known."""
-    kafka, kinesis = position[:3], position[3:]
-    if None not in kafka:
-        return "/".join(map(str, kafka))
-    return "/".join(map(str, kinesis)) if None not in kinesis else ""
+    fields = position[:3] if None not in position[:3] else position[3:]
+    return "" if None in fields else "/".join(map(str, fields))
 
 
 def escaped(text: str | bytes | None) -> str:
     """Return text that is safe to print: other characters are escaped as in Python's literals."""
-    if text is None:
-        return ""
-    decoded = text if isinstance(text, str) else text.decode("utf-8", "backslashreplace")
+    decoded = text.decode("utf-8", "backslashreplace") if isinstance(text, bytes) else text or ""
     return "".join(
         each if each.isprintable() else each.encode("unicode_escape").decode() for each in decoded
     )
-
-
-def _sha256(raw: bytes | None) -> str:
-    return "none" if raw is None else hashlib.sha256(raw).hexdigest()

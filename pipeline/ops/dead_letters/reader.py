@@ -6,18 +6,11 @@ redriven and rejected again would be read again and again.
 
 from __future__ import annotations
 
-import base64
-import binascii
-import hashlib
 import time
-from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from datetime import UTC, datetime
-from typing import Any, Final, NamedTuple
-
-import pyarrow as pa
-import pyarrow.parquet as pq
+from dataclasses import replace
+from itertools import chain, groupby
+from typing import Any, Final
 
 from connectors import positions
 from connectors.errors import UserError
@@ -25,23 +18,17 @@ from connectors.kafka import reader as kafka_topic
 from connectors.kafka.options import Kafka
 from connectors.kinesis import reader as kinesis_stream
 from connectors.positions import Position
-from connectors.s3.store import ReadableStore, Stored
-from pipeline.decode.timestamps import EPOCH, MILLISECOND, parse
-from pipeline.ops.dead_letters.letter import Letter
+from connectors.s3.parquet import pages
+from connectors.s3.store import ReadableStore
+from pipeline.decode.timestamps import parse
+from pipeline.ops.dead_letters.letter import Letter, millis_of
 from pipeline.ops.readers import carried
 from pipeline.ops.readers.carried import Carried, OpenFolder, number
 from pipeline.ops.systems import Systems
 
+# Records may be large, and compressed well: few rows are decoded at a time.
 _ROWS: Final = 64
-_FILES_AHEAD: Final = 8
-_SMALL_BYTES: Final = 4 * 1024 * 1024
-
-
-class Original(NamedTuple):
-    """The rejected record as it was in the source: value and key."""
-
-    raw: bytes | None
-    key: bytes | None
+_TEXTS: Final = ("step", "reason", "detail", "event_type", "sha256", "full_record")
 
 
 def read_letters(systems: Systems) -> Iterator[Letter]:
@@ -63,81 +50,45 @@ def read_letters(systems: Systems) -> Iterator[Letter]:
     return _from_kinesis(*systems.stream(settings.kinesis_stream))
 
 
-def read_original(letter: Letter, open_folder: OpenFolder) -> Original | str:
-    """Return the original record, or why it is not available.
+def read_whole(letter: Letter, open_folder: OpenFolder) -> Letter | str:
+    """Return the letter with the original value and key, or why they are not available.
 
     A large record is read from S3; its length and SHA-256 must be those of the dead letter.
     """
-    if not letter.is_large:
-        return Original(letter.raw, letter.key)
-    differs = False
+    if not letter.full_record:
+        return letter
+    why = "its whole record is not on S3"
     for _, _, row in _rows(open_folder(letter.full_record)):
         if Position(*map(row.get, positions.COLUMNS)) == letter.position:
-            if _is_same_record(letter, row["raw"]):
-                return Original(row["raw"], row.get("key"))
-            differs = True
-    if differs:
-        return "its whole record on S3 differs from it in length or SHA-256"
-    return "its whole record is not on S3"
-
-
-def _is_same_record(letter: Letter, raw: bytes | None) -> bool:
-    return (
-        raw is not None
-        and len(raw) == letter.raw_bytes
-        and hashlib.sha256(raw).hexdigest() == letter.sha256
-    )
+            if carried.is_whole(row["raw"], letter.raw_bytes, letter.sha256):
+                return replace(letter, raw=row["raw"], key=row.get("key"))
+            why = "its whole record on S3 differs from it in length or SHA-256"
+    return why
 
 
 def _from_parquet(store: ReadableStore, path: str) -> Iterator[Letter]:
     for name, row_number, row in _rows(store):
-        yield Letter(
-            **_common_fields(row),
-            raw=row["raw"],
-            key=row.get("key"),
-            position=Position(*map(row.get, positions.COLUMNS)),
-            arrival_ms=_millis(row.get("arrival_time")),
-            raw_bytes=len(row["raw"] or b""),
-            place=f"{path.rstrip('/')}/{name}#{row_number}",
-        )
+        arrival = row.get("arrival_time")
+        # Flink 1.20 writes Parquet timestamps without a zone, in UTC.
+        arrival_ms = None if arrival is None else millis_of(arrival)
+        envelope = Carried(row["raw"], row, row.get("key"))
+        position = Position(*map(row.get, positions.COLUMNS))
+        yield _letter(envelope, position, arrival_ms, f"{path.rstrip('/')}/{name}#{row_number}")
 
 
 def _rows(store: ReadableStore) -> Iterator[tuple[str, int, dict[str, Any]]]:
     """Yield each row of each Parquet file with the file's name and the row's number from 0."""
-    for stored, content in _files(store):
-        with content.result() if content else store.open(stored.path) as source:
-            try:
-                file = pq.ParquetFile(source)
-            except pa.ArrowInvalid as error:
-                raise UserError(f"{stored.path} isn't a readable Parquet file: {error}") from error
-            row_number = 0
-            for batch in file.iter_batches(_ROWS, use_threads=False):
-                for row in batch.to_pylist():
-                    yield stored.path, row_number, row
-                    row_number += 1
-
-
-def _files(store: ReadableStore) -> Iterator[tuple[Stored, Future[pa.BufferReader] | None]]:
-    """Yield all files; the content of small ones is fetched ahead, large ones are streamed."""
-
-    def fetch(path: str) -> pa.BufferReader:
-        return pa.BufferReader(store.read(path))
-
-    ahead: deque[tuple[Stored, Future[pa.BufferReader] | None]] = deque()
-    with ThreadPoolExecutor(_FILES_AHEAD) as pool:
-        for stored in store.listing():
-            small = stored.size <= _SMALL_BYTES
-            ahead.append((stored, pool.submit(fetch, stored.path) if small else None))
-            if len(ahead) > _FILES_AHEAD:
-                yield ahead.popleft()
-        yield from ahead
+    parts = chain.from_iterable(pages(store, store.listing(), rows=_ROWS))
+    for path, tables in groupby(parts, key=lambda part: part[0].path):
+        rows = chain.from_iterable(table.to_pylist() for _, table in tables)
+        for row_number, row in enumerate(rows):
+            yield path, row_number, row
 
 
 def _from_kafka(cluster: Kafka, topic: str) -> Iterator[Letter]:
     for message in kafka_topic.messages(cluster, topic):
-        key: Any = message.key()
         place = f"{topic}/{message.partition()}/{message.offset()}"
-        yield _from_carried(carried.of_message(message), key, place)
+        yield _from_carried(carried.of_message(message), place)
 
 
 def _from_kinesis(client: Any, stream: str) -> Iterator[Letter]:
@@ -145,37 +96,25 @@ def _from_kinesis(client: Any, stream: str) -> Iterator[Letter]:
     for record in kinesis_stream.records(client, stream):
         if record.arrival_ms <= started_ms:
             place = f"{stream}/{record.shard}/{record.sequence_number}"
-            envelope = carried.of_envelope(record)
-            try:
-                key = envelope.about.get("key")
-                yield _from_carried(envelope, None if key is None else base64.b64decode(key), place)
-            except binascii.Error:  # Not written by the job: reported as a letter of no position.
-                yield _from_carried(Carried(record.data, {}), None, place)
+            yield _from_carried(carried.of_envelope(record), place)
 
 
-def _from_carried(envelope: Carried, key: bytes | None, place: str) -> Letter:
-    about = envelope.about
-    arrival = parse(about.get("arrival_time", ""))
+def _from_carried(envelope: Carried, place: str) -> Letter:
+    arrival = parse(envelope.about.get("arrival_time", ""))
+    arrival_ms = arrival if isinstance(arrival, int) else None
+    return _letter(envelope, envelope.position, arrival_ms, place)
+
+
+def _letter(envelope: Carried, position: Position, arrival_ms: int | None, place: str) -> Letter:
+    raw, about, key = envelope
+    texts = {name: about.get(name) or "" for name in _TEXTS}
     return Letter(
-        **_common_fields(about),
-        raw=envelope.raw,
+        **texts,
+        raw=raw,
         key=key,
-        position=envelope.position,
-        arrival_ms=arrival if isinstance(arrival, int) else None,
-        raw_bytes=number(about.get("raw_bytes")) or len(envelope.raw or b""),
+        position=position,
+        arrival_ms=arrival_ms,
+        schema_version=number(str(about.get("schema_version"))) or 0,
+        raw_bytes=number(about.get("raw_bytes")) or len(raw or b""),
         place=place,
     )
-
-
-def _common_fields(source: Any) -> dict[str, Any]:
-    """Return the fields that all back ends have, as strings or numbers."""
-    names = ("step", "reason", "detail", "event_type", "sha256", "full_record")
-    fields: dict[str, Any] = {name: source.get(name) or "" for name in names}
-    return fields | {"schema_version": number(str(source.get("schema_version"))) or 0}
-
-
-def _millis(arrival: datetime | None) -> int | None:
-    """Return epoch milliseconds. Flink 1.20 writes Parquet timestamps without a zone, in UTC."""
-    if arrival is None:
-        return None
-    return (arrival.replace(tzinfo=arrival.tzinfo or UTC) - EPOCH) // MILLISECOND

@@ -9,7 +9,6 @@ written after the acknowledgement, so after a crash in between a record is redri
 
 from __future__ import annotations
 
-import json
 import uuid
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
@@ -21,7 +20,6 @@ from connectors.errors import UserError
 from connectors.kafka import admin as kafka_admin
 from connectors.kafka import reader as kafka_topic
 from connectors.kafka.options import Kafka
-from connectors.kafka.transactions import TopicRecord
 from connectors.s3.store import open_store
 from pipeline.config.model import Config
 from pipeline.ops.dead_letters.letter import digest_of
@@ -44,12 +42,6 @@ def read_all(systems: Systems) -> set[bytes]:
 def log_topic(topic: str) -> str:
     """Return the name of a topic's redrive log."""
     return f"{topic}.redriven"
-
-
-def topic_entry(topic: str, identity: str, run: str) -> TopicRecord:
-    """Return the entry of a dead letter that `run` redrives to a topic."""
-    value = {"time": _now(), "run": run}
-    return TopicRecord(log_topic(topic), json.dumps(value).encode(), identity.encode())
 
 
 def read_topic_log(cluster: Kafka, topic: str) -> set[bytes]:
@@ -79,25 +71,24 @@ class StoredLog:
 
     def read(self) -> set[bytes]:
         """Return all digests; UserError if an object there is not part of the log."""
-        return {digest_of(each) for batch in self._read_batches() for each in batch.redriven}
-
-    def append(self, identities: list[str]) -> None:
-        """Write an object with the identities of redriven dead letters."""
-        if not identities:
-            return
-        content = msgspec.json.encode(_Batch(self._run, _now(), identities))
-        self._store.write(f"{self._run}-{self._batches}.json", content)
-        self._batches += 1
-
-    def _read_batches(self) -> Iterable[_Batch]:
+        digests: set[bytes] = set()
         for stored in self._store.listing():
             try:
-                yield msgspec.json.decode(self._store.read(stored.path), type=_Batch)
+                batch = msgspec.json.decode(self._store.read(stored.path), type=_Batch)
             except msgspec.MsgspecError as error:
                 raise UserError(
                     f"{self._path}/{stored.path} is not part of a redrive log: {error}; move it"
                     " elsewhere."
                 ) from error
+            digests.update(map(digest_of, batch.redriven))
+        return digests
+
+    def append(self, identities: list[str]) -> None:
+        """Write an object with the identities of redriven dead letters."""
+        if identities:
+            content = msgspec.json.encode(_Batch(self._run, now_text(), identities))
+            self._store.write(f"{self._run}-{self._batches}.json", content)
+            self._batches += 1
 
 
 def log_path(config: Config) -> str:
@@ -107,16 +98,6 @@ def log_path(config: Config) -> str:
     return next((path for path in (*paths, archive.path if archive else "") if path), "")
 
 
-def required_log_path(config: Config) -> str:
-    """Return `log_path`; UserError if there is none."""
-    path = log_path(config)
-    if not path:
-        raise UserError(
-            "the redrive log of Kinesis streams and of the index is kept on S3, and the"
-            " configuration has no path for it; set dead_letters.large_path or archive.path."
-        )
-    return path
-
-
-def _now() -> str:
+def now_text() -> str:
+    """Return the time of a log entry."""
     return datetime.now(UTC).isoformat(timespec="seconds")

@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
+import json
 import random
 import time
 import uuid
-from collections.abc import Sequence
-from typing import Final, NamedTuple, Protocol
+from collections.abc import Callable, Sequence
+from typing import Final
 
 from connectors.errors import UserError
 from connectors.kafka import admin as kafka_admin
 from connectors.kafka.options import Kafka
 from connectors.kafka.transactions import Fenced, TopicRecord, TransactionalProducer
 from connectors.kinesis.producer import KinesisProducer
-from connectors.kinesis.table import RECORD_BYTES, stream_of
-from connectors.opensearch.bulk import Document, Limits, Outcome, Rejected
-from connectors.opensearch.options import Index, index_name
+from connectors.kinesis.table import RECORD_BYTES
+from connectors.opensearch.bulk import Document, Limits, Rejected
+from connectors.opensearch.options import index_name
 from connectors.opensearch.templates import careful_sender
 from connectors.producer import Outgoing
-from pipeline.config.model import Config
 from pipeline.decode.decoder import Control, Decoder, Event, Reject
 from pipeline.events.derive import mapping
-from pipeline.events.event_types import EventTypes
 from pipeline.index.indexer import Indexer, RetryPolicy
 from pipeline.ops.dead_letters.letter import Letter
-from pipeline.ops.dead_letters.reader import Original
-from pipeline.ops.dead_letters.redrive_log import log_topic, read_topic_log, topic_entry
+from pipeline.ops.dead_letters.redrive_log import log_topic, now_text, read_topic_log
 from pipeline.ops.systems import Systems
 
 TOO_LARGE_FOR_TOPIC: Final = "larger, with its redrive headers, than the topic takes"
@@ -33,30 +31,12 @@ TOO_LARGE_FOR_STREAM: Final = "larger, with its partition key, than the stream t
 _HEADERS_BYTES: Final = 1_024
 
 
-class Pending(NamedTuple):
-    """A dead letter to redrive, and its original record."""
+Deliver = Callable[[Sequence[Letter]], list[str | None]]
+"""Sends a batch of whole dead letters to one target, and waits for its acknowledgement.
 
-    letter: Letter
-    original: Original
-
-    @property
-    def bytes(self) -> int:
-        """Size of value and key."""
-        return len(self.original.raw or b"") + len(self.original.key or b"")
-
-
-class Sender(Protocol):
-    """Delivers batches to one target."""
-
-    def deliver(self, batch: Sequence[Pending]) -> list[str | None]:
-        """Send a batch; return for each dead letter None if it is stored, else why it is not.
-
-        Raises:
-            UserError: the target stays unreachable; then only `close` may be called.
-        """
-
-    def close(self) -> None:
-        """Close the connection."""
+Returns for each dead letter None if it is stored, else why it is not. Raises UserError if the
+target stays unreachable; then only `close` may be called.
+"""
 
 
 class TopicSender:
@@ -84,13 +64,12 @@ class TopicSender:
         )
         self.log = read_topic_log(cluster, topic)
 
-    def deliver(self, batch: Sequence[Pending]) -> list[str | None]:
-        """See `Sender`. A record that may be too large gets a transaction of its own."""
-        stored = self._write([each for each in batch if not self._may_be_too_large(each)])
+    def deliver(self, batch: Sequence[Letter]) -> list[str | None]:
+        """See `Deliver`. A record that may be too large gets a transaction of its own."""
+        most = self._limit - _HEADERS_BYTES
+        stored = self._write([each for each in batch if each.size <= most])
         return [
-            None
-            if (stored and not self._may_be_too_large(each)) or self._write([each])
-            else TOO_LARGE_FOR_TOPIC
+            None if (stored and each.size <= most) or self._write([each]) else TOO_LARGE_FOR_TOPIC
             for each in batch
         ]
 
@@ -98,10 +77,7 @@ class TopicSender:
         """Abort an open transaction, so that readers need not wait for its timeout."""
         self._producer.close()
 
-    def _may_be_too_large(self, pending: Pending) -> bool:
-        return pending.bytes + _HEADERS_BYTES > self._limit
-
-    def _write(self, batch: Sequence[Pending]) -> bool:
+    def _write(self, batch: Sequence[Letter]) -> bool:
         """Return False if nothing was written since a record is too large."""
         if not batch:
             return True
@@ -118,12 +94,13 @@ class TopicSender:
                 " run again."
             ) from error
 
-    def _records(self, pending: Pending) -> tuple[TopicRecord, TopicRecord]:
-        letter, (raw, key) = pending
+    def _records(self, letter: Letter) -> tuple[TopicRecord, TopicRecord]:
         partition = letter.position.partition
         known = partition if partition in self._partitions else None
-        record = TopicRecord(self._topic, raw, key, tuple(headers_of(letter).items()), known)
-        return record, topic_entry(self._topic, letter.identity, self._run)
+        headers = tuple(headers_of(letter).items())
+        record = TopicRecord(self._topic, letter.raw, letter.key, headers, known)
+        entry = json.dumps({"time": now_text(), "run": self._run}).encode()
+        return record, TopicRecord(log_topic(self._topic), entry, letter.identity.encode())
 
 
 def headers_of(letter: Letter) -> dict[str, bytes]:
@@ -138,13 +115,12 @@ class StreamSender:
     """Writes the original bytes to one of the source's Kinesis streams, at least once."""
 
     def __init__(self, systems: Systems, stream: str) -> None:
-        config = systems.config
-        names = {stream_of(each, config.kinesis).name: each for each in _streams(config)}
-        self._producer = KinesisProducer(*systems.stream(names[stream]))
-        self._decoder = Decoder(systems.types, unknown_fields=config.decode.unknown_fields)
+        self._producer = KinesisProducer(*systems.stream(stream))
+        unknown_fields = systems.config.decode.unknown_fields
+        self._decoder = Decoder(systems.types, unknown_fields=unknown_fields)
 
-    def deliver(self, batch: Sequence[Pending]) -> list[str | None]:
-        """See `Sender`."""
+    def deliver(self, batch: Sequence[Letter]) -> list[str | None]:
+        """See `Deliver`."""
         refusals = [self._send(each) for each in batch]
         self._producer.flush()
         return refusals
@@ -153,21 +129,20 @@ class StreamSender:
         """Close the connection."""
         self._producer.close()
 
-    def _send(self, pending: Pending) -> str | None:
-        raw, key = pending.original.raw or b"", self._partition_key(pending)
+    def _send(self, letter: Letter) -> str | None:
+        raw, key = letter.raw or b"", self._partition_key(letter)
         if len(raw) + len(key) > RECORD_BYTES:
             return TOO_LARGE_FOR_STREAM
         self._producer.send(Outgoing(raw, key))
         return None
 
-    def _partition_key(self, pending: Pending) -> bytes:
+    def _partition_key(self, letter: Letter) -> bytes:
         """Return the key, else the event's id, so that its versions share a shard, else a hash."""
-        if pending.original.key:
-            return pending.original.key
-        event = self._decoder.decode(pending.original.raw)
-        if isinstance(event, Event):
-            return event.document_id.encode()
-        return pending.letter.digest.hex().encode()
+        if letter.key:
+            return letter.key
+        event = self._decoder.decode(letter.raw)
+        text = event.document_id if isinstance(event, Event) else letter.digest.hex()
+        return text.encode()
 
 
 class IndexSender:
@@ -177,11 +152,13 @@ class IndexSender:
     Effectively once, by document id and version: a newer document is never overwritten.
     """
 
-    def __init__(self, config: Config, index: Index, types: EventTypes) -> None:
+    def __init__(self, systems: Systems) -> None:
+        decode, index, types = systems.config.decode, systems.config.index, systems.types
+        assert index, "without an index, its dead letters are refused"
         self._decoder = Decoder(
             types,
-            max_record_bytes=config.decode.max_record_bytes,
-            unknown_fields=config.decode.unknown_fields,
+            max_record_bytes=decode.max_record_bytes,
+            unknown_fields=decode.unknown_fields,
             documents=True,
         )
         self._prefix = index.prefix
@@ -194,29 +171,21 @@ class IndexSender:
             random=random.random,
         )
 
-    def deliver(self, batch: Sequence[Pending]) -> list[str | None]:
-        """See `Sender`; an unreachable OpenSearch is a reason of each dead letter, not an error."""
+    def deliver(self, batch: Sequence[Letter]) -> list[str | None]:
+        """See `Deliver`; an unreachable OpenSearch is a reason of each dead letter, no error."""
         decoded = [self._document(each) for each in batch]
         documents = [each for each in decoded if isinstance(each, Document)]
-        refusals = map(_refusal, self._indexer.index(documents))
+        refusals = (
+            f"the index refused it: {each.reason}" if isinstance(each, Rejected) else None
+            for each in self._indexer.index(documents)
+        )
         return [each if isinstance(each, str) else next(refusals) for each in decoded]
 
-    def close(self) -> None:
-        """Nothing is open."""
-
-    def _document(self, pending: Pending) -> Document | str:
-        event = self._decoder.decode(pending.original.raw)
+    def _document(self, letter: Letter) -> Document | str:
+        event = self._decoder.decode(letter.raw)
         if isinstance(event, Reject):
             return f"decode refuses it now: {event.reason}"
         if isinstance(event, Control):
             return "it is a watermark, which has no document"
         name = index_name(self._prefix, event.event_type)
         return Document(name, event.document_id, event.document_version, event.document)
-
-
-def _refusal(outcome: Outcome) -> str | None:
-    return f"the index refused it: {outcome.reason}" if isinstance(outcome, Rejected) else None
-
-
-def _streams(config: Config) -> tuple[str, ...]:
-    return config.source.kinesis_streams

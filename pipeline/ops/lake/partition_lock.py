@@ -23,33 +23,26 @@ class PartitionLock:
     records: Records
     swap: str
 
-    def acquire(self, partition: str, compared: Record) -> None:
-        """Lock the partition.
+    def acquire(self, partition: str, compared: Record | None) -> None:
+        """Lock the partition; to undo the swap (`compared` is None), whatever changed since.
 
         Raises:
-            UserError: compaction or a swap changed it since its record was `compared`.
+            UserError: another swap holds the lock, or compaction or a swap changed the partition
+                since its record was `compared`.
         """
 
         def locked(record: Record) -> Record:
-            self._refuse_other(partition, record)
-            if record.held != self.swap and record.generation != compared.generation:
+            if record.held not in ("", self.swap):
+                raise UserError(
+                    f"{partition}: the swap {record.held} is at work there; if it was interrupted,"
+                    " end it with `streaming-etl backfill resume` or `undo`."
+                )
+            changed = compared is not None and record.generation != compared.generation
+            if changed and record.held != self.swap:
                 raise UserError(
                     f"{partition}: `streaming-etl compact` or a swap changed it meanwhile; nothing"
                     " was swapped. Give the same command again, with another --name."
                 )
-            return replace(record, held=self.swap)
-
-        self.records.change(partition, locked)
-
-    def acquire_to_undo(self, partition: str) -> None:
-        """Lock the partition to undo this swap, whatever changed since.
-
-        Raises:
-            UserError: another swap holds the lock.
-        """
-
-        def locked(record: Record) -> Record:
-            self._refuse_other(partition, record)
             return replace(record, held=self.swap)
 
         self.records.change(partition, locked)
@@ -85,13 +78,6 @@ class PartitionLock:
             partition,
             lambda record: replace(record, held="") if record.held == self.swap else record,
         )
-
-    def _refuse_other(self, partition: str, record: Record) -> None:
-        if record.held not in ("", self.swap):
-            raise UserError(
-                f"{partition}: the swap {record.held} is at work there; if it was interrupted, end"
-                " it with `streaming-etl backfill resume` or `undo`."
-            )
 
 
 def with_sources(files: Iterable[str], record: Record) -> list[str]:

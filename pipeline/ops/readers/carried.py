@@ -28,10 +28,11 @@ OpenFolder = Callable[[str], ReadableStore]
 
 
 class Carried(NamedTuple):
-    """The bytes of a record, and its metadata as strings."""
+    """The bytes of a record, its metadata as strings, and its key."""
 
     raw: bytes | None
     about: Mapping[str, str]
+    key: bytes | None = None
 
     @property
     def is_large(self) -> bool:
@@ -58,28 +59,31 @@ def of_message(message: Message, prefix: str = "") -> Carried:
     With a prefix, the record's own headers are there too, as `header.NAME`.
     """
     value: Any = message.value()
-    headers = kafka_topic.headers(message)
-    if not prefix:
-        return Carried(value, headers)
-    start = len(prefix)
-    about = {
-        name[start:] if name.startswith(prefix) else f"{OWN_HEADER}{name}": text
-        for name, text in headers.items()
-    }
-    return Carried(value, about)
+    key: Any = message.key()
+    about = kafka_topic.headers(message)
+    if prefix:
+        start = len(prefix)
+        about = {
+            name[start:] if name.startswith(prefix) else f"{OWN_HEADER}{name}": text
+            for name, text in about.items()
+        }
+    return Carried(value, about, key)
 
 
 def of_envelope(record: Record) -> Carried:
     """Return what a Kinesis record carries; the record's own headers as `header.NAME`."""
     try:
         members = msgspec.json.decode(record.data, type=dict[str, Any])
-        raw = members.pop("raw", None)
-        data = None if raw is None else base64.b64decode(raw, validate=True)
+        raw, key = (_decoded(members.pop(name, None)) for name in ("raw", "key"))
         own = _own_headers(members.pop("header_names", None), members.pop("header_values", None))
     except (msgspec.MsgspecError, binascii.Error, TypeError):
         return Carried(record.data, {})  # Of no position, so it is reported as unexpected.
     about = {name: str(value) for name, value in members.items() if value is not None}
-    return Carried(data, own | about)
+    return Carried(raw, own | about, key)
+
+
+def _decoded(text: str | None) -> bytes | None:
+    return None if text is None else base64.b64decode(text, validate=True)
 
 
 def _own_headers(names: list[str] | None, values: list[str | None] | None) -> dict[str, str]:
@@ -106,16 +110,16 @@ def whole(one: Carried, open_folder: OpenFolder) -> bytes | None:
         for row in table.to_pylist()
         if Position(*map(row.get, positions.COLUMNS)) == one.position
     ]
-    return found[0] if len(found) == 1 and _is_meant(one, found[0]) else None
-
-
-def _is_meant(one: Carried, whole: bytes | None) -> bool:
-    return (
-        whole is not None
-        and whole.startswith(one.raw or b"")
-        and str(len(whole)) == one.about.get("raw_bytes")
-        and hashlib.sha256(whole).hexdigest() == one.about.get("sha256")
+    size, sha256 = number(one.about.get("raw_bytes")), one.about.get("sha256")
+    is_meant = (
+        len(found) == 1 and is_whole(found[0], size, sha256) and found[0].startswith(one.raw or b"")
     )
+    return found[0] if is_meant else None
+
+
+def is_whole(raw: bytes | None, size: int | None, sha256: str | None) -> bool:
+    """Return whether these bytes have that length and SHA-256 (hex)."""
+    return raw is not None and len(raw) == size and hashlib.sha256(raw).hexdigest() == sha256
 
 
 def number(text: str | None) -> int | None:

@@ -11,9 +11,9 @@ from rich.console import Console
 from connectors.errors import UserError
 from connectors.positions import unpacked
 from connectors.s3.store import open_store
-from pipeline.ops.backfill.partition import rows
-from pipeline.ops.compact.choose import Limits
-from pipeline.ops.compact.run import Compaction, Report, Request
+from pipeline.ops.backfill.swap import rows
+from pipeline.ops.compact.rules import Request
+from pipeline.ops.compact.run import Compaction, Report
 from pipeline.ops.lake.records import Records
 from pipeline.progress import Steps
 from tests.ops.backfill.test_swap import TRIPS, Lakes, write
@@ -37,12 +37,11 @@ def lakes(tmp_path: Path) -> Lakes:
 
 def compact(lakes: Lakes, folder: str = "live", **asked: object) -> Report:
     uri = f"file://{getattr(lakes, folder)}"
-    limits = Limits(min_files=2, older_than_seconds=0)
     return Compaction(
         lake=lakes.systems.lake(uri),
         store=open_store(uri),
         types=lakes.systems.types,
-        request=Request(limits=limits, **asked),  # type: ignore[arg-type]
+        request=Request(min_files=2, older_than_seconds=0, **asked),  # type: ignore[arg-type]
         steps=Steps(Console(quiet=True)),
     ).run()
 

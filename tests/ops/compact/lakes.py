@@ -15,8 +15,8 @@ from rich.console import Console
 from connectors.s3.parquet import pages
 from connectors.s3.store import Store, open_store
 from pipeline.events import event_types
-from pipeline.ops.compact.choose import Limits
-from pipeline.ops.compact.run import Compaction, Report, Request, wall_clock_ms
+from pipeline.ops.compact.rules import Request
+from pipeline.ops.compact.run import Compaction, Report, wall_clock_ms
 from pipeline.ops.lake.content import Lake
 from pipeline.progress import Steps
 
@@ -72,8 +72,7 @@ class Lakes:
 
     def compaction(self, **asked: object) -> Compaction:
         """A run over all of it; the limits are those of small tests."""
-        limits = Limits(min_files=2, older_than_seconds=0)
-        given = {"limits": limits, "grace_seconds": GRACE, **asked}
+        given = {"min_files": 2, "older_than_seconds": 0, "grace_seconds": GRACE, **asked}
         return Compaction(
             lake=self.lake,
             store=self.store,

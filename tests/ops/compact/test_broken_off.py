@@ -11,7 +11,6 @@ import pytest
 
 from connectors.errors import UserError
 from connectors.s3.store import BUFFER_BYTES, ReadableStore, Store, Stored, Version
-from pipeline.ops.compact.choose import Limits
 from pipeline.ops.compact.run import Compaction
 from pipeline.ops.lake.content import Lake
 from tests.ops.compact.lakes import GRACE, TRIPS, Lakes
@@ -183,7 +182,7 @@ def test_a_cleaning_never_takes_for_an_orphan_what_another_run_switched_to(
         lakes.later = 2 * GRACE
 
     store = SteppingReads(lakes.store, Steps(at, merge_long_ago))
-    run = lakes.compaction(limits=Limits(min_files=100), clean=True, grace_seconds=60)
+    run = lakes.compaction(min_files=100, older_than_seconds=600, clean=True, grace_seconds=60)
     report = replace(run, lake=Lake(store)).run()
     assert report.problems == []
     assert lakes.offsets() == ALL

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from pipeline.ops.compact.manifests import uri
+from pipeline.ops.compact.run import uri
 from tests.ops.compact.lakes import TRIPS, Lakes
 
 PROGRAM = str(Path(sys.executable).parent / "streaming-etl")

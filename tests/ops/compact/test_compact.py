@@ -13,8 +13,7 @@ import pytest
 
 from connectors.errors import UserError
 from pipeline.ops.compact import merge
-from pipeline.ops.compact.choose import Limits
-from pipeline.ops.compact.manifests import manifest_path
+from pipeline.ops.compact.run import manifest_path
 from pipeline.ops.lake.content import record_path
 from tests.ops.compact.lakes import GRACE, GREEN, TRIPS, Lakes, parquet
 
@@ -49,12 +48,8 @@ def test_new_files_count_at_once_and_are_merged_with_what_was_merged(lakes: Lake
 
 def test_what_is_large_new_or_too_little_stays(lakes: Lakes) -> None:
     size = max(each.size for each in lakes.lake.listing())
-    for limits in (
-        Limits(min_files=5, older_than_seconds=0),
-        Limits(min_files=2, older_than_seconds=60),
-        Limits(min_files=2, older_than_seconds=0, target_bytes=size),
-    ):
-        assert lakes.run(limits=limits).merged_files == 0
+    for limit in ({"min_files": 5}, {"older_than_seconds": 60}, {"target_bytes": size}):
+        assert lakes.run(**limit).merged_files == 0
     assert lakes.names() == [f"part-{number}" for number in range(4)]
 
 
@@ -62,8 +57,7 @@ def test_a_merged_file_ends_at_the_target(lakes: Lakes) -> None:
     size = max(each.size for each in lakes.lake.listing())
     for number in (4, 5):
         lakes.write(f"part-{number}", range(3 * number, 3 * number + 3))
-    limits = Limits(min_files=2, older_than_seconds=0, target_bytes=2 * size + 100)
-    assert lakes.run(limits=limits).merged_files == 2
+    assert lakes.run(target_bytes=2 * size + 100).merged_files == 2
     assert lakes.offsets() == list(range(18))
 
 

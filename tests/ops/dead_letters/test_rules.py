@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+from typer.testing import CliRunner
 
 from connectors.errors import UserError
 from connectors.positions import Position
+from connectors.s3.store import open_store
+from pipeline.cli import app
 from pipeline.config import load as load_config
-from pipeline.ops.dead_letters.choice import Choice, parse_choice
-from pipeline.ops.dead_letters.letter import Letter, escaped
-from pipeline.ops.dead_letters.redrive import default_rate
+from pipeline.ops.dead_letters.commands import groups
+from pipeline.ops.dead_letters.letter import Letter, chosen_by, escaped
+from pipeline.ops.dead_letters.reader import read_letters, read_whole
+from pipeline.ops.dead_letters.redrive import Pace, default_rate
 from pipeline.ops.dead_letters.redrive_log import StoredLog
-from pipeline.ops.dead_letters.report import check_position, groups
 from pipeline.ops.dead_letters.senders import headers_of
-from pipeline.ops.dead_letters.targets import Pace
+from pipeline.ops.systems import Systems
 
 KAFKA = Position("trips", 2, 17)
 KINESIS = Position(stream="trips", shard="shardId-000000000001", sequence_number="49")
@@ -83,13 +89,9 @@ def test_positions_as_text() -> None:
     assert letter(position=KINESIS).where == "trips/shardId-000000000001/49"
     assert letter(position=Position()).where == ""
     for bad in ("trips", "trips/1", "trips/1/", "a/b/c/d"):
-        with pytest.raises(UserError, match="is not a position"):
-            check_position(bad)
-
-
-def chosen(**options: Any) -> Choice:
-    none: dict[str, Any] = dict.fromkeys(("steps", "reasons", "event_types", "partitions"))
-    return parse_choice(**{**none, "since": "", "until": "", **options})
+        refused = CliRunner().invoke(app, ["dead-letters", "show", bad])
+        assert isinstance(refused.exception, UserError)
+        assert "is not a position" in str(refused.exception)
 
 
 @pytest.mark.parametrize(
@@ -111,13 +113,13 @@ def chosen(**options: Any) -> Choice:
     ],
 )
 def test_filters(options: dict[str, Any], matches: bool) -> None:
-    assert chosen(**options).matches(letter()) is matches
-    assert chosen(**options).is_everything is (not options)
+    assert chosen_by(**options)(letter()) is matches
 
 
 def test_an_unknown_arrival_is_in_no_interval() -> None:
-    assert chosen().matches(letter(arrival_ms=None))
-    assert not chosen(since="1970-01-01").matches(letter(arrival_ms=None))
+    assert chosen_by()(letter(arrival_ms=None))
+    assert not chosen_by(since="1970-01-01")(letter(arrival_ms=None))
+    assert not chosen_by(until="2970-01-01")(letter(arrival_ms=None))
 
 
 @pytest.mark.parametrize(
@@ -131,7 +133,7 @@ def test_an_unknown_arrival_is_in_no_interval() -> None:
 )
 def test_a_filter_that_fits_nothing_is_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(UserError, match=message):
-        chosen(**options)
+        chosen_by(**options)
 
 
 def test_groups_count_copies_apart() -> None:
@@ -186,7 +188,36 @@ def test_only_this_machine_is_sent_to_without_a_bound(
     assert default_rate(config) == rate
 
 
-def test_a_redrive_log_in_a_folder(tmp_path: Any) -> None:
+def test_those_in_files_are_numbered_from_the_beginning_of_each_file(tmp_path: Path) -> None:
+    columns = {"raw": [b"{}"] * 130, "step": ["decode"] * 130, "offset": list(range(130))}
+    for name in ("a", "b"):
+        pq.write_table(pa.table(columns), tmp_path / f"{name}.parquet", row_group_size=50)
+    sections = {
+        "kafka": {"bootstrap_servers": "127.0.0.1:9092"},
+        "source": {"kafka_topics": ["trips"]},
+        "dead_letters": {"path": f"file://{tmp_path}"},
+        "archive": {"path": "s3a://b/archive"},
+    }
+    config = load_config.check(sections, where="test")
+    letters = list(read_letters(Systems(config, load_config.event_types(config), {})))
+    assert [each.position.offset for each in letters] == [*range(130), *range(130)]
+    assert letters[129].place == f"file://{tmp_path}/a.parquet#129"
+    assert letters[130].place == f"file://{tmp_path}/b.parquet#0"
+
+
+def test_a_whole_record_is_found_by_position_length_and_hash(tmp_path: Path) -> None:
+    head = letter(raw=b"{", full_record=f"file://{tmp_path}", raw_bytes=2, sha256=SHA256)
+    assert read_whole(head, open_store) == "its whole record is not on S3"
+    for number, raw in enumerate((b"[]", b"{}")):
+        columns = {name: [value] for name, value in KAFKA._asdict().items()}
+        pq.write_table(pa.table({"raw": [raw], **columns}), tmp_path / f"{number}.parquet")
+        whole = read_whole(head, open_store)
+        if number == 0:
+            assert whole == "its whole record on S3 differs from it in length or SHA-256"
+    assert whole == replace(head, raw=b"{}")
+
+
+def test_a_redrive_log_in_a_folder(tmp_path: Path) -> None:
     path = f"file://{tmp_path}/letters"
     StoredLog(path, {}).append([letter().identity])
     other = StoredLog(path, {})

@@ -11,7 +11,7 @@ from connectors.kinesis import reader as kinesis_stream
 from connectors.kinesis.reader import Record
 from connectors.opensearch.templates import ensure_templates
 from pipeline.events.derive import mapping
-from pipeline.ops.dead_letters.targets import NO_HEADERS
+from pipeline.ops.dead_letters.redrive import NO_HEADERS
 from tests.decode.corpus import line
 from tests.ops.dead_letters.harness import BackEnd, Case, DeadRecord, Servers
 
