@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Final
 
 import duckdb
+import pyarrow as pa
 
 from connectors.errors import UserError
 from connectors.s3.store import ReadableStore, Stored, is_local, local_path
@@ -48,6 +49,7 @@ class Files:
         self._root = local_path(uri) if is_local(uri) else None
         self._paths: set[str] = set()
         self._names = count()
+        self._group: list[Local] = []
         self.bytes = 0
 
     @property
@@ -61,31 +63,36 @@ class Files:
         self._paths.update(stored.path for stored in new)
         self.bytes += sum(stored.size for stored in new)
         for group in ahead(map(self._local, _groups(new, key))):
+            self._group = group
             yield group
-            for one in group:
-                if self._is_copy(one.path):
-                    os.unlink(one.path)
+            for file in group:
+                if Path(file.path).parent == self._database.folder:
+                    os.unlink(file.path)
 
-    def relation(self, group: list[Local]) -> tuple[str, dict[str, str]]:
-        """SQL for a group as a table with `filename`, and its columns' names and types.
+    def relation(self, group: list[Local], about: str = "") -> tuple[str, dict[str, str]]:
+        """SQL for files of the present group as a table, and its columns' names and types.
 
-        A column that some files lack is NULL there.
+        A column that some files lack is NULL there. `about` is SQL for further columns, made of
+        `path`, the path of a row's file below the root.
 
         Raises:
             UserError: a file is no Parquet.
         """
-        paths = ", ".join(literal(one.path) for one in group)
-        sql = (
-            f"read_parquet([{paths}], union_by_name = true, hive_partitioning = false,"
-            " filename = true)"
-        )
+        paths = [file.path for file in group]
+        sql = f"""read_parquet([{", ".join(map(literal, paths))}], union_by_name = true,
+            hive_partitioning = false, filename = true)"""
         try:
-            return sql, self._database.columns(f"SELECT * FROM {sql}")
+            columns = self._database.columns(f"FROM {sql}")
         except duckdb.Error as error:
-            raise self._unreadable(group, error) from error
+            raise self._unreadable(error) from error
+        if about:
+            table = pa.table({"filename": paths, "path": [file.stored.path for file in group]})
+            self._database.present("paths", table)
+            sql = f"({sql} JOIN (SELECT filename, {about} FROM paths) USING (filename))"
+        return sql, columns
 
-    def run(self, sql: str, group: list[Local]) -> None:
-        """Run a statement that reads a group.
+    def run(self, sql: str) -> None:
+        """Run a statement that reads the present group.
 
         Raises:
             UserError: a file is no Parquet, or was deleted meanwhile.
@@ -93,17 +100,17 @@ class Files:
         try:
             self._database.run(sql)
         except duckdb.Error as error:
-            raise self._unreadable(group, error) from error
+            raise self._unreadable(error) from error
 
-    def _unreadable(self, group: list[Local], error: duckdb.Error) -> UserError:
-        for one in group:
-            self._store.open(one.stored.path).close()  # Raises if it was deleted meanwhile.
+    def _unreadable(self, error: duckdb.Error) -> UserError:
+        for file in self._group:
+            self._store.open(file.stored.path).close()  # Raises if it was deleted meanwhile.
             try:
-                self._database.rows(f"SELECT * FROM parquet_file_metadata({literal(one.path)})")
+                self._database.rows(f"SELECT * FROM parquet_file_metadata({literal(file.path)})")
             except duckdb.Error as fault:
-                reason = str(fault).splitlines()[0].replace(one.path, one.stored.path)
-                return UserError(f"{one.stored.path} isn't a readable Parquet file: {reason}")
-        names = f"{group[0].stored.path} to {group[-1].stored.path}"
+                reason = str(fault).splitlines()[0].replace(file.path, file.stored.path)
+                return UserError(f"{file.stored.path} isn't a readable Parquet file: {reason}")
+        names = f"{self._group[0].stored.path} to {self._group[-1].stored.path}"
         return UserError(f"cannot read the Parquet files {names}: {str(error).splitlines()[0]}")
 
     def _local(self, group: list[Stored]) -> list[Local]:
@@ -123,19 +130,16 @@ class Files:
                 shutil.copyfileobj(source, target, _COPY_BYTES)
         return Local(stored, str(copy))
 
-    def _is_copy(self, path: str) -> bool:
-        return Path(path).parent == self._database.folder
-
 
 def _groups(objects: list[Stored], key: Callable[[str], str]) -> Iterator[list[Stored]]:
     group: list[Stored] = []
     size = 0
-    for one in objects:
-        full = len(group) == _GROUP_FILES or size + one.size > _GROUP_BYTES
-        if group and (full or key(one.path) != key(group[0].path)):
+    for stored in objects:
+        full = len(group) == _GROUP_FILES or size + stored.size > _GROUP_BYTES
+        if group and (full or key(stored.path) != key(group[0].path)):
             yield group
             group, size = [], 0
-        group.append(one)
-        size += one.size
+        group.append(stored)
+        size += stored.size
     if group:
         yield group

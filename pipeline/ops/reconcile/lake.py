@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from typing import Final
-
-import pyarrow as pa
 
 from connectors.sql import literal
 from pipeline.config.model import Lake
 from pipeline.events.event_types import EventType
-from pipeline.ops.lake.content import home
+from pipeline.ops.lake.content import COMPACTED, home
 from pipeline.ops.reconcile.database import name
 from pipeline.ops.reconcile.files import Files, Local
 from pipeline.ops.reconcile.position_index import placed
 from pipeline.ops.reconcile.workspace import Workspace
 
-_PATH: Final = re.compile(
-    r"(?P<type>[^/]+)/pickup_location=(?P<place>\d{3})/year=(?P<year>\d{4})/month=(?P<month>\d{2})/[^/]+"
-)
 _PREFIX: Final = "source_"
 _COLUMNS: Final = "event_type, misplaced, content, unknown, id, version"
 TABLE: Final = """
@@ -28,15 +22,20 @@ CREATE TABLE lake (
     content UBIGINT, unknown UBIGINT, id VARCHAR, version BIGINT
 );
 """
+_PATH: Final = (
+    f"^({COMPACTED}/)?[^/]+/pickup_location=(\\d{{3}})/year=(\\d{{4}})/month=(\\d{{2}})/[^/]+$"
+)
+_FOLDERS: Final = ", ".join(
+    f"TRY_CAST(regexp_extract(path, '{_PATH}', {group}) AS INTEGER) AS folder_{part}"
+    for group, part in enumerate(("place", "year", "month"), 2)
+)
+"""Place, year and month that a file's folder names; NULL for an odd path."""
 _PAGE: Final = """
 CREATE OR REPLACE TEMP TABLE page AS
 SELECT {position}, {arrival} AS arrival_ms, {event_type} AS event_type, {misplaced} AS misplaced,
     {content} AS content, {unknown} AS unknown, {id} AS id, {version} AS version
-FROM {files} JOIN folders USING (filename)
+FROM {files}
 """
-_FOLDERS: Final = pa.schema(
-    {"filename": pa.string(), "place": pa.int64(), "year": pa.int64(), "month": pa.int64()}
-)
 
 
 class LakeReader:
@@ -55,30 +54,25 @@ class LakeReader:
     def read(self, progress: Callable[[int], None], where: str = "true") -> None:
         """Take the rows within the bounds of all files that were not read before."""
         rows = 0
-        for _ in self._pages():
-            rows += self._ws.index.put("lake", _COLUMNS, where)
-            progress(rows)
-
-    def _pages(self) -> Iterator[None]:
-        for group in self.files.groups(lambda path: home(path).split("/", 1)[0]):
-            event_type = self._ws.types.get(home(group[0].stored.path).split("/", 1)[0])
-            for part, files, columns in self._alike(group, event_type):
-                self._ws.database.present("folders", _folders(part))
-                self.files.run(self._sql(files, columns, event_type), part)
-                yield
+        for group in self.files.groups(_type_of):
+            event_type = self._ws.types.get(_type_of(group[0].stored.path))
+            for files, columns in self._alike(group, event_type):
+                self.files.run(self._sql(files, columns, event_type))
+                rows += self._ws.index.put("lake", _COLUMNS, where)
+                progress(rows)
 
     def _alike(
         self, group: list[Local], event_type: EventType | None
-    ) -> Iterator[tuple[list[Local], str, dict[str, str]]]:
+    ) -> Iterator[tuple[str, dict[str, str]]]:
         """The group, or each file alone where a column has another type than its field can have.
 
         Read together, such a column would be text in all files.
         """
-        files, columns = self.files.relation(group)
-        if event_type and self._ws.values and not self._ws.values.agrees(event_type, columns):
-            yield from ((([one], *self.files.relation([one]))) for one in group)
+        files, columns = self.files.relation(group, _FOLDERS)
+        if event_type and not self._ws.values.agrees(event_type, columns):
+            yield from (self.files.relation([file], _FOLDERS) for file in group)
         else:
-            yield group, files, columns
+            yield files, columns
 
     def _sql(self, files: str, columns: dict[str, str], event_type: EventType | None) -> str:
         def column(field: str, kind: str) -> str:
@@ -98,24 +92,17 @@ class LakeReader:
         if event_type is None:
             return _PAGE.format(**sql)
         time, place = column(event_type.event_time, "TIMESTAMP"), column(event_type.place, "BIGINT")
-        at_home = f"{place} = place AND year({time}) = year AND month({time}) = month"
         of_type = f"type = {literal(event_type.name)}" if "type" in columns else "true"
         sql["event_type"] = literal(event_type.name)
-        sql["misplaced"] = f"NOT coalesce({at_home} AND {of_type}, false)"
-        if self._ws.values:
-            sql["content"] = self._ws.values.of_columns(event_type, columns)
-            sql["unknown"] = self._ws.values.unknown_of_columns(columns)
+        sql["misplaced"] = f"""NOT coalesce({place} = folder_place AND year({time}) = folder_year
+            AND month({time}) = folder_month AND {of_type}, false)"""
+        sql["content"] = self._ws.values.of_columns(event_type, columns)
+        sql["unknown"] = self._ws.values.unknown_of_columns(columns)
         if self._with_ids:
             sql["id"] = column(event_type.id, "VARCHAR")
             sql["version"] = f"epoch_ms({column(event_type.version_time, 'TIMESTAMP')})"
         return _PAGE.format(**sql)
 
 
-def _folders(group: list[Local]) -> pa.Table:
-    """Place, year and month that each file's folder names; NULL for an odd path."""
-    matches = [_PATH.fullmatch(home(one.stored.path)) for one in group]
-    numbers = [
-        [int(match[part]) if match else None for match in matches]
-        for part in ("place", "year", "month")
-    ]
-    return pa.table([[one.path for one in group], *numbers], schema=_FOLDERS)
+def _type_of(path: str) -> str:
+    return home(path).split("/", 1)[0]

@@ -7,11 +7,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from pipeline.events.event_types import EventTypes
 from pipeline.ops.reconcile.database import Database
-from pipeline.ops.reconcile.findings import Findings
 from pipeline.ops.reconcile.options import Options
 from pipeline.ops.reconcile.position_index import PositionIndex
+from pipeline.ops.reconcile.report import Findings
 from pipeline.ops.reconcile.values import Values
 from pipeline.ops.systems import Systems
 from pipeline.progress import Steps
@@ -20,36 +19,30 @@ _POLL_SECONDS: Final = 1.0
 
 
 class Workspace:
-    """The database and what its tables are filled with; notes and times for the report.
-
-    `values` is None if values are not compared.
-    """
+    """The database and what its tables are filled with; notes and times for the report."""
 
     def __init__(
         self, systems: Systems, options: Options, steps: Steps, database: Database
     ) -> None:
         self.systems = systems
         self.config = systems.config
-        self.types: EventTypes = systems.types
+        self.types = systems.types
         self.options = options
         self.database = database
         self.index = PositionIndex(database)
         self.findings = Findings(database, self.index)
         keep = self.config.decode.unknown_fields == "keep"
-        self.values = Values(self.types, keep_unknown=keep) if options.values else None
-        if self.values:
-            self.values.prepare(database)
+        self.values = Values(self.types, compare=options.values, keep_unknown=keep)
+        self.values.prepare(database)
         self.notes: list[str] = []
         self.seconds: dict[str, float] = {}
         self._steps = steps
 
     @contextmanager
-    def phase(
-        self, what: str, *, unit: str = "", total: int | None = None
-    ) -> Iterator[Callable[[int], None]]:
+    def phase(self, what: str, unit: str = "") -> Iterator[Callable[[int], None]]:
         """Show and time a phase; what it yields takes how much is done."""
         started = time.monotonic()
-        with self._steps.step(what, unit=unit, total=total) as progress:
+        with self._steps.step(what, unit=unit) as progress:
             yield progress
         took = time.monotonic() - started
         self.seconds[what] = round(self.seconds.get(what, 0.0) + took, 3)

@@ -19,13 +19,12 @@ from connectors.positions import Position
 from dev.demo.generate import Recipe, generate
 from dev.demo.made import EVENT
 from pipeline.events import event_types
-from pipeline.ops.readers.arrival_hours import hours_sql
 from pipeline.ops.reconcile import coverage, options
 from pipeline.ops.reconcile.coverage import Bounds, Coverage
 from pipeline.ops.reconcile.database import Database
 from pipeline.ops.reconcile.options import Options, Span, span
 from pipeline.ops.reconcile.position_index import PositionIndex, ordered, placed
-from pipeline.ops.reconcile.records import Records
+from pipeline.ops.reconcile.records import Records, hours_sql
 from pipeline.ops.reconcile.source import is_aggregated
 from pipeline.ops.reconcile.values import Values
 from tests.ops.reconcile.plant import workspace
@@ -240,7 +239,7 @@ def test_only_a_whole_aggregate_is_one() -> None:
     assert not is_aggregated(body)
 
 
-WHOLE = Bounds(partitions={}, shards={}, whole=True, open_shards=True)
+WHOLE = Bounds(parts={}, whole=True, open_shards=True)
 
 
 def positions_of(database: Database, bounds: Bounds = WHOLE) -> PositionIndex:
@@ -339,7 +338,7 @@ def test_times_are_read() -> None:
 
 
 def bounds_of(covered: Coverage, *texts: str) -> Bounds:
-    return coverage.bounds(covered, Options(spans=options.spans(texts)), ["t", "s"])
+    return coverage.bounds(covered, Options(spans=tuple(map(span, texts))), ["t", "s"])
 
 
 def within(database: Database, bounds: Bounds, rows: list[Position]) -> list[bool]:
@@ -353,7 +352,7 @@ def within(database: Database, bounds: Bounds, rows: list[Position]) -> list[boo
 
 
 def test_bounds_are_what_is_covered_and_requested(database: Database) -> None:
-    covered = Coverage({("t", 0): (0, 9), ("t", 1): (0, -1)}, {("s", "x"): (0, 50)})
+    covered = Coverage({("t", 0, ""): (0, 9), ("t", 1, ""): (0, -1), ("s", -1, "x"): (0, 50)})
     rows = [Position("t", 0, n) for n in (0, 9, 10)] + [Position("t", p, 0) for p in (1, 2)]
     rows += [Position(stream="s", shard=x, sequence_number=n) for x, n in
              (("x", "50"), ("x", "51"), ("y", "1"))]  # fmt: skip
@@ -361,11 +360,11 @@ def test_bounds_are_what_is_covered_and_requested(database: Database) -> None:
     bounds = bounds_of(covered)
     expected = [True, True, False, False, False, True, False, False, True, True]
     assert within(database, bounds, rows) == expected
-    assert bounds.spans("t") == {0: (0, 10)}
+    assert bounds.spans("t") == {0: (0, 9)}
     bounds = bounds_of(covered, "t/0@9..20", "s/x@50..50", "t/0@0")
     expected = [True, True, False, False, False, True, False, False, False, False]
     assert within(database, bounds, rows) == expected
-    assert bounds.spans("t") == {0: (0, 10)}
+    assert bounds.spans("t") == {0: (0, 9)}
 
 
 @UNHURRIED
@@ -377,7 +376,7 @@ def test_overlapping_ranges_hold_each_position_once(
     shared: Database, pairs: list[tuple[int, int]], last: int
 ) -> None:
     requested = [f"t/0@{min(pair)}..{max(pair)}" for pair in pairs]
-    bounds = bounds_of(Coverage({("t", 0): (0, last)}, {}), *requested)
+    bounds = bounds_of(Coverage({("t", 0, ""): (0, last)}), *requested)
     put(shared, positions_of(shared, bounds), [Position("t", 0, offset) for offset in range(40)])
     expected = [
         offset
@@ -390,7 +389,7 @@ def test_overlapping_ranges_hold_each_position_once(
 
 def test_without_the_source_everything_is_covered(database: Database) -> None:
     rows = [Position("t", 0, 5), Position("gone", 3, 1)]
-    covered = Coverage({}, {}, is_open=True)
+    covered = Coverage(None)
     assert within(database, bounds_of(covered), rows) == [True, True]
     assert within(database, bounds_of(covered, "t/0@5..5"), rows) == [True, False]
 
