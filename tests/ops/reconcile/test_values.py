@@ -24,7 +24,7 @@ from pipeline.ops.reconcile.coverage import Bounds, Coverage
 from pipeline.ops.reconcile.database import Database
 from pipeline.ops.reconcile.options import Options, Span, span
 from pipeline.ops.reconcile.position_index import PositionIndex, ordered, placed
-from pipeline.ops.reconcile.records import Records, hours_sql
+from pipeline.ops.reconcile.records import HOUR_OF_PATH, Records, hours_sql
 from pipeline.ops.reconcile.source import is_aggregated
 from pipeline.ops.reconcile.values import Values
 from tests.ops.reconcile.plant import workspace
@@ -228,7 +228,20 @@ def test_the_hours_of_absurd_times_are_unknown(database: Database) -> None:
     millis = [1_519_882_200_000, 0, 4_102_444_800_000, -(2**63)]
     expected = [1_519_882_200_000 // 3_600_000, -1, -1, -1]
     for number, hour in zip(millis, expected, strict=True):
-        assert database.rows(f"SELECT {hours_sql('?::BIGINT')}", [number] * 3) == [(hour,)]
+        assert database.rows(f"SELECT {hours_sql('?::BIGINT')}", [number] * 2) == [(hour,)]
+
+
+def test_the_hour_of_a_path(database: Database) -> None:
+    hours = {
+        "arrival_date=2018-03-01/arrival_hour=05/part-0": 1_519_880_400_000 // 3_600_000,
+        "arrival_date=unknown/arrival_hour=unknown/part-0": -1,
+        "arrival_date=2018-02-30/arrival_hour=05/part-0": -2,
+        "arrival_date=2018-03-01/arrival_hour=25/part-0": -2,
+        "arrival_date=2018-03-01/arrival_hour=05/more/part-0": -2,
+        "part-0": -2,
+    }
+    for path, hour in hours.items():
+        assert database.rows(f"SELECT {HOUR_OF_PATH} FROM (SELECT ? AS path)", [path]) == [(hour,)]
 
 
 def test_only_a_whole_aggregate_is_one() -> None:
