@@ -17,8 +17,7 @@ from connectors.errors import UserError
 from connectors.s3.store import Store
 from pipeline.ops.backfill.partition import Compared, rows
 from pipeline.ops.lake.content import Record
-from pipeline.ops.lake.partition_lock import PartitionLock, with_sources
-from pipeline.ops.lake.records import Records
+from pipeline.ops.lake.records import PartitionLock, Records, with_sources
 from pipeline.ops.systems import Systems
 
 REPLACED: Final = "_replaced"
@@ -138,7 +137,7 @@ class Swap:
         journal = self._begun("switching", "switched", "undoing")
         live = self._live
         for partition, moved in journal.partitions.items():
-            self._lock.acquire_to_undo(partition)
+            self._lock.acquire(partition)
             if journal.state == "switched":
                 self._refuse_merged(journal, partition, moved)
         self._note(msgspec.structs.replace(journal, state="undoing"))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import Final
 
 import pyarrow as pa
@@ -17,8 +17,8 @@ from pipeline.ops.reconcile.database import paged
 from pipeline.ops.reconcile.index import IndexReader
 from pipeline.ops.reconcile.position_index import placed
 from pipeline.ops.reconcile.report import Row
-from pipeline.ops.reconcile.sinks import Progress, Sink
-from pipeline.ops.reconcile.workspace import Workspace
+from pipeline.ops.reconcile.sinks import Sink
+from pipeline.ops.reconcile.workspace import Progress, Workspace
 
 REPLICA: Final = """
 CREATE OR REPLACE TABLE replica (
@@ -198,16 +198,15 @@ class Downstream:
     def _read(self, name: str, settings: Replica, *, by_position: bool) -> None:
         """Read a replica, and again for what is missing there, until it settles."""
         self._run(REPLICA)
-        deadline = time.monotonic() + self._ws.options.settle_seconds
         sink = Sink(self._ws, settings)
         with self._ws.phase(f"reading the replica {name}", "events") as progress:
             self._take(sink, settings, progress)
-        while self.find_missing(by_position=by_position) and not settings.filter:
-            if time.monotonic() >= deadline:
-                return
-            what = f"looking again in the replica {name}"
-            with self._ws.look_again(what, deadline) as progress:
-                self._take(sink, settings, progress, _IS_MISSING)
+        compare = partial(self.find_missing, by_position=by_position)
+        if settings.filter:
+            compare()
+            return
+        again = partial(self._take, sink, settings, where=_IS_MISSING)
+        self._ws.settle(f"in the replica {name}", compare, again)
 
     def _take(self, sink: Sink, settings: Replica, progress: Progress, where: str = "true") -> None:
         """Take the events that were not read before; of a stream all of them anew."""

@@ -7,11 +7,9 @@ and our credentials.
 
 from __future__ import annotations
 
-import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from typing import Final
@@ -32,12 +30,8 @@ _GLOB: Final = frozenset("*?[]{}")
 """DuckDB takes a path with one of these for a pattern."""
 
 
-@dataclass(frozen=True, slots=True)
-class Local:
-    """A file below a store's root, and where DuckDB can read it."""
-
-    stored: Stored
-    path: str
+Group = Mapping[str, str]
+"""Where DuckDB can read files, and their paths below a store's root."""
 
 
 class Files:
@@ -49,7 +43,7 @@ class Files:
         self._root = local_path(uri) if is_local(uri) else None
         self._paths: set[str] = set()
         self._names = count()
-        self._group: list[Local] = []
+        self._group: Group = {}
         self.bytes = 0
 
     @property
@@ -57,7 +51,7 @@ class Files:
         """How many files were given so far."""
         return len(self._paths)
 
-    def groups(self, key: Callable[[str], str] = lambda _: "") -> Iterator[list[Local]]:
+    def groups(self, key: Callable[[str], str] = lambda _: "") -> Iterator[Group]:
         """The files that were not there before, some hundred of one key at a time."""
         new = [stored for stored in self._store.listing() if stored.path not in self._paths]
         self._paths.update(stored.path for stored in new)
@@ -65,11 +59,11 @@ class Files:
         for group in ahead(map(self._local, _groups(new, key))):
             self._group = group
             yield group
-            for file in group:
-                if Path(file.path).parent == self._database.folder:
-                    os.unlink(file.path)
+            for path in map(Path, group):
+                if path.parent == self._database.folder:
+                    path.unlink()
 
-    def relation(self, group: list[Local], about: str = "") -> tuple[str, dict[str, str]]:
+    def relation(self, group: Group, about: str = "") -> tuple[str, dict[str, str]]:
         """SQL for files of the present group as a table, and its columns' names and types.
 
         A column that some files lack is NULL there. `about` is SQL for further columns, made of
@@ -78,15 +72,14 @@ class Files:
         Raises:
             UserError: a file is no Parquet.
         """
-        paths = [file.path for file in group]
-        sql = f"""read_parquet([{", ".join(map(literal, paths))}], union_by_name = true,
+        sql = f"""read_parquet([{", ".join(map(literal, group))}], union_by_name = true,
             hive_partitioning = false, filename = true)"""
         try:
             columns = self._database.columns(f"FROM {sql}")
         except duckdb.Error as error:
             raise self._unreadable(error) from error
         if about:
-            table = pa.table({"filename": paths, "path": [file.stored.path for file in group]})
+            table = pa.table({"filename": list(group), "path": list(group.values())})
             self._database.present("paths", table)
             sql = f"({sql} JOIN (SELECT filename, {about} FROM paths) USING (filename))"
         return sql, columns
@@ -103,32 +96,35 @@ class Files:
             raise self._unreadable(error) from error
 
     def _unreadable(self, error: duckdb.Error) -> UserError:
-        for file in self._group:
-            self._store.open(file.stored.path).close()  # Raises if it was deleted meanwhile.
+        for local, path in self._group.items():
+            self._store.open(path).close()  # Raises if it was deleted meanwhile.
             try:
-                self._database.rows(f"SELECT * FROM parquet_file_metadata({literal(file.path)})")
+                self._database.rows(f"SELECT * FROM parquet_file_metadata({literal(local)})")
             except duckdb.Error as fault:
-                reason = str(fault).splitlines()[0].replace(file.path, file.stored.path)
-                return UserError(f"{file.stored.path} isn't a readable Parquet file: {reason}")
-        names = f"{self._group[0].stored.path} to {self._group[-1].stored.path}"
-        return UserError(f"cannot read the Parquet files {names}: {str(error).splitlines()[0]}")
+                reason = str(fault).splitlines()[0].replace(local, path)
+                return UserError(f"{path} isn't a readable Parquet file: {reason}")
+        paths = list(self._group.values())
+        return UserError(
+            f"cannot read the Parquet files {paths[0]} to {paths[-1]}: {str(error).splitlines()[0]}"
+        )
 
-    def _local(self, group: list[Stored]) -> list[Local]:
+    def _local(self, group: list[Stored]) -> Group:
         with ThreadPoolExecutor(_FETCHERS) as pool:
-            return list(pool.map(self._fetched, group))
+            paths = pool.map(self._fetched, group)
+            return {path: stored.path for path, stored in zip(paths, group, strict=True)}
 
-    def _fetched(self, stored: Stored) -> Local:
+    def _fetched(self, stored: Stored) -> str:
         if self._root is not None:
             path = str(self._root / stored.path)
             if not _GLOB & set(path):
-                return Local(stored, path)
+                return path
         copy = self._database.folder / f"fetched-{next(self._names)}"
         if stored.size <= _GROUP_BYTES:
             copy.write_bytes(self._store.read(stored.path))
         else:
             with self._store.open(stored.path) as source, copy.open("wb") as target:
                 shutil.copyfileobj(source, target, _COPY_BYTES)
-        return Local(stored, str(copy))
+        return str(copy)
 
 
 def _groups(objects: list[Stored], key: Callable[[str], str]) -> Iterator[list[Stored]]:

@@ -10,7 +10,7 @@ from pipeline.config.model import Lake
 from pipeline.events.event_types import EventType
 from pipeline.ops.lake.content import COMPACTED, home
 from pipeline.ops.reconcile.database import name
-from pipeline.ops.reconcile.files import Files, Local
+from pipeline.ops.reconcile.files import Files, Group
 from pipeline.ops.reconcile.position_index import placed
 from pipeline.ops.reconcile.workspace import Workspace
 
@@ -55,14 +55,14 @@ class LakeReader:
         """Take the rows within the bounds of all files that were not read before."""
         rows = 0
         for group in self.files.groups(_type_of):
-            event_type = self._ws.types.get(_type_of(group[0].stored.path))
+            event_type = self._ws.types.get(_type_of(next(iter(group.values()))))
             for files, columns in self._alike(group, event_type):
                 self.files.run(self._sql(files, columns, event_type))
                 rows += self._ws.index.put("lake", _COLUMNS, where)
                 progress(rows)
 
     def _alike(
-        self, group: list[Local], event_type: EventType | None
+        self, group: Group, event_type: EventType | None
     ) -> Iterator[tuple[str, dict[str, str]]]:
         """The group, or each file alone where a column has another type than its field can have.
 
@@ -70,7 +70,7 @@ class LakeReader:
         """
         files, columns = self.files.relation(group, _FOLDERS)
         if event_type and not self._ws.values.agrees(event_type, columns):
-            yield from (self.files.relation([file], _FOLDERS) for file in group)
+            yield from (self.files.relation({file: path}, _FOLDERS) for file, path in group.items())
         else:
             yield files, columns
 

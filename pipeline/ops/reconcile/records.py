@@ -13,7 +13,7 @@ import pyarrow as pa
 from connectors.sql import literal
 from pipeline.events.model import WATERMARK
 from pipeline.ops.reconcile.database import Row
-from pipeline.ops.reconcile.position_index import is_held, placed
+from pipeline.ops.reconcile.position_index import placed
 from pipeline.ops.reconcile.workspace import Workspace
 
 HOUR_OF_PATH: Final = """CASE
@@ -81,15 +81,16 @@ class Records:
 
     def add(self, page: pa.Table) -> int:
         """Take a page of the source, see `Source`; how many records are judged."""
-        self.make_page(f"SELECT *, true AS is_new FROM ({self.incoming(page)})", self._database.run)
+        self.make_page(self.incoming(page), self._database.run)
         return self.add_page()
 
     def incoming(self, page: pa.Table) -> str:
-        """SQL for a page of the source as `make_page` takes it, without is_new."""
+        """SQL for a page of the source as `make_page` takes it."""
         self._database.present("incoming", page)
         return f"""
             SELECT {placed(page.column_names)}, arrival_ms, raw, redrive_step, aggregated,
-                NULL::UBIGINT AS known_digest, false AS is_head, NULL::INTEGER AS folder_hour
+                NULL::UBIGINT AS known_digest, false AS is_head, NULL::INTEGER AS folder_hour,
+                true AS is_new
             FROM incoming"""
 
     def raws(self, rows: str) -> list[Row]:
@@ -118,15 +119,6 @@ class Records:
                 known=self._values.of_json("event_type"),
                 unknown=self._values.unknown_of_json("event_type"),
             )
-        )
-
-    def make_unheld_page(self, rows: str, run: Callable[[str], object]) -> None:
-        """Make the table `page`, in which that is new which the source doesn't hold."""
-        self.make_page(
-            f"""
-            SELECT r.*, NOT {is_held()} AS is_new
-            FROM ({rows}) AS r LEFT JOIN held AS h USING (source, partition, shard)""",
-            run,
         )
 
     def add_page(self, where: str = "true") -> int:

@@ -22,13 +22,10 @@ Kind = Literal["missing", "doubled", "misplaced", "wrong", "unexpected"]
 KINDS: Final[tuple[Kind, ...]] = ("missing", "doubled", "misplaced", "wrong", "unexpected")
 SHOWN: Final = 10
 
-Names = Callable[[int | None], list[str]]
-"""Returns the first names of a finding, or with None all."""
-
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something that must not be: how often, and where.
+    """Something that must not be: how often, and where: `names` returns the first ones, or all.
 
     `is_error` is false where a sink's guarantee allows it, as a copy where it is at least once.
     """
@@ -37,13 +34,9 @@ class Finding:
     kind: Kind
     count: int
     meaning: str
-    name: Names
+    names: Callable[..., list[str]]
     is_error: bool = True
     reason: str = ""
-
-    def names(self, most: int | None = None) -> list[str]:
-        """The first names, or all."""
-        return self.name(most)
 
     def sentence(self, most: int = SHOWN) -> str:
         """The finding for people."""
@@ -71,20 +64,6 @@ class Row:
     figures: dict[str, int] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
     not_judged: tuple[Kind, ...] = ()
-
-    def add(
-        self,
-        kind: Kind,
-        count: int,
-        meaning: str,
-        name: Names,
-        *,
-        is_error: bool = True,
-        reason: str = "",
-    ) -> None:
-        """Note a finding, if there is any."""
-        if count:
-            self.findings.append(Finding(self.step, kind, count, meaning, name, is_error, reason))
 
     def drop(self, kind: Kind) -> None:
         """Take back what was found of a kind that can't be judged."""
@@ -131,8 +110,9 @@ class Findings:
         """Add the positions in a relation; `copies` is SQL for how often one counts."""
         table = self._table(f"part, number, sequence, {copies} AS copies FROM {relation}")
         count = self._database.count(f"SELECT sum(copies) FROM {table}")
-        names = partial(self._index.names, f"FROM {table}")
-        row.add(kind, count, meaning, names, is_error=is_error, reason=reason)
+        if count:
+            names = partial(self._index.names, f"FROM {table}")
+            row.findings.append(Finding(row.step, kind, count, meaning, names, is_error, reason))
 
     def add_doubled(self, row: Row, relation: str, also: str = "", *, is_error: bool) -> None:
         """Add the positions that are in a relation more than once, of columns `also` each alike."""
@@ -147,11 +127,12 @@ class Findings:
         # Numbers in their order, although they are texts.
         sql = f"SELECT {literal(f'{event_type} ')} || id FROM {table} ORDER BY length(id), id"
 
-        def names(most: int | None) -> list[str]:
+        def names(most: int | None = None) -> list[str]:
             limit = "" if most is None else f" LIMIT {most}"
             return [name for (name,) in self._database.rows(sql + limit)]
 
-        row.add(kind, self._database.size(table), meaning, names)
+        if count := self._database.size(table):
+            row.findings.append(Finding(row.step, kind, count, meaning, names))
 
     def _table(self, columns: str) -> str:
         self._tables += 1

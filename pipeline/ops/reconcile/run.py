@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from functools import partial
 from typing import Final
@@ -22,7 +21,7 @@ from pipeline.ops.reconcile.report import Report, Row, peak_rss_bytes
 from pipeline.ops.reconcile.rules import Rules
 from pipeline.ops.reconcile.sinks import ArchiveReader, LettersReader, covered_shards
 from pipeline.ops.reconcile.source import Source
-from pipeline.ops.reconcile.workspace import Workspace
+from pipeline.ops.reconcile.workspace import Progress, Workspace
 from pipeline.ops.systems import Systems
 from pipeline.progress import Steps
 
@@ -122,7 +121,7 @@ class _Run:
             self._drop_unheld()
         if not ws.database.size("expected"):
             self._refuse_uncovered()
-        self._settle()
+        ws.settle("for what is missing", self._compare, self._look_again)
         rows = self._rows()
         for table in ("expected", "archive", "lake", "letters", "documents", "replica"):
             ws.database.run(f"DROP TABLE IF EXISTS {table}")
@@ -179,22 +178,19 @@ class _Run:
             " drained."
         )
 
-    def _settle(self) -> None:
-        """Look again, for a while, for what is missing, since files come after offsets."""
-        deadline = time.monotonic() + self._ws.options.settle_seconds
-        while True:
-            with self._ws.phase("comparing"):
-                lost = self._rules.compare_lake() if self._lake else 0
-                absent = self._rules.compare_archive() if self._archive else 0
-            if not (lost or absent) or time.monotonic() >= deadline:
-                return
-            what = "looking again for what is missing"
-            with self._ws.look_again(what, deadline) as progress:
-                for reader in (self._lake, self._letters):
-                    if lost and reader:
-                        reader.read(progress, _IN_TABLE.format(table="lost"))
-                if absent and self._archive:
-                    self._archive.again(_IN_TABLE.format(table="archive_missing"))
+    def _compare(self) -> int:
+        """How many records are nowhere, or not in the archive."""
+        with self._ws.phase("comparing"):
+            lost = self._rules.compare_lake() if self._lake else 0
+            return lost + (self._rules.compare_archive() if self._archive else 0)
+
+    def _look_again(self, progress: Progress) -> None:
+        """Read what is new of what is missing."""
+        for reader in (self._letters, self._lake):
+            if self._lake and reader:
+                reader.read(progress, _IN_TABLE.format(table="lost"))
+        if self._archive:
+            self._archive.read(progress, _IN_TABLE.format(table="archive_missing"))
 
     def _rows(self) -> list[Row]:
         with self._ws.phase("judging"):

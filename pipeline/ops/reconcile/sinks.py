@@ -6,7 +6,7 @@ is true.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from typing import Any, Final
 
 import pyarrow as pa
@@ -20,12 +20,10 @@ from pipeline.ops.readers.carried import OWN_HEADER, Carried
 from pipeline.ops.reconcile.database import paged
 from pipeline.ops.reconcile.files import Files
 from pipeline.ops.reconcile.options import Interval, Part
-from pipeline.ops.reconcile.position_index import ordered, placed
+from pipeline.ops.reconcile.position_index import is_held, ordered, placed
 from pipeline.ops.reconcile.records import HOUR_OF_PATH, Records
 from pipeline.ops.reconcile.source import REDRIVE_STEP
-from pipeline.ops.reconcile.workspace import Workspace
-
-Progress = Callable[[int], None]
+from pipeline.ops.reconcile.workspace import Progress, Workspace
 
 ARCHIVE: Final = """
 CREATE TABLE archive (
@@ -123,6 +121,7 @@ class ArchiveReader:
 
     def __init__(self, ws: Workspace, settings: Archive, records: Records) -> None:
         self._ws = ws
+        self._index = ws.index
         self._settings = settings
         self._records = records
         self._sink = Sink(ws, settings, "source.")
@@ -130,24 +129,22 @@ class ArchiveReader:
         self.has_folders = bool(settings.path)
         ws.database.run(ARCHIVE)
 
-    def read(self, progress: Progress) -> int:
-        """Take all records, into `expected` too where the source doesn't hold them: how many."""
+    def read(self, progress: Progress, where: str = "") -> int:
+        """Take the records that were not read before, and for which `where` is true.
+
+        Without `where`, those that the source doesn't hold go into `expected` too; return how many.
+        """
         rows = unheld = 0
         for sql in self._queries(self._sink):
-            self._records.make_unheld_page(sql, self._sink.run)
-            unheld += self._records.add_page("is_new")
-            rows += self._ws.index.put("archive", "digest, folder_hour")
+            self._records.make_page(sql, self._sink.run)
+            if not where:
+                unheld += self._records.add_page("is_new")
+            rows += self._index.put("archive", "digest, folder_hour", where or "true")
             progress(rows)
         return unheld
 
-    def again(self, where: str) -> None:
-        """Take of what is new the rows for which `where` is true."""
-        for sql in self._queries(self._sink):
-            self._records.make_page(f"SELECT *, false AS is_new FROM ({sql})", self._sink.run)
-            self._ws.index.put("archive", "digest, folder_hour", where)
-
     def all(self) -> Iterator[str]:
-        """Queries for all records there are, as `Records.make_page` takes them, without is_new."""
+        """Queries for all records there are, as `Records.make_page` takes them."""
         return self._queries(Sink(self._ws, self._settings, "source."))
 
     def _queries(self, sink: Sink) -> Iterator[str]:
@@ -158,8 +155,10 @@ class ArchiveReader:
                 at = f"list_position(header_names, {literal(REDRIVE_STEP)})"
                 step = f"header_values[{at}]" if has_headers else "NULL::BLOB"
                 hour = "folder_hour"
-            yield f"""SELECT {placed(columns)}, arrival_ms, raw, {step} AS redrive_step,
-                known_digest, is_head, false AS aggregated, {hour} AS folder_hour FROM {relation}"""
+            yield f"""SELECT r.*, NOT {is_held()} AS is_new FROM (
+                SELECT {placed(columns)}, arrival_ms, raw, {step} AS redrive_step, known_digest,
+                    is_head, false AS aggregated, {hour} AS folder_hour FROM {relation}
+                ) AS r LEFT JOIN held AS h USING (source, partition, shard)"""
 
 
 class LettersReader:

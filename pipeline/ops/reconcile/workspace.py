@@ -17,6 +17,9 @@ from pipeline.progress import Steps
 
 _POLL_SECONDS: Final = 1.0
 
+Progress = Callable[[int], None]
+"""Takes how much is done."""
+
 
 class Workspace:
     """The database and what its tables are filled with; notes and times for the report."""
@@ -39,17 +42,23 @@ class Workspace:
         self._steps = steps
 
     @contextmanager
-    def phase(self, what: str, unit: str = "") -> Iterator[Callable[[int], None]]:
-        """Show and time a phase; what it yields takes how much is done."""
+    def phase(self, what: str, unit: str = "") -> Iterator[Progress]:
+        """Show and time a phase."""
         started = time.monotonic()
         with self._steps.step(what, unit=unit) as progress:
             yield progress
         took = time.monotonic() - started
         self.seconds[what] = round(self.seconds.get(what, 0.0) + took, 3)
 
-    @contextmanager
-    def look_again(self, what: str, deadline: float) -> Iterator[Callable[[int], None]]:
-        """A phase that begins with a moment's wait, not beyond the deadline (monotonic clock)."""
-        with self.phase(what) as progress:
-            time.sleep(min(_POLL_SECONDS, max(0.0, deadline - time.monotonic())))
-            yield progress
+    def settle(
+        self, what: str, compare: Callable[[], int], again: Callable[[Progress], object]
+    ) -> None:
+        """Look `again` while `compare` finds something missing, at most for `settle_seconds`.
+
+        Files become visible a moment after offsets are committed.
+        """
+        deadline = time.monotonic() + self.options.settle_seconds
+        while compare() and (remaining := deadline - time.monotonic()) > 0:
+            with self.phase(f"looking again {what}") as progress:
+                time.sleep(min(_POLL_SECONDS, remaining))
+                again(progress)
