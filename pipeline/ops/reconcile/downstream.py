@@ -20,11 +20,7 @@ from pipeline.ops.reconcile.report import Row
 from pipeline.ops.reconcile.sinks import Sink
 from pipeline.ops.reconcile.workspace import Progress, Workspace
 
-REPLICA: Final = """
-CREATE OR REPLACE TABLE replica (
-    part INTEGER, number BIGINT, sequence VARCHAR, digest UBIGINT, content UBIGINT
-);
-"""
+_NEW_REPLICA: Final = "CREATE OR REPLACE TABLE replica AS FROM replica LIMIT 0"
 _PAGE_RECORDS: Final = 5_000
 _DUE_DOCUMENTS: Final = """
 CREATE OR REPLACE TABLE waiting AS SELECT DISTINCT part, number FROM letters WHERE step = 'index';
@@ -197,7 +193,7 @@ class Downstream:
 
     def _read(self, name: str, settings: Replica, *, by_position: bool) -> None:
         """Read a replica, and again for what is missing there, until it settles."""
-        self._run(REPLICA)
+        self._run(_NEW_REPLICA)
         sink = Sink(self._ws, settings)
         with self._ws.phase(f"reading the replica {name}", "events") as progress:
             self._take(sink, settings, progress)
@@ -226,7 +222,7 @@ class Downstream:
 
     def _of_stream(self, name_or_arn: str) -> Iterator[int]:
         """A stream has no positions, so every row of it stands nowhere."""
-        self._run("TRUNCATE replica")
+        self._run(_NEW_REPLICA)
         records = kinesis_stream.records(*self._ws.systems.stream(name_or_arn))
         for page in paged(records, _PAGE_RECORDS):
             raws = pa.array([record.data for record in page], pa.binary())

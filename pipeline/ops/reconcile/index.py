@@ -24,9 +24,6 @@ _FEW: Final = 0.2
 """Below this share of an index its documents are requested by id, not all read."""
 _JSON: Final = {"content-type": "application/json"}
 T = TypeVar("T")
-TABLE: Final = """
-CREATE OR REPLACE TABLE documents (id VARCHAR, version BIGINT, content UBIGINT);
-"""
 
 
 class _Hit(msgspec.Struct):
@@ -61,7 +58,7 @@ class IndexReader:
         self._event_type = event_type
         self._database = ws.database
         self._values = ws.values
-        ws.database.run(TABLE)
+        ws.database.run("CREATE OR REPLACE TABLE documents AS FROM documents LIMIT 0")
 
     def read(self, progress: Callable[[int], None], *, whole: bool) -> int:
         """Take the documents, unless `whole` only of ids in the table `ids`; how many there are."""

@@ -10,7 +10,6 @@ from typing import Final
 
 import pyarrow as pa
 
-from connectors.sql import literal
 from pipeline.events.model import WATERMARK
 from pipeline.ops.reconcile.database import Row
 from pipeline.ops.reconcile.position_index import placed
@@ -27,15 +26,6 @@ HOUR_OF_PATH: Final = """CASE
 _HOUR_MS: Final = 3_600_000
 _SANE_HOURS: Final = "BETWEEN 341_880 AND 1_139_567"
 """From 2009 on and before 2100; the archive has a folder `unknown` for other times."""
-_TABLE: Final = """
-CREATE TYPE event_type AS ENUM ({names});
-CREATE TABLE expected (
-    part INTEGER, number BIGINT, sequence VARCHAR,
-    digest UBIGINT, hour INTEGER,
-    is_copy BOOLEAN, is_control BOOLEAN, aggregated BOOLEAN, is_head BOOLEAN,
-    event_type event_type, content UBIGINT
-);
-"""
 _COLUMNS: Final = "digest, hour, is_copy, is_control, aggregated, is_head, event_type, content"
 _OFFSET: Final = "[^ ](Z|[+-][0-9][0-9]:[0-9][0-9])$"
 _IS_CONTROL: Final = f"""
@@ -77,7 +67,6 @@ class Records:
         self._database = ws.database
         self._index = ws.index
         self._values = ws.values
-        ws.database.run(_TABLE.format(names=", ".join(map(literal, ws.types.names))))
 
     def add(self, page: pa.Table) -> int:
         """Take a page of the source, see `Source`; how many records are judged."""

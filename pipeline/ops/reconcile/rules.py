@@ -11,16 +11,13 @@ from collections.abc import Mapping
 from typing import Final
 
 from connectors.sql import literal
-from pipeline.ops.reconcile.attribute import CONTROL, EVENT, REJECT
 from pipeline.ops.reconcile.database import Database
 from pipeline.ops.reconcile.report import Findings, Kind, Row
-from pipeline.ops.reconcile.sinks import LETTERS
 
-_ATTRIBUTED: Final = """
-CREATE TABLE attributed (
-    part INTEGER, number BIGINT, sequence VARCHAR, outcome VARCHAR, name VARCHAR
-);
-"""
+EVENT: Final = "event"
+CONTROL: Final = "control"
+REJECT: Final = "reject"
+
 _ARCHIVE: Final = """
 CREATE OR REPLACE TABLE archive_differences AS
 SELECT coalesce(a.part, e.part) AS part, coalesce(a.number, e.number) AS number,
@@ -97,7 +94,6 @@ class Rules:
         self._findings = findings
         self._with_values = with_values
         self._dead = self._events = 0
-        database.run(LETTERS + _ATTRIBUTED)
 
     def compare_archive(self) -> int:
         """Find what differs between archive and source; how many records the archive lacks."""
@@ -112,7 +108,7 @@ class Rules:
         return self._size("lost")
 
     def attribute(self, part: int, number: int, outcome: str, name: str) -> None:
-        """Note what a lost record is, see `attribute.Outcome`."""
+        """Note what a lost record is: EVENT and its type, REJECT and the reason, or CONTROL."""
         self._database.run(
             "INSERT INTO attributed SELECT part, number, sequence, ?, ? FROM lost"
             " WHERE part = ? AND number = ?",

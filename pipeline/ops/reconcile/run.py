@@ -9,22 +9,22 @@ from typing import Final
 import duckdb
 
 from connectors.errors import UserError
+from pipeline.decode.decoder import Control, Decoder, Event
 from pipeline.ops.reconcile import coverage
-from pipeline.ops.reconcile.attribute import CONTROL, MOST, REJECT, attributor
 from pipeline.ops.reconcile.database import Database, ahead
 from pipeline.ops.reconcile.downstream import Downstream
-from pipeline.ops.reconcile.lake import LakeReader
 from pipeline.ops.reconcile.options import Options
 from pipeline.ops.reconcile.position_index import is_held
 from pipeline.ops.reconcile.records import Records
 from pipeline.ops.reconcile.report import Report, Row, peak_rss_bytes
-from pipeline.ops.reconcile.rules import Rules
-from pipeline.ops.reconcile.sinks import ArchiveReader, LettersReader, covered_shards
+from pipeline.ops.reconcile.rules import CONTROL, EVENT, REJECT, Rules
+from pipeline.ops.reconcile.sinks import ArchiveReader, LakeReader, LettersReader, covered_shards
 from pipeline.ops.reconcile.source import Source
 from pipeline.ops.reconcile.workspace import Progress, Workspace
 from pipeline.ops.systems import Systems
 from pipeline.progress import Steps
 
+_MOST: Final = 10_000
 _CLOSE: Final = 50_000
 """Lost offsets with at most this gap are read at one go: a new consumer costs as much."""
 _IN_TABLE: Final = (
@@ -186,10 +186,12 @@ class _Run:
 
     def _look_again(self, progress: Progress) -> None:
         """Read what is new of what is missing."""
-        for reader in (self._letters, self._lake):
-            if self._lake and reader:
-                reader.read(progress, _IN_TABLE.format(table="lost"))
-        if self._archive:
+        size = self._ws.database.size
+        if self._lake and size("lost"):
+            self._lake.read(progress, _IN_TABLE.format(table="lost"))
+            if self._letters:
+                self._letters.read(progress, _IN_TABLE.format(table="lost"))
+        if self._archive and size("archive_missing"):
             self._archive.read(progress, _IN_TABLE.format(table="archive_missing"))
 
     def _rows(self) -> list[Row]:
@@ -218,27 +220,42 @@ class _Run:
         return rows
 
     def _attribute(self) -> None:
+        """Name the sink that lacks a record that is nowhere: the lake or the dead letters.
+
+        This calls the job's own decoder, so it is no evidence, only a hint where to look.
+        """
         ws = self._ws
         lost = ws.database.size("lost")
         if not lost:
             return
-        if self._letters and lost > MOST:
+        if self._letters and lost > _MOST:
             ws.notes.append(
                 f"{lost:,} records are missing; which sink lacks them is reported for the first"
-                f" {MOST:,} only"
+                f" {_MOST:,} only"
             )
+        now = 0
+        decoder = Decoder(
+            ws.types,
+            max_record_bytes=ws.config.decode.max_record_bytes,
+            unknown_fields=ws.config.decode.unknown_fields,
+            now=lambda: now,
+        )
         with ws.phase("attributing what is missing"):
-            attribute = attributor(ws.config.decode, ws.types)
             for part, number, raw, arrival_ms in self._lost():
-                outcome, name = attribute(raw, arrival_ms)
-                if outcome == REJECT and self._letters is None:
-                    outcome, name = CONTROL, ""  # It is nowhere, as a watermark is.
-                self._rules.attribute(part, number, outcome, name)
+                now = arrival_ms
+                outcome = decoder.decode(raw)
+                if isinstance(outcome, Event):
+                    self._rules.attribute(part, number, EVENT, outcome.event_type)
+                elif isinstance(outcome, Control) or self._letters is None:
+                    # Without dead letters a reject is nowhere, as a watermark is.
+                    self._rules.attribute(part, number, CONTROL, "")
+                else:
+                    self._rules.attribute(part, number, REJECT, outcome.reason)
 
     def _lost(self) -> Iterator[tuple[int, int, bytes | None, int]]:
         """Lost records again, from the source where it holds them, else from the archive."""
         ws, records, source = self._ws, self._records, self._source
-        ws.database.run(_WANTED.format(limit=f"LIMIT {MOST}" if self._letters else ""))
+        ws.database.run(_WANTED.format(limit=f"LIMIT {_MOST}" if self._letters else ""))
         for topic, partition, first, last in ws.database.rows(_RUNS):
             for page in source.of_topic(topic, {partition: (first, last)}):
                 yield from records.raws(records.incoming(page))

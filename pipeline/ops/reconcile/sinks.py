@@ -1,4 +1,4 @@
-"""Read the archive and the dead letters, wherever they are.
+"""Read the archive, the lake and the dead letters, wherever they are.
 
 Each reader fills a table. Called again, it takes of what is new since the rows for which `where`
 is true.
@@ -14,27 +14,19 @@ import pyarrow as pa
 from connectors.kafka import reader as kafka_topic
 from connectors.kinesis import reader as kinesis_stream
 from connectors.sql import literal
-from pipeline.config.model import Archive, DeadLetters, Target
+from pipeline.config.model import Archive, DeadLetters, Lake, Target
+from pipeline.events.event_types import EventType
+from pipeline.ops.lake.content import COMPACTED, home
 from pipeline.ops.readers import carried
 from pipeline.ops.readers.carried import OWN_HEADER, Carried
-from pipeline.ops.reconcile.database import paged
-from pipeline.ops.reconcile.files import Files
+from pipeline.ops.reconcile.database import name, paged
+from pipeline.ops.reconcile.files import Files, Group
 from pipeline.ops.reconcile.options import Interval, Part
 from pipeline.ops.reconcile.position_index import is_held, ordered, placed
 from pipeline.ops.reconcile.records import HOUR_OF_PATH, Records
 from pipeline.ops.reconcile.source import REDRIVE_STEP
 from pipeline.ops.reconcile.workspace import Progress, Workspace
 
-ARCHIVE: Final = """
-CREATE TABLE archive (
-    part INTEGER, number BIGINT, sequence VARCHAR, digest UBIGINT, folder_hour INTEGER
-);
-"""
-LETTERS: Final = """
-CREATE TABLE letters (
-    part INTEGER, number BIGINT, sequence VARCHAR, digest UBIGINT, step VARCHAR, replica VARCHAR
-);
-"""
 _PAGE_RECORDS: Final = 5_000
 _ABOUT: Final = {
     **{name: name for name in ("topic", "partition", "offset", "stream", "shard")},
@@ -51,6 +43,23 @@ _LAST: Final = """
 SELECT {prefix}stream, {prefix}shard, max({ordered}) FROM {relation}
 WHERE {prefix}stream IS NOT NULL AND regexp_full_match({prefix}sequence_number, '[0-9]+')
 GROUP BY ALL
+"""
+
+
+_LAKE_COLUMNS: Final = "event_type, misplaced, content, unknown, id, version"
+_PATH: Final = (
+    f"^({COMPACTED}/)?[^/]+/pickup_location=(\\d{{3}})/year=(\\d{{4}})/month=(\\d{{2}})/[^/]+$"
+)
+_FOLDERS: Final = ", ".join(
+    f"TRY_CAST(regexp_extract(path, '{_PATH}', {group}) AS INTEGER) AS folder_{part}"
+    for group, part in enumerate(("place", "year", "month"), 2)
+)
+"""Place, year and month that a file's folder names; NULL for an odd path."""
+_LAKE_PAGE: Final = """
+CREATE OR REPLACE TEMP TABLE page AS
+SELECT {position}, {arrival} AS arrival_ms, {event_type} AS event_type, {misplaced} AS misplaced,
+    {content} AS content, {unknown} AS unknown, {id} AS id, {version} AS version
+FROM {files}
 """
 
 
@@ -82,8 +91,8 @@ class Sink:
             return
         for page in self._of_topic() if self._settings.kafka_topic else self._of_stream():
             arrays: dict[str, Any] = {
-                column: pa.array([record.about.get(name) for record in page], pa.string())
-                for column, name in _ABOUT.items()
+                column: pa.array([record.about.get(key) for record in page], pa.string())
+                for column, key in _ABOUT.items()
             }
             arrays["raw"] = pa.array([record.raw for record in page], pa.binary())
             arrays["known_digest"] = pa.array(map(self._digest, page), pa.uint64())
@@ -127,7 +136,6 @@ class ArchiveReader:
         self._sink = Sink(ws, settings, "source.")
         self.exactly_once = not settings.kinesis_stream
         self.has_folders = bool(settings.path)
-        ws.database.run(ARCHIVE)
 
     def read(self, progress: Progress, where: str = "") -> int:
         """Take the records that were not read before, and for which `where` is true.
@@ -185,6 +193,71 @@ class LettersReader:
             progress(rows)
 
 
+class LakeReader:
+    """Fills the table `lake`, of which `event_type` is NULL for rows in an unknown type's folder.
+
+    `content` and `unknown` (of unknown members) are checksums, NULL and 0 without values. `id` and
+    `version` (epoch milliseconds) are NULL unless there is an index.
+    """
+
+    def __init__(self, ws: Workspace, settings: Lake) -> None:
+        self._ws = ws
+        self._with_ids = ws.config.index is not None
+        self.files = Files(ws.database, ws.systems.lake(settings.path), settings.path)
+
+    def read(self, progress: Progress, where: str = "true") -> None:
+        """Take the rows within the bounds of all files that were not read before."""
+        rows = 0
+        for group in self.files.groups(_type_of):
+            event_type = self._ws.types.get(_type_of(next(iter(group.values()))))
+            for files, columns in self._alike(group, event_type):
+                self.files.run(self._sql(files, columns, event_type))
+                rows += self._ws.index.put("lake", _LAKE_COLUMNS, where)
+                progress(rows)
+
+    def _alike(
+        self, group: Group, event_type: EventType | None
+    ) -> Iterator[tuple[str, dict[str, str]]]:
+        """The group, or each file alone where a column has another type than its field can have.
+
+        Read together, such a column would be text in all files.
+        """
+        files, columns = self.files.relation(group, _FOLDERS)
+        if event_type and not self._ws.values.agrees(event_type, columns):
+            yield from (self.files.relation({file: path}, _FOLDERS) for file, path in group.items())
+        else:
+            yield files, columns
+
+    def _sql(self, files: str, columns: dict[str, str], event_type: EventType | None) -> str:
+        def column(field: str, kind: str) -> str:
+            return f"TRY_CAST({name(field)} AS {kind})" if field in columns else f"NULL::{kind}"
+
+        sql: dict[str, str] = {
+            "files": files,
+            "position": placed(columns, "source_"),
+            "arrival": f"epoch_ms({column('arrival_time', 'TIMESTAMP')})",
+            "event_type": "NULL",
+            "misplaced": "true",
+            "content": "NULL::UBIGINT",
+            "unknown": "0",
+            "id": "NULL",
+            "version": "NULL",
+        }
+        if event_type is None:
+            return _LAKE_PAGE.format(**sql)
+        time, place = column(event_type.event_time, "TIMESTAMP"), column(event_type.place, "BIGINT")
+        of_type = f"type = {literal(event_type.name)}" if "type" in columns else "true"
+        sql["event_type"] = literal(event_type.name)
+        sql["misplaced"] = f"""NOT coalesce({place} = folder_place AND year({time}) = folder_year
+            AND month({time}) = folder_month AND {of_type}, false)"""
+        sql["content"] = self._ws.values.of_columns(event_type, columns)
+        sql["unknown"] = self._ws.values.unknown_of_columns(columns)
+        if self._with_ids:
+            sql["id"] = column(event_type.id, "VARCHAR")
+            sql["version"] = f"epoch_ms({column(event_type.version_time, 'TIMESTAMP')})"
+        return _LAKE_PAGE.format(**sql)
+
+
 def covered_shards(ws: Workspace) -> dict[Part, Interval]:
     """Each shard up to its last record in the archive, or without one in the lake."""
     last: dict[Part, int] = {}
@@ -207,3 +280,7 @@ def _archived(ws: Workspace) -> Iterator[tuple[str, Collection[str]]]:
     path = ws.config.lake.path
     files = Files(ws.database, ws.systems.lake(path), path)
     return map(files.relation, files.groups())
+
+
+def _type_of(path: str) -> str:
+    return home(path).split("/", 1)[0]

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
+from connectors.sql import literal
 from pipeline.ops.reconcile.database import Database
 from pipeline.ops.reconcile.options import Options
 from pipeline.ops.reconcile.position_index import PositionIndex
@@ -16,6 +17,32 @@ from pipeline.ops.systems import Systems
 from pipeline.progress import Steps
 
 _POLL_SECONDS: Final = 1.0
+_TABLES: Final = """
+CREATE TYPE event_type AS ENUM ({names});
+CREATE TABLE expected (
+    part INTEGER, number BIGINT, sequence VARCHAR,
+    digest UBIGINT, hour INTEGER,
+    is_copy BOOLEAN, is_control BOOLEAN, aggregated BOOLEAN, is_head BOOLEAN,
+    event_type event_type, content UBIGINT
+);
+CREATE TABLE archive (
+    part INTEGER, number BIGINT, sequence VARCHAR, digest UBIGINT, folder_hour INTEGER
+);
+CREATE TABLE lake (
+    part INTEGER, number BIGINT, sequence VARCHAR, event_type event_type, misplaced BOOLEAN,
+    content UBIGINT, unknown UBIGINT, id VARCHAR, version BIGINT
+);
+CREATE TABLE letters (
+    part INTEGER, number BIGINT, sequence VARCHAR, digest UBIGINT, step VARCHAR, replica VARCHAR
+);
+CREATE TABLE replica (
+    part INTEGER, number BIGINT, sequence VARCHAR, digest UBIGINT, content UBIGINT
+);
+CREATE TABLE documents (id VARCHAR, version BIGINT, content UBIGINT);
+CREATE TABLE attributed (
+    part INTEGER, number BIGINT, sequence VARCHAR, outcome VARCHAR, name VARCHAR
+);
+"""
 
 Progress = Callable[[int], None]
 """Takes how much is done."""
@@ -32,6 +59,7 @@ class Workspace:
         self.types = systems.types
         self.options = options
         self.database = database
+        database.run(_TABLES.format(names=", ".join(map(literal, self.types.names))))
         self.index = PositionIndex(database)
         self.findings = Findings(database, self.index)
         keep = self.config.decode.unknown_fields == "keep"

@@ -11,9 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.ops.reconcile import downstream, index, lake, sinks
 from pipeline.ops.reconcile.database import Database
-from pipeline.ops.reconcile.records import Records
+from pipeline.ops.reconcile.downstream import Downstream
 from pipeline.ops.reconcile.report import Row
 from pipeline.ops.reconcile.rules import Rules
 from tests.ops.reconcile.plant import apart, workspace
@@ -45,13 +44,10 @@ class Desk:
     def __init__(self) -> None:
         self.database = Database()
         ws = workspace(self.database)
-        Records(ws)
-        for table in (lake.TABLE, sinks.ARCHIVE, downstream.REPLICA, index.TABLE):
-            self.database.run(table)
         parts = "(1, 'topic', 0, ''), (2, 'stream', -1, 'shard')"
         self.database.run(f"INSERT INTO parts VALUES {parts}")
         self.rules = Rules(self.database, ws.findings, with_values=True)
-        self.downstream = downstream.Downstream(ws)
+        self.downstream = Downstream(ws)
 
     def fill(self, table: str, rows: list[dict[str, Any]]) -> None:
         self.database.run(f"DELETE FROM {table}")
