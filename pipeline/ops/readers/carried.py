@@ -41,15 +41,8 @@ class Carried(NamedTuple):
     @property
     def position(self) -> Position:
         """Return the record's position in its source."""
-        about = self.about
-        return Position(
-            about.get("topic"),
-            number(about.get("partition")),
-            number(about.get("offset")),
-            about.get("stream"),
-            about.get("shard"),
-            about.get("sequence_number"),
-        )
+        topic, partition, offset, *on_kinesis = map(self.about.get, positions.COLUMNS)
+        return Position(topic, number(partition), number(offset), *on_kinesis)
 
 
 def of_message(message: Message, prefix: str = "") -> Carried:
@@ -58,13 +51,9 @@ def of_message(message: Message, prefix: str = "") -> Carried:
     With a prefix, the record's own headers are there too, as `header.NAME`.
     """
     value: Any = message.value()
-    headers = kafka_topic.headers(message)
-    if not prefix:
-        return Carried(value, headers)
-    start = len(prefix)
     about = {
-        name[start:] if name.startswith(prefix) else f"{OWN_HEADER}{name}": text
-        for name, text in headers.items()
+        name.removeprefix(prefix) if name.startswith(prefix) else f"{OWN_HEADER}{name}": text
+        for name, text in kafka_topic.headers(message).items()
     }
     return Carried(value, about)
 
@@ -92,30 +81,28 @@ def _own_headers(names: list[str] | None, values: list[str | None] | None) -> di
     }
 
 
-def whole(one: Carried, open_folder: OpenFolder) -> bytes | None:
+def whole(record: Carried, open_folder: OpenFolder) -> bytes | None:
     """All bytes of a large record; None where its pointer leads nowhere or astray.
 
     Where it leads, the record of this position must lie once, with the bytes that are meant.
     """
-    store = open_folder(one.about["full_record"])
+    store = open_folder(record.about["full_record"])
     columns = ["raw", *positions.COLUMNS]
-    found = [
+    raws = [
         row["raw"]
         for page in pages(store, store.listing(), columns)
         for _, table in page
         for row in table.to_pylist()
-        if Position(*map(row.get, positions.COLUMNS)) == one.position
+        if Position(*map(row.get, positions.COLUMNS)) == record.position
     ]
-    return found[0] if len(found) == 1 and _is_meant(one, found[0]) else None
-
-
-def _is_meant(one: Carried, whole: bytes | None) -> bool:
-    return (
-        whole is not None
-        and whole.startswith(one.raw or b"")
-        and str(len(whole)) == one.about.get("raw_bytes")
-        and hashlib.sha256(whole).hexdigest() == one.about.get("sha256")
+    if len(raws) != 1 or raws[0] is None:
+        return None
+    is_meant = (
+        raws[0].startswith(record.raw or b"")
+        and str(len(raws[0])) == record.about.get("raw_bytes")
+        and hashlib.sha256(raws[0]).hexdigest() == record.about.get("sha256")
     )
+    return raws[0] if is_meant else None
 
 
 def number(text: str | None) -> int | None:

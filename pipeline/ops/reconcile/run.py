@@ -124,7 +124,7 @@ class _Run:
         ws.settle("for what is missing", self._compare, self._look_again)
         rows = self._rows()
         for table in ("expected", "archive", "lake", "letters", "documents", "replica"):
-            ws.database.run(f"DROP TABLE IF EXISTS {table}")
+            ws.database.run(f"DROP TABLE {table}")
         return Report(
             rows, self._bounds.texts(), ws.notes, ws.seconds, peak_rss_bytes(), ws.database
         )
@@ -155,8 +155,8 @@ class _Run:
 
     def _drop_unheld(self) -> None:
         """Without an archive nothing is known of what was before the source's beginning."""
-        tables = ["letters"] + ["lake"] * bool(self._lake)
-        dropped = sum(self._ws.database.run(_DROP_UNHELD.format(table=table)) for table in tables)
+        run = self._ws.database.run
+        dropped = sum(run(_DROP_UNHELD.format(table=table)) for table in ("letters", "lake"))
         if dropped:
             self._ws.notes.append(
                 f"{dropped:,} rows and dead letters are of records that the source no longer holds"
