@@ -30,9 +30,8 @@ from dev.servers.s3 import create_bucket
 from dev.servers.setup import setup
 from dev.servers.stack import Stack
 from pipeline.config import load as load_config
-from pipeline.ops.reconcile.options import Options, Output
+from pipeline.ops.reconcile.options import Options
 from pipeline.ops.reconcile.run import reconcile
-from pipeline.ops.reconcile.show import show
 from pipeline.ops.systems import Systems
 from pipeline.progress import Steps
 from pipeline.submit import Submitted, submit
@@ -101,7 +100,7 @@ class Demo:
         systems = Systems(job.config, types, {**os.environ, **self.stack.environment()})
         report = reconcile(systems, Options(complete=True), self.steps)
         if not self.steps.console.stderr:  # stdout is for people then
-            show(report, Output(), self.steps.console)
+            report.show(self.steps.console)
         with self.steps.step("counting the rejects by reason"):
             differences = proof.differences(due, report, proof.reasons_of(systems))
         figures = {"reconciled": report.as_dict(), **proof.figures(due, report)}

@@ -20,8 +20,7 @@ from connectors.errors import UserError
 from connectors.positions import Positions
 from connectors.s3.parquet import pages
 from pipeline.ops.lake.content import Lake, Record
-from pipeline.ops.lake.partition_lock import PartitionLock, with_sources
-from pipeline.ops.lake.records import Records
+from pipeline.ops.lake.records import PartitionLock, Records, with_sources
 from pipeline.ops.systems import Systems
 
 REPLACED: Final = "_replaced"
@@ -199,7 +198,7 @@ class Swap:
         """Put the old files back and remove the rebuilt ones."""
         journal = self._begun("switching", "switched", "undoing")
         for partition, moved in journal.partitions.items():
-            self._lock.acquire(partition, compared=None)
+            self._lock.acquire(partition)
             if journal.state == "switched":
                 self._refuse_merged(journal, partition, moved)
         self._note(msgspec.structs.replace(journal, state="undoing"))

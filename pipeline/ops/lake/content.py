@@ -173,35 +173,28 @@ def _sorted(store: ReadableStore, below: str) -> tuple[list[Stored], list[Partit
     records = _records(store, names)
     files = _by_partition(visible)
     made = _by_partition(each for each in beside if each.path.endswith(".parquet"))
-    other = [each for name, found in files.items() if not _is_partition(name) for each in found]
+    partitions = sorted(filter(_PARTITION.fullmatch, {*files, *made, *records}))
+    other = [each for name in files.keys() - set(partitions) for each in files[name]]
     return other, [
-        Partition(
-            name, tuple(files.get(name, ())), tuple(made.get(name, ())), records.get(name, Record())
-        )
-        for name in sorted({*files, *made, *records})
-        if _is_partition(name)
+        Partition(name, tuple(files[name]), tuple(made[name]), records.get(name, Record()))
+        for name in partitions
     ]
 
 
-def _by_partition(found: Iterable[Stored]) -> dict[str, list[Stored]]:
-    folders: dict[str, list[Stored]] = defaultdict(list)
-    for each in found:
-        folders[_partition(each.path)].append(each)
+def _by_partition(files: Iterable[Stored]) -> defaultdict[str, list[Stored]]:
+    folders: defaultdict[str, list[Stored]] = defaultdict(list)
+    for stored in files:
+        folders[_partition(stored.path)].append(stored)
     return folders
 
 
-def _is_partition(name: str) -> bool:
-    return _PARTITION.fullmatch(name) is not None
-
-
 def _records(store: ReadableStore, names: Iterable[str]) -> Mapping[str, Record]:
-    paths = {name: record_path(name) for name in names}
+    def read(name: str) -> tuple[str, Record]:
+        path = record_path(name)
+        return name, decoded(store.read(path), path)
+
     with ThreadPoolExecutor(_READERS) as pool:
-        contents = pool.map(store.read, paths.values())
-        return {
-            name: decoded(content, paths[name])
-            for name, content in zip(paths, contents, strict=True)
-        }
+        return dict(pool.map(read, names))
 
 
 def _partition(path: str) -> str:

@@ -42,15 +42,8 @@ class Carried(NamedTuple):
     @property
     def position(self) -> Position:
         """Return the record's position in its source."""
-        about = self.about
-        return Position(
-            about.get("topic"),
-            number(about.get("partition")),
-            number(about.get("offset")),
-            about.get("stream"),
-            about.get("shard"),
-            about.get("sequence_number"),
-        )
+        topic, partition, offset, *on_kinesis = map(self.about.get, positions.COLUMNS)
+        return Position(topic, number(partition), number(offset), *on_kinesis)
 
 
 def of_message(message: Message, prefix: str = "") -> Carried:
@@ -60,13 +53,10 @@ def of_message(message: Message, prefix: str = "") -> Carried:
     """
     value: Any = message.value()
     key: Any = message.key()
-    about = kafka_topic.headers(message)
-    if prefix:
-        start = len(prefix)
-        about = {
-            name[start:] if name.startswith(prefix) else f"{OWN_HEADER}{name}": text
-            for name, text in about.items()
-        }
+    about = {
+        name.removeprefix(prefix) if name.startswith(prefix) else f"{OWN_HEADER}{name}": text
+        for name, text in kafka_topic.headers(message).items()
+    }
     return Carried(value, about, key)
 
 
@@ -96,25 +86,25 @@ def _own_headers(names: list[str] | None, values: list[str | None] | None) -> di
     }
 
 
-def whole(one: Carried, open_folder: OpenFolder) -> bytes | None:
+def whole(record: Carried, open_folder: OpenFolder) -> bytes | None:
     """All bytes of a large record; None where its pointer leads nowhere or astray.
 
     Where it leads, the record of this position must lie once, with the bytes that are meant.
     """
-    store = open_folder(one.about["full_record"])
+    store = open_folder(record.about["full_record"])
     columns = ["raw", *positions.COLUMNS]
-    found = [
+    raws = [
         row["raw"]
         for page in pages(store, store.listing(), columns)
         for _, table in page
         for row in table.to_pylist()
-        if Position(*map(row.get, positions.COLUMNS)) == one.position
+        if Position(*map(row.get, positions.COLUMNS)) == record.position
     ]
-    size, sha256 = number(one.about.get("raw_bytes")), one.about.get("sha256")
+    size, sha256 = number(record.about.get("raw_bytes")), record.about.get("sha256")
     is_meant = (
-        len(found) == 1 and is_whole(found[0], size, sha256) and found[0].startswith(one.raw or b"")
+        len(raws) == 1 and is_whole(raws[0], size, sha256) and raws[0].startswith(record.raw or b"")
     )
-    return found[0] if is_meant else None
+    return raws[0] if is_meant else None
 
 
 def is_whole(raw: bytes | None, size: int | None, sha256: str | None) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated
 
@@ -64,21 +65,24 @@ def reconcile(
     Reads only, and without the job. On a running job judges what completed checkpoints cover.
     Exit 1 if anything is missing, doubled, misplaced, wrong or unexpected.
     """
-    from pipeline.ops.reconcile import options, run
-    from pipeline.ops.reconcile.show import show as show_report
+    from pipeline.ops.reconcile.options import Options, instant, span
+    from pipeline.ops.reconcile.run import reconcile as compare
     from pipeline.ops.systems import systems
 
-    asked = options.Options(
-        spans=options.spans(range_ or ()),
-        since=options.instant("--since", since),
-        until=options.instant("--until", until),
+    options = Options(
+        spans=tuple(map(span, range_ or ())),
+        since=instant("--since", since),
+        until=instant("--until", until),
         complete=complete,
         from_archive=from_archive,
         values=values,
         settle_seconds=settle,
     )
-    output = options.Output(show=show, as_json=as_json, out=out)
-    steps = Steps(Console(stderr=True))
-    report = run.reconcile(systems(config), asked, steps)
-    show_report(report, output, Console())
+    report = compare(systems(config), options, Steps(Console(stderr=True)))
+    if out:
+        report.write(out)
+    if as_json:
+        print(json.dumps(report.as_dict(show)))
+    else:
+        report.show(Console(), show)
     raise typer.Exit(not report.ok)

@@ -10,38 +10,31 @@ Coverage is read before any sink, so what it covers is in the sinks, or will be 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import TypeVar
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
 
 from connectors.errors import UserError
 from connectors.kafka import reader as kafka_topic
 from connectors.kafka.reader import committed_offsets
 from connectors.kinesis import reader as kinesis_stream
-from connectors.kinesis.table import stream_of
-from pipeline.ops.reconcile.options import Options, Span
+from pipeline.ops.reconcile.options import END, Interval, Options, Part
 from pipeline.ops.systems import Systems
 
-Interval = tuple[int, int | None]
-"""First and last position, both included; None: without end."""
-Partition = tuple[str, int]
-Shard = tuple[str, str]
-Key = TypeVar("Key", Partition, Shard)
+_ALL: Final = (0, END)
 
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
     """What completed checkpoints cover, whether the source still holds it or not.
 
-    An interval's last is the last position covered, None: all. With `is_open` nothing is known of
-    the source, so every position is covered. `pending` counts the Kafka offsets beyond (an open
-    transaction and its markers count too). `uncommitted` topics have no committed offset.
+    Without `parts` nothing is known of the source, so every position is covered. `pending` counts
+    the Kafka offsets beyond (an open transaction and its markers count too). `uncommitted` topics
+    have no committed offset.
     """
 
-    partitions: Mapping[Partition, Interval]
-    shards: Mapping[Shard, Interval]
+    parts: Mapping[Part, Interval] | None
     pending: int = 0
-    is_open: bool = False
     uncommitted: tuple[str, ...] = ()
 
 
@@ -54,42 +47,32 @@ class Bounds:
     `since` and `until` (exclusive) are epoch milliseconds.
     """
 
-    partitions: Mapping[Partition, list[Interval]]
-    shards: Mapping[Shard, list[Interval]]
+    parts: Mapping[Part, list[Interval]]
     whole: bool
     open_shards: bool = False
     since: int | None = None
     until: int | None = None
-    sources: frozenset[str] = field(default_factory=frozenset)
+    sources: frozenset[str] = frozenset()
 
-    def of_partition(self, topic: str, partition: int) -> list[Interval]:
-        """What is judged of a partition."""
-        if (topic, partition) in self.partitions:
-            return self.partitions[topic, partition]
-        return [(0, None)] if self.whole and topic not in self.sources else []
+    def of(self, part: Part) -> list[Interval]:
+        """The intervals to judge of a partition or shard."""
+        source, _, shard = part
+        is_open = self.whole and (self.open_shards if shard else source not in self.sources)
+        return self.parts.get(part, [_ALL] if is_open else [])
 
-    def of_shard(self, stream: str, shard: str) -> list[Interval]:
-        """What is judged of a shard."""
-        if (stream, shard) in self.shards:
-            return self.shards[stream, shard]
-        return [(0, None)] if self.whole and self.open_shards else []
-
-    def spans(self, topic: str) -> dict[int, tuple[int, int | None]]:
-        """What to read of a topic: each partition's first offset, and the one after the last."""
-        found: dict[int, tuple[int, int | None]] = {}
-        for (name, partition), intervals in self.partitions.items():
-            if name == topic and intervals:
-                last = intervals[-1][1]
-                found[partition] = (intervals[0][0], None if last is None else last + 1)
-        return found
+    def spans(self, topic: str) -> dict[int, Interval]:
+        """The first and the last offset to read of a topic's partitions."""
+        return {
+            partition: (intervals[0][0], intervals[-1][1])
+            for (source, partition, shard), intervals in self.parts.items()
+            if source == topic and not shard and intervals
+        }
 
     def texts(self) -> list[str]:
         """The positions to judge, as ranges; an end that is not known is left out."""
-        kafka = ((f"{t}/{p}", intervals) for (t, p), intervals in self.partitions.items())
-        kinesis = ((f"{s}/{x}", intervals) for (s, x), intervals in self.shards.items())
         return [
-            f"{where}@{first}..{'' if last is None else last}"
-            for where, intervals in (*kafka, *kinesis)
+            f"{source}/{shard or partition}@{first}..{'' if last == END else last}"
+            for (source, partition, shard), intervals in self.parts.items()
             for first, last in intervals
         ]
 
@@ -100,19 +83,23 @@ def bounds(coverage: Coverage, options: Options, sources: Iterable[str]) -> Boun
     Raises:
         UserError: a range names a topic or stream that is not in `sources`.
     """
-    known = frozenset(sources)
-    for one in options.spans:
-        if one.place not in known:
+    known, whole = frozenset(sources), not options.spans
+    requested: dict[Part, list[Interval]] = defaultdict(list)
+    for span in options.spans:
+        if span.place not in known:
             raise UserError(
-                f"--range {one.place}/{one.part}: the configuration reads no {one.place!r}; it"
+                f"--range {span.place}/{span.part}: the configuration reads no {span.place!r}; it"
                 f" reads {', '.join(sorted(known))}"
             )
-    if coverage.is_open:
-        coverage, known = _open(options.spans), frozenset()
-    whole = not options.spans
+        requested[span.key].append(span.interval)
+    covered = coverage.parts
+    if covered is None:
+        covered, known = dict.fromkeys(requested, _ALL), frozenset()
     return Bounds(
-        partitions=_cut(coverage.partitions, _requested(options.spans, kafka=True), whole=whole),
-        shards=_cut(coverage.shards, _requested(options.spans, kafka=False), whole=whole),
+        parts={
+            part: _merged([_ALL] if whole else requested[part], *interval)
+            for part, interval in covered.items()
+        },
         whole=whole,
         open_shards=options.complete,
         since=options.since,
@@ -121,90 +108,49 @@ def bounds(coverage: Coverage, options: Options, sources: Iterable[str]) -> Boun
     )
 
 
-def _open(spans: Iterable[Span]) -> Coverage:
-    """Everything covered, in the partitions and shards that are requested."""
-    partitions: dict[Partition, Interval] = {}
-    shards: dict[Shard, Interval] = {}
-    for one in spans:
-        if one.on_kafka:
-            partitions[one.place, int(one.part)] = (0, None)
-        else:
-            shards[one.place, one.part] = (0, None)
-    return Coverage(partitions, shards)
-
-
-def _requested(spans: Iterable[Span], *, kafka: bool) -> dict[Shard, list[Interval]]:
-    intervals: dict[Shard, list[Interval]] = defaultdict(list)
-    for one in spans:
-        if one.on_kafka == kafka:
-            intervals[one.place, one.part].append((one.first or 0, one.last))
-    return intervals
-
-
-def _cut(
-    covered: Mapping[Key, Interval], requested: Mapping[Shard, list[Interval]], *, whole: bool
-) -> dict[Key, list[Interval]]:
-    """Of each partition or shard the intervals both covered and requested, ascending, disjoint."""
-    cut: dict[Key, list[Interval]] = {}
-    for key, (first, last) in covered.items():
-        parts = [(0, None)] if whole else requested.get((key[0], str(key[1])), [])
-        both = ((max(first, start), _smaller(last, end)) for start, end in parts)
-        cut[key] = _merged([(a, b) for a, b in both if b is None or b >= a])
-    return cut
-
-
-def _smaller(one: int | None, other: int | None) -> int | None:
-    return min((each for each in (one, other) if each is not None), default=None)
-
-
-def _merged(intervals: list[Interval]) -> list[Interval]:
+def _merged(intervals: list[Interval], lowest: int, highest: int) -> list[Interval]:
+    """The intervals cut to what lies within both limits: ascending and disjoint."""
     merged: list[Interval] = []
-    for first, last in sorted(intervals, key=lambda each: each[0]):
-        if merged and (merged[-1][1] is None or merged[-1][1] >= first):
-            start, end = merged[-1]
-            merged[-1] = (start, None if end is None or last is None else max(end, last))
-        else:
+    for start, end in sorted(intervals):
+        first, last = max(start, lowest), min(end, highest)
+        if merged and first <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(last, merged[-1][1]))
+        elif first <= last:
             merged.append((first, last))
     return merged
 
 
-def read(systems: Systems, *, complete: bool, from_archive: bool) -> Coverage:
-    """How far the job is on Kafka; with `complete`, how far the source is.
+def read(
+    systems: Systems, options: Options, shards: Callable[[], Mapping[Part, Interval]]
+) -> Coverage:
+    """How far the job is; with `complete`, how far the source is.
 
-    Shards are covered without end with `complete`, and are not in the result otherwise.
+    `shards` is called for how far the job is in each shard.
     """
-    if complete and from_archive:
-        return Coverage({}, {}, is_open=True)
-    source = systems.config.source
-    partitions: dict[Partition, Interval] = {}
-    uncommitted, pending = [], 0
-    for topic in source.kafka_topics:
-        ends = kafka_topic.ends(systems.config.cluster(source.kafka_cluster), topic)
-        stops = {partition: high for partition, (_, high) in ends.items()}
-        committed = stops if complete else _committed(systems, topic, list(ends))
-        if not complete and not any(committed.values()):
-            uncommitted.append(topic)
-        partitions |= {(topic, p): (0, committed[p] - 1) for p in ends}
-        pending += sum(max(0, high - max(low, committed[p])) for p, (low, high) in ends.items())
-    shards = _all_shards(systems) if complete else {}
-    return Coverage(partitions, shards, pending, uncommitted=tuple(uncommitted))
-
-
-def _committed(systems: Systems, topic: str, partitions: list[int]) -> dict[int, int]:
-    """The group's offsets; 0 where it has committed none."""
+    if options.complete and options.from_archive:
+        return Coverage(None)
     source = systems.config.source
     cluster = systems.config.cluster(source.kafka_cluster)
-    return committed_offsets(
-        cluster, topic=topic, group_id=source.kafka_group_id, partitions=partitions
-    )
+    parts: dict[Part, Interval] = {}
+    uncommitted, pending = [], 0
+    for topic in source.kafka_topics:
+        ends = kafka_topic.ends(cluster, topic)
+        stops = {partition: high for partition, (_, high) in ends.items()}
+        if not options.complete:
+            stops = committed_offsets(
+                cluster, topic=topic, group_id=source.kafka_group_id, partitions=list(ends)
+            )
+            if not any(stops.values()):
+                uncommitted.append(topic)
+        parts |= {(topic, p, ""): (0, stops[p] - 1) for p in ends}
+        pending += sum(max(0, high - max(low, stops[p])) for p, (low, high) in ends.items())
+    if source.kinesis_streams:
+        parts |= dict.fromkeys(_shards(systems), _ALL) if options.complete else shards()
+    return Coverage(parts, pending, tuple(uncommitted))
 
 
-def _all_shards(systems: Systems) -> dict[Shard, Interval]:
-    streams = (
-        stream_of(each, systems.config.kinesis) for each in systems.config.source.kinesis_streams
-    )
-    return {
-        (stream.name, shard): (0, None)
-        for stream in streams
-        for shard in kinesis_stream.shards(*systems.stream(stream.arn or stream.name))
-    }
+def _shards(systems: Systems) -> Iterator[Part]:
+    for name_or_arn in systems.config.source.kinesis_streams:
+        client, stream = systems.stream(name_or_arn)
+        for shard in kinesis_stream.shards(client, stream):
+            yield stream, -1, shard

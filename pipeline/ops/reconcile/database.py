@@ -12,8 +12,9 @@ import os
 import re
 import shutil
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any, Final, TypeVar
@@ -75,14 +76,13 @@ class Database:
         [(value, *_)] = self.rows(sql, parameters)
         return int(value or 0)
 
-    def columns(self, sql: str, parameters: Sequence[Any] = ()) -> dict[str, str]:
-        """Name and DuckDB type of each column of a query, which is not run."""
-        return {row[0]: row[1] for row in self.rows(f"DESCRIBE {sql}", parameters)}
+    def size(self, relation: str) -> int:
+        """How many rows a relation has."""
+        return self.count(f"SELECT count(*) FROM {relation}")
 
-    def drop(self, *tables: str) -> None:
-        """Drop tables, and what of them is in memory."""
-        for table in tables:
-            self.run(f"DROP TABLE IF EXISTS {table}")
+    def columns(self, sql: str) -> dict[str, str]:
+        """Name and DuckDB type of each column of a query, which is not run."""
+        return {row[0]: row[1] for row in self.rows(f"DESCRIBE {sql}")}
 
     def present(self, name: str, table: pa.Table) -> None:
         """Make an Arrow table readable under that name, in place of the one before."""
@@ -134,14 +134,17 @@ _capsule.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p]
 def ahead(items: Iterator[T]) -> Iterator[T]:
     """The same items; while one is used, a thread makes the next."""
     with ThreadPoolExecutor(1) as pool:
-        coming = pool.submit(_next, items)
+        coming = pool.submit(next, items, None)
         while (item := coming.result()) is not None:
-            coming = pool.submit(_next, items)
+            coming = pool.submit(next, items, None)
             yield item
 
 
-def _next(items: Iterator[T]) -> T | None:
-    return next(items, None)
+def paged(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    """The items in lists of at most that many."""
+    remaining = iter(items)
+    while page := list(islice(remaining, size)):
+        yield page
 
 
 def name(column: str) -> str:

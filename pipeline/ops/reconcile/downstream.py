@@ -2,105 +2,259 @@
 
 from __future__ import annotations
 
-import time
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import Final
 
+import pyarrow as pa
+
+from connectors.kinesis import reader as kinesis_stream
 from connectors.opensearch.options import index_name
+from connectors.sql import literal
 from pipeline.config.model import Replica
 from pipeline.events.event_types import EventType
+from pipeline.ops.reconcile.database import paged
 from pipeline.ops.reconcile.index import IndexReader
+from pipeline.ops.reconcile.position_index import placed
 from pipeline.ops.reconcile.report import Row
-from pipeline.ops.reconcile.rules_downstream import DownstreamRules
-from pipeline.ops.reconcile.sinks import ReplicaReader
-from pipeline.ops.reconcile.workspace import Workspace
+from pipeline.ops.reconcile.sinks import Sink
+from pipeline.ops.reconcile.workspace import Progress, Workspace
 
+_NEW_REPLICA: Final = "CREATE OR REPLACE TABLE replica AS FROM replica LIMIT 0"
+_PAGE_RECORDS: Final = 5_000
+_DUE_DOCUMENTS: Final = """
+CREATE OR REPLACE TABLE waiting AS SELECT DISTINCT part, number FROM letters WHERE step = 'index';
+CREATE OR REPLACE VIEW rows_of_type AS
+    SELECT * FROM lake WHERE event_type = {event_type} AND id IS NOT NULL;
+CREATE OR REPLACE TABLE ids AS SELECT DISTINCT id FROM rows_of_type;
+CREATE OR REPLACE TABLE newest AS
+    SELECT id, max(version) AS version FROM rows_of_type ANTI JOIN waiting USING (part, number)
+    GROUP BY id;
+"""
+_DOCUMENTS: Final = """
+CREATE OR REPLACE TABLE document_rows AS
+SELECT d.id, coalesce(d.version < n.version, false) AS stale,
+    coalesce(known, false) AS known, coalesce(same, false) AS same
+FROM documents AS d LEFT JOIN newest AS n ON n.id = d.id LEFT JOIN (
+    SELECT d.id, true AS known, bool_or(r.content IS NOT DISTINCT FROM d.content) AS same
+    FROM documents AS d JOIN rows_of_type AS r ON r.id = d.id AND r.version = d.version
+    GROUP BY d.id
+) AS versions ON versions.id = d.id
+"""
+_ABSENT: Final = """
+(SELECT id, version FROM rows_of_type SEMI JOIN waiting USING (part, number)) AS r
+WHERE NOT EXISTS (FROM documents AS d WHERE d.id = r.id AND d.version >= r.version)
+"""
+_DUE_EVENTS: Final = """
+CREATE OR REPLACE TABLE waiting AS SELECT DISTINCT part, number FROM letters
+    WHERE step = 'replicate' AND replica = {replica};
+CREATE OR REPLACE TABLE exempt AS
+    FROM waiting UNION SELECT part, number FROM expected WHERE is_copy;
+CREATE OR REPLACE VIEW due AS SELECT * FROM lake WHERE event_type IN ({event_types});
+"""
+_MISSING_BY_POSITION: Final = """
+CREATE OR REPLACE TABLE missing AS
+SELECT DISTINCT part, number, sequence FROM due ANTI JOIN replica USING (part, number)
+ANTI JOIN exempt USING (part, number)
+"""
+_MISSING_BY_CONTENT: Final = """
+CREATE OR REPLACE TABLE missing AS
+SELECT part, number, sequence FROM due ANTI JOIN waiting USING (part, number)
+ANTI JOIN replica USING (content)
+"""
 _IS_MISSING: Final = (
     "EXISTS (FROM missing AS m WHERE m.part = judged.part AND m.number = page.number)"
 )
+_OTHER_VALUES: Final = """
+(EXISTS (FROM due WHERE due.part = r.part AND due.number = r.number) AND NOT EXISTS (
+    FROM due WHERE due.part = r.part AND due.number = r.number AND due.content = r.content))
+"""
+_OTHER_BYTES: Final = """
+EXISTS (FROM expected AS e
+    WHERE e.part = r.part AND e.number = r.number AND e.digest <> r.digest)
+"""
+_STRANGE: Final = "events of no row of the lake"
 
 
-@dataclass(frozen=True, slots=True)
 class Downstream:
-    """Judges index and replicas."""
+    """Judges index and replicas; the tables `lake`, `letters` and `expected` are filled before."""
 
-    ws: Workspace
-    rules: DownstreamRules
+    def __init__(self, ws: Workspace) -> None:
+        self._ws = ws
+        self._run = ws.database.run
+        self._size = ws.database.size
+        self._findings = ws.findings
+        # Else what no row of the lake explains may be explained by a later one.
+        self._whole = ws.options.everything and ws.options.complete
 
-    @property
-    def whole(self) -> bool:
-        """Whether what no row of the lake explains can be judged: else it may explain it later."""
-        return self.ws.options.everything and self.ws.options.complete
-
-    def documents(self) -> list[Row]:
-        """A row for each event type."""
-        settings = self.ws.config.index
-        if settings is None:
-            return []
-        if not self.whole:
-            self.ws.notes.append(
+    def rows(self) -> Iterator[Row]:
+        """A row for each event type of the index, and for each replica."""
+        index = self._ws.config.index
+        if index and not self._whole:
+            self._ws.notes.append(
                 "documents of no row of the lake aren't judged: that takes --complete, no range and"
                 " no time"
             )
-        return [
-            self._documents(index_name(settings.prefix, one.name), one) for one in self.ws.types
-        ]
+        if index:
+            for event_type in self._ws.types:
+                yield self._index_of(index_name(index.prefix, event_type.name), event_type)
+        for name, settings in self._ws.config.replicate.items():
+            yield self._replica(name, settings)
 
-    def _documents(self, index: str, event_type: EventType) -> Row:
-        self.rules.due_documents(event_type.name)
-        reader = IndexReader(self.ws, index, event_type)
-        with self.ws.phase("reading the index", unit="documents") as progress:
-            documents = reader.read(progress, "ids", whole=self.whole)
-        row = self.rules.documents(event_type.name, whole=self.whole)
+    def _index_of(self, index: str, event_type: EventType) -> Row:
+        self.due_documents(event_type.name)
+        reader = IndexReader(self._ws, index, event_type)
+        with self._ws.phase("reading the index", "documents") as progress:
+            documents = reader.read(progress, whole=self._whole)
+        row = self.documents(event_type.name, whole=self._whole)
         row.figures["documents"] = documents
         return row
 
-    def replicas(self) -> list[Row]:
-        """A row for each replica."""
-        return [self._replica(*each) for each in self.ws.config.replicate.items()]
+    def due_documents(self, event_type: str) -> None:
+        """Find what the lake's rows of a type ask of the index; their ids are in `ids`."""
+        self._run(_DUE_DOCUMENTS.format(event_type=literal(event_type)))
+
+    def documents(self, event_type: str, *, whole: bool) -> Row:
+        """Each id a document of its newest version or a newer one, with that version's values.
+
+        A version that waits as a dead letter of step index may be there or not. Where an id has one
+        version with several values, any of these will do. Only if `whole`, documents of no row are
+        judged.
+        """
+        self._run(_DOCUMENTS)
+        row = Row(f"index.{event_type}", self._size("newest"), self._size("documents"))
+        row.not_judged = ("misplaced", "doubled")
+        row.figures["waiting_for_redrive"] = self._size(_ABSENT)
+        add = self._findings.add_ids
+        missing = "newest ANTI JOIN documents USING (id)"
+        add(row, "missing", event_type, missing, "ids without a document")
+        stale = "documents older than the lake's newest row of the id"
+        add(row, "wrong", event_type, "document_rows WHERE stale", stale)
+        rows = "document_rows WHERE NOT stale AND"
+        other = "documents with other values than the lake's row of that version"
+        add(row, "wrong", event_type, f"{rows} known AND NOT same", other)
+        add(row, "unexpected", event_type, f"{rows} NOT known", "documents of no row of the lake")
+        if not whole:
+            row.drop("unexpected")
+        return row
 
     def _replica(self, name: str, settings: Replica) -> Row:
-        self.rules.due_events(name, settings.event_types or self.ws.types.names)
-        reader = ReplicaReader(self.ws, settings)
-        self._read(name, settings, reader)
-        if reader.has_positions:
-            row = self.rules.replica(
-                name,
-                exactly_once=reader.exactly_once,
-                values=self.ws.values is not None,
-                raw=settings.value == "raw",
-            )
-        else:
-            row = self.rules.replica_by_values(name)
+        self.due_events(name, settings.event_types or self._ws.types.names)
+        by_position = bool(settings.kafka_topic)
+        self._read(name, settings, by_position=by_position)
+        row = self.replica(
+            name,
+            by_position=by_position,
+            exactly_once=settings.guarantee == "exactly_once",
+            values=self._ws.values.compare,
+            raw=settings.value == "raw",
+        )
         self._limit(row, name, settings)
         return row
 
-    def _read(self, name: str, settings: Replica, reader: ReplicaReader) -> None:
+    def due_events(self, replica: str, event_types: Iterable[str]) -> None:
+        """Find what the lake's rows of these types ask of a replica."""
+        types = ", ".join(map(literal, event_types))
+        self._run(_DUE_EVENTS.format(replica=literal(replica), event_types=types))
+
+    def find_missing(self, *, by_position: bool) -> int:
+        """Fill `missing` with what a replica lacks; how many rows. `by_position` or else by values.
+
+        What waits as a dead letter may be there or not, as may redriven copies.
+        """
+        self._run(_MISSING_BY_POSITION if by_position else _MISSING_BY_CONTENT)
+        return self._size("missing")
+
+    def replica(
+        self, name: str, *, by_position: bool, exactly_once: bool, values: bool, raw: bool
+    ) -> Row:
+        """Each event once, with its `values`, and for a `raw` copy its bytes.
+
+        Without positions every row's values must be there, and no others. How often can't be
+        judged: at-least-once makes copies, and events may be alike.
+        """
+        due = "due" if not by_position else "(SELECT DISTINCT part, number FROM due)"
+        row = Row(f"replicate.{name}", self._size(due), self._size("replica"))
+        row.not_judged = ("misplaced",)
+        row.figures["refused"] = self._size("waiting")
+        add = self._findings.add
+        add(row, "missing", "missing", "in the lake but not in the replica")
+        if not by_position:
+            add(row, "unexpected", "replica ANTI JOIN due USING (content)", _STRANGE)
+            return row
+        own = "replica SEMI JOIN due USING (part, number) ANTI JOIN exempt USING (part, number)"
+        self._findings.add_doubled(row, own, is_error=exactly_once)
+        strange = "replica ANTI JOIN due USING (part, number) ANTI JOIN exempt USING (part, number)"
+        add(row, "unexpected", strange, _STRANGE)
+        wrong = " OR ".join([_OTHER_VALUES] * values + [_OTHER_BYTES] * raw) or "false"
+        meaning = "with other values or bytes than due"
+        add(row, "wrong", f"replica AS r WHERE {wrong}", meaning)
+        return row
+
+    def _read(self, name: str, settings: Replica, *, by_position: bool) -> None:
         """Read a replica, and again for what is missing there, until it settles."""
-        deadline = time.monotonic() + self.ws.options.settle_seconds
-        with self.ws.phase(f"reading the replica {name}", unit="events") as progress:
-            reader.read(progress)
-        while self.rules.find_missing(by_position=reader.has_positions) and not settings.filter:
-            if time.monotonic() >= deadline:
-                return
-            what = f"looking again in the replica {name}"
-            with self.ws.look_again(what, deadline) as progress:
-                reader.read(progress, _IS_MISSING)
+        self._run(_NEW_REPLICA)
+        sink = Sink(self._ws, settings)
+        with self._ws.phase(f"reading the replica {name}", "events") as progress:
+            self._take(sink, settings, progress)
+        compare = partial(self.find_missing, by_position=by_position)
+        if settings.filter:
+            compare()
+            return
+        again = partial(self._take, sink, settings, where=_IS_MISSING)
+        self._ws.settle(f"in the replica {name}", compare, again)
+
+    def _take(self, sink: Sink, settings: Replica, progress: Progress, where: str = "true") -> None:
+        """Take the events that were not read before; of a stream all of them anew."""
+        stream, rows = settings.kinesis_stream, 0
+        for taken in self._of_stream(stream) if stream else self._of_topic(sink, where):
+            rows += taken
+            progress(rows)
+
+    def _of_topic(self, sink: Sink, where: str) -> Iterator[int]:
+        for relation, columns in sink.pages():
+            self._make_page(
+                f"""SELECT {placed(columns)}, arrival_ms, raw,
+                TRY_CAST(event_type AS event_type) AS event_type FROM {relation}""",
+                "event_type",
+            )
+            yield self._ws.index.put("replica", "digest, content", where)
+
+    def _of_stream(self, name_or_arn: str) -> Iterator[int]:
+        """A stream has no positions, so every row of it stands nowhere."""
+        self._run(_NEW_REPLICA)
+        records = kinesis_stream.records(*self._ws.systems.stream(name_or_arn))
+        for page in paged(records, _PAGE_RECORDS):
+            raws = pa.array([record.data for record in page], pa.binary())
+            self._ws.database.present("incoming", pa.table({"raw": raws}))
+            # Such an event names its type only in the JSON itself.
+            self._make_page("FROM incoming", "TRY_CAST(members.type ->> '$' AS event_type)")
+            yield self._run("INSERT INTO replica SELECT 0, -1, NULL, digest, content FROM page")
+
+    def _make_page(self, rows: str, event_type: str) -> None:
+        values = self._ws.values
+        self._run(
+            f"""CREATE OR REPLACE TEMP TABLE page AS
+            SELECT * EXCLUDE (raw, document, members), hash(raw) AS digest,
+                {values.of_json(event_type)} AS content FROM ({values.members(rows)})"""
+        )
 
     def _limit(self, row: Row, name: str, settings: Replica) -> None:
         """Strike out what can't be judged of this replica, and note why."""
         if settings.filter:
             row.drop("missing")
-            self.ws.notes.append(f"replica {name} has a filter: what is missing there isn't judged")
+            self._ws.notes.append(
+                f"replica {name} has a filter: what is missing there isn't judged"
+            )
         if settings.kinesis_stream:
             row.drop("doubled")
-            self.ws.notes.append(
-                f"replica {name} is a stream, which tells no positions: its events are compared by"
+            self._ws.notes.append(
+                f"replica {name} is a stream, which has no positions: its events are compared by"
                 " their values, copies aren't judged"
             )
-            if not self.whole:
+            if not self._whole:
                 row.drop("unexpected")
-            if not self.ws.values:
+            if not self._ws.values.compare:
                 row.drop("missing")
                 row.drop("unexpected")
-                self.ws.notes.append(f"replica {name} isn't judged without --values")
+                self._ws.notes.append(f"replica {name} isn't judged without --values")

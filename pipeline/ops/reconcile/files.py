@@ -7,16 +7,15 @@ and our credentials.
 
 from __future__ import annotations
 
-import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from typing import Final
 
 import duckdb
+import pyarrow as pa
 
 from connectors.errors import UserError
 from connectors.s3.store import ReadableStore, Stored, is_local, local_path
@@ -31,12 +30,8 @@ _GLOB: Final = frozenset("*?[]{}")
 """DuckDB takes a path with one of these for a pattern."""
 
 
-@dataclass(frozen=True, slots=True)
-class Local:
-    """A file below a store's root, and where DuckDB can read it."""
-
-    stored: Stored
-    path: str
+Group = Mapping[str, str]
+"""Where DuckDB can read files, and their paths below a store's root."""
 
 
 class Files:
@@ -48,6 +43,7 @@ class Files:
         self._root = local_path(uri) if is_local(uri) else None
         self._paths: set[str] = set()
         self._names = count()
+        self._group: Group = {}
         self.bytes = 0
 
     @property
@@ -55,37 +51,41 @@ class Files:
         """How many files were given so far."""
         return len(self._paths)
 
-    def groups(self, key: Callable[[str], str] = lambda _: "") -> Iterator[list[Local]]:
+    def groups(self, key: Callable[[str], str] = lambda _: "") -> Iterator[Group]:
         """The files that were not there before, some hundred of one key at a time."""
         new = [stored for stored in self._store.listing() if stored.path not in self._paths]
         self._paths.update(stored.path for stored in new)
         self.bytes += sum(stored.size for stored in new)
         for group in ahead(map(self._local, _groups(new, key))):
+            self._group = group
             yield group
-            for one in group:
-                if self._is_copy(one.path):
-                    os.unlink(one.path)
+            for path in map(Path, group):
+                if path.parent == self._database.folder:
+                    path.unlink()
 
-    def relation(self, group: list[Local]) -> tuple[str, dict[str, str]]:
-        """SQL for a group as a table with `filename`, and its columns' names and types.
+    def relation(self, group: Group, about: str = "") -> tuple[str, dict[str, str]]:
+        """SQL for files of the present group as a table, and its columns' names and types.
 
-        A column that some files lack is NULL there.
+        A column that some files lack is NULL there. `about` is SQL for further columns, made of
+        `path`, the path of a row's file below the root.
 
         Raises:
             UserError: a file is no Parquet.
         """
-        paths = ", ".join(literal(one.path) for one in group)
-        sql = (
-            f"read_parquet([{paths}], union_by_name = true, hive_partitioning = false,"
-            " filename = true)"
-        )
+        sql = f"""read_parquet([{", ".join(map(literal, group))}], union_by_name = true,
+            hive_partitioning = false, filename = true)"""
         try:
-            return sql, self._database.columns(f"SELECT * FROM {sql}")
+            columns = self._database.columns(f"FROM {sql}")
         except duckdb.Error as error:
-            raise self._unreadable(group, error) from error
+            raise self._unreadable(error) from error
+        if about:
+            table = pa.table({"filename": list(group), "path": list(group.values())})
+            self._database.present("paths", table)
+            sql = f"({sql} JOIN (SELECT filename, {about} FROM paths) USING (filename))"
+        return sql, columns
 
-    def run(self, sql: str, group: list[Local]) -> None:
-        """Run a statement that reads a group.
+    def run(self, sql: str) -> None:
+        """Run a statement that reads the present group.
 
         Raises:
             UserError: a file is no Parquet, or was deleted meanwhile.
@@ -93,49 +93,49 @@ class Files:
         try:
             self._database.run(sql)
         except duckdb.Error as error:
-            raise self._unreadable(group, error) from error
+            raise self._unreadable(error) from error
 
-    def _unreadable(self, group: list[Local], error: duckdb.Error) -> UserError:
-        for one in group:
-            self._store.open(one.stored.path).close()  # Raises if it was deleted meanwhile.
+    def _unreadable(self, error: duckdb.Error) -> UserError:
+        for local, path in self._group.items():
+            self._store.open(path).close()  # Raises if it was deleted meanwhile.
             try:
-                self._database.rows(f"SELECT * FROM parquet_file_metadata({literal(one.path)})")
+                self._database.rows(f"SELECT * FROM parquet_file_metadata({literal(local)})")
             except duckdb.Error as fault:
-                reason = str(fault).splitlines()[0].replace(one.path, one.stored.path)
-                return UserError(f"{one.stored.path} isn't a readable Parquet file: {reason}")
-        names = f"{group[0].stored.path} to {group[-1].stored.path}"
-        return UserError(f"cannot read the Parquet files {names}: {str(error).splitlines()[0]}")
+                reason = str(fault).splitlines()[0].replace(local, path)
+                return UserError(f"{path} isn't a readable Parquet file: {reason}")
+        paths = list(self._group.values())
+        return UserError(
+            f"cannot read the Parquet files {paths[0]} to {paths[-1]}: {str(error).splitlines()[0]}"
+        )
 
-    def _local(self, group: list[Stored]) -> list[Local]:
+    def _local(self, group: list[Stored]) -> Group:
         with ThreadPoolExecutor(_FETCHERS) as pool:
-            return list(pool.map(self._fetched, group))
+            paths = pool.map(self._fetched, group)
+            return {path: stored.path for path, stored in zip(paths, group, strict=True)}
 
-    def _fetched(self, stored: Stored) -> Local:
+    def _fetched(self, stored: Stored) -> str:
         if self._root is not None:
             path = str(self._root / stored.path)
             if not _GLOB & set(path):
-                return Local(stored, path)
+                return path
         copy = self._database.folder / f"fetched-{next(self._names)}"
         if stored.size <= _GROUP_BYTES:
             copy.write_bytes(self._store.read(stored.path))
         else:
             with self._store.open(stored.path) as source, copy.open("wb") as target:
                 shutil.copyfileobj(source, target, _COPY_BYTES)
-        return Local(stored, str(copy))
-
-    def _is_copy(self, path: str) -> bool:
-        return Path(path).parent == self._database.folder
+        return str(copy)
 
 
 def _groups(objects: list[Stored], key: Callable[[str], str]) -> Iterator[list[Stored]]:
     group: list[Stored] = []
     size = 0
-    for one in objects:
-        full = len(group) == _GROUP_FILES or size + one.size > _GROUP_BYTES
-        if group and (full or key(one.path) != key(group[0].path)):
+    for stored in objects:
+        full = len(group) == _GROUP_FILES or size + stored.size > _GROUP_BYTES
+        if group and (full or key(stored.path) != key(group[0].path)):
             yield group
             group, size = [], 0
-        group.append(one)
-        size += one.size
+        group.append(stored)
+        size += stored.size
     if group:
         yield group

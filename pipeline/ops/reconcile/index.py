@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from itertools import chain, zip_longest
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 import pyarrow as pa
@@ -13,7 +13,7 @@ import pyarrow as pa
 from connectors.opensearch import client as opensearch
 from connectors.sql import literal
 from pipeline.events.event_types import EventType
-from pipeline.ops.reconcile.database import ahead
+from pipeline.ops.reconcile.database import ahead, paged
 from pipeline.ops.reconcile.workspace import Workspace
 
 _PAGE: Final = 5_000
@@ -23,9 +23,7 @@ _TIMEOUT_SECONDS: Final = 60.0
 _FEW: Final = 0.2
 """Below this share of an index its documents are requested by id, not all read."""
 _JSON: Final = {"content-type": "application/json"}
-TABLE: Final = """
-CREATE OR REPLACE TABLE documents (id VARCHAR, version BIGINT, content UBIGINT);
-"""
+T = TypeVar("T")
 
 
 class _Hit(msgspec.Struct):
@@ -60,24 +58,21 @@ class IndexReader:
         self._event_type = event_type
         self._database = ws.database
         self._values = ws.values
-        ws.database.run(TABLE)
+        ws.database.run("CREATE OR REPLACE TABLE documents AS FROM documents LIMIT 0")
 
-    def read(self, progress: Callable[[int], None], due: str, *, whole: bool) -> int:
-        """Take the documents, unless `whole` only of ids in the table `due`; how many there are."""
+    def read(self, progress: Callable[[int], None], *, whole: bool) -> int:
+        """Take the documents, unless `whole` only of ids in the table `ids`; how many there are."""
         count = self._count()
-        wanted = self._database.count(f"SELECT count(*) FROM {due}")
-        if count and not whole and wanted < count * _FEW:
-            ids = [id_ for (id_,) in self._database.rows(f"SELECT id FROM {due}")]
-            starts = range(0, len(ids), _PAGE)
-            pages = (self._get(ids[start : start + _PAGE]) for start in starts)
+        pages: Iterable[list[_Hit]] = ()
+        if count and not whole and self._database.size("ids") < count * _FEW:
+            ids = self._database.rows("FROM ids")
+            pages = map(self._get, paged((id_ for (id_,) in ids), _PAGE))
         elif count:
             slices = [ahead(self._scroll(part)) for part in range(_SLICES)]
             pages = (page for page in chain.from_iterable(zip_longest(*slices)) if page)
-        else:
-            return 0
         rows = 0
         for page in pages:
-            self._put(page, "true" if whole else f"id IN (SELECT id FROM {due})")
+            self._put(page, "true" if whole else "id IN (SELECT id FROM ids)")
             rows += len(page)
             progress(rows)
         return count
@@ -98,10 +93,8 @@ class IndexReader:
             "raw": pa.array([bytes(hit.source) for hit in page], pa.binary()),
         }
         self._database.present("incoming", pa.table(columns))
-        rows, content = "SELECT * FROM incoming", "NULL"
-        if self._values:
-            rows = self._values.members(rows)
-            content = self._values.of_json(literal(self._event_type.name))
+        content = self._values.of_json(literal(self._event_type.name))
+        rows = self._values.members("FROM incoming")
         self._database.run(
             f"INSERT INTO documents SELECT id, version, {content} FROM ({rows}) WHERE {where}"
         )
@@ -112,44 +105,31 @@ class IndexReader:
             "sort": ["_doc"],
             "size": _PAGE,
             "version": True,
-            "_source": self._values is not None,
+            "_source": self._values.compare,
         }
-        url, scroll = f"/{self._index}/_search", {"scroll": _KEEP}
-        answer = self._request(url, body, _Answer, params=scroll, client=part)
+        answer = self._request(f"/{self._index}/_search?scroll={_KEEP}", body, _Answer, part)
         try:
             while answer.hits.hits:
                 yield answer.hits.hits
                 more = {"scroll_id": answer.scroll_id, "scroll": _KEEP}
-                answer = self._request("/_search/scroll", more, _Answer, client=part)
+                answer = self._request("/_search/scroll", more, _Answer, part)
         finally:
             self._clients[part].clear_scroll(
                 body={"scroll_id": [answer.scroll_id]}, params={"ignore": 404}
             )
 
     def _get(self, ids: list[str]) -> list[_Hit]:
-        source = {"_source": "true" if self._values else "false"}
-        answer = self._request(f"/{self._index}/_mget", {"ids": ids}, _Got, params=source)
+        source = "true" if self._values.compare else "false"
+        answer = self._request(f"/{self._index}/_mget?_source={source}", {"ids": ids}, _Got)
         return [hit for hit in answer.docs if hit.found]
 
-    def _request(
-        self,
-        url: str,
-        body: Any,
-        kind: Any,
-        *,
-        params: dict[str, str] | None = None,
-        client: int = 0,
-    ) -> Any:
+    def _request(self, url: str, body: Any, kind: type[T], client: int = 0) -> T:
         """Send a request below the client, which would parse every document into objects."""
         connection = self._clients[client].transport.get_connection()
+        content = msgspec.json.encode(body)
         with self._reported():
             _, _, answer = connection.perform_request(
-                "POST",
-                url,
-                params=params,
-                body=msgspec.json.encode(body),
-                timeout=_TIMEOUT_SECONDS,
-                headers=_JSON,
+                "POST", url, body=content, timeout=_TIMEOUT_SECONDS, headers=_JSON
             )
         return msgspec.json.decode(answer, type=kind)
 

@@ -1,18 +1,29 @@
-"""What a reconciliation is asked to do, parsed from the words of the command line."""
+"""What to reconcile, parsed from the command line."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 from connectors.errors import UserError
 from pipeline.decode.timestamps import parse
 
-_RANGE: Final = re.compile(r"([^/@\s]+)/([^/@\s]+)@(\d*)(\.\.(\d*))?")
-_ALLOWED: Final = "TOPIC/PARTITION@FIRST..LAST or STREAM/SHARD@FIRST..LAST, either end may be open"
+Part = tuple[str, int, str]
+"""Source, partition and shard: a shard has the partition -1, a partition the shard ""."""
+Interval = tuple[int, int]
+"""First and last offset or sequence number, both included."""
+
+DIGITS: Final = 57
+"""Decimal digits of a sequence number; AWS documents no length, and 56 are common."""
+END: Final = 10**DIGITS - 1
+"""The last position of an open interval."""
+
+_RANGE: Final = re.compile(r"([^/@\s]+)/([^/@\s]+)@(?:(\d+)|(\d*)\.\.(\d*))")
+_ALLOWED: Final = (
+    "TOPIC/PARTITION@FIRST..LAST or STREAM/SHARD@FIRST..LAST, FIRST not after LAST, either end may"
+    " be open"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +36,15 @@ class Span:
     last: int | None
 
     @property
-    def on_kafka(self) -> bool:
-        """A partition is a number, a shard isn't."""
-        return self.part.isdecimal()
+    def key(self) -> Part:
+        """The partition or shard: a partition is a number, a shard isn't."""
+        is_partition = self.part.isdecimal()
+        return (self.place, int(self.part), "") if is_partition else (self.place, -1, self.part)
+
+    @property
+    def interval(self) -> Interval:
+        """The positions as numbers."""
+        return self.first or 0, END if self.last is None else self.last
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,49 +65,26 @@ class Options:
 
     @property
     def everything(self) -> bool:
-        """Whether all positions of all times are asked for."""
+        """Whether all positions of all times are requested."""
         return not self.spans and self.since is None and self.until is None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Output:
-    """How the report is given: how many positions of each finding, and where all of them go."""
-
-    show: int = 10
-    as_json: bool = False
-    out: Path | None = None
 
 
 def span(text: str) -> Span:
     """`trips/0@100..200`, `trips/0@100..`, `trips/0@..200`, `trips/0@..` or `trips/0@100`."""
-    match = _RANGE.fullmatch(text)
-    if match is None:
-        raise UserError(f"--range {text!r} is no range of positions: give {_ALLOWED}")
-    place, part, first, rest, last = match.groups()
-    if rest is None:
-        last = first
-    found = Span(place, part, _number(first), _number(last))
-    if found.first is not None and found.last is not None and found.last < found.first:
-        raise UserError(f"--range {text!r} ends before it begins: give {_ALLOWED}")
-    if rest is None and not first:
-        raise UserError(f"--range {text!r} names no position: give {_ALLOWED}")
-    return found
-
-
-def spans(texts: Sequence[str]) -> tuple[Span, ...]:
-    """Each text as a span."""
-    return tuple(map(span, texts))
+    if match := _RANGE.fullmatch(text):
+        place, part, only, first, last = match.groups()
+        first, last = (int(end) if end else None for end in (only or first, only or last))
+        parsed = Span(place, part, first, last)
+        if parsed.interval[0] <= parsed.interval[1]:
+            return parsed
+    raise UserError(f"--range {text!r} is no range of positions: give {_ALLOWED}")
 
 
 def instant(option: str, text: str | None) -> int | None:
     """Epoch milliseconds of an ISO-8601 text with offset."""
     if text is None:
         return None
-    found = parse(text)
-    if not isinstance(found, int):
-        raise UserError(f"{option} {text!r}: allowed is {found.allowed}")
-    return found
-
-
-def _number(text: str) -> int | None:
-    return int(text) if text else None
+    moment = parse(text)
+    if not isinstance(moment, int):
+        raise UserError(f"{option} {text!r}: allowed is {moment.allowed}")
+    return moment

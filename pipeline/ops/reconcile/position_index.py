@@ -10,15 +10,13 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from typing import Final
 
-from pipeline.ops.reconcile.coverage import Bounds, Interval
+from pipeline.ops.reconcile.coverage import Bounds
 from pipeline.ops.reconcile.database import Database
+from pipeline.ops.reconcile.options import DIGITS, Interval, Part
 
-_DIGITS: Final = 57
-"""Decimal digits of a sequence number; AWS documents no length, and 56 are common."""
-_NUMBER: Final = f"[0-9]{{1,{_DIGITS}}}"
+_NUMBER: Final = f"[0-9]{{1,{DIGITS}}}"
 _LAST_OFFSET: Final = 2**63 - 1
-_LAST_SEQUENCE: Final = 10**_DIGITS - 1
-_NOWHERE: Final = (0, "", -1, "")
+_NOWHERE: Final = ("", -1, "")
 _TABLES: Final = """
 CREATE TABLE parts (part INTEGER, source VARCHAR, partition INTEGER, shard VARCHAR);
 CREATE TABLE judged (
@@ -50,13 +48,10 @@ FROM runs JOIN parts USING (part)
 ORDER BY part = 0, shard <> '', source, partition, shard, {ordered}, first
 """
 
-Held = tuple[str, int, str, int, str]
-"""Source, partition and shard, and the first offset or sequence number there is."""
-
 
 def ordered(sequence: str) -> str:
     """SQL for a sequence number as a text that compares as the number does."""
-    return f"lpad({sequence}, {_DIGITS}, '0')"
+    return f"lpad({sequence}, {DIGITS}, '0')"
 
 
 def placed(columns: Collection[str], prefix: str = "") -> str:
@@ -96,7 +91,7 @@ class PositionIndex:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._bounds = Bounds(partitions={}, shards={}, whole=True, open_shards=True)
+        self._bounds = Bounds(parts={}, whole=True, open_shards=True)
         database.run(_TABLES)
 
     def judge(self, bounds: Bounds) -> None:
@@ -110,7 +105,13 @@ class PositionIndex:
         `columns` is SQL for what follows part, number and sequence there. `page` must have source,
         partition, shard, number, sequence and arrival_ms.
         """
-        self._learn()
+        new = self._database.rows(
+            "SELECT DISTINCT source, partition, shard FROM page"
+            " ANTI JOIN parts USING (source, partition, shard) ORDER BY ALL"
+        )
+        for source, partition, shard in new:
+            part = (source, partition, shard)
+            self._add(part, self._bounds.of(part))
         return self._database.run(
             f"""
             INSERT INTO {into} SELECT part, number, sequence, {columns}
@@ -121,13 +122,11 @@ class PositionIndex:
             """
         )
 
-    def hold(self, held: Iterable[Held]) -> None:
-        """Note from where on the source holds its records."""
-        for source, partition, shard, first, sequence in held:
-            self._database.run(
-                f"INSERT INTO held VALUES (?, ?, ?, ?, {ordered('?')})",
-                [source, partition, shard, first, sequence],
-            )
+    def hold(self, held: Iterable[tuple[Part, int]]) -> None:
+        """Note the first position that the source holds of each partition or shard."""
+        for part, first in held:
+            row = [*part, min(first, _LAST_OFFSET), _padded(first)]
+            self._database.run("INSERT INTO held VALUES (?, ?, ?, ?, ?)", row)
 
     def names(self, relation: str, most: int | None = None) -> list[str]:
         """The positions in a relation with part, number and sequence: trips/0@5..9.
@@ -138,32 +137,13 @@ class PositionIndex:
         sql = _RANGES.format(relation=relation, ordered=ordered("sequence"))
         return [name for (name,) in self._database.rows(sql + limit)]
 
-    def _learn(self) -> None:
-        new = self._database.rows(
-            "SELECT DISTINCT source, partition, shard FROM page"
-            " ANTI JOIN parts USING (source, partition, shard) ORDER BY ALL"
-        )
-        for one in new:
-            self._learn_one(*one)
-
-    def _learn_one(self, source: str, partition: int, shard: str) -> None:
-        known = self._database.count("SELECT max(part) FROM parts")
-        if shard:
-            intervals = self._bounds.of_shard(source, shard)
-        else:
-            intervals = self._bounds.of_partition(source, partition)
-        self._add((known + 1, source, partition, shard), intervals)
-
-    def _add(self, part: tuple[int, str, int, str], intervals: list[Interval]) -> None:
-        self._database.run("INSERT INTO parts VALUES (?, ?, ?, ?)", part)
-        for first, last in intervals:
-            last_sequence = _LAST_SEQUENCE if last is None else last
-            start, end = min(first, _LAST_OFFSET), min(last_sequence, _LAST_OFFSET)
-            sequences = [str(min(max(each, 0), _LAST_SEQUENCE)) for each in (first, last_sequence)]
-            self._database.run(
-                f"INSERT INTO judged VALUES (?, ?, ?, ?, ?, ?, {ordered('?')}, {ordered('?')})",
-                [*part, start, end, *sequences],
-            )
+    def _add(self, part: Part, intervals: list[Interval]) -> None:
+        number = self._database.size("parts")
+        self._database.run("INSERT INTO parts VALUES (?, ?, ?, ?)", [number, *part])
+        for interval in intervals:
+            limits = [*(min(end, _LAST_OFFSET) for end in interval), *map(_padded, interval)]
+            row = [number, *part, *limits]
+            self._database.run("INSERT INTO judged VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
 
     def _in_time(self) -> str:
         since, until = self._bounds.since, self._bounds.until
@@ -171,3 +151,7 @@ class PositionIndex:
         return ("true" if since is None else f"arrival_ms >= {since}") + (
             "" if until is None else f" AND (arrival_ms < {until} OR arrival_ms IS NULL)"
         )
+
+
+def _padded(position: int) -> str:
+    return str(position).zfill(DIGITS)

@@ -5,29 +5,28 @@ Where the source no longer holds a record, or with `--from-archive`, the archive
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 import pyarrow as pa
 
-from connectors.sql import literal
 from pipeline.events.model import WATERMARK
-from pipeline.ops.readers.arrival_hours import hours_sql
 from pipeline.ops.reconcile.database import Row
-from pipeline.ops.reconcile.files import Files, Local
-from pipeline.ops.reconcile.position_index import is_held, placed
-from pipeline.ops.reconcile.values import parsed
+from pipeline.ops.reconcile.position_index import placed
 from pipeline.ops.reconcile.workspace import Workspace
 
-COLUMNS: Final = "digest, hour, is_copy, is_control, aggregated, is_head, event_type, content"
-_TABLE: Final = """
-CREATE TYPE event_type AS ENUM ({names});
-CREATE TABLE expected (
-    part INTEGER, number BIGINT, sequence VARCHAR,
-    digest UBIGINT, hour INTEGER,
-    is_copy BOOLEAN, is_control BOOLEAN, aggregated BOOLEAN, is_head BOOLEAN,
-    event_type event_type, content UBIGINT
-);
-"""
+HOUR_OF_PATH: Final = """CASE
+    WHEN regexp_full_match(path, 'arrival_date=unknown/arrival_hour=unknown/[^/]+') THEN -1
+    ELSE coalesce(epoch(try_strptime(
+        regexp_extract(path, '^(arrival_date=[^/]{10}/arrival_hour=[0-9]{2})/[^/]+$', 1),
+        'arrival_date=%Y-%m-%d/arrival_hour=%H'))::BIGINT // 3600, -2)
+    END::INTEGER AS folder_hour"""
+"""SQL for the hour of an archive's file, see `hours_sql`; -2, which is no hour, for an odd path."""
+
+_HOUR_MS: Final = 3_600_000
+_SANE_HOURS: Final = "BETWEEN 341_880 AND 1_139_567"
+"""From 2009 on and before 2100; the archive has a folder `unknown` for other times."""
+_COLUMNS: Final = "digest, hour, is_copy, is_control, aggregated, is_head, event_type, content"
 _OFFSET: Final = "[^ ](Z|[+-][0-9][0-9]:[0-9][0-9])$"
 _IS_CONTROL: Final = f"""
 CASE WHEN members.type ->> '$' = '{WATERMARK}' THEN coalesce(
@@ -44,7 +43,7 @@ CREATE OR REPLACE TEMP TABLE page AS
 SELECT source, partition, shard, number, sequence, arrival_ms, folder_hour, is_new,
     coalesce(known_digest, hash(raw)) AS digest, {hours} AS hour,
     {is_copy} AS is_copy, is_head, aggregated,
-    {is_control} AS is_control, event_type, {content} AS content
+    {is_control} AS is_control, event_type, xor({known}, {unknown}) AS content
 FROM (
     SELECT *, TRY_CAST(members.type ->> '$' AS event_type) AS event_type
     FROM ({rows})
@@ -52,26 +51,35 @@ FROM (
 """
 
 
+def hours_sql(arrival: str) -> str:
+    """SQL for the hour since 1970 of an arrival (epoch milliseconds).
+
+    -1 for an absurd time and for NULL.
+    """
+    hour = f"({arrival} // {_HOUR_MS})"
+    return f"(CASE WHEN {hour} {_SANE_HOURS} THEN {hour} ELSE -1 END)::INTEGER"
+
+
 class Records:
-    """Fills `expected`. Without `values`, contents are NULL."""
+    """Fills `expected`."""
 
     def __init__(self, ws: Workspace) -> None:
         self._database = ws.database
         self._index = ws.index
         self._values = ws.values
-        ws.database.run(_TABLE.format(names=", ".join(map(literal, ws.types.names))))
 
     def add(self, page: pa.Table) -> int:
-        """Take a page of the source, see `Source.pages`; how many records are judged."""
-        self.page(f"SELECT *, true AS is_new FROM ({self.incoming(page)})")
-        return self._index.put("expected", COLUMNS)
+        """Take a page of the source, see `Source`; how many records are judged."""
+        self.make_page(self.incoming(page), self._database.run)
+        return self.add_page()
 
     def incoming(self, page: pa.Table) -> str:
-        """SQL for a page of the source as `page` takes it, without is_new."""
+        """SQL for a page of the source as `make_page` takes it."""
         self._database.present("incoming", page)
         return f"""
             SELECT {placed(page.column_names)}, arrival_ms, raw, redrive_step, aggregated,
-                NULL::UBIGINT AS known_digest, false AS is_head, NULL::INTEGER AS folder_hour
+                NULL::UBIGINT AS known_digest, false AS is_head, NULL::INTEGER AS folder_hour,
+                true AS is_new
             FROM incoming"""
 
     def raws(self, rows: str) -> list[Row]:
@@ -84,39 +92,27 @@ class Records:
             JOIN wanted AS w USING (source, partition, shard, number) WHERE NOT is_head"""
         )
 
-    def page(self, rows: str, group: list[Local] | None = None, files: Files | None = None) -> None:
+    def make_page(self, rows: str, run: Callable[[str], object]) -> None:
         """Make the table `page` of raw records.
 
         `rows` is a query for the columns of a position (`placed`), arrival_ms, raw, redrive_step,
         known_digest (where the bytes are not all of the record), is_head, aggregated, folder_hour
-        and is_new. Only of new records type and values are read. `group` are the files it reads.
+        and is_new. Only of new records type and values are read. `run` runs the statement.
         """
-        values = self._values
-        content = "NULL::UBIGINT"
-        if values:
-            known, unknown = values.of_json("event_type"), values.unknown_of_json("event_type")
-            content = f"xor({known}, {unknown})" if values.keep_unknown else known
-        sql = _PAGE.format(
-            rows=parsed(rows, values.structure if values else {"type": "JSON"}, "is_new"),
-            hours=hours_sql("arrival_ms"),
-            is_copy=_IS_COPY,
-            is_control=_IS_CONTROL,
-            content=content,
+        run(
+            _PAGE.format(
+                rows=self._values.members(rows, "is_new"),
+                hours=hours_sql("arrival_ms"),
+                is_copy=_IS_COPY,
+                is_control=_IS_CONTROL,
+                known=self._values.of_json("event_type"),
+                unknown=self._values.unknown_of_json("event_type"),
+            )
         )
-        if files and group:
-            files.run(sql, group)
-        else:
-            self._database.run(sql)
 
-    def unheld(self, rows: str) -> str:
-        """SQL for rows as `page` takes them, where what the source doesn't hold is new."""
-        return f"""
-            SELECT r.*, NOT {is_held()} AS is_new
-            FROM ({rows}) AS r LEFT JOIN held AS h USING (source, partition, shard)"""
-
-    def add_unheld(self) -> int:
-        """Take from `page` what the source doesn't hold."""
-        return self._index.put("expected", COLUMNS, "is_new")
+    def add_page(self, where: str = "true") -> int:
+        """Take judged records from `page`; how many."""
+        return self._index.put("expected", _COLUMNS, where)
 
     def drop_copies(self, held: int) -> None:
         """Keep only the first of what the archive has more than once; `held` are of the source."""

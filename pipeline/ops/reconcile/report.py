@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import resource
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from rich.console import Console
+from rich.table import Table
+
+from connectors.errors import UserError
+from connectors.sql import literal
 from pipeline.ops.reconcile.database import Database
+from pipeline.ops.reconcile.position_index import PositionIndex
 
 Kind = Literal["missing", "doubled", "misplaced", "wrong", "unexpected"]
 KINDS: Final[tuple[Kind, ...]] = ("missing", "doubled", "misplaced", "wrong", "unexpected")
@@ -17,7 +25,7 @@ SHOWN: Final = 10
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something that must not be: how often, and where. `name` gives the first texts, None: all.
+    """Something that must not be: how often, and where: `names` returns the first ones, or all.
 
     `is_error` is false where a sink's guarantee allows it, as a copy where it is at least once.
     """
@@ -26,13 +34,9 @@ class Finding:
     kind: Kind
     count: int
     meaning: str
-    name: Callable[[int | None], list[str]]
+    names: Callable[..., list[str]]
     is_error: bool = True
     reason: str = ""
-
-    def names(self, most: int | None = None) -> list[str]:
-        """The first names, or all."""
-        return self.name(most)
 
     def sentence(self, most: int = SHOWN) -> str:
         """The finding for people."""
@@ -57,28 +61,13 @@ class Row:
     step: str
     due: int
     found: int
-    figures: dict[str, int | str] = field(default_factory=dict)
+    figures: dict[str, int] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
     not_judged: tuple[Kind, ...] = ()
 
-    def add(
-        self,
-        kind: Kind,
-        count: int,
-        meaning: str,
-        name: Callable[[int | None], list[str]],
-        *,
-        is_error: bool = True,
-        reason: str = "",
-    ) -> None:
-        """Notes a finding, if there is any."""
-        if count:
-            one = Finding(self.step, kind, int(count), meaning, name, is_error, reason)
-            self.findings.append(one)
-
     def drop(self, kind: Kind) -> None:
-        """Takes back what was found of a kind that can't be judged."""
-        self.findings = [one for one in self.findings if one.kind != kind]
+        """Take back what was found of a kind that can't be judged."""
+        self.findings = [finding for finding in self.findings if finding.kind != kind]
         if kind not in self.not_judged:
             self.not_judged = (*self.not_judged, kind)
 
@@ -88,12 +77,67 @@ class Row:
             return None
         return sum(one.count for one in self.findings if one.kind == kind and one.is_error)
 
+    def counts(self) -> dict[str, int | None]:
+        """How many errors of each kind."""
+        return {kind: self.count(kind) for kind in KINDS}
+
     def as_dict(self, most: int | None) -> dict[str, Any]:
         """For programs."""
-        counts: dict[str, int | None] = {kind: self.count(kind) for kind in KINDS}
-        findings = [one.as_dict(most) for one in self.findings]
-        about: dict[str, Any] = {"step": self.step, "in": self.due, "out": self.found, **counts}
-        return {**about, "figures": self.figures, "findings": findings}
+        findings = [finding.as_dict(most) for finding in self.findings]
+        about: dict[str, Any] = {"step": self.step, "in": self.due, "out": self.found}
+        return {**about, **self.counts(), "figures": self.figures, "findings": findings}
+
+
+class Findings:
+    """Adds to rows of the report what SQL finds, and keeps its positions or ids in a table."""
+
+    def __init__(self, database: Database, index: PositionIndex) -> None:
+        self._database = database
+        self._index = index
+        self._tables = 0
+
+    def add(
+        self,
+        row: Row,
+        kind: Kind,
+        relation: str,
+        meaning: str,
+        *,
+        copies: str = "1",
+        is_error: bool = True,
+        reason: str = "",
+    ) -> None:
+        """Add the positions in a relation; `copies` is SQL for how often one counts."""
+        table = self._table(f"part, number, sequence, {copies} AS copies FROM {relation}")
+        count = self._database.count(f"SELECT sum(copies) FROM {table}")
+        if count:
+            names = partial(self._index.names, f"FROM {table}")
+            row.findings.append(Finding(row.step, kind, count, meaning, names, is_error, reason))
+
+    def add_doubled(self, row: Row, relation: str, also: str = "", *, is_error: bool) -> None:
+        """Add the positions that are in a relation more than once, of columns `also` each alike."""
+        twice = f"""(SELECT part, number, any_value(sequence) AS sequence, count(*) - 1 AS surplus
+            FROM {relation} GROUP BY part, number{also} HAVING count(*) > 1)"""
+        meaning = "there more than once"
+        self.add(row, "doubled", twice, meaning, copies="surplus", is_error=is_error)
+
+    def add_ids(self, row: Row, kind: Kind, event_type: str, relation: str, meaning: str) -> None:
+        """Add the documents' ids in a relation: `trip 4071001`."""
+        table = self._table(f"id FROM {relation}")
+        # Numbers in their order, although they are texts.
+        sql = f"SELECT {literal(f'{event_type} ')} || id FROM {table} ORDER BY length(id), id"
+
+        def names(most: int | None = None) -> list[str]:
+            limit = "" if most is None else f" LIMIT {most}"
+            return [name for (name,) in self._database.rows(sql + limit)]
+
+        if count := self._database.size(table):
+            row.findings.append(Finding(row.step, kind, count, meaning, names))
+
+    def _table(self, columns: str) -> str:
+        self._tables += 1
+        self._database.run(f"CREATE TABLE finding_{self._tables} AS SELECT {columns}")
+        return f"finding_{self._tables}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,10 +166,7 @@ class Report:
 
     def row(self, step: str) -> Row:
         """The row of that step; KeyError if there is none."""
-        for row in self.rows:
-            if row.step == step:
-                return row
-        raise KeyError(step)
+        return {row.step: row for row in self.rows}[step]
 
     def as_dict(self, most: int | None = SHOWN) -> dict[str, Any]:
         """For programs; so many names of each finding, None: all."""
@@ -138,6 +179,52 @@ class Report:
             "seconds": self.seconds,
             "peak_rss_bytes": self.peak_rss_bytes,
         }
+
+    def write(self, path: Path) -> None:
+        """Write all of it as JSON; UserError if that's impossible."""
+        try:
+            path.write_text(json.dumps(self.as_dict(None), indent=1) + "\n")
+        except OSError as error:
+            raise UserError(f"--out {path}: cannot be written ({error.strerror})") from error
+
+    def show(self, console: Console, most: int = SHOWN) -> None:
+        """Print it for people: a table on a terminal, else lines; then sentences."""
+        if console.is_terminal:
+            console.print(_table(self.rows))
+        else:
+            for row in self.rows:
+                counts = {k: "not judged" if n is None else n for k, n in row.counts().items()}
+                for name, value in {
+                    "in": row.due,
+                    "out": row.found,
+                    **counts,
+                    **row.figures,
+                }.items():
+                    print(f"{row.step} {name}: {value}")
+        plain = partial(console.print, highlight=False, markup=False, soft_wrap=True)
+        for note in self.notes:
+            plain(f"note: {note}")
+        for problem in self.problems(most):
+            plain(problem, style="red")
+        plain("nothing missing, doubled, misplaced or wrong" if self.ok else "something is wrong")
+
+
+def _table(rows: list[Row]) -> Table:
+    table = Table("step")
+    for name in ("in", "out", *KINDS):
+        table.add_column(name, justify="right")
+    table.add_column("of which, besides")
+    for row in rows:
+        cells = [f"{row.due:,}", f"{row.found:,}", *map(_cell, row.counts().values())]
+        figures = ", ".join(f"{name} {n:,}" for name, n in row.figures.items() if n)
+        table.add_row(row.step, *cells, figures)
+    return table
+
+
+def _cell(count: int | None) -> str:
+    if count is None:
+        return "-"
+    return f"[red]{count:,}[/]" if count else "0"
 
 
 def peak_rss_bytes() -> int:

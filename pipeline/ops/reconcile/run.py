@@ -2,36 +2,33 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
-from dataclasses import replace
+from functools import partial
 from typing import Final
 
 import duckdb
 
 from connectors.errors import UserError
-from pipeline.config.model import Config
+from pipeline.decode.decoder import Control, Decoder, Event
 from pipeline.ops.reconcile import coverage
-from pipeline.ops.reconcile.attribute import CONTROL, MOST, REJECT, attributor
 from pipeline.ops.reconcile.database import Database, ahead
 from pipeline.ops.reconcile.downstream import Downstream
-from pipeline.ops.reconcile.lake import LakeReader
 from pipeline.ops.reconcile.options import Options
 from pipeline.ops.reconcile.position_index import is_held
 from pipeline.ops.reconcile.records import Records
 from pipeline.ops.reconcile.report import Report, Row, peak_rss_bytes
-from pipeline.ops.reconcile.rules import Rules
-from pipeline.ops.reconcile.rules_downstream import DownstreamRules
-from pipeline.ops.reconcile.sinks import ArchiveReader, LettersReader, covered_shards
+from pipeline.ops.reconcile.rules import CONTROL, EVENT, REJECT, Rules
+from pipeline.ops.reconcile.sinks import ArchiveReader, LakeReader, LettersReader, covered_shards
 from pipeline.ops.reconcile.source import Source
-from pipeline.ops.reconcile.workspace import Workspace
+from pipeline.ops.reconcile.workspace import Progress, Workspace
 from pipeline.ops.systems import Systems
 from pipeline.progress import Steps
 
+_MOST: Final = 10_000
 _CLOSE: Final = 50_000
 """Lost offsets with at most this gap are read at one go: a new consumer costs as much."""
-_MISSING: Final = (
-    "EXISTS (SELECT 1 FROM {table} AS w WHERE w.part = judged.part AND w.number = page.number)"
+_IN_TABLE: Final = (
+    "EXISTS (FROM {table} AS w WHERE w.part = judged.part AND w.number = page.number)"
 )
 _WANTED: Final = f"""
 CREATE OR REPLACE TABLE wanted AS
@@ -49,13 +46,19 @@ SELECT source, partition, min(number), max(number) FROM (
 )
 GROUP BY source, partition, run ORDER BY ALL
 """
+_DROP_UNHELD: Final = f"""
+DELETE FROM {{table}} WHERE part <> 0 AND rowid NOT IN (
+    SELECT t.rowid FROM {{table}} AS t JOIN parts USING (part)
+    JOIN held AS h USING (source, partition, shard) WHERE {is_held()}
+)
+"""
 
 
 def reconcile(systems: Systems, options: Options, steps: Steps) -> Report:
     """Compare every sink of a configuration with its source, without the job's code.
 
-    Only reads. Memory is bounded; some 50 bytes a record go to a temporary folder, which is deleted
-    with the report.
+    Only reads. Memory is bounded; some 65 bytes a record go to a temporary folder, which is deleted
+    with the report, or when the process ends.
 
     Raises:
         UserError: a system can't be read, or no checkpoint covers anything yet.
@@ -67,21 +70,14 @@ def reconcile(systems: Systems, options: Options, steps: Steps) -> Report:
         )
     database = Database()
     try:
-        report = _Run(Workspace(systems, options, steps, database)).report()
+        return _Run(Workspace(systems, options, steps, database)).report()
     except OSError as error:
-        database.close()
         raise UserError(f"cannot read one of the systems: {error}") from error
     except (duckdb.IOException, duckdb.OutOfMemoryException) as error:
-        folder = database.folder
-        database.close()
         raise UserError(
-            f"the temporary database in {folder} failed: {str(error).splitlines()[0]}. It takes"
-            " some 50 bytes a record on disk; TMPDIR says where."
+            f"the temporary database in {database.folder} failed: {str(error).splitlines()[0]}. It"
+            " takes some 65 bytes a record on disk; TMPDIR says where."
         ) from error
-    except BaseException:
-        database.close()
-        raise
-    return report
 
 
 class _Run:
@@ -89,21 +85,23 @@ class _Run:
         self._ws = ws
         self._source = Source(ws.systems)
         with ws.phase("reading the bounds"):
-            self._coverage = self._covered()
+            shards = partial(covered_shards, ws)
+            self._coverage = coverage.read(ws.systems, ws.options, shards)
             self._bounds = coverage.bounds(self._coverage, ws.options, self._source.names)
         ws.index.judge(self._bounds)
         self._pending = self._coverage.pending
         self._records = Records(ws)
-        self._archive = self._archive_of(ws.config)
-        self._lake = LakeReader(ws, ws.config.lake) if ws.config.lake else None
-        if self._lake is None:
+        archive, lake, letters = ws.config.archive, ws.config.lake, ws.config.dead_letters
+        if ws.options.from_archive and not archive:
+            raise UserError("--from-archive: the configuration has no archive")
+        self._archive = ArchiveReader(ws, archive, self._records) if archive else None
+        self._lake = LakeReader(ws, lake) if lake else None
+        if not lake:
             ws.notes.append(
                 "there is no lake, so neither events nor the index and replicas are judged"
             )
-        self._letters = (
-            LettersReader(ws, ws.config.dead_letters) if ws.config.dead_letters else None
-        )
-        if self._letters is None:
+        self._letters = LettersReader(ws, letters) if letters else None
+        if not letters:
             ws.notes.append("there are no dead letters: rejects are only in the archive")
         self._rules = Rules(ws.database, ws.findings, with_values=ws.options.values)
 
@@ -111,45 +109,31 @@ class _Run:
         """Read everything, in order, and apply the rules."""
         ws = self._ws
         if self._letters:
-            with ws.phase("reading the dead letters", unit="letters") as progress:
+            with ws.phase("reading the dead letters", "letters") as progress:
                 self._letters.read(progress)
         if self._lake:
-            with ws.phase("reading the lake", unit="rows") as progress:
+            with ws.phase("reading the lake", "rows") as progress:
                 self._lake.read(progress)
         self._read_source()
-        self._read_archive()
-        if self._archive is None:
+        if self._archive:
+            self._read_archive(self._archive)
+        else:
             self._drop_unheld()
-        if not ws.findings.count("expected") and self._is_uncovered():
-            raise UserError(self._nothing_covered())
-        self._settle()
+        if not ws.database.size("expected"):
+            self._refuse_uncovered()
+        ws.settle("for what is missing", self._compare, self._look_again)
         rows = self._rows()
-        ws.database.drop("expected", "archive", "lake", "letters", "documents", "replica")
+        for table in ("expected", "archive", "lake", "letters", "documents", "replica"):
+            ws.database.run(f"DROP TABLE {table}")
         return Report(
             rows, self._bounds.texts(), ws.notes, ws.seconds, peak_rss_bytes(), ws.database
         )
-
-    def _covered(self) -> coverage.Coverage:
-        options, systems = self._ws.options, self._ws.systems
-        covered = coverage.read(
-            systems, complete=options.complete, from_archive=options.from_archive
-        )
-        if systems.config.source.kinesis_streams and not options.complete:
-            covered = replace(covered, shards=covered_shards(self._ws))
-        return covered
-
-    def _archive_of(self, config: Config) -> ArchiveReader | None:
-        if config.archive:
-            return ArchiveReader(self._ws, config.archive, self._records)
-        if self._ws.options.from_archive:
-            raise UserError("--from-archive: the configuration has no archive")
-        return None
 
     def _read_source(self) -> None:
         if self._ws.options.from_archive:
             return
         records = 0
-        with self._ws.phase("reading the source", unit="records") as progress:
+        with self._ws.phase("reading the source", "records") as progress:
             for page in ahead(self._source.pages(self._bounds)):
                 judged = self._records.add(page)
                 if self._ws.options.everything:  # Of a topic nothing else is read.
@@ -158,12 +142,10 @@ class _Run:
                 progress(records)
         self._ws.index.hold(self._source.held)
 
-    def _read_archive(self) -> None:
-        if self._archive is None:
-            return
-        held = self._ws.findings.count("expected")
-        with self._ws.phase("reading the archive", unit="records") as progress:
-            unheld = self._archive.read(progress)
+    def _read_archive(self, archive: ArchiveReader) -> None:
+        held = self._ws.database.size("expected")
+        with self._ws.phase("reading the archive", "records") as progress:
+            unheld = archive.read(progress)
         if unheld:
             self._ws.notes.append(
                 f"{unheld:,} records are no longer in the source (or weren't requested there); what"
@@ -173,73 +155,56 @@ class _Run:
 
     def _drop_unheld(self) -> None:
         """Without an archive nothing is known of what was before the source's beginning."""
-        tables = ["letters"] * bool(self._letters) + ["lake"] * bool(self._lake)
-        dropped = sum(
-            self._ws.database.run(
-                f"""
-                DELETE FROM {table} WHERE part <> 0 AND rowid NOT IN (
-                    SELECT t.rowid FROM {table} AS t JOIN parts USING (part)
-                    JOIN held AS h USING (source, partition, shard) WHERE {is_held()}
-                )"""
-            )
-            for table in tables
-        )
+        run = self._ws.database.run
+        dropped = sum(run(_DROP_UNHELD.format(table=table)) for table in ("letters", "lake"))
         if dropped:
             self._ws.notes.append(
                 f"{dropped:,} rows and dead letters are of records that the source no longer holds"
                 " and no archive has: they aren't judged"
             )
 
-    def _is_uncovered(self) -> bool:
-        """Whether there may be records, but none that a checkpoint covers."""
-        streams = bool(self._ws.config.source.kinesis_streams)
-        unknown = streams and not self._ws.options.complete and not self._coverage.shards
-        return self._pending > 0 or unknown
-
-    def _nothing_covered(self) -> str:
-        group = self._ws.config.source.kafka_group_id
-        none = ", ".join(self._coverage.uncommitted)
-        committed = f"the group {group} has committed nothing of {none}; " if none else ""
-        return (
-            f"nothing to judge: {committed}no completed checkpoint covers any record requested."
-            " Wait for a checkpoint, or give --complete for a job that is stopped or drained."
+    def _refuse_uncovered(self) -> None:
+        """Raise UserError if there may be records, but none that a checkpoint covers."""
+        source = self._ws.config.source
+        known = any(shard for _, _, shard in self._coverage.parts or ())
+        all_known = self._ws.options.complete or known or not source.kinesis_streams
+        if not self._pending and all_known:
+            return
+        topics = ", ".join(self._coverage.uncommitted)
+        group = f"the group {source.kafka_group_id} has committed nothing of {topics}; "
+        raise UserError(
+            f"nothing to judge: {group if topics else ''}no completed checkpoint covers any record"
+            " requested. Wait for a checkpoint, or give --complete for a job that is stopped or"
+            " drained."
         )
 
-    def _settle(self) -> None:
-        """Look again, for a while, for what is missing, since files come after offsets."""
-        deadline = time.monotonic() + self._ws.options.settle_seconds
-        while True:
-            with self._ws.phase("comparing"):
-                lost = self._rules.compare_lake() if self._lake else 0
-                absent = self._rules.compare_archive() if self._archive else 0
-            if not (lost or absent) or time.monotonic() >= deadline:
-                return
-            what = "looking again for what is missing"
-            with self._ws.look_again(what, deadline) as progress:
-                if lost and self._lake:
-                    self._lake.read(progress, _MISSING.format(table="lost"))
-                if lost and self._letters:
-                    self._letters.read(progress, _MISSING.format(table="lost"))
-                if absent and self._archive:
-                    self._archive.again(_MISSING.format(table="(FROM archive_missing)"))
+    def _compare(self) -> int:
+        """How many records are nowhere, or not in the archive."""
+        with self._ws.phase("comparing"):
+            lost = self._rules.compare_lake() if self._lake else 0
+            return lost + (self._rules.compare_archive() if self._archive else 0)
+
+    def _look_again(self, progress: Progress) -> None:
+        """Read what is new of what is missing."""
+        size = self._ws.database.size
+        if self._lake and size("lost"):
+            self._lake.read(progress, _IN_TABLE.format(table="lost"))
+            if self._letters:
+                self._letters.read(progress, _IN_TABLE.format(table="lost"))
+        if self._archive and size("archive_missing"):
+            self._archive.read(progress, _IN_TABLE.format(table="archive_missing"))
 
     def _rows(self) -> list[Row]:
-        ws = self._ws
-        with ws.phase("judging"):
+        with self._ws.phase("judging"):
             rows = self._rows_of_source()
-        if self._lake:
-            below = Downstream(ws, DownstreamRules(ws.database, ws.findings))
-            rows += below.documents() + below.replicas()
-        return rows
+        return [*rows, *Downstream(self._ws).rows()] if self._lake else rows
 
     def _rows_of_source(self) -> list[Row]:
-        accounts = None
         if self._lake:
-            accounts = self._rules.accounts()
             self._attribute()
-            source = self._rules.source(accounts)
+            source = self._rules.source()
         else:
-            records = self._ws.findings.count("expected")
+            records = self._ws.database.size("expected")
             source = Row("source", records, records, not_judged=("missing",))
         source.figures["pending"] = self._pending
         rows = [source]
@@ -247,43 +212,57 @@ class _Run:
             once, folders = self._archive.exactly_once, self._archive.has_folders
             rows.append(self._rules.archive(exactly_once=once, has_folders=folders))
         if self._letters:
-            once = self._letters.exactly_once
-            rows.append(self._rules.letters(accounts, exactly_once=once))
-        if self._lake and accounts:
-            row = self._rules.lake(accounts)
+            rows.append(self._rules.letters(exactly_once=self._letters.exactly_once))
+        if self._lake:
+            row = self._rules.lake()
             row.figures |= {"files": self._lake.files.read, "bytes": self._lake.files.bytes}
             rows.append(row)
         return rows
 
     def _attribute(self) -> None:
+        """Name the sink that lacks a record that is nowhere: the lake or the dead letters.
+
+        This calls the job's own decoder, so it is no evidence, only a hint where to look.
+        """
         ws = self._ws
-        lost = ws.findings.count("lost")
+        lost = ws.database.size("lost")
         if not lost:
             return
-        if self._letters and lost > MOST:
+        if self._letters and lost > _MOST:
             ws.notes.append(
                 f"{lost:,} records are missing; which sink lacks them is reported for the first"
-                f" {MOST:,} only"
+                f" {_MOST:,} only"
             )
+        now = 0
+        decoder = Decoder(
+            ws.types,
+            max_record_bytes=ws.config.decode.max_record_bytes,
+            unknown_fields=ws.config.decode.unknown_fields,
+            now=lambda: now,
+        )
         with ws.phase("attributing what is missing"):
-            attribute = attributor(ws.config.decode, ws.types)
             for part, number, raw, arrival_ms in self._lost():
-                outcome, name = attribute(raw, arrival_ms)
-                if outcome == REJECT and self._letters is None:
-                    outcome, name = CONTROL, ""  # It is nowhere, as a watermark is.
-                self._rules.attribute(part, number, outcome, name)
+                now = arrival_ms
+                outcome = decoder.decode(raw)
+                if isinstance(outcome, Event):
+                    self._rules.attribute(part, number, EVENT, outcome.event_type)
+                elif isinstance(outcome, Control) or self._letters is None:
+                    # Without dead letters a reject is nowhere, as a watermark is.
+                    self._rules.attribute(part, number, CONTROL, "")
+                else:
+                    self._rules.attribute(part, number, REJECT, outcome.reason)
 
     def _lost(self) -> Iterator[tuple[int, int, bytes | None, int]]:
         """Lost records again, from the source where it holds them, else from the archive."""
         ws, records, source = self._ws, self._records, self._source
-        ws.database.run(_WANTED.format(limit=f"LIMIT {MOST}" if self._letters else ""))
+        ws.database.run(_WANTED.format(limit=f"LIMIT {_MOST}" if self._letters else ""))
         for topic, partition, first, last in ws.database.rows(_RUNS):
-            for page in source.of_topic(topic, {partition: (first, last + 1)}):
+            for page in source.of_topic(topic, {partition: (first, last)}):
                 yield from records.raws(records.incoming(page))
-        if ws.findings.count("wanted WHERE is_held AND shard <> ''"):
+        if ws.database.size("wanted WHERE is_held AND shard <> ''"):
             for page in source.of_streams():
                 yield from records.raws(records.incoming(page))
         ws.database.run("DELETE FROM wanted WHERE is_held")
-        if self._archive and ws.findings.count("wanted"):
+        if self._archive and ws.database.size("wanted"):
             for rows in self._archive.all():
                 yield from records.raws(rows)

@@ -1,4 +1,4 @@
-"""Read the archive, the dead letters and replicas, wherever they are.
+"""Read the archive, the lake and the dead letters, wherever they are.
 
 Each reader fills a table. Called again, it takes of what is new since the rows for which `where`
 is true.
@@ -6,45 +6,37 @@ is true.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
-from itertools import islice
-from typing import Final
+from collections.abc import Collection, Iterator
+from typing import Any, Final
 
 import pyarrow as pa
 
+from connectors.kafka import reader as kafka_topic
 from connectors.kinesis import reader as kinesis_stream
 from connectors.sql import literal
-from pipeline.config.model import Archive, DeadLetters, Lake, Replica
-from pipeline.ops.readers.arrival_hours import hour_of_path
-from pipeline.ops.reconcile.coverage import Interval, Shard
-from pipeline.ops.reconcile.envelopes import Envelopes
-from pipeline.ops.reconcile.files import Files, Local
-from pipeline.ops.reconcile.position_index import ordered, placed
-from pipeline.ops.reconcile.records import Records
+from pipeline.config.model import Archive, DeadLetters, Lake, Target
+from pipeline.events.event_types import EventType
+from pipeline.ops.lake.content import COMPACTED, home
+from pipeline.ops.readers import carried
+from pipeline.ops.readers.carried import OWN_HEADER, Carried
+from pipeline.ops.reconcile.database import name, paged
+from pipeline.ops.reconcile.files import Files, Group
+from pipeline.ops.reconcile.options import Interval, Part
+from pipeline.ops.reconcile.position_index import is_held, ordered, placed
+from pipeline.ops.reconcile.records import HOUR_OF_PATH, Records
 from pipeline.ops.reconcile.source import REDRIVE_STEP
-from pipeline.ops.reconcile.workspace import Workspace
+from pipeline.ops.reconcile.workspace import Progress, Workspace
 
-Progress = Callable[[int], None]
-Found = tuple[str, Collection[str], list[Local]]
-"""A relation with raw, arrival_ms, known_digest and is_head, its columns, the files it reads."""
-
-ARCHIVE: Final = """
-CREATE TABLE archive (
-    part INTEGER, number BIGINT, sequence VARCHAR, digest UBIGINT, folder_hour INTEGER
-);
-"""
-LETTERS: Final = """
-CREATE TABLE letters (
-    part INTEGER, number BIGINT, sequence VARCHAR, digest UBIGINT, step VARCHAR, replica VARCHAR
-);
-"""
-REPLICA: Final = """
-CREATE OR REPLACE TABLE replica (
-    part INTEGER, number BIGINT, sequence VARCHAR, digest UBIGINT, content UBIGINT
-);
-"""
 _PAGE_RECORDS: Final = 5_000
-_HOURS: Final = pa.schema({"filename": pa.string(), "folder_hour": pa.int32()})
+_ABOUT: Final = {
+    **{name: name for name in ("topic", "partition", "offset", "stream", "shard")},
+    **{name: name for name in ("sequence_number", "arrival_time", "step", "detail", "event_type")},
+    "redrive_step": f"{OWN_HEADER}{REDRIVE_STEP}",
+}
+_INCOMING: Final = """(SELECT *,
+    epoch_ms(TRY_CAST(arrival_time AS TIMESTAMPTZ)) AS arrival_ms FROM incoming)"""
+_OF_FILES: Final = """(SELECT *, NULL::UBIGINT AS known_digest, false AS is_head,
+    epoch_ms(arrival_time) AS arrival_ms FROM {relation})"""
 _OF_REPLICA: Final = "^replica ([a-z][a-z0-9_]*): "
 """The replica that refused an event: `replica airport: 1234567 bytes`."""
 _LAST: Final = """
@@ -54,29 +46,83 @@ GROUP BY ALL
 """
 
 
-class _Sink:
-    """Files, a topic or a stream, each part of which is read once."""
+_LAKE_COLUMNS: Final = "event_type, misplaced, content, unknown, id, version"
+_PATH: Final = (
+    f"^({COMPACTED}/)?[^/]+/pickup_location=(\\d{{3}})/year=(\\d{{4}})/month=(\\d{{2}})/[^/]+$"
+)
+_FOLDERS: Final = ", ".join(
+    f"TRY_CAST(regexp_extract(path, '{_PATH}', {group}) AS INTEGER) AS folder_{part}"
+    for group, part in enumerate(("place", "year", "month"), 2)
+)
+"""Place, year and month that a file's folder names; NULL for an odd path."""
+_LAKE_PAGE: Final = """
+CREATE OR REPLACE TEMP TABLE page AS
+SELECT {position}, {arrival} AS arrival_ms, {event_type} AS event_type, {misplaced} AS misplaced,
+    {content} AS content, {unknown} AS unknown, {id} AS id, {version} AS version
+FROM {files}
+"""
 
-    def __init__(self, ws: Workspace, settings: Archive | DeadLetters, prefix: str = "") -> None:
+
+class Sink:
+    """Files, a topic or a stream; `pages` gives of files and topics each part once.
+
+    `prefix` stands before the names of our headers.
+    """
+
+    def __init__(self, ws: Workspace, settings: Target, prefix: str = "") -> None:
+        self._systems = ws.systems
+        self._database = ws.database
+        self._settings = settings
         self._prefix = prefix
-        store = ws.systems.store(settings.path) if settings.path else None
-        self.files = Files(ws.database, store, settings.path) if store else None
-        self._envelopes = Envelopes(ws.systems, ws.database, settings)
+        self._read: dict[int, int] = {}
+        path = settings.path if isinstance(settings, Archive | DeadLetters) else ""
+        self.files = Files(ws.database, ws.systems.store(path), path) if path else None
 
-    def new(self) -> Iterator[Found]:
-        """What was not there before, a page at a time."""
-        if self.files is None:
-            for relation, columns in self._envelopes.pages(self._prefix):
-                yield relation, columns, []
+    def pages(self, about: str = "") -> Iterator[tuple[str, Collection[str]]]:
+        """What is new: a relation and its columns, a page at a time, the last no longer readable.
+
+        Besides texts there are raw, arrival_ms, known_digest (of a record of which `raw` is only
+        the head, as `is_head` says). `about` is for files, see `Files.relation`.
+        """
+        if self.files:
+            for group in self.files.groups():
+                relation, columns = self.files.relation(group, about)
+                yield _OF_FILES.format(relation=relation), columns
             return
-        for group in self.files.groups():
-            relation, columns = self.files.relation(group)
-            yield (
-                f"""(SELECT *, NULL::UBIGINT AS known_digest, false AS is_head,
-                epoch_ms(arrival_time) AS arrival_ms FROM {relation})""",
-                columns,
-                group,
-            )
+        for page in self._of_topic() if self._settings.kafka_topic else self._of_stream():
+            arrays: dict[str, Any] = {
+                column: pa.array([record.about.get(key) for record in page], pa.string())
+                for column, key in _ABOUT.items()
+            }
+            arrays["raw"] = pa.array([record.raw for record in page], pa.binary())
+            arrays["known_digest"] = pa.array(map(self._digest, page), pa.uint64())
+            arrays["is_head"] = pa.array([record.is_large for record in page])
+            self._database.present("incoming", pa.table(arrays))
+            yield _INCOMING, arrays
+
+    def run(self, sql: str) -> None:
+        """Run a statement that reads a page."""
+        (self.files or self._database).run(sql)
+
+    def _of_topic(self) -> Iterator[list[Carried]]:
+        topic = self._settings.kafka_topic
+        cluster = self._systems.config.cluster(self._settings.kafka_cluster)
+        ends = kafka_topic.ends(cluster, topic)
+        spans = {p: (max(low, self._read.get(p, 0)), end) for p, (low, end) in ends.items()}
+        for messages in kafka_topic.pages(cluster, topic, spans):
+            yield [carried.of_message(message, self._prefix) for message in messages]
+        self._read = {partition: end for partition, (_, end) in spans.items()}
+
+    def _of_stream(self) -> Iterator[list[Carried]]:
+        records = kinesis_stream.records(*self._systems.stream(self._settings.kinesis_stream))
+        return paged(map(carried.of_envelope, records), _PAGE_RECORDS)
+
+    def _digest(self, record: Carried) -> int | None:
+        """The digest of a large record, at which its pointer leads; 0, if it leads astray."""
+        if not record.is_large:
+            return None
+        whole = carried.whole(record, self._systems.store)
+        return 0 if whole is None else self._database.count("SELECT hash(?::BLOB)", [whole])
 
 
 class ArchiveReader:
@@ -84,150 +130,157 @@ class ArchiveReader:
 
     def __init__(self, ws: Workspace, settings: Archive, records: Records) -> None:
         self._ws = ws
+        self._index = ws.index
         self._settings = settings
         self._records = records
-        self._sink = _Sink(ws, settings, "source.")
+        self._sink = Sink(ws, settings, "source.")
         self.exactly_once = not settings.kinesis_stream
         self.has_folders = bool(settings.path)
-        ws.database.run(ARCHIVE)
 
-    def read(self, progress: Progress) -> int:
-        """Take all records, into `expected` too where the source doesn't hold them: how many."""
+    def read(self, progress: Progress, where: str = "") -> int:
+        """Take the records that were not read before, and for which `where` is true.
+
+        Without `where`, those that the source doesn't hold go into `expected` too; return how many.
+        """
         rows = unheld = 0
-        for sql, files in self._queries(self._sink):
-            self._records.page(self._records.unheld(sql), files, self._sink.files)
-            unheld += self._records.add_unheld()
-            rows += self._ws.index.put("archive", "digest, folder_hour")
+        for sql in self._queries(self._sink):
+            self._records.make_page(sql, self._sink.run)
+            if not where:
+                unheld += self._records.add_page("is_new")
+            rows += self._index.put("archive", "digest, folder_hour", where or "true")
             progress(rows)
         return unheld
 
-    def again(self, where: str) -> None:
-        """Take of what is new the rows for which `where` is true."""
-        for sql, files in self._queries(self._sink):
-            rows = f"SELECT *, false AS is_new FROM ({sql})"
-            self._records.page(rows, files, self._sink.files)
-            self._ws.index.put("archive", "digest, folder_hour", where)
-
     def all(self) -> Iterator[str]:
-        """Queries for all records there are, as `Records.page` takes them, without is_new."""
-        return (sql for sql, _ in self._queries(_Sink(self._ws, self._settings, "source.")))
+        """Queries for all records there are, as `Records.make_page` takes them."""
+        return self._queries(Sink(self._ws, self._settings, "source."))
 
-    def _queries(self, sink: _Sink) -> Iterator[tuple[str, list[Local]]]:
-        for relation, columns, group in sink.new():
+    def _queries(self, sink: Sink) -> Iterator[str]:
+        for relation, columns in sink.pages(HOUR_OF_PATH):
             step, hour = "encode(redrive_step)", "NULL::INTEGER"
-            if group:
-                hours = [hour_of_path(one.stored.path) for one in group]
-                table = pa.table([[one.path for one in group], hours], schema=_HOURS)
-                self._ws.database.present("hours", table)
-                relation, hour = f"{relation} JOIN hours USING (filename)", "folder_hour"
+            if sink.files:
                 has_headers = {"header_names", "header_values"} <= set(columns)
                 at = f"list_position(header_names, {literal(REDRIVE_STEP)})"
                 step = f"header_values[{at}]" if has_headers else "NULL::BLOB"
-            yield (
-                f"""SELECT {placed(columns)}, arrival_ms, raw, {step} AS redrive_step, known_digest,
-                is_head, false AS aggregated, {hour} AS folder_hour FROM {relation}""",
-                group,
-            )
+                hour = "folder_hour"
+            yield f"""SELECT r.*, NOT {is_held()} AS is_new FROM (
+                SELECT {placed(columns)}, arrival_ms, raw, {step} AS redrive_step, known_digest,
+                    is_head, false AS aggregated, {hour} AS folder_hour FROM {relation}
+                ) AS r LEFT JOIN held AS h USING (source, partition, shard)"""
 
 
 class LettersReader:
     """Fills `letters`, whose `replica` is the name of the replica that refused the event, or ""."""
 
     def __init__(self, ws: Workspace, settings: DeadLetters) -> None:
-        self._ws = ws
-        self._sink = _Sink(ws, settings)
+        self._index = ws.index
+        self._sink = Sink(ws, settings)
         self.exactly_once = bool(settings.path)
 
     def read(self, progress: Progress, where: str = "true") -> None:
         """Take the dead letters that were not read before, and for which `where` is true."""
         rows = 0
-        for relation, columns, group in self._sink.new():
+        for relation, columns in self._sink.pages():
             detail = "detail" if "detail" in columns else "''"
-            replica = f"coalesce(regexp_extract({detail}, {literal(_OF_REPLICA)}, 1), '')"
-            sql = f"""
-                CREATE OR REPLACE TEMP TABLE page AS
+            self._sink.run(
+                f"""CREATE OR REPLACE TEMP TABLE page AS
                 SELECT {placed(columns)}, arrival_ms, coalesce(known_digest, hash(raw)) AS digest,
-                    coalesce(step, '') AS step, {replica} AS replica
+                    coalesce(step, '') AS step,
+                    coalesce(regexp_extract({detail}, {literal(_OF_REPLICA)}, 1), '') AS replica
                 FROM {relation}"""
-            if self._sink.files:
-                self._sink.files.run(sql, group)
-            else:
-                self._ws.database.run(sql)
-            rows += self._ws.index.put("letters", "digest, step, replica", where)
+            )
+            rows += self._index.put("letters", "digest, step, replica", where)
             progress(rows)
 
 
-class ReplicaReader:
-    """Fills `replica`. A stream has no positions, so every row of it stands nowhere."""
+class LakeReader:
+    """Fills the table `lake`, of which `event_type` is NULL for rows in an unknown type's folder.
 
-    def __init__(self, ws: Workspace, settings: Replica) -> None:
+    `content` and `unknown` (of unknown members) are checksums, NULL and 0 without values. `id` and
+    `version` (epoch milliseconds) are NULL unless there is an index.
+    """
+
+    def __init__(self, ws: Workspace, settings: Lake) -> None:
         self._ws = ws
-        self._settings = settings
-        self._envelopes = Envelopes(ws.systems, ws.database, settings)
-        self.has_positions = bool(settings.kafka_topic)
-        self.exactly_once = self.has_positions and settings.guarantee == "exactly_once"
-        ws.database.run(REPLICA)
+        self._with_ids = ws.config.index is not None
+        self.files = Files(ws.database, ws.systems.lake(settings.path), settings.path)
 
     def read(self, progress: Progress, where: str = "true") -> None:
-        """Take the events that were not read before; of a stream all of them anew."""
-        if not self.has_positions:
-            self._read_stream(progress)
-            return
+        """Take the rows within the bounds of all files that were not read before."""
         rows = 0
-        for relation, columns in self._envelopes.pages():
-            self._make_page(
-                f"""SELECT {placed(columns)}, arrival_ms, raw,
-                TRY_CAST(event_type AS event_type) AS event_type FROM {relation}""",
-                "event_type",
-            )
-            rows += self._ws.index.put("replica", "digest, content", where)
-            progress(rows)
+        for group in self.files.groups(_type_of):
+            event_type = self._ws.types.get(_type_of(next(iter(group.values()))))
+            for files, columns in self._alike(group, event_type):
+                self.files.run(self._sql(files, columns, event_type))
+                rows += self._ws.index.put("lake", _LAKE_COLUMNS, where)
+                progress(rows)
 
-    def _read_stream(self, progress: Progress) -> None:
-        database, rows = self._ws.database, 0
-        database.run(REPLICA)
-        client, stream = self._ws.systems.stream(self._settings.kinesis_stream)
-        records = kinesis_stream.records(client, stream)
-        while page := list(islice(records, _PAGE_RECORDS)):
-            raws = pa.array([record.data for record in page], pa.binary())
-            database.present("incoming", pa.table({"raw": raws}))
-            # Such an event names its type only in the JSON itself.
-            self._make_page("FROM incoming", "TRY_CAST(members.type ->> '$' AS event_type)")
-            into = "INSERT INTO replica SELECT 0, -1, NULL, digest, content FROM page"
-            rows += database.run(into)
-            progress(rows)
+    def _alike(
+        self, group: Group, event_type: EventType | None
+    ) -> Iterator[tuple[str, dict[str, str]]]:
+        """The group, or each file alone where a column has another type than its field can have.
 
-    def _make_page(self, rows: str, event_type: str) -> None:
-        content, values = "NULL::UBIGINT", self._ws.values
-        if values:
-            content, rows = values.of_json(event_type), values.members(rows)
-        self._ws.database.run(
-            f"""CREATE OR REPLACE TEMP TABLE page AS
-            SELECT *, hash(raw) AS digest, {content} AS content FROM ({rows})"""
-        )
+        Read together, such a column would be text in all files.
+        """
+        files, columns = self.files.relation(group, _FOLDERS)
+        if event_type and not self._ws.values.agrees(event_type, columns):
+            yield from (self.files.relation({file: path}, _FOLDERS) for file, path in group.items())
+        else:
+            yield files, columns
+
+    def _sql(self, files: str, columns: dict[str, str], event_type: EventType | None) -> str:
+        def column(field: str, kind: str) -> str:
+            return f"TRY_CAST({name(field)} AS {kind})" if field in columns else f"NULL::{kind}"
+
+        sql: dict[str, str] = {
+            "files": files,
+            "position": placed(columns, "source_"),
+            "arrival": f"epoch_ms({column('arrival_time', 'TIMESTAMP')})",
+            "event_type": "NULL",
+            "misplaced": "true",
+            "content": "NULL::UBIGINT",
+            "unknown": "0",
+            "id": "NULL",
+            "version": "NULL",
+        }
+        if event_type is None:
+            return _LAKE_PAGE.format(**sql)
+        time, place = column(event_type.event_time, "TIMESTAMP"), column(event_type.place, "BIGINT")
+        of_type = f"type = {literal(event_type.name)}" if "type" in columns else "true"
+        sql["event_type"] = literal(event_type.name)
+        sql["misplaced"] = f"""NOT coalesce({place} = folder_place AND year({time}) = folder_year
+            AND month({time}) = folder_month AND {of_type}, false)"""
+        sql["content"] = self._ws.values.of_columns(event_type, columns)
+        sql["unknown"] = self._ws.values.unknown_of_columns(columns)
+        if self._with_ids:
+            sql["id"] = column(event_type.id, "VARCHAR")
+            sql["version"] = f"epoch_ms({column(event_type.version_time, 'TIMESTAMP')})"
+        return _LAKE_PAGE.format(**sql)
 
 
-def covered_shards(ws: Workspace) -> dict[Shard, Interval]:
+def covered_shards(ws: Workspace) -> dict[Part, Interval]:
     """Each shard up to its last record in the archive, or without one in the lake."""
-    last: dict[Shard, int] = {}
-    archive, lake = ws.config.archive, ws.config.lake
-    prefix = "" if archive else "source_"
-    for relation, columns in _archived(ws, archive, lake):
+    last: dict[Part, int] = {}
+    prefix = "" if ws.config.archive else "source_"
+    for relation, columns in _archived(ws):
         if {f"{prefix}stream", f"{prefix}shard", f"{prefix}sequence_number"} <= set(columns):
             sequence = ordered(f"{prefix}sequence_number")
             sql = _LAST.format(prefix=prefix, ordered=sequence, relation=relation)
             for stream, shard, number in ws.database.rows(sql):
-                last[stream, shard] = max(last.get((stream, shard), 0), int(number))
-    return {shard: (0, number) for shard, number in last.items()}
+                part = (stream, -1, shard)
+                last[part] = max(last.get(part, 0), int(number))
+    return {part: (0, number) for part, number in last.items()}
 
 
-def _archived(
-    ws: Workspace, archive: Archive | None, lake: Lake | None
-) -> Iterator[tuple[str, Collection[str]]]:
-    if archive:
-        for relation, columns, _ in _Sink(ws, archive, "source.").new():
-            yield relation, columns
-    elif lake:
-        files = Files(ws.database, ws.systems.lake(lake.path), lake.path)
-        for group in files.groups():
-            yield files.relation(group)
+def _archived(ws: Workspace) -> Iterator[tuple[str, Collection[str]]]:
+    if ws.config.archive:
+        return Sink(ws, ws.config.archive, "source.").pages()
+    if not ws.config.lake:
+        return iter(())
+    path = ws.config.lake.path
+    files = Files(ws.database, ws.systems.lake(path), path)
+    return map(files.relation, files.groups())
+
+
+def _type_of(path: str) -> str:
+    return home(path).split("/", 1)[0]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from itertools import islice
 from typing import Any, Final
 
 import pyarrow as pa
@@ -15,7 +14,8 @@ from connectors.kinesis import reader as kinesis_stream
 from connectors.kinesis.reader import Record
 from connectors.kinesis.table import stream_of
 from pipeline.ops.reconcile.coverage import Bounds
-from pipeline.ops.reconcile.position_index import Held
+from pipeline.ops.reconcile.database import paged
+from pipeline.ops.reconcile.options import Interval, Part
 from pipeline.ops.systems import Systems
 
 _PAGE_MESSAGES: Final = 50_000
@@ -26,16 +26,17 @@ _AGGREGATED: Final = b"\xf3\x89\x9a\xc2"
 _MD5_BYTES: Final = 16
 REDRIVE_STEP: Final = "redrive_step"
 
-Offsets = Mapping[int, tuple[int, int | None]]
-
 
 class Source:
-    """Topics and streams of a configuration."""
+    """Topics and streams of a configuration.
+
+    A page has the columns of a position, arrival_ms, raw, redrive_step and aggregated.
+    """
 
     def __init__(self, systems: Systems) -> None:
         self._systems = systems
         self._config = systems.config.source
-        self.held: list[Held] = []
+        self.held: list[tuple[Part, int]] = []
 
     @property
     def names(self) -> list[str]:
@@ -47,54 +48,44 @@ class Source:
     def pages(self, bounds: Bounds) -> Iterator[pa.Table]:
         """What the source still holds: of topics within the bounds, of streams everything.
 
-        A page has the columns of a position, arrival_ms, raw, redrive_step and aggregated. At the
-        end, `held` says from where on the source holds its records.
+        At the end, `held` has the first position that the source holds of each partition or shard.
         """
         for topic in self._config.kafka_topics:
             yield from self.of_topic(topic, bounds.spans(topic))
             # Only now: what retention deleted meanwhile is not missing.
             ends = kafka_topic.ends(self._cluster, topic)
-            self.held += [(topic, partition, "", low, "0") for partition, (low, _) in ends.items()]
+            self.held += [((topic, partition, ""), low) for partition, (low, _) in ends.items()]
         yield from self.of_streams()
 
-    def of_topic(self, topic: str, spans: Offsets) -> Iterator[pa.Table]:
-        """Pages of what a topic still holds of the spans: from an offset to another (exclusive)."""
-        return (table_of_messages(page, topic) for page in _together(self._messages(topic, spans)))
+    def of_topic(self, topic: str, spans: Mapping[int, Interval]) -> Iterator[pa.Table]:
+        """Pages of what a topic still holds of each partition's offsets, as the job sees it."""
+        ends = kafka_topic.ends(self._cluster, topic)
+        clipped = {
+            partition: (max(first, ends[partition][0]), min(last + 1, ends[partition][1]))
+            for partition, (first, last) in spans.items()
+            if partition in ends
+        }
+        isolation = self._config.kafka_isolation_level
+        pages = kafka_topic.pages(self._cluster, topic, clipped, isolation=isolation)
+        return (_of_messages(page, topic) for page in _together(pages))
 
     def of_streams(self) -> Iterator[pa.Table]:
         """Pages of all that the streams still hold."""
         for name in self._config.kinesis_streams:
-            yield from self._of_stream(name)
+            client, stream = self._systems.stream(name)
+            first: dict[str, str] = {}
+            for page in paged(kinesis_stream.records(client, stream), _PAGE_RECORDS):
+                for record in page:
+                    first.setdefault(record.shard, record.sequence_number)
+                yield _of_records(page, stream)
+            self.held += [((stream, -1, shard), int(number)) for shard, number in first.items()]
 
     @property
     def _cluster(self) -> Any:
         return self._systems.config.cluster(self._config.kafka_cluster)
 
-    def _messages(self, topic: str, spans: Offsets) -> Iterator[list[Message]]:
-        """What the topic has of the spans, as the job sees it."""
-        ends = kafka_topic.ends(self._cluster, topic)
-        clipped = {
-            partition: (max(first, ends[partition][0]), _smaller(stop, ends[partition][1]))
-            for partition, (first, stop) in spans.items()
-            if partition in ends
-        }
-        isolation = self._config.kafka_isolation_level
-        return kafka_topic.pages(self._cluster, topic, clipped, isolation=isolation)
 
-    def _of_stream(self, name: str) -> Iterator[pa.Table]:
-        client, stream = self._systems.stream(name)
-        first: dict[str, str] = {}
-        records = kinesis_stream.records(client, stream)
-        while page := list(islice(records, _PAGE_RECORDS)):
-            for record in page:
-                first.setdefault(record.shard, record.sequence_number)
-            yield table_of_records(page, stream)
-        self.held += [(stream, -1, shard, -1, sequence) for shard, sequence in first.items()]
-
-
-def table_of_messages(page: list[Message], topic: str) -> pa.Table:
-    """Messages of a topic, by column."""
-    steps = [_redrive_step(message) for message in page]
+def _of_messages(page: list[Message], topic: str) -> pa.Table:
     return pa.table(
         {
             "topic": pa.array([topic] * len(page), pa.string()),
@@ -102,14 +93,13 @@ def table_of_messages(page: list[Message], topic: str) -> pa.Table:
             "offset": pa.array([message.offset() for message in page], pa.int64()),
             "arrival_ms": pa.array([message.timestamp()[1] for message in page], pa.int64()),
             "raw": pa.array([message.value() for message in page], pa.binary()),
-            "redrive_step": pa.array(steps, pa.binary()),
+            "redrive_step": pa.array(map(_redrive_step, page), pa.binary()),
             "aggregated": pa.array([False] * len(page)),
         }
     )
 
 
-def table_of_records(page: list[Record], stream: str) -> pa.Table:
-    """Records of a stream, by column."""
+def _of_records(page: list[Record], stream: str) -> pa.Table:
     return pa.table(
         {
             "stream": pa.array([stream] * len(page), pa.string()),
@@ -148,7 +138,3 @@ def _together(pages: Iterator[list[Message]]) -> Iterator[list[Message]]:
             page, size = [], 0
     if page:
         yield page
-
-
-def _smaller(stop: int | None, high: int) -> int:
-    return high if stop is None else min(stop, high)

@@ -21,6 +21,7 @@ from pipeline.ops.reconcile.database import Database, name
 
 UNKNOWN: Final = "unknown_fields"
 _UNKNOWN_MEMBERS: Final = "unknown_members"
+_NOT_COMPARED: Final = "NULL::UBIGINT"
 _NUMBERS: Final = ("int32", "int64", "double")
 _NUMERIC: Final = (
     *("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT"),
@@ -47,81 +48,81 @@ _ODD_COLUMN: Final = {
 
 
 class Values:
-    """Checksums of the values of events. With `keep_unknown`, unknown members count too."""
+    """Checksums of the values of events. With `keep_unknown`, unknown members count too.
 
-    def __init__(self, types: EventTypes, *, keep_unknown: bool = False) -> None:
-        self.keep_unknown = keep_unknown
+    Unless they `compare`, all checksums are NULL, and of JSON only the type is read.
+    """
+
+    def __init__(
+        self, types: EventTypes, *, compare: bool = True, keep_unknown: bool = False
+    ) -> None:
+        self.compare = compare
+        self._keep_unknown = compare and keep_unknown
         self._types = types
-        members: dict[str, str] = {"type": "JSON"}
-        for field in (field for one in types for field in one.fields):
+        self._members: dict[str, str] = {"type": "JSON"}
+        for field in (field for one in types for field in one.fields if compare):
             # A field that is a timestamp in one type and something else in another stays JSON.
             kind = "VARCHAR" if field.kind == "timestamp" else "JSON"
-            members[field.name] = kind if members.get(field.name, kind) == kind else "JSON"
-        self.structure = members
+            known = self._members.setdefault(field.name, kind)
+            self._members[field.name] = kind if known == kind else "JSON"
 
     def prepare(self, database: Database) -> None:
         """Define what the SQL below calls."""
-        if self.keep_unknown:
+        if self._keep_unknown:
             database.function(_UNKNOWN_MEMBERS, _unknown_members(self._types))
 
     def members(self, rows: str, wanted: str = "true") -> str:
-        """SQL for rows with `raw`, with `document` and `members` besides, see `parsed`."""
-        return parsed(rows, self.structure, wanted)
+        """SQL for rows with `raw` as text (`document`) and as a struct of JSON (`members`) besides.
 
-    def of_json(self, event_type: str, members: str = "members") -> str:
-        """SQL for the checksum of parsed JSON as an event of the type; NULL for no known type."""
-        return self._by_type(event_type, lambda one: _hash(self._of_member(members, one)))
+        Both are NULL where `wanted` is false, and where `raw` isn't UTF-8, or no JSON.
+        """
+        # Validity is checked first: an error would show the record's text, and TRY would then go
+        # through the whole vector row by row.
+        return f"""
+        SELECT *, CASE WHEN json_valid(document) THEN
+            from_json(document, {literal(json.dumps(self._members))}) END AS members
+        FROM (SELECT *, CASE WHEN {wanted} THEN TRY(decode(raw)) END AS document FROM ({rows}))"""
 
-    def _of_member(self, members: str, event_type: EventType) -> list[str]:
-        return [
-            _with_default(field, self._json_value(f"{members}.{name(field.name)}", field))
-            for field in event_type.fields
-        ]
-
-    def _json_value(self, value: str, field: Field) -> str:
-        if field.kind == "timestamp" and self.structure[field.name] == "JSON":
-            value = f"({value} ->> '$')"
-        return _json_value(value, field)
+    def of_json(self, event_type: str) -> str:
+        """SQL for the checksum of `members` as an event of the type; NULL for no known type."""
+        if not self.compare:
+            return _NOT_COMPARED
+        cases = " ".join(f"WHEN {literal(one.name)} THEN {self._of(one)}" for one in self._types)
+        return f"CASE {event_type} {cases} END"
 
     def unknown_of_json(self, event_type: str) -> str:
         """SQL for what the unknown members of `document` add to the checksum, by `xor`."""
-        if not self.keep_unknown:
-            return "0::UBIGINT"
-        call = f"{_UNKNOWN_MEMBERS}(document, {event_type}::VARCHAR)"
-        return f"coalesce(hash(nullif({call}, '')), 0::UBIGINT)"
+        return self._unknown("document", f"{event_type}::VARCHAR")
 
     def of_columns(self, event_type: EventType, columns: Mapping[str, str]) -> str:
         """SQL for the checksum of a row of the lake; `columns` are their names and DuckDB types."""
+        if not self.compare:
+            return _NOT_COMPARED
         return _hash([_column_value(field, columns.get(field.name)) for field in event_type.fields])
 
     def unknown_of_columns(self, columns: Mapping[str, str]) -> str:
         """SQL for what the unknown members of a row of the lake add to the checksum."""
-        if not self.keep_unknown or UNKNOWN not in columns:
-            return "0::UBIGINT"
-        call = f"{_UNKNOWN_MEMBERS}({UNKNOWN}, '')"
-        return f"coalesce(hash(nullif({call}, '')), 0::UBIGINT)"
+        return self._unknown(UNKNOWN if UNKNOWN in columns else "NULL::VARCHAR", "''")
 
     def agrees(self, event_type: EventType, columns: Mapping[str, str]) -> bool:
-        """Whether all columns have types that their fields can have."""
-        return all(_kind_of(columns[field.name]) == _kind(field)
-                   for field in event_type.fields if field.name in columns)  # fmt: skip
+        """Whether all columns have types that their fields can have, or need not."""
+        fields = [field for field in event_type.fields if field.name in columns and self.compare]
+        return all(_kind_of(columns[field.name]) == _kind(field) for field in fields)
 
-    def _by_type(self, event_type: str, sql: Callable[[EventType], str]) -> str:
-        cases = " ".join(f"WHEN {literal(one.name)} THEN {sql(one)}" for one in self._types)
-        return f"CASE {event_type} {cases} END"
+    def _of(self, event_type: EventType) -> str:
+        return _hash([_with_default(field, self._member(field)) for field in event_type.fields])
 
+    def _member(self, field: Field) -> str:
+        value = f"members.{name(field.name)}"
+        if field.kind == "timestamp" and self._members[field.name] == "JSON":
+            value = f"({value} ->> '$')"
+        return _json_value(value, field)
 
-def parsed(rows: str, members: Mapping[str, str], wanted: str) -> str:
-    """SQL for rows with `raw` as text (`document`) and as a struct of the `members`, a JSON each.
-
-    Both are NULL where `wanted` is false; they are NULL too where `raw` isn't UTF-8, or no JSON.
-    """
-    # Validity is checked first: an error would show the record's text, and TRY would then go
-    # through the whole vector row by row.
-    return f"""
-    SELECT *, CASE WHEN json_valid(document) THEN
-        from_json(document, {literal(json.dumps(members))}) END AS members
-    FROM (SELECT *, CASE WHEN {wanted} THEN TRY(decode(raw)) END AS document FROM ({rows}))"""
+    def _unknown(self, document: str, event_type: str) -> str:
+        if not self._keep_unknown:
+            return "0::UBIGINT"
+        call = f"{_UNKNOWN_MEMBERS}({document}, {event_type})"
+        return f"coalesce(hash(nullif({call}, '')), 0::UBIGINT)"
 
 
 def _hash(values: list[str]) -> str:

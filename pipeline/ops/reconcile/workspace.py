@@ -7,56 +7,86 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from pipeline.events.event_types import EventTypes
+from connectors.sql import literal
 from pipeline.ops.reconcile.database import Database
-from pipeline.ops.reconcile.findings import Findings
 from pipeline.ops.reconcile.options import Options
 from pipeline.ops.reconcile.position_index import PositionIndex
+from pipeline.ops.reconcile.report import Findings
 from pipeline.ops.reconcile.values import Values
 from pipeline.ops.systems import Systems
 from pipeline.progress import Steps
 
 _POLL_SECONDS: Final = 1.0
+_TABLES: Final = """
+CREATE TYPE event_type AS ENUM ({names});
+CREATE TABLE expected (
+    part INTEGER, number BIGINT, sequence VARCHAR,
+    digest UBIGINT, hour INTEGER,
+    is_copy BOOLEAN, is_control BOOLEAN, aggregated BOOLEAN, is_head BOOLEAN,
+    event_type event_type, content UBIGINT
+);
+CREATE TABLE archive (
+    part INTEGER, number BIGINT, sequence VARCHAR, digest UBIGINT, folder_hour INTEGER
+);
+CREATE TABLE lake (
+    part INTEGER, number BIGINT, sequence VARCHAR, event_type event_type, misplaced BOOLEAN,
+    content UBIGINT, unknown UBIGINT, id VARCHAR, version BIGINT
+);
+CREATE TABLE letters (
+    part INTEGER, number BIGINT, sequence VARCHAR, digest UBIGINT, step VARCHAR, replica VARCHAR
+);
+CREATE TABLE replica (
+    part INTEGER, number BIGINT, sequence VARCHAR, digest UBIGINT, content UBIGINT
+);
+CREATE TABLE documents (id VARCHAR, version BIGINT, content UBIGINT);
+CREATE TABLE attributed (
+    part INTEGER, number BIGINT, sequence VARCHAR, outcome VARCHAR, name VARCHAR
+);
+"""
+
+Progress = Callable[[int], None]
+"""Takes how much is done."""
 
 
 class Workspace:
-    """The database and what its tables are filled with; notes and times for the report.
-
-    `values` is None if values are not compared.
-    """
+    """The database and what its tables are filled with; notes and times for the report."""
 
     def __init__(
         self, systems: Systems, options: Options, steps: Steps, database: Database
     ) -> None:
         self.systems = systems
         self.config = systems.config
-        self.types: EventTypes = systems.types
+        self.types = systems.types
         self.options = options
         self.database = database
+        database.run(_TABLES.format(names=", ".join(map(literal, self.types.names))))
         self.index = PositionIndex(database)
         self.findings = Findings(database, self.index)
         keep = self.config.decode.unknown_fields == "keep"
-        self.values = Values(self.types, keep_unknown=keep) if options.values else None
-        if self.values:
-            self.values.prepare(database)
+        self.values = Values(self.types, compare=options.values, keep_unknown=keep)
+        self.values.prepare(database)
         self.notes: list[str] = []
         self.seconds: dict[str, float] = {}
         self._steps = steps
 
     @contextmanager
-    def phase(
-        self, what: str, *, unit: str = "", total: int | None = None
-    ) -> Iterator[Callable[[int], None]]:
-        """Show and time a phase; what it yields takes how much is done."""
+    def phase(self, what: str, unit: str = "") -> Iterator[Progress]:
+        """Show and time a phase."""
         started = time.monotonic()
-        with self._steps.step(what, unit=unit, total=total) as progress:
+        with self._steps.step(what, unit=unit) as progress:
             yield progress
         took = time.monotonic() - started
         self.seconds[what] = round(self.seconds.get(what, 0.0) + took, 3)
 
-    @contextmanager
-    def look_again(self, what: str, deadline: float) -> Iterator[Callable[[int], None]]:
-        """A phase that begins with a moment's wait, not beyond the deadline (monotonic clock)."""
-        with self.phase(what) as progress:
-            time.sleep(min(_POLL_SECONDS, max(0.0, deadline - time.monotonic())))
-            yield progress
+    def settle(
+        self, what: str, compare: Callable[[], int], again: Callable[[Progress], object]
+    ) -> None:
+        """Look `again` while `compare` finds something missing, at most for `settle_seconds`.
+
+        Files become visible a moment after offsets are committed.
+        """
+        deadline = time.monotonic() + self.options.settle_seconds
+        while compare() and (remaining := deadline - time.monotonic()) > 0:
+            with self.phase(f"looking again {what}") as progress:
+                time.sleep(min(_POLL_SECONDS, remaining))
+                again(progress)

@@ -10,7 +10,7 @@ from dev.demo import proof
 from dev.demo.made import CONTROL, EVENT, Made
 from dev.demo.proof import Expectation, differences, figures
 from pipeline.ops.reconcile.database import Database
-from pipeline.ops.reconcile.report import Report, Row
+from pipeline.ops.reconcile.report import Finding, Report, Row
 
 REASONS = {"wrong_type": 2, "not_finite": 1}
 
@@ -68,16 +68,19 @@ def test_rejects_for_another_reason_are_named() -> None:
 
 def test_copies_that_a_guarantee_allows_count_once() -> None:
     found = report(copy=4)
-    found.row("replicate.copy").add("doubled", 1, "twice", lambda _: ["x"], is_error=False)
+    copies = Finding("replicate.copy", "doubled", 1, "twice", lambda _: ["x"], is_error=False)
+    found.row("replicate.copy").findings.append(copies)
     assert differences(due(), found, REASONS) == []
     assert figures(due(), found)["replica_copy_duplicates"] == 1
 
 
 def test_the_figures_have_their_names() -> None:
     found = report()
-    for kind in ("missing", "wrong"):
-        found.row("lake").add(kind, 2, "so", lambda _: [])
-        found.row("index.trip").add(kind, 1, "so", lambda _: [])
+    for step, count in (("lake", 2), ("index.trip", 1)):
+        found.row(step).findings += [
+            Finding(step, "missing", count, "so", lambda _: []),
+            Finding(step, "wrong", count, "so", lambda _: []),
+        ]
     shown = figures(due(), found)
     assert shown["produced"] == 10
     assert shown["rejected"] == {"not_finite": 1, "wrong_type": 2}

@@ -19,13 +19,12 @@ from connectors.positions import Position
 from dev.demo.generate import Recipe, generate
 from dev.demo.made import EVENT
 from pipeline.events import event_types
-from pipeline.ops.readers.arrival_hours import hours_sql
 from pipeline.ops.reconcile import coverage, options
 from pipeline.ops.reconcile.coverage import Bounds, Coverage
 from pipeline.ops.reconcile.database import Database
 from pipeline.ops.reconcile.options import Options, Span, span
 from pipeline.ops.reconcile.position_index import PositionIndex, ordered, placed
-from pipeline.ops.reconcile.records import Records
+from pipeline.ops.reconcile.records import HOUR_OF_PATH, Records, hours_sql
 from pipeline.ops.reconcile.source import is_aggregated
 from pipeline.ops.reconcile.values import Values
 from tests.ops.reconcile.plant import workspace
@@ -229,7 +228,20 @@ def test_the_hours_of_absurd_times_are_unknown(database: Database) -> None:
     millis = [1_519_882_200_000, 0, 4_102_444_800_000, -(2**63)]
     expected = [1_519_882_200_000 // 3_600_000, -1, -1, -1]
     for number, hour in zip(millis, expected, strict=True):
-        assert database.rows(f"SELECT {hours_sql('?::BIGINT')}", [number] * 3) == [(hour,)]
+        assert database.rows(f"SELECT {hours_sql('?::BIGINT')}", [number] * 2) == [(hour,)]
+
+
+def test_the_hour_of_a_path(database: Database) -> None:
+    hours = {
+        "arrival_date=2018-03-01/arrival_hour=05/part-0": 1_519_880_400_000 // 3_600_000,
+        "arrival_date=unknown/arrival_hour=unknown/part-0": -1,
+        "arrival_date=2018-02-30/arrival_hour=05/part-0": -2,
+        "arrival_date=2018-03-01/arrival_hour=25/part-0": -2,
+        "arrival_date=2018-03-01/arrival_hour=05/more/part-0": -2,
+        "part-0": -2,
+    }
+    for path, hour in hours.items():
+        assert database.rows(f"SELECT {HOUR_OF_PATH} FROM (SELECT ? AS path)", [path]) == [(hour,)]
 
 
 def test_only_a_whole_aggregate_is_one() -> None:
@@ -240,7 +252,7 @@ def test_only_a_whole_aggregate_is_one() -> None:
     assert not is_aggregated(body)
 
 
-WHOLE = Bounds(partitions={}, shards={}, whole=True, open_shards=True)
+WHOLE = Bounds(parts={}, whole=True, open_shards=True)
 
 
 def positions_of(database: Database, bounds: Bounds = WHOLE) -> PositionIndex:
@@ -339,7 +351,7 @@ def test_times_are_read() -> None:
 
 
 def bounds_of(covered: Coverage, *texts: str) -> Bounds:
-    return coverage.bounds(covered, Options(spans=options.spans(texts)), ["t", "s"])
+    return coverage.bounds(covered, Options(spans=tuple(map(span, texts))), ["t", "s"])
 
 
 def within(database: Database, bounds: Bounds, rows: list[Position]) -> list[bool]:
@@ -353,7 +365,7 @@ def within(database: Database, bounds: Bounds, rows: list[Position]) -> list[boo
 
 
 def test_bounds_are_what_is_covered_and_requested(database: Database) -> None:
-    covered = Coverage({("t", 0): (0, 9), ("t", 1): (0, -1)}, {("s", "x"): (0, 50)})
+    covered = Coverage({("t", 0, ""): (0, 9), ("t", 1, ""): (0, -1), ("s", -1, "x"): (0, 50)})
     rows = [Position("t", 0, n) for n in (0, 9, 10)] + [Position("t", p, 0) for p in (1, 2)]
     rows += [Position(stream="s", shard=x, sequence_number=n) for x, n in
              (("x", "50"), ("x", "51"), ("y", "1"))]  # fmt: skip
@@ -361,11 +373,11 @@ def test_bounds_are_what_is_covered_and_requested(database: Database) -> None:
     bounds = bounds_of(covered)
     expected = [True, True, False, False, False, True, False, False, True, True]
     assert within(database, bounds, rows) == expected
-    assert bounds.spans("t") == {0: (0, 10)}
+    assert bounds.spans("t") == {0: (0, 9)}
     bounds = bounds_of(covered, "t/0@9..20", "s/x@50..50", "t/0@0")
     expected = [True, True, False, False, False, True, False, False, False, False]
     assert within(database, bounds, rows) == expected
-    assert bounds.spans("t") == {0: (0, 10)}
+    assert bounds.spans("t") == {0: (0, 9)}
 
 
 @UNHURRIED
@@ -377,7 +389,7 @@ def test_overlapping_ranges_hold_each_position_once(
     shared: Database, pairs: list[tuple[int, int]], last: int
 ) -> None:
     requested = [f"t/0@{min(pair)}..{max(pair)}" for pair in pairs]
-    bounds = bounds_of(Coverage({("t", 0): (0, last)}, {}), *requested)
+    bounds = bounds_of(Coverage({("t", 0, ""): (0, last)}), *requested)
     put(shared, positions_of(shared, bounds), [Position("t", 0, offset) for offset in range(40)])
     expected = [
         offset
@@ -390,7 +402,7 @@ def test_overlapping_ranges_hold_each_position_once(
 
 def test_without_the_source_everything_is_covered(database: Database) -> None:
     rows = [Position("t", 0, 5), Position("gone", 3, 1)]
-    covered = Coverage({}, {}, is_open=True)
+    covered = Coverage(None)
     assert within(database, bounds_of(covered), rows) == [True, True]
     assert within(database, bounds_of(covered, "t/0@5..5"), rows) == [True, False]
 
