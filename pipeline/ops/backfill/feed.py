@@ -11,7 +11,8 @@ from pipeline.ops.backfill.derive import Backfill
 from pipeline.ops.dead_letters.letter import digest_of, position_text
 from pipeline.ops.dead_letters.reader import read_letters
 from pipeline.ops.reconcile.options import Span
-from pipeline.ops.replay.history import History, Selection
+from pipeline.ops.replay.history import History
+from pipeline.ops.replay.selection import Selection
 from pipeline.ops.systems import Systems
 
 

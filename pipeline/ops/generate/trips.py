@@ -1,25 +1,43 @@
-"""Realistic values for the three event types, a block of rows at a time, as numpy columns."""
+"""Make a historical data set of taxi trips: as large as wanted, seeded, without a fault in it.
+
+Trips follow the course of the day and of the week, zones their popularity, and fares the distance.
+The same settings always give the same values, as numpy columns, a block of rows at a time.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-
-from pipeline.ops.generate.rhythm import WINTER, ZONES, Span
 
 Columns = dict[str, NDArray[Any]]
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 SHARES: Final = {"trip": 0.55, "green_trip": 0.15, "fhv_trip": 0.30}
-"""The share of each event type; the order is the order of its code in a block."""
+"""The share of each event type; the order is that of its code in a block."""
 
 FIRST_ID: Final = 4_071_000
 """The id of the first trip; the others follow without a gap."""
 
+BLOCK: Final = 50_000
+ZONES: Final = 265
+"""TLC taxi zones are numbered 1 to 265."""
+
+_HOUR_MS: Final = 3_600_000
+_SHORTEST_MS: Final = 60_000
+# Share of a day's trips by hour of dropoff: the night low, the morning rush, the evening high.
+_OF_DAY: Final = (
+    (30, 22, 16, 11, 9, 9, 20, 36, 46, 46, 44, 46)  # 0 to 11 hours
+    + (48, 48, 50, 48, 43, 50, 60, 62, 57, 55, 52, 42)
+)
+_OF_WEEK: Final = (88, 95, 98, 102, 108, 110, 92)  # from Monday
+_BUSY_ZONES: Final = 18.0
+_QUIET_SHARE: Final = 0.0008
 _PARTS: Final = (
     *("fare_amount", "extra", "mta_tax", "tip_amount", "tolls_amount"),
     "improvement_surcharge",
@@ -27,8 +45,116 @@ _PARTS: Final = (
 _BASES: Final = np.array([f"B{number:05d}" for number in range(2500, 2620)], dtype=object)
 
 
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Whole months: no pickup is before `first`, and every dropoff is before `end`."""
+
+    first: datetime
+    end: datetime
+
+    @staticmethod
+    def of(year: int, month: int, months: int) -> Span:
+        """Return so many months from that one on."""
+        last = year * 12 + month - 1 + months
+        return Span(
+            datetime(year, month, 1, tzinfo=UTC), datetime(last // 12, last % 12 + 1, 1, tzinfo=UTC)
+        )
+
+    @property
+    def first_ms(self) -> int:
+        """`first` in epoch milliseconds."""
+        return int(self.first.timestamp() * 1000)
+
+
+WINTER: Final = Span.of(2017, 12, 3)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """How many trips, of which months, drawn from which seed."""
+
+    events: int
+    seed: int = 2018
+    span: Span = WINTER
+
+
+@dataclass(frozen=True, slots=True)
+class Trips:
+    """Trips in order of dropoff: which event type each is of, and each type's rows as columns."""
+
+    codes: Ints
+    of_type: dict[str, Columns]
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+
+def trips(settings: Settings) -> Iterator[Trips]:
+    """Yield the data set, some ten thousand trips at a time; ids ascend through all types."""
+    rng = np.random.default_rng(settings.seed)
+    rows = Rows(rng, zone_shares(rng), settings.span)
+    edges = np.cumsum(list(SHARES.values()))[:-1]
+    done = 0
+    for dropoff in dropoffs(rng, settings.events, BLOCK, settings.span):
+        codes = np.searchsorted(edges, rng.random(len(dropoff)))
+        ids = FIRST_ID + done + np.arange(len(dropoff))
+        done += len(dropoff)
+        yield Trips(
+            codes,
+            {
+                name: rows.of_type(name, ids[codes == code], dropoff[codes == code])
+                for code, name in enumerate(SHARES)
+            },
+        )
+
+
+# When and where trips happen.
+
+
+def hours(span: Span) -> Floats:
+    """Return the share of all trips that each hour of the span has."""
+    count = (span.end - span.first) // timedelta(hours=1)
+    times = [span.first + timedelta(hours=hour) for hour in range(count)]
+    weights = np.array([_OF_DAY[t.hour] * _OF_WEEK[t.weekday()] for t in times], dtype=float)
+    shares: Floats = weights / weights.sum()
+    return shares
+
+
+def dropoffs(
+    rng: np.random.Generator, events: int, block: int, span: Span = WINTER
+) -> Iterator[Ints]:
+    """Yield dropoff times (epoch ms, whole seconds), ascending, about `block` at a time."""
+    per_hour = rng.multinomial(events, hours(span))
+    before = np.cumsum(per_hour) - per_hour
+    for number in range(before[-1] // block + 1):
+        chosen = np.flatnonzero(before // block == number)
+        if len(chosen) and per_hour[chosen].sum():
+            yield _within(rng, chosen, per_hour[chosen], span.first_ms)
+
+
+def zone_shares(rng: np.random.Generator) -> Floats:
+    """Return the share of trips of zones 1 to 265: some busy ones, a long quiet tail, shuffled.
+
+    As in New York, where some fifty zones have most pickups and most zones nearly none.
+    """
+    shares = np.exp(-np.arange(ZONES) / _BUSY_ZONES) + _QUIET_SHARE
+    shuffled: Floats = rng.permutation(shares / shares.sum())
+    return shuffled
+
+
+def _within(
+    rng: np.random.Generator, chosen: NDArray[np.intp], counts: Ints, first_ms: int
+) -> Ints:
+    starts = first_ms + np.repeat(chosen, counts).astype(np.int64) * _HOUR_MS
+    seconds = rng.integers(1, 3600, size=len(starts), dtype=np.int64)
+    return np.sort(np.maximum(starts + seconds * 1000, first_ms + _SHORTEST_MS))
+
+
+# What a trip's fields hold.
+
+
 class Rows:
-    """Draws rows: ids ascend, zones follow `shares`, and the first 265 rows visit every zone."""
+    """Draw rows: ids ascend, zones follow `shares`, and the first 265 rows visit every zone."""
 
     def __init__(self, rng: np.random.Generator, shares: Floats, span: Span = WINTER) -> None:
         self._rng = rng
@@ -37,34 +163,34 @@ class Rows:
         self._tour = rng.permutation(np.arange(1, ZONES + 1))
 
     def of_type(self, event_type: str, ids: Ints, dropoff: Ints) -> Columns:
-        """The columns of rows with these ids and dropoff times (epoch milliseconds)."""
+        """Return the columns of rows with these ids and dropoff times (epoch milliseconds)."""
         return _MAKERS[event_type](self, ids, dropoff)
 
     def zones(self, count: int) -> Ints:
-        """Zones 1 to 265 by popularity."""
+        """Draw zones 1 to 265 by popularity."""
         drawn = np.searchsorted(self._zones, self._rng.random(count))
         return np.minimum(drawn, ZONES - 1).astype(np.int64) + 1
 
     def pickup_zones(self, ids: Ints) -> Ints:
-        """As `zones`; the rows with the first 265 ids visit every zone once."""
+        """Draw as `zones` does; the rows with the first 265 ids visit every zone once."""
         zones = self.zones(len(ids))
         early = ids - FIRST_ID < ZONES
         zones[early] = self._tour[ids[early] - FIRST_ID]
         return zones
 
     def pick(self, count: int, values: list[Any], weights: list[float]) -> NDArray[Any]:
-        """`count` of `values` by weight; texts come as an object array."""
+        """Draw `count` of `values` by weight; texts come as an object array."""
         kind = object if isinstance(values[0], str) else None
         picked: NDArray[Any] = np.array(values, dtype=kind)[self._codes(count, weights)]
         return picked
 
     def any_base(self, count: int) -> NDArray[Any]:
-        """Licence numbers of for-hire bases."""
+        """Draw licence numbers of for-hire bases."""
         bases: NDArray[Any] = _BASES[self._rng.integers(0, len(_BASES), count)]
         return bases
 
     def journey(self, dropoff: Ints) -> tuple[Ints, Floats]:
-        """Pickup times and miles: log-normal distances at city speed, never before the span."""
+        """Draw pickup times and miles: log-normal, at city speed, never before the span."""
         count = len(dropoff)
         miles = np.clip(self._rng.lognormal(0.6, 0.85, count), 0.1, 60.0).round(2)
         miles_an_hour = np.clip(self._rng.normal(11.5, 3.5, count), 4.0, 35.0)
@@ -78,12 +204,12 @@ class Rows:
 
 
 def metered_fare(miles: Floats, minutes: Floats) -> Floats:
-    """TLC's meter of 2018: 2.50 to start, 0.50 for a fifth of a mile or a slow minute."""
+    """Follow TLC's meter of 2018: 2.50 to start, 0.50 for a fifth of a mile or a slow minute."""
     return 2.5 + 0.5 * np.floor(miles * 4.2 + minutes * 0.25)
 
 
 def total(columns: Columns) -> Floats:
-    """What the passenger pays: the sum of all parts, in whole cents."""
+    """Return what the passenger pays: the sum of all parts, in whole cents."""
     parts = [columns[name] for name in _PARTS if name in columns]
     amount: Floats = np.sum(parts, axis=0).round(2)
     return amount

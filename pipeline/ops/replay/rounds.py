@@ -1,55 +1,88 @@
-"""The events of a data set, once or in rounds, read ahead of their sending."""
+"""The events of a data set once or in rounds, each round later and with ids of its own."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from itertools import count
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
+
+import msgspec
+import numpy as np
+from msgspec import UNSET, UnsetType
 
 from connectors.block import Block
-from pipeline.ops.replay.history import History, Spans
+from connectors.errors import UserError
+from pipeline.decode.timestamps import canonical, parse_canonical, text
+from pipeline.events.event_types import EventType, EventTypes, Field
+from pipeline.events.model import EXACT_IN_DOUBLE
+from pipeline.ops.replay.history import History
+from pipeline.ops.replay.lines import DECODE_ERRORS, EXPECTED, TimeFormat, parse_times
+from pipeline.ops.replay.order import Times
+from pipeline.ops.replay.selection import Counts, Selection
 
+_DAY_MS: Final = 86_400_000
 _AHEAD: Final = 4
+_ABSENT: Final = object()
+
+_Ends = tuple[int, int]
 
 
 class Piece(NamedTuple):
-    """A block, and which round it is of."""
+    """A block, and the number of its round."""
 
     round: int
     block: Block
 
 
 class Rounds:
-    """The same events again and again, each round later and with ids of its own.
+    """The events of a history, as often as `rounds` says; 0 is for ever.
 
-    More than one need a history with `loop`; `spans` are those of an earlier whole pass. `rounds`
-    0 is for ever; a data set without events ends after one.
+    `spans` are those of an earlier whole pass. Without any event, one round is all.
+
+    Raises:
+        UserError: an archive cannot be replayed in rounds.
     """
 
     def __init__(self, history: History, rounds: int = 1, spans: Spans | None = None) -> None:
+        if rounds != 1 and history.selection.archive:
+            raise UserError(
+                "an archive can't be replayed in rounds: its records would come again with the"
+                " positions they had; leave --loop or --archive out"
+            )
+        self.history = history
         self.spans = spans
-        self._history = history
         self._rounds = rounds
 
+    def finite(self) -> Rounds:
+        """Return the same rounds, but one instead of for ever."""
+        return Rounds(self.history, self._rounds or 1, self.spans)
+
     def pieces(self, first: int = 0, skip: int = 0) -> Iterator[Piece]:
-        """From a round on; of that one the first `skip` events are passed over."""
+        """Yield from a round on; of that one the first `skip` events are passed over."""
         for number in count(first):
-            for block in self._blocks(number, skip):
+            for block in self._later(number, skip) if number else self._first(skip):
                 yield Piece(number, block)
             skip = 0
-            self.spans = self.spans or self._history.round_spans()
             if number + 1 == self._rounds or self.spans is None:
                 return
 
-    def _blocks(self, number: int, skip: int) -> Iterator[Block]:
-        if not number or not self.spans:
-            yield from self._history.blocks(skip)
+    def _first(self, skip: int) -> Iterator[Block]:
+        if self._rounds == 1:
+            yield from self.history.blocks(skip)
             return
-        # Events that cannot be moved are left out: what was sent is counted without them.
-        for block in self._history.blocks():
-            moved = self._history.shifted(block, self.spans, number)
+        extent = Extent(self.history.types)
+        yield from self.history.blocks(skip, extent.add)
+        self.spans = extent.spans
+
+    def _later(self, number: int, skip: int) -> Iterator[Block]:
+        assert self.spans, "known after the first round"
+        history = self.history
+        shift = Shift(history.types, history.selection, history.counts)
+        # Events that cannot be moved are left out: `skip` counts those that were sent.
+        for block in history.blocks():
+            moved = shift.moved(block, self.spans, number)
             start = min(skip, len(moved))
             skip -= start
             if start < len(moved):
@@ -57,28 +90,220 @@ class Rounds:
 
 
 class Ahead:
-    """Reads a few pieces ahead, in a thread of its own: reading must not disturb the pace."""
+    """Read a few pieces ahead, in a thread of its own: reading must not disturb the pace."""
 
     def __init__(self, pieces: Iterator[Piece]) -> None:
         self._pieces = pieces
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="read-ahead")
         self._waiting: deque[Future[Piece | None]] = deque()
         for _ in range(_AHEAD):
-            self._ask()
+            self._request()
 
     def is_ready(self, seconds: float) -> bool:
-        """Waits for the next piece, so long at most."""
+        """Wait for the next piece, at most so long."""
         return bool(wait([self._waiting[0]], seconds).done)
 
     def take(self) -> Piece | None:
-        """The next piece, None at the end. Raises what reading raised."""
+        """Return the next piece, None at the end. Raises what reading raised."""
         piece = self._waiting.popleft().result()
-        self._ask()
+        self._request()
         return piece
 
     def close(self) -> None:
-        """Stops reading, after the piece that is being read."""
+        """Stop reading, after the piece that is being read."""
         self._pool.shutdown(cancel_futures=True)
 
-    def _ask(self) -> None:
+    def _request(self) -> None:
         self._waiting.append(self._pool.submit(next, self._pieces, None))
+
+
+class Spans(NamedTuple):
+    """First and last time and least and largest id of a data set: what a round is moved by."""
+
+    first_ms: int
+    last_ms: int
+    least_id: int | None
+    largest_id: int | None
+
+    def move(self, number: int) -> tuple[int, int]:
+        """Return by how many milliseconds and by how much of an id round `number` is moved.
+
+        Milliseconds are those of whole days, as many as the data set spans.
+
+        Raises:
+            UserError: ids would go beyond what every JSON reader keeps exactly.
+        """
+        days = (self.last_ms - self.first_ms) // _DAY_MS + 1
+        if self.least_id is None or self.largest_id is None:
+            return number * days * _DAY_MS, 0
+        ids = number * (self.largest_id - self.least_id + 1)
+        if self.largest_id + ids >= EXACT_IN_DOUBLE:
+            raise UserError(
+                f"round {number} would have ids up to {self.largest_id + ids}, and 2^53-1 is the"
+                " largest: replay fewer rounds"
+            )
+        return number * days * _DAY_MS, ids
+
+
+class Extent:
+    """Find the spans of events while they pass."""
+
+    def __init__(self, types: EventTypes) -> None:
+        names = sorted({event_type.id for event_type in types})
+        kinds = [(f"f{at}", msgspec.Raw | UnsetType, UNSET) for at, _ in enumerate(names)]
+        renamed = {f"f{at}": name for at, name in enumerate(names)}
+        struct = msgspec.defstruct("Ids", kinds, rename=renamed, kw_only=True, gc=False)
+        self._decode = msgspec.json.Decoder(struct).decode
+        self._times: _Ends | None = None
+        self._ids: _Ends | None = None
+
+    def add(self, times: Times, raws: Sequence[bytes | None]) -> None:
+        """Take in events: times (epoch ms) and bytes."""
+        ids = [number for raw in raws for number in self._ids_of(raw or b"")]
+        self._times = _ends(self._times, [int(times.min()), int(times.max())])
+        self._ids = _ends(self._ids, ids)
+
+    @property
+    def spans(self) -> Spans | None:
+        """None if there was no event."""
+        return Spans(*self._times, *(self._ids or (None, None))) if self._times else None
+
+    def _ids_of(self, raw: bytes) -> list[int]:
+        try:
+            values = msgspec.structs.astuple(self._decode(raw))
+        except DECODE_ERRORS:
+            return []
+        texts = (bytes(value) for value in values if value is not UNSET)
+        return [int(text) for text in texts if text.isdigit()]
+
+
+def _ends(known: _Ends | None, more: list[int]) -> _Ends | None:
+    """Return the least and the largest number; None of none."""
+    numbers = [*known, *more] if known else more
+    return (min(numbers), max(numbers)) if numbers else None
+
+
+class Shift:
+    """Move blocks into another round; what cannot be moved is counted as a bad line."""
+
+    def __init__(self, types: EventTypes, selection: Selection, counts: Counts) -> None:
+        self._members = {event_type.name: _members(event_type, selection) for event_type in types}
+        self._key_field = selection.key_field
+        self._counts = counts
+
+    def moved(self, block: Block, spans: Spans, number: int) -> Block:
+        """Return the events of a block as those of round `number`: id, times and key are moved.
+
+        The times are those of the event type's schema and that of the selection. An event that is
+        no object, of no known type, or lacks one of them is a bad line. JSON is written anew.
+        """
+        ms, ids = spans.move(number)
+        events: list[dict[str, Any]] = []
+        refused: dict[int, str] = {}
+        times: dict[TimeFormat, list[_Time]] = {"iso": [], "sql": []}
+        for row, raw in enumerate(block.raws):
+            try:
+                event, members = self._opened(raw)
+                event[members.id] += ids
+                for kind, holder, name in members.times_of(event):
+                    times[kind].append((row, holder, name))
+            except _Immovable as error:
+                event, refused[row] = {}, str(error)
+            events.append(event)
+        for kind, of_kind in times.items():
+            refused = _move_times(of_kind, ms, kind) | refused
+        for row, why in sorted(refused.items()):
+            self._counts.bad_line(f"round {number}, event of {text(int(block.times[row]))}", why)
+        kept = [row for row in range(len(block)) if row not in refused]
+        return Block(
+            block.times[kept] + ms,
+            [msgspec.json.encode(events[row]) for row in kept],
+            [self._key(events[row], block.keys[row]) for row in kept],
+            [block.headers[row] for row in kept] if block.headers else None,
+        )
+
+    def _opened(self, raw: bytes | None) -> tuple[dict[str, Any], _Members]:
+        try:
+            event: dict[str, Any] = msgspec.json.decode(raw or b"", type=dict[str, Any])
+        except DECODE_ERRORS:
+            raise _Immovable("no JSON object") from None
+        name = event.get("type")
+        members = self._members.get(name) if isinstance(name, str) else None
+        if members is None:
+            raise _Immovable("type names no event type")
+        if type(event.get(members.id)) is not int:
+            raise _Immovable(f"{members.id} is no integer")
+        return event, members
+
+    def _key(self, event: dict[str, Any], key: bytes | None) -> bytes | None:
+        if key is None or self._key_field not in self._members[event["type"]].moved:
+            return key
+        holder, name = _holder(event, self._key_field)
+        return str(holder[name]).encode()
+
+
+_Time = tuple[int, dict[str, Any], str]
+"""Row, the object that holds the time, and its name there."""
+
+
+class _Immovable(Exception):
+    """Why an event cannot be moved into another round."""
+
+
+class _Members(NamedTuple):
+    """What a round changes of an event type: its id, its times, and perhaps one more time."""
+
+    id: str
+    times: tuple[Field, ...]
+    selected: tuple[str, TimeFormat] | None
+    moved: frozenset[str]
+
+    def times_of(self, event: dict[str, Any]) -> Iterator[tuple[TimeFormat, dict[str, Any], str]]:
+        """Yield the times of an event; _Immovable if one is missing."""
+        for field in self.times:
+            value = event.get(field.name, _ABSENT)
+            if isinstance(value, str):
+                yield "iso", event, field.name
+            elif not (field.optional if value is _ABSENT else field.nullable and value is None):
+                raise _Immovable(f"{field.name} is no text")
+        if self.selected:
+            path, kind = self.selected
+            holder, name = _holder(event, path)
+            if not isinstance(holder.get(name), str):
+                raise _Immovable(f"{path} is no text")
+            yield kind, holder, name
+
+
+def _members(event_type: EventType, selection: Selection) -> _Members:
+    times = tuple(field for field in event_type.fields if field.kind == "timestamp")
+    names = {field.name for field in times}
+    path = selection.timestamp_field
+    selected = None if path in names else (path, selection.timestamp_format)
+    return _Members(event_type.id, times, selected, frozenset({event_type.id, path, *names}))
+
+
+def _move_times(times: Sequence[_Time], ms: int, kind: TimeFormat) -> dict[int, str]:
+    """Move times, parsed all at once because that is fast; return why rows are refused."""
+    if not times:
+        return {}
+    texts = [holder[name] for _, holder, name in times]
+    # Not `parse_times` for ISO: it would cut off what is finer than a millisecond.
+    canonicals = list(map(canonical, texts)) if kind == "iso" else []
+    millis, good = parse_canonical(canonicals) if canonicals else parse_times(texts, kind)
+    stamps = np.datetime_as_string((millis + ms).astype("M8[ms]")).tolist()
+    refused: dict[int, str] = {}
+    for (row, holder, name), is_good, stamp in zip(times, good.tolist(), stamps, strict=True):
+        if is_good:
+            holder[name] = f"{stamp}Z" if kind == "iso" else stamp.replace("T", " ")
+        else:
+            refused.setdefault(row, f"{name}: {EXPECTED[kind]}")
+    return refused
+
+
+def _holder(event: dict[str, Any], path: str) -> tuple[dict[str, Any], str]:
+    """Return the object that a dotted path leads to, empty if none, and the name in it."""
+    *folders, name = path.split(".")
+    holder: Any = event
+    for folder in folders:
+        holder = holder.get(folder) if isinstance(holder, dict) else None
+    return holder if isinstance(holder, dict) else {}, name

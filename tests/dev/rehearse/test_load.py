@@ -14,8 +14,8 @@ from pipeline.config.load import check
 from pipeline.events import event_types
 from pipeline.events.compatibility import changes
 from pipeline.events.event_types import EventTypes
-from pipeline.ops.generate.history import Settings, trips
-from pipeline.ops.generate.write_lines import write_lines
+from pipeline.ops.generate.trips import Settings, trips
+from pipeline.ops.generate.write import write_lines
 from tests.deploy.stacks import ROOT
 
 EVENT = (

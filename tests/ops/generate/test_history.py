@@ -17,10 +17,8 @@ from typer.testing import CliRunner
 from pipeline.cli import app
 from pipeline.decode.decoder import Decoder
 from pipeline.events.event_types import load
-from pipeline.ops.generate.history import Settings, trips
-from pipeline.ops.generate.rhythm import Span
-from pipeline.ops.generate.write_lines import CODECS, write_lines
-from pipeline.ops.generate.write_tlc import write_tlc
+from pipeline.ops.generate.trips import Settings, Span, trips
+from pipeline.ops.generate.write import CODECS, write_lines, write_tlc
 
 SCHEMAS = Path(__file__).parents[3] / "schemas"
 SETTINGS = Settings(events=6_000, seed=3, span=Span.of(2018, 12, 2))
@@ -31,20 +29,20 @@ def digest(paths: list[Path]) -> str:
 
 
 def lines_of(paths: list[Path], compress: str) -> list[bytes]:
-    found: list[bytes] = []
+    lines: list[bytes] = []
     for path in paths:
         with pa.input_stream(str(path), compression=CODECS[compress]) as stream:
-            found += stream.read().splitlines()
-    return found
+            lines += stream.read().splitlines()
+    return lines
 
 
 def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(tmp_path: Path) -> None:
-    made = []
+    digests = []
     for number, seed in enumerate((1, 1, 2)):
         folder = tmp_path / str(number)
         folder.mkdir()
-        made.append(digest(write_lines(trips(Settings(events=500, seed=seed)), folder)))
-    assert made[0] == made[1] != made[2]
+        digests.append(digest(write_lines(trips(Settings(events=500, seed=seed)), folder)))
+    assert digests[0] == digests[1] != digests[2]
 
 
 @pytest.mark.parametrize("compress", CODECS)
@@ -64,8 +62,8 @@ def test_every_line_is_an_event_in_order_of_dropoff(tmp_path: Path, compress: st
 
 
 def test_the_day_has_a_beat_zones_are_popular_and_fares_follow_the_distance() -> None:
-    made = next(iter(trips(Settings(events=40_000, seed=5))))
-    yellow = made.of_type["trip"]
+    block = next(iter(trips(Settings(events=40_000, seed=5))))
+    yellow = block.of_type["trip"]
     hours = Counter(
         datetime.fromtimestamp(each / 1000, UTC).hour for each in yellow["dropoff_datetime"]
     )

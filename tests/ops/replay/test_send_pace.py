@@ -56,12 +56,12 @@ def test_the_cap_holds_over_any_time() -> None:
 
 
 def test_deviations_come_out_to_a_percent() -> None:
-    found = Deviations()
-    assert found.spread() is None
+    deviations = Deviations()
+    assert deviations.spread() is None
     late = np.random.default_rng(1).exponential(0.004, 100_000)
     for part in np.array_split(late, 7):
-        found.add(part)
-    spread = found.spread()
+        deviations.add(part)
+    spread = deviations.spread()
     assert spread is not None
     assert spread.p50 == pytest.approx(1000 * float(np.quantile(late, 0.5)), rel=0.02)
     assert spread.p99 == pytest.approx(1000 * float(np.quantile(late, 0.99)), rel=0.02)
@@ -69,9 +69,9 @@ def test_deviations_come_out_to_a_percent() -> None:
 
 
 def test_events_of_no_deviation_and_of_days() -> None:
-    found = Deviations()
-    found.add(np.array([0.0, 0.0, 1e6]))
-    spread = found.spread()
+    deviations = Deviations()
+    deviations.add(np.array([0.0, 0.0, 1e6]))
+    spread = deviations.spread()
     assert spread is not None
     assert (spread.p50, spread.max) == (0.01, 1e9)
 
@@ -98,10 +98,10 @@ def test_events_of_no_deviation_and_of_days() -> None:
     ],
 )
 def test_an_old_option_is_put_into_ours(old: list[str], ours: list[str]) -> None:
-    found, notes = old_options.translate(old)
-    assert found == ours
-    given = [one.partition("=")[0] for one in old if one.startswith("-")]
-    known = [name for name in given if name in {each.name for each in old_options.OLD}]
+    options, notes = old_options.translate(old)
+    assert options == ours
+    names = [one.partition("=")[0] for one in old if one.startswith("-")]
+    known = [name for name in names if name in {each.name for each in old_options.OLD}]
     assert [note.split()[0] for note in notes] == known
 
 
