@@ -12,11 +12,11 @@ import typer
 from connectors.errors import UserError
 
 app = typer.Typer()
-_MONTH = re.compile(r"(20\d\d)-(0[1-9]|1[0-2])")
+_MONTH = re.compile(r"20[0-9]{2}-(0[1-9]|1[0-2])")
 
 
 def add_to(main: typer.Typer) -> None:
-    """Make this command the main program's own, beside its others."""
+    """Add this command to the main program."""
     main.registered_commands.extend(app.registered_commands)
 
 
@@ -40,18 +40,16 @@ def generate(
     """Make a realistic data set of taxi trips: yellow, green and for-hire, in order of dropoff."""
     from rich.console import Console
 
-    from pipeline.ops.generate.trips import Settings, Span, trips
+    from pipeline.ops.generate.trips import Span, trips
     from pipeline.ops.generate.write import write_lines, write_tlc
     from pipeline.progress import Steps
 
-    month = _MONTH.fullmatch(first_month)
-    if month is None:
+    if not _MONTH.fullmatch(first_month):
         raise UserError(f"--from is {first_month!r}; give a month of this century, 2018-01.")
     if folder.exists() and any(folder.iterdir()):
         raise UserError(f"{folder} is not empty; give another folder, or empty it.")
     folder.mkdir(parents=True, exist_ok=True)
-    span = Span.of(int(month[1]), int(month[2]), months)
-    blocks = trips(Settings(events=events, seed=seed, span=span))
+    blocks = trips(events, seed, Span(first_month, months))
     steps = Steps(Console(stderr=True))
     with steps.step("generating", unit="trips", total=events) as progress:
         if form == "tlc":

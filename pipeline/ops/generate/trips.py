@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import numpy as np
@@ -38,44 +37,38 @@ _OF_DAY: Final = (
 _OF_WEEK: Final = (88, 95, 98, 102, 108, 110, 92)  # from Monday
 _BUSY_ZONES: Final = 18.0
 _QUIET_SHARE: Final = 0.0008
-_PARTS: Final = (
+AMOUNTS: Final = (
     *("fare_amount", "extra", "mta_tax", "tip_amount", "tolls_amount"),
     "improvement_surcharge",
 )
+"""The fields whose sum is `total_amount`."""
 _BASES: Final = np.array([f"B{number:05d}" for number in range(2500, 2620)], dtype=object)
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Whole months: no pickup is before `first`, and every dropoff is before `end`."""
+    """Whole months from `first`, such as 2018-01: no pickup is before them, no dropoff after."""
 
-    first: datetime
-    end: datetime
-
-    @staticmethod
-    def of(year: int, month: int, months: int) -> Span:
-        """Return so many months from that one on."""
-        last = year * 12 + month - 1 + months
-        return Span(
-            datetime(year, month, 1, tzinfo=UTC), datetime(last // 12, last % 12 + 1, 1, tzinfo=UTC)
-        )
+    first: str
+    months: int
 
     @property
     def first_ms(self) -> int:
-        """`first` in epoch milliseconds."""
-        return int(self.first.timestamp() * 1000)
+        """The beginning in epoch milliseconds."""
+        return int(np.datetime64(self.first, "ms").astype(np.int64))
+
+    def hour_shares(self) -> Floats:
+        """Return the share of all trips that each hour has."""
+        first = np.datetime64(self.first, "M")
+        hours = np.arange(first, first + self.months, dtype="M8[h]")
+        hour_of_day = hours.astype(np.int64) % 24
+        weekday = (hours.astype("M8[D]").astype(np.int64) + 3) % 7  # 1970 began on a Thursday.
+        weights = np.array(_OF_DAY)[hour_of_day] * np.array(_OF_WEEK)[weekday]
+        shares: Floats = weights / weights.sum()
+        return shares
 
 
-WINTER: Final = Span.of(2017, 12, 3)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
-    """How many trips, of which months, drawn from which seed."""
-
-    events: int
-    seed: int = 2018
-    span: Span = WINTER
+WINTER: Final = Span("2017-12", 3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,13 +82,13 @@ class Trips:
         return len(self.codes)
 
 
-def trips(settings: Settings) -> Iterator[Trips]:
+def trips(events: int, seed: int = 2018, span: Span = WINTER) -> Iterator[Trips]:
     """Yield the data set, some ten thousand trips at a time; ids ascend through all types."""
-    rng = np.random.default_rng(settings.seed)
-    rows = Rows(rng, zone_shares(rng), settings.span)
+    rng = np.random.default_rng(seed)
+    rows = Rows(rng, zone_shares(rng), span)
     edges = np.cumsum(list(SHARES.values()))[:-1]
     done = 0
-    for dropoff in dropoffs(rng, settings.events, BLOCK, settings.span):
+    for dropoff in dropoffs(rng, events, BLOCK, span):
         codes = np.searchsorted(edges, rng.random(len(dropoff)))
         ids = FIRST_ID + done + np.arange(len(dropoff))
         done += len(dropoff)
@@ -111,20 +104,11 @@ def trips(settings: Settings) -> Iterator[Trips]:
 # When and where trips happen.
 
 
-def hours(span: Span) -> Floats:
-    """Return the share of all trips that each hour of the span has."""
-    count = (span.end - span.first) // timedelta(hours=1)
-    times = [span.first + timedelta(hours=hour) for hour in range(count)]
-    weights = np.array([_OF_DAY[t.hour] * _OF_WEEK[t.weekday()] for t in times], dtype=float)
-    shares: Floats = weights / weights.sum()
-    return shares
-
-
 def dropoffs(
     rng: np.random.Generator, events: int, block: int, span: Span = WINTER
 ) -> Iterator[Ints]:
     """Yield dropoff times (epoch ms, whole seconds), ascending, about `block` at a time."""
-    per_hour = rng.multinomial(events, hours(span))
+    per_hour = rng.multinomial(events, span.hour_shares())
     before = np.cumsum(per_hour) - per_hour
     for number in range(before[-1] // block + 1):
         chosen = np.flatnonzero(before // block == number)
@@ -164,12 +148,12 @@ class Rows:
 
     def of_type(self, event_type: str, ids: Ints, dropoff: Ints) -> Columns:
         """Return the columns of rows with these ids and dropoff times (epoch milliseconds)."""
-        return _MAKERS[event_type](self, ids, dropoff)
+        columns = _MAKERS[event_type](self, ids, dropoff)
+        return {**columns, "trip_id": ids, "type": np.full(len(ids), event_type, dtype=object)}
 
     def zones(self, count: int) -> Ints:
         """Draw zones 1 to 265 by popularity."""
-        drawn = np.searchsorted(self._zones, self._rng.random(count))
-        return np.minimum(drawn, ZONES - 1).astype(np.int64) + 1
+        return self._codes(count, self._zones) + 1
 
     def pickup_zones(self, ids: Ints) -> Ints:
         """Draw as `zones` does; the rows with the first 265 ids visit every zone once."""
@@ -181,7 +165,8 @@ class Rows:
     def pick(self, count: int, values: list[Any], weights: list[float]) -> NDArray[Any]:
         """Draw `count` of `values` by weight; texts come as an object array."""
         kind = object if isinstance(values[0], str) else None
-        picked: NDArray[Any] = np.array(values, dtype=kind)[self._codes(count, weights)]
+        edges = np.cumsum(np.array(weights) / sum(weights))
+        picked: NDArray[Any] = np.array(values, dtype=kind)[self._codes(count, edges)]
         return picked
 
     def any_base(self, count: int) -> NDArray[Any]:
@@ -197,20 +182,14 @@ class Rows:
         seconds = np.clip(miles / miles_an_hour * 3600, 60, 3 * 3600).astype(np.int64)
         return np.maximum(dropoff - seconds * 1000, self._first_ms), miles
 
-    def _codes(self, count: int, weights: list[float]) -> Ints:
-        edges = np.cumsum(np.array(weights) / sum(weights))
+    def _codes(self, count: int, edges: Floats) -> Ints:
         codes = np.searchsorted(edges, self._rng.random(count))
-        return np.minimum(codes, len(weights) - 1).astype(np.int64)
-
-
-def metered_fare(miles: Floats, minutes: Floats) -> Floats:
-    """Follow TLC's meter of 2018: 2.50 to start, 0.50 for a fifth of a mile or a slow minute."""
-    return 2.5 + 0.5 * np.floor(miles * 4.2 + minutes * 0.25)
+        return np.minimum(codes, len(edges) - 1).astype(np.int64)
 
 
 def total(columns: Columns) -> Floats:
     """Return what the passenger pays: the sum of all parts, in whole cents."""
-    parts = [columns[name] for name in _PARTS if name in columns]
+    parts = [columns[name] for name in AMOUNTS if name in columns]
     amount: Floats = np.sum(parts, axis=0).round(2)
     return amount
 
@@ -218,7 +197,8 @@ def total(columns: Columns) -> Floats:
 def _meter(rows: Rows, *, pickup: Ints, dropoff: Ints, miles: Floats) -> Columns:
     count = len(miles)
     minutes = (dropoff - pickup) / 60_000
-    fare = metered_fare(miles, minutes)
+    # TLC's meter of 2018: 2.50 to start, 0.50 for a fifth of a mile or a slow minute.
+    fare = 2.5 + 0.5 * np.floor(miles * 4.2 + minutes * 0.25)
     payment = rows.pick(count, [1, 2, 3, 4], [0.69, 0.30, 0.007, 0.003])
     tip_share = rows.pick(count, [0.0, 0.1, 0.15, 0.2, 0.25], [0.06, 0.1, 0.24, 0.5, 0.1])
     tolls = np.where(miles > 9, rows.pick(count, [0.0, 5.76], [0.6, 0.4]), 0.0)
@@ -252,14 +232,9 @@ def _taxi(rows: Rows, ids: Ints, dropoff: Ints) -> Columns:
     return columns
 
 
-def _yellow(rows: Rows, ids: Ints, dropoff: Ints) -> Columns:
-    return {**_taxi(rows, ids, dropoff), "trip_id": ids, "type": _named("trip", ids)}
-
-
 def _green(rows: Rows, ids: Ints, dropoff: Ints) -> Columns:
     kind = rows.pick(len(ids), [1, 2], [0.98, 0.02])
-    taxi = _taxi(rows, ids, dropoff)
-    return {**taxi, "trip_type": kind, "trip_id": ids, "type": _named("green_trip", ids)}
+    return {**_taxi(rows, ids, dropoff), "trip_type": kind}
 
 
 def _for_hire(rows: Rows, ids: Ints, dropoff: Ints) -> Columns:
@@ -274,17 +249,11 @@ def _for_hire(rows: Rows, ids: Ints, dropoff: Ints) -> Columns:
         "dropoff_datetime": dropoff,
         "pickup_location_id": rows.pickup_zones(ids),
         "dropoff_location_id": rows.zones(len(ids)),
-        "trip_id": ids,
-        "type": _named("fhv_trip", ids),
     }
 
 
-def _named(event_type: str, ids: Ints) -> NDArray[Any]:
-    return np.full(len(ids), event_type, dtype=object)
-
-
 _MAKERS: Final[dict[str, Callable[[Rows, Ints, Ints], Columns]]] = {
-    "trip": _yellow,
+    "trip": _taxi,
     "green_trip": _green,
     "fhv_trip": _for_hire,
 }

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,15 +13,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.ops.generate.trips import Columns, Trips
+from pipeline.ops.generate.trips import AMOUNTS, Columns, Trips
 
 Progress = Callable[[int], None]
 """Gets how many trips are done."""
 
-CODECS: Final = {"none": None, "gz": "gzip", "zst": "zstd", "lz4": "lz4", "bz2": "bz2"}
-"""Endings of files' names, and what pyarrow calls the compression."""
-
-_TIME_SUFFIX: Final = "_datetime"
 _encode: Final = msgspec.json.Encoder().encode
 
 
@@ -32,31 +29,32 @@ def write_lines(
     lines_a_file: int = 1_000_000,
     progress: Progress = lambda done: None,
 ) -> list[Path]:
-    """Write `trips-00000.ndjson` and so on in order of dropoff; return the files' paths."""
+    """Write `trips-00000.ndjson` and so on in order of dropoff; return the files' paths.
+
+    `compress` is none or a name's ending that pyarrow knows: gz, zst, lz4, bz2.
+    """
     written: list[Path] = []
-    remaining, done = _lines(blocks), 0
+    lines = _lines(blocks, progress)
     ending = "" if compress == "none" else f".{compress}"
-    while (line := next(remaining, None)) is not None:
+    for line in lines:
         path = folder / f"trips-{len(written):05d}.ndjson{ending}"
-        with _opened(path, CODECS[compress]) as file:
+        with pa.output_stream(str(path), "detect", buffer_size=1 << 20) as file:
             file.write(line)
-            done += 1
-            while done % lines_a_file and (line := next(remaining, None)) is not None:
-                file.write(line)
-                done += 1
-                if done % 10_000 == 0:
-                    progress(done)
+            for following in islice(lines, lines_a_file - 1):
+                file.write(following)
         written.append(path)
-    progress(done)
     return written
 
 
-def _lines(blocks: Iterable[Trips]) -> Iterator[bytes]:
+def _lines(blocks: Iterable[Trips], progress: Progress) -> Iterator[bytes]:
+    done = 0
     for block in blocks:
         lines = np.empty(len(block), dtype=object)
         for code, columns in enumerate(block.of_type.values()):
             lines[block.codes == code] = _of_type(columns)
         yield from lines.tolist()
+        done += len(block)
+        progress(done)
 
 
 def _of_type(columns: Columns) -> list[bytes]:
@@ -66,22 +64,9 @@ def _of_type(columns: Columns) -> list[bytes]:
 
 
 def _values(name: str, values: Any) -> list[Any]:
-    if not name.endswith(_TIME_SUFFIX):
-        plain: list[Any] = values.tolist()
-        return plain
-    times = np.datetime_as_string(values.astype("datetime64[ms]"), unit="ms", timezone="UTC")
-    texts: list[Any] = times.tolist()
-    return texts
-
-
-@contextmanager
-def _opened(path: Path, codec: str | None) -> Iterator[Any]:
-    with pa.OSFile(str(path), "wb") as file, pa.BufferedOutputStream(file, 1 << 20) as buffered:
-        if codec is None:
-            yield buffered
-            return
-        with pa.CompressedOutputStream(buffered, codec) as compressed:
-            yield compressed
+    if name.endswith("_datetime"):
+        values = np.datetime_as_string(values.astype("M8[ms]"), unit="ms", timezone="UTC")
+    return list(values.tolist())
 
 
 # TLC's files.
@@ -96,44 +81,31 @@ _COMMON: Final = {
     "PULocationID": ("pickup_location_id", pa.int64()),
     "DOLocationID": ("dropoff_location_id", pa.int64()),
     "payment_type": ("payment_type", pa.int64()),
-    **{
-        name: (name, pa.float64())
-        for name in (
-            *("fare_amount", "extra", "mta_tax", "tip_amount", "tolls_amount"),
-            *("improvement_surcharge", "total_amount"),
-        )
+    **{name: (name, pa.float64()) for name in (*AMOUNTS, "total_amount")},
+}
+_COLOURS: Final = {"trip": "yellow", "green_trip": "green", "fhv_trip": "fhv"}
+_COLUMNS: Final[Mapping[str, Mapping[str, tuple[str, pa.DataType]]]] = {
+    "yellow": {
+        "tpep_pickup_datetime": ("pickup_datetime", _TIME),
+        "tpep_dropoff_datetime": ("dropoff_datetime", _TIME),
+        **_COMMON,
+    },
+    "green": {
+        "lpep_pickup_datetime": ("pickup_datetime", _TIME),
+        "lpep_dropoff_datetime": ("dropoff_datetime", _TIME),
+        **_COMMON,
+        "trip_type": ("trip_type", pa.float64()),
+    },
+    "fhv": {
+        "dispatching_base_num": ("dispatching_base_num", pa.string()),
+        "pickup_datetime": ("pickup_datetime", _TIME),
+        "dropOff_datetime": ("dropoff_datetime", _TIME),
+        "PUlocationID": ("pickup_location_id", pa.float64()),
+        "DOlocationID": ("dropoff_location_id", pa.float64()),
+        "Affiliated_base_number": ("affiliated_base_number", pa.string()),
     },
 }
-_COLOURS: Final[Mapping[str, tuple[str, Mapping[str, tuple[str, pa.DataType]]]]] = {
-    "trip": (
-        "yellow",
-        {
-            "tpep_pickup_datetime": ("pickup_datetime", _TIME),
-            "tpep_dropoff_datetime": ("dropoff_datetime", _TIME),
-            **_COMMON,
-        },
-    ),
-    "green_trip": (
-        "green",
-        {
-            "lpep_pickup_datetime": ("pickup_datetime", _TIME),
-            "lpep_dropoff_datetime": ("dropoff_datetime", _TIME),
-            **_COMMON,
-            "trip_type": ("trip_type", pa.float64()),
-        },
-    ),
-    "fhv_trip": (
-        "fhv",
-        {
-            "dispatching_base_num": ("dispatching_base_num", pa.string()),
-            "pickup_datetime": ("pickup_datetime", _TIME),
-            "dropOff_datetime": ("dropoff_datetime", _TIME),
-            "PUlocationID": ("pickup_location_id", pa.float64()),
-            "DOlocationID": ("dropoff_location_id", pa.float64()),
-            "Affiliated_base_number": ("affiliated_base_number", pa.string()),
-        },
-    ),
-}
+"""TLC's column names, our fields' names, and TLC's types."""
 
 
 def write_tlc(
@@ -150,7 +122,7 @@ def write_tlc(
     with ExitStack() as stack:
         for block in blocks:
             for event_type, columns in block.of_type.items():
-                for path, table in _by_month(event_type, columns, folder):
+                for path, table in _by_month(_COLOURS[event_type], columns, folder):
                     if path not in writers:
                         writer = pq.ParquetWriter(path, table.schema, compression="zstd")
                         writers[path] = stack.enter_context(writer)
@@ -160,25 +132,16 @@ def write_tlc(
     return sorted(writers)
 
 
-def _by_month(event_type: str, columns: Columns, folder: Path) -> list[tuple[Path, pa.Table]]:
-    colour, _ = _COLOURS[event_type]
-    months = columns["pickup_datetime"].astype("datetime64[ms]").astype("datetime64[M]")
-    return [
-        (
-            folder / f"{colour}_tripdata_{month}.parquet",
-            _table(event_type, {name: values[months == month] for name, values in columns.items()}),
-        )
-        for month in np.unique(months)
-    ]
+def _by_month(colour: str, columns: Columns, folder: Path) -> Iterator[tuple[Path, pa.Table]]:
+    months = columns["pickup_datetime"].astype("M8[ms]").astype("M8[M]")
+    for month in np.unique(months):
+        of_month = {name: values[months == month] for name, values in columns.items()}
+        yield folder / f"{colour}_tripdata_{month}.parquet", _table(colour, of_month)
 
 
-def _table(event_type: str, columns: Columns) -> pa.Table:
-    _, theirs = _COLOURS[event_type]
-    return pa.table(
-        {
-            name: pa.array(columns[ours].astype("datetime64[ms]")).cast(kind)
-            if kind == _TIME
-            else pa.array(columns[ours], from_pandas=False).cast(kind)
-            for name, (ours, kind) in theirs.items()
-        }
-    )
+def _table(colour: str, columns: Columns) -> pa.Table:
+    arrays = {}
+    for name, (ours, kind) in _COLUMNS[colour].items():
+        values = columns[ours].astype("M8[ms]") if kind == _TIME else columns[ours]
+        arrays[name] = pa.array(values, from_pandas=False).cast(kind)
+    return pa.table(arrays)
