@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 import typer
 
 from connectors.errors import UserError
+from pipeline.options import JsonOption
 
 app = typer.Typer()
 _MONTH = re.compile(r"20[0-9]{2}-(0[1-9]|1[0-2])")
@@ -35,7 +36,7 @@ def generate(
     first_month: Annotated[str, typer.Option("--from", help="The first month.")] = "2017-12",
     months: Annotated[int, typer.Option(help="How many months.", min=1, max=120)] = 3,
     seed: Annotated[int, typer.Option(help="The same seed gives the same bytes.", min=0)] = 2018,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Make a realistic data set of taxi trips: yellow, green and for-hire, in order of dropoff."""
     from rich.console import Console

@@ -7,10 +7,11 @@ files of an hour merged.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import groupby, repeat
+from functools import partial
+from itertools import groupby
 from typing import Any, Final
 
 import numpy as np
@@ -25,7 +26,7 @@ from connectors.errors import UserError
 from connectors.positions import Position
 from connectors.s3.store import Stored
 from pipeline.ops.replay.files import DataSet
-from pipeline.ops.replay.order import LOWEST, Part, Rows, Times, merged, objects
+from pipeline.ops.replay.order import LOWEST, Part, Rows, Times, merged, objects, values
 from pipeline.ops.replay.selection import Counts, LeaveOut, Selection
 
 _HOUR_MS: Final = 3_600_000
@@ -33,8 +34,9 @@ _FOLDER: Final = re.compile(r"(?:.*/)?arrival_date=(\d{4}-\d{2}-\d{2})/arrival_h
 _BATCH_ROWS: Final = 2_000
 _READERS: Final = 8
 _NEEDED: Final = ("raw", "arrival_time")
-_PREFIX: Final = "source."
-_OURS: Final = frozenset(_PREFIX + name for name in (*positions.COLUMNS, "arrival_time"))
+_POSITION_HEADERS: Final = tuple(f"source.{name}" for name in positions.COLUMNS)
+_ARRIVAL_HEADER: Final = "source.arrival_time"
+_OURS: Final = frozenset({*_POSITION_HEADERS, _ARRIVAL_HEADER})
 _WIDTHS: Final = {"partition": 10, "offset": 19, "sequence_number": 128}
 """Digits of a column's largest number, so that texts sort as the numbers do."""
 
@@ -72,7 +74,7 @@ class Archive:
         with ThreadPoolExecutor(_READERS) as pool:
             firsts = list(pool.map(self._first_ms, files))
         return [
-            Part(first, lambda file=file: self._read(file))  # type: ignore[misc]
+            Part(first, partial(self._read, file))
             for first, file in zip(firsts, files, strict=True)
         ]
 
@@ -80,24 +82,19 @@ class Archive:
         """Return the earliest arrival by the file's footer."""
         try:
             with self.data.open(file.path) as raw:
-                return _earliest(pq.read_metadata(raw))
+                footer = pq.read_metadata(raw)
         except (pa.ArrowException, OSError):
             return LOWEST
+        _refuse_other(file.path, footer.schema.to_arrow_schema().names)
+        return _earliest(footer)
 
     def _read(self, file: Stored) -> Iterator[Rows]:
         self.counts.files += 1
-        row = 0
-        try:
-            with self.data.open_archived(file) as content:
-                parquet = pq.ParquetFile(content)
-                _refuse_other(file.path, parquet.schema_arrow.names)
-                for batch in parquet.iter_batches(_BATCH_ROWS, use_threads=False):
-                    yield self._selected(pa.Table.from_batches([batch]), file.path, row)
-                    row += len(batch)
-        except (pa.ArrowException, OSError) as error:
-            self.counts.bad_file(file.path, f"damaged from here on, after row {row}: {error}")
+        convert = partial(self._selected, file.path)
+        return self.data.read_parquet(file, convert, self.counts, batch_rows=_BATCH_ROWS)
 
-    def _selected(self, table: pa.Table, path: str, row: int) -> Rows:
+    def _selected(self, path: str, batch: pa.RecordBatch, row: int) -> Rows:
+        table = pa.Table.from_batches([batch])
         self.counts.lines += table.num_rows
         times = checksums.millis(table.column("arrival_time"))
         known = times != LOWEST
@@ -132,9 +129,9 @@ def _hour_ms(folder: str) -> int | None:
 
 
 def _earliest(footer: Any) -> int:
-    names = [footer.schema.column(index).path for index in range(footer.num_columns)]
-    if "arrival_time" not in names or not footer.num_row_groups:
+    if not footer.num_row_groups:
         return LOWEST
+    names = [footer.schema.column(index).path for index in range(footer.num_columns)]
     column = names.index("arrival_time")
     groups = (footer.row_group(index).column(column) for index in range(footer.num_row_groups))
     # Raw, because Python has no date for a producer's time beyond the year 9999.
@@ -155,79 +152,54 @@ def _refuse_other(path: str, names: list[str]) -> None:
         )
 
 
-# A table of archived records as rows.
-
-
 def _rows(table: pa.Table, times: Times) -> Rows:
-    where = positions.columns_of(table)
-    columns = [_values(where.column(name)) for name in positions.COLUMNS]
     count = table.num_rows
-    keys = _values(table.column("key")) if "key" in table.column_names else [None] * count
+    where = positions.columns_of(table)
+    columns = [values(where.column(name)) for name in positions.COLUMNS]
+    ours = list(map(Position, *columns))
+    stamps = np.char.add(np.datetime_as_string(times.astype("M8[ms]")), "Z").astype("S")
+    headers = map(_headers, *_archived_headers(table), ours, stamps.tolist())
     return Rows(
         times,
-        objects(_values(table.column("raw")), count),
-        objects(keys, count),
-        objects(_headers(table, _position_headers(where, times)), count),
-        objects(map(Position._make, zip(*columns, strict=True)), count),
+        objects(values(table.column("raw")), count),
+        objects(values(_column(table, "key")), count),
+        objects(headers, count),
+        objects(ours, count),
         _ties(where),
     )
 
 
-def _values(column: pa.ChunkedArray) -> list[Any]:
-    """Convert to Python values, None for null; several times as fast as `to_pylist`."""
-    if column.null_count == len(column):
-        return [None] * len(column)
-    if column.null_count and pa.types.is_integer(column.type):
-        values: list[Any] = column.to_pylist()
-        return values
-    return list(column.to_numpy().tolist())
+def _archived_headers(table: pa.Table) -> list[list[Any]]:
+    columns = (_column(table, "header_names"), _column(table, "header_values"))
+    return [[None] * len(c) if c.null_count == len(c) else c.to_pylist() for c in columns]
 
 
-def _position_headers(where: pa.Table, times: Times) -> list[Headers]:
-    """Return the headers of each record's position and arrival."""
-    stamps = np.char.add(np.datetime_as_string(times.astype("M8[ms]")), "Z").astype("S").tolist()
-    columns: list[Iterable[tuple[str, bytes | None]]] = []
-    for name in _present(where):
-        texts = where.column(name).cast(pa.string()).cast(pa.binary())
-        columns.append(zip(repeat(_PREFIX + name), _values(texts), strict=False))
-    columns.append(zip(repeat(f"{_PREFIX}arrival_time"), stamps, strict=False))
-    headers: list[Headers] = list(zip(*columns, strict=True))
-    if any(where.column(name).null_count for name in _present(where)):
-        return [tuple(pair for pair in pairs if pair[1] is not None) for pairs in headers]
-    return headers
+def _column(table: pa.Table, name: str) -> Any:
+    """Return a column that an archive of streams alone lacks."""
+    return table.column(name) if name in table.column_names else pa.nulls(table.num_rows)
 
 
-def _present(where: pa.Table) -> list[str]:
-    """Return the columns of a position that some record has."""
-    return [name for name in positions.COLUMNS if where.column(name).null_count < len(where)]
-
-
-def _headers(table: pa.Table, ours: list[Headers]) -> list[Headers]:
-    """Return the archived headers, without those that a replay had added, and then ours."""
-    if "header_names" not in table.column_names:
-        return ours
-    names = table.column("header_names")
-    if names.null_count == len(names):
-        return ours
-    values = table.column("header_values").to_pylist()
-    return [
-        _archived(*pair) + more for *pair, more in zip(names.to_pylist(), values, ours, strict=True)
-    ]
-
-
-def _archived(names: list[str] | None, values: list[bytes | None] | None) -> Headers:
-    pairs = zip(names or (), values or (), strict=True)
-    return tuple((name, value) for name, value in pairs if name not in _OURS)
+def _headers(
+    names: list[str] | None, contents: list[bytes | None] | None, position: Position, stamp: bytes
+) -> Headers:
+    """Return the archived headers, and in place of those that a replay had added our own."""
+    archived = zip(names or (), contents or (), strict=True)
+    headers = [pair for pair in archived if pair[0] not in _OURS] if names else []
+    for name, value in zip(_POSITION_HEADERS, position, strict=True):
+        if value is not None:
+            headers.append((name, str(value).encode()))
+    return (*headers, (_ARRIVAL_HEADER, stamp))
 
 
 def _ties(where: pa.Table) -> NDArray[np.bytes_]:
     """Return texts that sort by topic, partition, offset or stream, shard, sequence number."""
-    parts: list[Any] = []
-    for name in _present(where):
+    parts = []
+    for name in positions.COLUMNS:
         text = where.column(name).cast(pa.string())
         width = _WIDTHS.get(name)
-        parts.append(pc.utf8_lpad(text, width, "0") if width else text)
+        if text.null_count < len(text):
+            parts.append(pc.utf8_lpad(text, width, "0") if width else text)
     if not parts:
         return np.full(len(where), b"", dtype="S1")
     whole = pc.binary_join_element_wise(*parts, "/", null_handling="skip")
-    return np.array(_values(whole.cast(pa.binary())), dtype="S")
+    return np.array(values(whole.cast(pa.binary())), dtype="S")

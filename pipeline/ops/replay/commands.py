@@ -10,6 +10,7 @@ import typer
 from typer.core import TyperCommand
 
 from pipeline.ops.replay import old_options
+from pipeline.options import JsonOption
 
 _target: Final = partial(typer.Option, rich_help_panel="Where to")
 _pace: Final = partial(typer.Option, rich_help_panel="Pace")
@@ -99,7 +100,7 @@ def replay(
     dry_run: DryRun = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on after what is stored.")] = False,
     state: StateFile = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Send historical events to Kafka or Kinesis, at the pace at which they happened.
 

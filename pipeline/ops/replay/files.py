@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any, Final
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from connectors.errors import UserError
 from connectors.s3.store import ReadableStore, Stored, is_local, local_path, open_store
+from pipeline.ops.replay.order import Rows
+from pipeline.ops.replay.selection import Counts
 
 _BUFFER_BYTES: Final = 4 * 1024 * 1024
 _WHOLE_BYTES: Final = 16 * 1024 * 1024
@@ -55,12 +58,32 @@ class DataSet:
         except FileNotFoundError as error:
             raise _deleted(path) from error
 
-    def open_archived(self, file: Stored) -> Any:
-        """Open a Parquet file; up to 16 MiB with one request, as archived files are many and small.
+    def read_parquet(
+        self,
+        file: Stored,
+        convert: Callable[[pa.RecordBatch, int], Rows],
+        counts: Counts,
+        *,
+        batch_rows: int,
+        columns: list[str] | None = None,
+    ) -> Iterator[Rows]:
+        """Convert a file batch by batch, given the index of the first row; count it if damaged.
 
-        Raises:
-            UserError: the store fails.
+        Memory holds a row group as it is stored. Raises UserError if the store fails.
         """
+        row = 0
+        try:
+            with self._open_parquet(file) as content:
+                for batch in pq.ParquetFile(content).iter_batches(
+                    batch_rows, columns=columns, use_threads=False
+                ):
+                    yield convert(batch, row)
+                    row += len(batch)
+        except (pa.ArrowException, OSError) as error:
+            counts.bad_file(file.path, f"damaged from here on, after row {row}: {error}")
+
+    def _open_parquet(self, file: Stored) -> Any:
+        # Archived files are many and small: one request instead of three or four.
         if file.size > _WHOLE_BYTES:
             return self.open(file.path)
         try:

@@ -6,8 +6,9 @@ import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
-from functools import cached_property
+from functools import partial
 from pathlib import Path
+from sys import maxsize
 from typing import Final
 
 import msgspec
@@ -22,7 +23,7 @@ from pipeline.events.event_types import EventTypes
 from pipeline.ops.replay.archive import Archive
 from pipeline.ops.replay.files import data_set
 from pipeline.ops.replay.lines import LineReader
-from pipeline.ops.replay.order import LOWEST, Part, Rows, Times, joined, merged
+from pipeline.ops.replay.order import LOWEST, Part, Rows, Times, joined, merged, never_falling
 from pipeline.ops.replay.selection import Counts, LeaveOut, Selection
 from pipeline.ops.replay.tlc import TlcFile, open_tlc, refuse_same_ids
 
@@ -57,7 +58,7 @@ class History:
         self.counts = Counts()
         self.selection = selection
         self._leave_out = leave_out
-        self._given_types = types
+        self.types = types or event_types.load(Path(schemas.__file__).parent)
         self._lines = LineReader(selection)
         self._data = data_set(uri, environment)
 
@@ -71,34 +72,35 @@ class History:
         Raises:
             UserError: a file is Parquet of another kind, or the store fails.
         """
-        lateness = _Lateness(self.counts)
+        reached = None
         for rows in _packed(self._limited()):
             if observe:
                 observe(rows.times, rows.raws.tolist())
             passed = min(skip, len(rows))
-            lateness.add(rows.times, passed)
+            reached = self._count_late(rows.times, reached, passed)
             skip -= passed
             self.counts.skipped += passed
             if passed < len(rows):
                 self.counts.events += len(rows) - passed
                 yield rows.part(passed).block()
 
+    def _count_late(self, times: Times, reached: int | None, passed: int) -> int:
+        """Count the events after one of a later time, but for the first `passed`."""
+        latest = never_falling(times, reached)
+        late = (latest - times)[passed:]
+        counts = self.counts
+        counts.out_of_order += int(np.count_nonzero(late))
+        counts.largest_lateness_ms = max(counts.largest_lateness_ms, int(late.max(initial=0)))
+        return int(latest[-1])
+
     def fingerprint(self) -> str:
         """Return a digest of the files' names and sizes and of the selection."""
         files = [(file.path, file.size) for file in self._data.files]
         return hashlib.sha256(msgspec.json.encode([files, asdict(self.selection)])).hexdigest()
 
-    @cached_property
-    def types(self) -> EventTypes:
-        """The event types."""
-        return self._given_types or event_types.load(Path(schemas.__file__).parent)
-
     def _limited(self) -> Iterator[Rows]:
-        left = self.selection.limit
-        if left is None:
-            yield from self._ordered()
-            return
-        for rows in self._ordered() if left > 0 else ():
+        left = maxsize if self.selection.limit is None else self.selection.limit
+        for rows in self._ordered():
             yield rows.part(0, left)
             left -= len(rows)
             if left <= 0:
@@ -120,19 +122,17 @@ class History:
         return parts
 
     def _looked_at(self, file: Stored) -> tuple[TlcFile | None, Part]:
+        tlc, first_ms = None, LOWEST
         if not self._data.is_parquet(file):
-            first = self._lines.first_ms(self._data, file.path) if file.size else LOWEST
-            lines = self._lines
-            return None, self._part(first, lambda: lines.read(self._data, file.path, self.counts))
-        try:
-            tlc = open_tlc(self._data, file.path, self.types, self.selection)
-        except (pa.ArrowException, OSError) as error:
-            why = f"no readable Parquet: {error}"
-            return None, self._part(LOWEST, lambda: self._damaged(file.path, why))
-        return tlc, self._part(tlc.first_ms, lambda: tlc.read(self.selection, self.counts))
-
-    def _part(self, first_ms: int, read: Callable[[], Iterator[Rows]]) -> Part:
-        return Part(first_ms, lambda: self._selected(read()))
+            first_ms = self._lines.first_ms(self._data, file.path) if file.size else LOWEST
+            read = partial(self._lines.read, self._data, file.path, self.counts)
+        else:
+            try:
+                tlc = open_tlc(self._data, file, self.types, self.selection)
+                first_ms, read = tlc.first_ms, partial(tlc.read, self.selection, self.counts)
+            except (pa.ArrowException, OSError) as error:
+                read = partial(self._damaged, file.path, f"no readable Parquet: {error}")
+        return tlc, Part(first_ms, lambda: self._selected(read()))
 
     def _damaged(self, path: str, why: str) -> Iterator[Rows]:
         self.counts.bad_file(path, why)
@@ -150,24 +150,6 @@ class History:
             yield rows if inside.all() else rows.take(inside)
             if beyond > selection.reorder:
                 return
-
-
-class _Lateness:
-    """Count the events that come after one of a later time."""
-
-    def __init__(self, counts: Counts) -> None:
-        self._counts = counts
-        self._reached = LOWEST
-
-    def add(self, times: Times, passed: int) -> None:
-        """Add events, the first `passed` of which don't count."""
-        latest = np.maximum(np.maximum.accumulate(times), self._reached)
-        self._reached = int(latest[-1])
-        late = (latest - times)[passed:]
-        if late.any():
-            self._counts.out_of_order += int(np.count_nonzero(late))
-            largest = max(self._counts.largest_lateness_ms, int(late.max()))
-            self._counts.largest_lateness_ms = largest
 
 
 def _packed(batches: Iterator[Rows]) -> Iterator[Rows]:

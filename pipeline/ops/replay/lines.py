@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from operator import attrgetter
 from typing import Any, Final, Literal
@@ -52,7 +51,7 @@ class LineReader:
 
     def __init__(self, selection: Selection) -> None:
         self._selection = selection
-        self._fields = event_fields(selection.timestamp_field, selection.key_field)
+        self._fields = EventFields(selection.timestamp_field, selection.key_field)
 
     def first_ms(self, data: DataSet, path: str) -> int:
         """Return the earliest time among the first lines, `LOWEST` if there is none."""
@@ -62,48 +61,41 @@ class LineReader:
         except OSError:
             return LOWEST
         lines = (text.rpartition(b"\n")[0] or text).split(b"\n")
-        rows = self._rows(lines, _Place(path), Counts())
+        rows = self._rows(lines, path, 1, Counts())
         return int(rows.times.min()) if len(rows) else LOWEST
 
     def read(self, data: DataSet, path: str, counts: Counts) -> Iterator[Rows]:
         """Yield a file's rows in the order of its lines, of a damaged file those that are whole."""
-        place = _Place(path)
+        number = 1
         try:
             for lines in _lines(data, path):
-                yield self._rows(lines, place, counts)
-                place.line += len(lines)
+                yield self._rows(lines, path, number, counts)
+                number += len(lines)
         except _Damage as damage:
-            why = f"damaged from here on, after line {place.line - 1}: {damage}"
-            counts.bad_file(path, why)
+            counts.bad_file(path, f"damaged from here on, after line {number - 1}: {damage}")
 
-    def _rows(self, lines: list[bytes], place: _Place, counts: Counts) -> Rows:
-        """Return the good lines as rows; `place` is that of the first line."""
-        events, indices = self._decoded(lines, place, counts)
+    def _rows(self, lines: list[bytes], path: str, number: int, counts: Counts) -> Rows:
+        """Return the good lines as rows; the first line has that number."""
+        counts.lines += len(lines)
+        try:
+            events, indices = list(map(self._fields.decode, lines)), list(range(len(lines)))
+        except DECODE_ERRORS:
+            events, indices = self._decoded_singly(lines, path, number, counts)
         kind = self._selection.timestamp_format
         millis, good = parse_times(self._fields.times(events), kind)
         keys = objects(self._fields.keys(events), len(events))
-        raws = objects(lines if indices is None else (lines[i] for i in indices), len(events))
-        rows = Rows(millis, raws, keys)
+        rows = Rows(millis, objects(map(lines.__getitem__, indices), len(events)), keys)
         if good.all():
             return rows
         why = f"{self._selection.timestamp_field}: {EXPECTED[kind]}"
-        for index in np.flatnonzero(~good).tolist():
-            counts.bad_line(place.of(index if indices is None else indices[index]), why)
+        for row in np.flatnonzero(~good).tolist():
+            counts.bad_line(f"{path}:{number + indices[row]}", why)
         return rows.take(good)
 
-    def _decoded(
-        self, lines: list[bytes], place: _Place, counts: Counts
-    ) -> tuple[list[Struct], list[int] | None]:
-        """Decode the lines; the second result is the indices of the good ones, None for all."""
-        counts.lines += len(lines)
-        try:
-            return list(map(self._fields.decode, lines)), None
-        except DECODE_ERRORS:
-            return self._decoded_singly(lines, place, counts)
-
     def _decoded_singly(
-        self, lines: list[bytes], place: _Place, counts: Counts
+        self, lines: list[bytes], path: str, number: int, counts: Counts
     ) -> tuple[list[Struct], list[int]]:
+        """Return the good lines decoded, and their indices."""
         events: list[Struct] = []
         indices: list[int] = []
         for index, line in enumerate(lines):
@@ -112,20 +104,11 @@ class LineReader:
                 indices.append(index)
             except DECODE_ERRORS as error:
                 if line.strip():
-                    counts.bad_line(place.of(index), _why(error))
+                    counts.bad_line(f"{path}:{number + index}", _why(error))
                 else:
                     counts.blank_lines += 1
                     counts.lines -= 1
         return events, indices
-
-
-@dataclass(slots=True)
-class _Place:
-    path: str
-    line: int = 1
-
-    def of(self, offset: int) -> str:
-        return f"{self.path}:{self.line + offset}"
 
 
 def _why(error: BaseException) -> str:
@@ -133,9 +116,6 @@ def _why(error: BaseException) -> str:
     if isinstance(error, UnicodeDecodeError):
         return "not UTF-8"
     return "nested too deep" if isinstance(error, RecursionError) else str(error)
-
-
-# The bytes of a file, line by line.
 
 
 class _Damage(Exception):
@@ -185,16 +165,22 @@ def _rescued(data: DataSet, path: str, good: int) -> bytes:
     return bytes(rescued)
 
 
-# The fields of an event that the replay itself needs: its time, and its key.
-
-
-@dataclass(frozen=True, slots=True)
 class EventFields:
-    """Decode JSON into a struct of time and key alone; all other fields are skipped."""
+    """Decode JSON into a struct of time and key alone; all other fields are skipped.
 
-    decode: Callable[[bytes], Struct]
-    _time: Callable[[Struct], str]
-    _key: Callable[[Struct], Any] | None
+    Dots in a field's name lead into objects. The time is required.
+
+    Raises:
+        UserError: a name is empty, or one field lies within the other.
+    """
+
+    def __init__(self, time_field: str, key_field: str) -> None:
+        tree: _Tree = {}
+        self._time = _getter(tree, time_field, str)
+        self._key = self._time if key_field == time_field else None
+        if key_field and not self._key:
+            self._key = _getter(tree, key_field, Raw)
+        self.decode: Final = msgspec.json.Decoder(struct_of(tree)).decode
 
     def times(self, events: Sequence[Struct]) -> list[str]:
         """Return the texts of the events' times."""
@@ -208,18 +194,6 @@ class EventFields:
             return [self._time(event).encode() for event in events]
         values = map(bytes, map(self._key, events))
         return [value if value.isdigit() else _key(value) for value in values]
-
-
-def event_fields(time_field: str, key_field: str) -> EventFields:
-    """Make the decoder for these fields; dots lead into objects. The time is required.
-
-    Raises:
-        UserError: a name is empty, or one field lies within the other.
-    """
-    tree: _Tree = {}
-    time = _getter(tree, time_field, str)
-    key = time if key_field == time_field else _getter(tree, key_field, Raw) if key_field else None
-    return EventFields(msgspec.json.Decoder(_struct(tree)).decode, time, key)
 
 
 def _getter(tree: _Tree, path: str, kind: type) -> Callable[[Struct], Any]:
@@ -237,11 +211,12 @@ def _getter(tree: _Tree, path: str, kind: type) -> Callable[[Struct], Any]:
 
 
 def _attribute(name: str) -> str:
-    """Return a valid Python name, whatever the field is called."""
+    # A valid Python name, whatever the field is called.
     return "f" + name.encode().hex()
 
 
-def _struct(tree: _Tree) -> type[Struct]:
+def struct_of(tree: _Tree) -> type[Struct]:
+    """Make a struct of fields by name: str is required, Raw is empty if absent, a dict nests."""
     renamed = {_attribute(name): name for name in tree}
     members = [_member(_attribute(name), kind) for name, kind in tree.items()]
     return msgspec.defstruct("EventFields", members, rename=renamed, kw_only=True, gc=False)
@@ -252,7 +227,7 @@ def _member(attribute: str, kind: Any) -> tuple[str, Any] | tuple[str, Any, Any]
         return attribute, str
     if kind is Raw:
         return attribute, Raw, Raw(b"")
-    struct = _struct(kind)
+    struct = struct_of(kind)
     if any(field.required for field in msgspec.structs.fields(struct)):
         return attribute, struct
     return attribute, struct, msgspec.field(default_factory=struct)

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from connectors.errors import UserError
 
 
-@dataclass(frozen=True, slots=True)
-class Old:
+class Old(NamedTuple):
     """An old option: its successor ("" where it has no meaning any more), and what differs."""
 
     name: str
@@ -83,21 +81,11 @@ def with_loop_count(arguments: Sequence[str]) -> list[str]:
     ['data', '--loop', '0', '--unpaced']
     """
     ours: list[str] = []
-    for number, argument in enumerate(arguments):
+    for argument, following in zip(arguments, [*arguments[1:], ""], strict=True):
         ours.append(argument)
-        following = arguments[number + 1] if number + 1 < len(arguments) else ""
         if argument == "--loop" and not following.removeprefix("-").isdecimal():
             ours.append("0")
     return ours
-
-
-def table() -> str:
-    """Return the table of docs/replay.md."""
-    rows = ["| old | now | what differs |", "| --- | --- | --- |"]
-    for old in OLD:
-        ours = f"`{old.ours}`" if old.ours else "nothing"
-        rows.append(f"| `{old.name}` | {ours} | {old.note} |".replace("|  |", "| |"))
-    return "\n".join(rows) + "\n"
 
 
 def _note(old: Old) -> str:

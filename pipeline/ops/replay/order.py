@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from connectors.block import Block
@@ -79,12 +80,34 @@ def objects(values: Iterable[Any], count: int) -> Objects:
     return np.fromiter(values, dtype=object, count=count)
 
 
+def values(column: pa.Array | pa.ChunkedArray) -> list[Any]:
+    """Convert to Python values, None for null; several times as fast as `to_pylist`."""
+    if column.null_count == len(column):
+        return [None] * len(column)
+    if isinstance(column, pa.ChunkedArray):
+        column = column.combine_chunks()
+    is_null = np.asarray(column.is_null())
+    if pa.types.is_integer(column.type):
+        column = column.fill_null(0)  # Beside null, numpy has no integers.
+    array = column.to_numpy(zero_copy_only=False)
+    if is_null.any():
+        array = array.astype(object)
+        array[is_null] = None
+    return list(array.tolist())
+
+
 @dataclass(frozen=True, slots=True)
 class Part:
     """A file: its first time (`LOWEST` if unknown) and how to read it."""
 
     first_ms: int
     read: Callable[[], Iterator[Rows]]
+
+
+def never_falling(times: Times, reached: int | None) -> Times:
+    """Return the latest time so far at each row; `reached` is that before the first."""
+    latest: Times = np.maximum.accumulate(times)
+    return latest if reached is None else np.maximum(latest, reached)
 
 
 def merged(parts: Sequence[Part], reorder: int) -> Iterator[Rows]:
@@ -137,7 +160,7 @@ class _Run:
         self._buffer: Rows | None = None
         self._ready: Rows | None = None
         self._times: Times = np.zeros(0, np.int64)
-        self._reached = LOWEST
+        self._reached: int | None = None
 
     def filled(self) -> bool:
         """Read until a row is ready; False at the end of the file."""
@@ -149,7 +172,7 @@ class _Run:
         rows = _ordered(rows)
         ready = len(rows) if is_last else len(rows) - self._reorder
         self._ready, self._buffer = rows.part(0, ready), None if is_last else rows.part(ready)
-        self._times = np.maximum(np.maximum.accumulate(self._ready.times), self._reached)
+        self._times = never_falling(self._ready.times, self._reached)
         self._reached = int(self._times[-1])
         return True
 

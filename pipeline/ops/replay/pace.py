@@ -40,17 +40,13 @@ class Pace:
         self._latest = int(times[-1])
         if self._speedup is None:
             return np.zeros(len(times))
-        due: Seconds = self.last_due + np.cumsum(self._cut(waits / (1000 * self._speedup)))
+        seconds = waits / (1000 * self._speedup)
+        beyond = seconds > self._max_wait
+        self.cut_waits += int(beyond.sum())
+        self.cut_seconds += float((seconds[beyond] - self._max_wait).sum())
+        due: Seconds = self.last_due + np.cumsum(np.minimum(seconds, self._max_wait))
         self.last_due = float(due[-1])
         return due
-
-    def _cut(self, waits: Seconds) -> Seconds:
-        beyond = waits > self._max_wait
-        if beyond.any():
-            self.cut_waits += int(beyond.sum())
-            self.cut_seconds += float((waits[beyond] - self._max_wait).sum())
-            waits = np.minimum(waits, self._max_wait)
-        return waits
 
 
 class Cap:

@@ -8,11 +8,12 @@ from typing import Any, Final
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
+from connectors.block import Block
 from pipeline.decode import timestamps
+from pipeline.ops.replay.order import Times
 from pipeline.ops.replay.pace import Spread
 from pipeline.ops.replay.selection import Counts
 
-_BAR_EVERY_SECONDS: Final = 0.1
 _SHOWN: Final = 5
 """How many bad lines and bad files are named."""
 
@@ -27,23 +28,19 @@ class Standing:
     lag_seconds: float
     part: float | None
 
-    def line(self) -> str:
-        """Return one plain line."""
+    def line(self, *, brief: bool = False) -> str:
+        """Return one plain line, `brief` for the bar of a narrow terminal."""
         if self.reached_ms is None:
             return "no event so far"
+        reached = timestamps.text(self.reached_ms)
+        if brief:
+            return (
+                f"{reached[:19]}Z {self.events:,} {self.events_per_second:,.0f}/s"
+                f" {self.lag_seconds:.1f} s late"
+            )
         return (
-            f"all events until {timestamps.text(self.reached_ms)} are sent: {self.events:,},"
+            f"all events until {reached} are sent: {self.events:,},"
             f" {self.events_per_second:,.0f} a second, {self.lag_seconds:.1f} s behind schedule"
-        )
-
-    def brief(self) -> str:
-        """Return the same for the bar of a narrow terminal."""
-        if self.reached_ms is None:
-            return "no event so far"
-        reached = timestamps.text(self.reached_ms)[:19]
-        return (
-            f"{reached}Z {self.events:,} {self.events_per_second:,.0f}/s"
-            f" {self.lag_seconds:.1f} s late"
         )
 
 
@@ -52,7 +49,6 @@ class Show:
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._drawn = 0.0
         self.bar = Progress(
             BarColumn(bar_width=8),
             TextColumn("{task.description}"),
@@ -63,19 +59,13 @@ class Show:
         )
         self._task = self.bar.add_task("waiting for the first event", total=None, end="")
 
-    def wants(self, now: float) -> bool:
-        """Tell whether the bar is due to be drawn again."""
-        return self._console.is_terminal and now - self._drawn > _BAR_EVERY_SECONDS
-
-    def draw(self, standing: Standing, now: float, seconds: float) -> None:
-        """Draw the bar after so many seconds of running."""
-        self._drawn = now
+    def draw(self, standing: Standing, seconds: float) -> None:
+        """Update the bar after so many seconds of running."""
         part = standing.part
         left = f"ends in {seconds / part - seconds:,.0f} s" if part else ""
-        total = 1.0 if part is not None else None
-        self.bar.update(
-            self._task, description=standing.brief(), completed=part or 0, total=total, end=left
-        )
+        total = None if part is None else 1.0
+        text = standing.line(brief=True)
+        self.bar.update(self._task, description=text, completed=part or 0, total=total, end=left)
 
     def line(self, standing: Standing) -> None:
         """Print one line of statistics where there is no bar."""
@@ -83,17 +73,24 @@ class Show:
             self._console.print(standing.line(), highlight=False, soft_wrap=True)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class _Report:
-    """What a replay and a dry run both report."""
+    """What a replay and a dry run both report; it grows meanwhile."""
 
-    events: int
-    bytes: int
-    first_ms: int | None
-    last_ms: int | None
-    cut_waits: int
-    cut_seconds: float
     counts: Counts
+    events: int = 0
+    bytes: int = 0
+    first_ms: int | None = None
+    last_ms: int | None = None
+    cut_waits: int = 0
+    cut_seconds: float = 0.0
+
+    def add(self, block: Block, times: Times) -> None:
+        """Count events that were sent or would be; `times` never decrease."""
+        self.events += len(block)
+        self.bytes += sum(len(raw) for raw in block.raws if raw)
+        self.first_ms = int(times[0]) if self.first_ms is None else self.first_ms
+        self.last_ms = int(times[-1])
 
     @property
     def exit_code(self) -> int:
@@ -105,17 +102,17 @@ class _Report:
 
         Of bad lines and files the first few are named.
         """
-        counts, times = self.counts, {"first": self.first_ms, "last": self.last_ms}
+        counts = self.counts
+        figures = asdict(counts) | asdict(self)
+        for which in ("first", "last"):
+            millis = figures.pop(f"{which}_ms")
+            text = None if millis is None else timestamps.text(millis)
+            figures[f"{which}_event_time"] = text
+        del figures["counts"], figures["skipped"]
         return {
-            **{name: value for name, value in asdict(counts).items() if name != "skipped"},
             **{
                 name: round(value, 3) if isinstance(value, float) else value
-                for name, value in asdict(self).items()
-                if name not in ("first_ms", "last_ms", "counts")
-            },
-            **{
-                f"{which}_event_time": None if millis is None else timestamps.text(millis)
-                for which, millis in times.items()
+                for name, value in figures.items()
             },
             "bad_examples": counts.bad_examples[:_SHOWN],
             "bad_files": len(counts.bad_files),
@@ -124,7 +121,6 @@ class _Report:
         }
 
     def _input_lines(self) -> list[str]:
-        """Return what was in the input, for people."""
         lines, counts = [], self.counts
         if self.first_ms is not None and self.last_ms is not None:
             first, last = timestamps.text(self.first_ms), timestamps.text(self.last_ms)
@@ -142,26 +138,27 @@ class _Report:
                 lines.append(f"{what}: {count:,}, the first of them:")
                 lines += [f"  {example}" for example in examples[:_SHOWN]]
         for name, columns in counts.columns_left_out.items():
-            lines.append(f"columns that {name} has no field for: {', '.join(sorted(columns))}")
+            if columns:
+                lines.append(f"columns that {name} has no field for: {', '.join(sorted(columns))}")
         return lines
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class Summary(_Report):
     """What a replay did. `acknowledged` is of the target that has the fewest."""
 
-    acknowledged: int
-    resumed_at: int
-    rounds: int
-    watermarks: int
-    retries: int
-    throttled: int
-    misplaced: int
-    seconds: float
-    deviation_ms: Spread | None
-    largest_lag_seconds: float
-    stopped: bool
     targets: tuple[str, ...]
+    resumed_at: int
+    acknowledged: int = 0
+    rounds: int = 1
+    watermarks: int = 0
+    retries: int = 0
+    throttled: int = 0
+    misplaced: int = 0
+    seconds: float = 0.0
+    deviation_ms: Spread | None = None
+    largest_lag_seconds: float = 0.0
+    stopped: bool = False
 
     @property
     def exit_code(self) -> int:
@@ -204,11 +201,11 @@ class Summary(_Report):
         return lines
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class DryRun(_Report):
     """What a replay would send; `seconds` is None where only the target sets the pace."""
 
-    seconds: float | None
+    seconds: float | None = None
 
     def lines(self) -> list[str]:
         """Return the report for people."""

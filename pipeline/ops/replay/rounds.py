@@ -10,23 +10,28 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 import numpy as np
-from msgspec import UNSET, UnsetType
+from msgspec import Raw
 
 from connectors.block import Block
 from connectors.errors import UserError
-from pipeline.decode.timestamps import canonical, parse_canonical, text
+from pipeline.decode import timestamps
+from pipeline.decode.timestamps import canonical, parse_canonical
 from pipeline.events.event_types import EventType, EventTypes, Field
 from pipeline.events.model import EXACT_IN_DOUBLE
 from pipeline.ops.replay.history import History
-from pipeline.ops.replay.lines import DECODE_ERRORS, EXPECTED, TimeFormat, parse_times
+from pipeline.ops.replay.lines import (
+    DECODE_ERRORS,
+    EXPECTED,
+    TimeFormat,
+    parse_times,
+    struct_of,
+)
 from pipeline.ops.replay.order import Times
 from pipeline.ops.replay.selection import Counts, Selection
 
 _DAY_MS: Final = 86_400_000
 _AHEAD: Final = 4
 _ABSENT: Final = object()
-
-_Ends = tuple[int, int]
 
 
 class Piece(NamedTuple):
@@ -53,11 +58,7 @@ class Rounds:
             )
         self.history = history
         self.spans = spans
-        self._rounds = rounds
-
-    def finite(self) -> Rounds:
-        """Return the same rounds, but one instead of for ever."""
-        return Rounds(self.history, self._rounds or 1, self.spans)
+        self.rounds = rounds
 
     def pieces(self, first: int = 0, skip: int = 0) -> Iterator[Piece]:
         """Yield from a round on; of that one the first `skip` events are passed over."""
@@ -65,11 +66,11 @@ class Rounds:
             for block in self._later(number, skip) if number else self._first(skip):
                 yield Piece(number, block)
             skip = 0
-            if number + 1 == self._rounds or self.spans is None:
+            if number + 1 == self.rounds or self.spans is None:
                 return
 
     def _first(self, skip: int) -> Iterator[Block]:
-        if self._rounds == 1:
+        if self.rounds == 1:
             yield from self.history.blocks(skip)
             return
         extent = Extent(self.history.types)
@@ -133,35 +134,32 @@ class Spans(NamedTuple):
         Raises:
             UserError: ids would go beyond what every JSON reader keeps exactly.
         """
-        days = (self.last_ms - self.first_ms) // _DAY_MS + 1
+        ms = number * ((self.last_ms - self.first_ms) // _DAY_MS + 1) * _DAY_MS
         if self.least_id is None or self.largest_id is None:
-            return number * days * _DAY_MS, 0
+            return ms, 0
         ids = number * (self.largest_id - self.least_id + 1)
         if self.largest_id + ids >= EXACT_IN_DOUBLE:
             raise UserError(
                 f"round {number} would have ids up to {self.largest_id + ids}, and 2^53-1 is the"
                 " largest: replay fewer rounds"
             )
-        return number * days * _DAY_MS, ids
+        return ms, ids
 
 
 class Extent:
     """Find the spans of events while they pass."""
 
     def __init__(self, types: EventTypes) -> None:
-        names = sorted({event_type.id for event_type in types})
-        kinds = [(f"f{at}", msgspec.Raw | UnsetType, UNSET) for at, _ in enumerate(names)]
-        renamed = {f"f{at}": name for at, name in enumerate(names)}
-        struct = msgspec.defstruct("Ids", kinds, rename=renamed, kw_only=True, gc=False)
+        struct = struct_of({event_type.id: Raw for event_type in types})
         self._decode = msgspec.json.Decoder(struct).decode
-        self._times: _Ends | None = None
-        self._ids: _Ends | None = None
+        self._times: list[int] = []
+        self._ids: list[int] = []
 
     def add(self, times: Times, raws: Sequence[bytes | None]) -> None:
         """Take in events: times (epoch ms) and bytes."""
-        ids = [number for raw in raws for number in self._ids_of(raw or b"")]
-        self._times = _ends(self._times, [int(times.min()), int(times.max())])
-        self._ids = _ends(self._ids, ids)
+        ids = (number for raw in raws for number in self._ids_of(raw or b""))
+        self._times = _ends([*self._times, int(times.min()), int(times.max())])
+        self._ids = _ends([*self._ids, *ids])
 
     @property
     def spans(self) -> Spans | None:
@@ -173,22 +171,19 @@ class Extent:
             values = msgspec.structs.astuple(self._decode(raw))
         except DECODE_ERRORS:
             return []
-        texts = (bytes(value) for value in values if value is not UNSET)
-        return [int(text) for text in texts if text.isdigit()]
+        return [int(text) for text in map(bytes, values) if text.isdigit()]
 
 
-def _ends(known: _Ends | None, more: list[int]) -> _Ends | None:
-    """Return the least and the largest number; None of none."""
-    numbers = [*known, *more] if known else more
-    return (min(numbers), max(numbers)) if numbers else None
+def _ends(numbers: list[int]) -> list[int]:
+    return [min(numbers), max(numbers)] if numbers else []
 
 
 class Shift:
     """Move blocks into another round; what cannot be moved is counted as a bad line."""
 
     def __init__(self, types: EventTypes, selection: Selection, counts: Counts) -> None:
-        self._members = {event_type.name: _members(event_type, selection) for event_type in types}
-        self._key_field = selection.key_field
+        self._members = {event_type.name: _Members.of(event_type) for event_type in types}
+        self._selection = selection
         self._counts = counts
 
     def moved(self, block: Block, spans: Spans, number: int) -> Block:
@@ -198,23 +193,22 @@ class Shift:
         no object, of no known type, or lacks one of them is a bad line. JSON is written anew.
         """
         ms, ids = spans.move(number)
-        events: list[dict[str, Any]] = []
+        events: dict[int, dict[str, Any]] = {}
         refused: dict[int, str] = {}
         times: dict[TimeFormat, list[_Time]] = {"iso": [], "sql": []}
         for row, raw in enumerate(block.raws):
             try:
-                event, members = self._opened(raw)
-                event[members.id] += ids
-                for kind, holder, name in members.times_of(event):
+                events[row] = self._event(raw, ids)
+                for kind, holder, name in self._times(events[row]):
                     times[kind].append((row, holder, name))
             except _Immovable as error:
-                event, refused[row] = {}, str(error)
-            events.append(event)
+                refused[row] = str(error)
         for kind, of_kind in times.items():
-            refused = _move_times(of_kind, ms, kind) | refused
+            refused = _move(of_kind, ms, kind) | refused
         for row, why in sorted(refused.items()):
-            self._counts.bad_line(f"round {number}, event of {text(int(block.times[row]))}", why)
-        kept = [row for row in range(len(block)) if row not in refused]
+            where = f"round {number}, event of {timestamps.text(int(block.times[row]))}"
+            self._counts.bad_line(where, why)
+        kept = [row for row in events if row not in refused]
         return Block(
             block.times[kept] + ms,
             [msgspec.json.encode(events[row]) for row in kept],
@@ -222,7 +216,8 @@ class Shift:
             [block.headers[row] for row in kept] if block.headers else None,
         )
 
-    def _opened(self, raw: bytes | None) -> tuple[dict[str, Any], _Members]:
+    def _event(self, raw: bytes | None, ids: int) -> dict[str, Any]:
+        """Return the event with its id moved."""
         try:
             event: dict[str, Any] = msgspec.json.decode(raw or b"", type=dict[str, Any])
         except DECODE_ERRORS:
@@ -233,12 +228,31 @@ class Shift:
             raise _Immovable("type names no event type")
         if type(event.get(members.id)) is not int:
             raise _Immovable(f"{members.id} is no integer")
-        return event, members
+        event[members.id] += ids
+        return event
+
+    def _times(self, event: dict[str, Any]) -> Iterator[tuple[TimeFormat, dict[str, Any], str]]:
+        """Yield the format of each time that moves, the object that holds it, and its name."""
+        members = self._members[event["type"]]
+        for field in members.times:
+            value = event.get(field.name, _ABSENT)
+            if isinstance(value, str):
+                yield "iso", event, field.name
+            elif not (field.optional if value is _ABSENT else field.nullable and value is None):
+                raise _Immovable(f"{field.name} is no text")
+        path = self._selection.timestamp_field
+        if path not in members.names:
+            holder, name = _holder(event, path)
+            if not isinstance(holder.get(name), str):
+                raise _Immovable(f"{path} is no text")
+            yield self._selection.timestamp_format, holder, name
 
     def _key(self, event: dict[str, Any], key: bytes | None) -> bytes | None:
-        if key is None or self._key_field not in self._members[event["type"]].moved:
+        field = self._selection.key_field
+        moved = {*self._members[event["type"]].names, self._selection.timestamp_field}
+        if key is None or field not in moved:
             return key
-        holder, name = _holder(event, self._key_field)
+        holder, name = _holder(event, field)
         return str(holder[name]).encode()
 
 
@@ -251,50 +265,34 @@ class _Immovable(Exception):
 
 
 class _Members(NamedTuple):
-    """What a round changes of an event type: its id, its times, and perhaps one more time."""
+    """The members that a round changes: the id and the times of the schema, and their names."""
 
     id: str
     times: tuple[Field, ...]
-    selected: tuple[str, TimeFormat] | None
-    moved: frozenset[str]
+    names: frozenset[str]
 
-    def times_of(self, event: dict[str, Any]) -> Iterator[tuple[TimeFormat, dict[str, Any], str]]:
-        """Yield the times of an event; _Immovable if one is missing."""
-        for field in self.times:
-            value = event.get(field.name, _ABSENT)
-            if isinstance(value, str):
-                yield "iso", event, field.name
-            elif not (field.optional if value is _ABSENT else field.nullable and value is None):
-                raise _Immovable(f"{field.name} is no text")
-        if self.selected:
-            path, kind = self.selected
-            holder, name = _holder(event, path)
-            if not isinstance(holder.get(name), str):
-                raise _Immovable(f"{path} is no text")
-            yield kind, holder, name
+    @staticmethod
+    def of(event_type: EventType) -> _Members:
+        times = tuple(field for field in event_type.fields if field.kind == "timestamp")
+        names = frozenset({event_type.id, *(field.name for field in times)})
+        return _Members(event_type.id, times, names)
 
 
-def _members(event_type: EventType, selection: Selection) -> _Members:
-    times = tuple(field for field in event_type.fields if field.kind == "timestamp")
-    names = {field.name for field in times}
-    path = selection.timestamp_field
-    selected = None if path in names else (path, selection.timestamp_format)
-    return _Members(event_type.id, times, selected, frozenset({event_type.id, path, *names}))
-
-
-def _move_times(times: Sequence[_Time], ms: int, kind: TimeFormat) -> dict[int, str]:
+def _move(times: Sequence[_Time], ms: int, kind: TimeFormat) -> dict[int, str]:
     """Move times, parsed all at once because that is fast; return why rows are refused."""
     if not times:
         return {}
     texts = [holder[name] for _, holder, name in times]
-    # Not `parse_times` for ISO: it would cut off what is finer than a millisecond.
-    canonicals = list(map(canonical, texts)) if kind == "iso" else []
-    millis, good = parse_canonical(canonicals) if canonicals else parse_times(texts, kind)
+    is_iso = kind == "iso"
+    if is_iso:  # Not `parse_times`: it would cut off what is finer than a millisecond.
+        millis, good = parse_canonical(list(map(canonical, texts)))
+    else:
+        millis, good = parse_times(texts, kind)
     stamps = np.datetime_as_string((millis + ms).astype("M8[ms]")).tolist()
     refused: dict[int, str] = {}
     for (row, holder, name), is_good, stamp in zip(times, good.tolist(), stamps, strict=True):
         if is_good:
-            holder[name] = f"{stamp}Z" if kind == "iso" else stamp.replace("T", " ")
+            holder[name] = f"{stamp}Z" if is_iso else stamp.replace("T", " ")
         else:
             refused.setdefault(row, f"{name}: {EXPECTED[kind]}")
     return refused

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from threading import Event
 from typing import Final
@@ -19,7 +20,7 @@ from connectors.errors import UserError
 from connectors.local_files import write_whole
 from connectors.producer import Producer
 from pipeline.decode import timestamps
-from pipeline.ops.replay.order import LOWEST, Times
+from pipeline.ops.replay.order import Times, never_falling
 from pipeline.ops.replay.pace import Cap, Deviations, Pace, Seconds
 from pipeline.ops.replay.report import DryRun, Show, Standing, Summary
 from pipeline.ops.replay.rounds import Ahead, Rounds, Spans
@@ -39,10 +40,6 @@ class Plan:
     max_wait_seconds: float = 60.0
     watermarks: bool = True
     statistics_seconds: float = 20.0
-
-    def pace(self) -> Pace:
-        """Return a pace that starts with the first event."""
-        return Pace(self.speedup, self.max_wait_seconds)
 
 
 class State(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,10 +65,6 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
         name = hashlib.sha256(msgspec.json.encode(identity)).hexdigest()[:16]
         return folder / f"{name}.json"
 
-    def save(self, path: Path) -> None:
-        """Replace the file atomically."""
-        write_whole(path, msgspec.json.format(msgspec.json.encode(self)))
-
     def resumed(self, path: Path) -> State:
         """Read the state that `--resume` continues from; self is that of the beginning.
 
@@ -83,8 +76,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
         except FileNotFoundError:
             raise UserError(
                 f"--resume: there is no state of such a replay at {path}. Give the same input,"
-                " options and targets as before, or --state FILE; or leave --resume out to begin"
-                " anew."
+                " options and targets as before, or --state FILE, or begin anew without --resume."
             ) from None
         except msgspec.DecodeError as error:
             raise UserError(f"--resume: {path} is not a state of ours ({error}).") from None
@@ -98,9 +90,14 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
             if then != now:
                 raise UserError(
                     f"--resume: {path} is of another replay: {what} was {then} and is now {now}."
-                    " Give what was given then, or leave --resume out to begin anew."
+                    " Give the same again, or begin anew without --resume."
                 )
         return saved
+
+
+def save(path: Path, state: State) -> None:
+    """Replace the file atomically."""
+    write_whole(path, msgspec.json.format(msgspec.json.encode(state)))
 
 
 class Replay:
@@ -124,14 +121,17 @@ class Replay:
     ) -> None:
         self._rounds, self._targets, self._plan, self._state = rounds, targets, plan, state
         self._save, self._show, self._stop = save, show, stop
-        self._pace, self._cap, self._deviations = plan.pace(), Cap(plan.rate), Deviations()
-        self._watermarks = Watermarks(targets if plan.watermarks else ())
-        self._resumed_at = state.total
+        self._pace = Pace(plan.speedup, plan.max_wait_seconds)
+        self._cap, self._deviations = Cap(plan.rate), Deviations()
+        self._summary = Summary(
+            counts=rounds.history.counts,
+            targets=tuple(target.name for target in targets),
+            resumed_at=state.total,
+        )
         self._start = self._reported = time.monotonic()
-        self._reported_events = self._events = self._bytes = 0
-        self._first: int | None = None
-        self._reached = LOWEST
-        self._lag = self._largest_lag = 0.0
+        self._next_watermark = inf
+        self._reported_events = 0
+        self._lag = 0.0
 
     def run(self) -> Summary:
         """Send everything, or until it is stopped."""
@@ -149,23 +149,26 @@ class Replay:
                     self._state = msgspec.structs.replace(self._state, round=piece.round, sent=0)
                 if len(piece.block):
                     self._send(piece.block)
-        if not self._stop.is_set() and self._reached != LOWEST:
-            self._watermarks.send(self._reached)
+        if not self._stop.is_set():
+            self._send_watermark()
         self._checkpoint(finished=not self._stop.is_set())
-        return self._summary(time.monotonic() - self._start)
+        self._complete(self._summary)
+        return self._summary
 
     def _send(self, block: Block) -> None:
-        times = _never_falling(block.times, self._reached)
-        if self._first is None:
+        # An event out of order is sent with the one before it.
+        times = never_falling(block.times, self._summary.last_ms)
+        if not self._summary.events:
             # The clock starts here: what it took to find the first event is no lag.
-            self._first, self._start = int(times[0]), time.monotonic()
+            self._start = time.monotonic()
+            self._next_watermark = self._start + _WATERMARK_SECONDS
         due = self._start + self._pace.due(times)
         sent = 0
         while sent < len(block) and not self._stop.is_set():
             now = time.monotonic()
             end = self._end(due, sent, now)
             if end > sent:
-                self._hand_over(block.part(sent, end), times[end - 1], now - due[sent:end])
+                self._hand_over(block.part(sent, end), times[sent:end], now - due[sent:end])
                 sent = end
             self._tend(now)
             if sent < len(block):
@@ -177,17 +180,15 @@ class Replay:
         allowed = self._cap.allowed(now)
         return end if allowed is None else min(end, start + allowed)
 
-    def _hand_over(self, block: Block, reached: int, late: Seconds) -> None:
+    def _hand_over(self, block: Block, times: Times, late: Seconds) -> None:
         for target in self._targets:
             target.send_block(block)
         self._cap.took(len(block))
+        self._summary.add(block, times)
         if self._plan.speedup is not None:
             self._deviations.add(late)
             self._lag = float(late[0])
-            self._largest_lag = max(self._largest_lag, self._lag)
-        self._reached = int(reached)
-        self._events += len(block)
-        self._bytes += sum(len(raw) for raw in block.raws if raw)
+            self._summary.largest_lag_seconds = max(self._summary.largest_lag_seconds, self._lag)
         self._state = msgspec.structs.replace(
             self._state,
             sent=self._state.sent + len(block),
@@ -202,14 +203,27 @@ class Replay:
     def _tend(self, now: float) -> None:
         for target in self._targets:
             target.poll()
-        if self._reached != LOWEST:
-            self._watermarks.tend(now, self._reached)
+        if now >= self._next_watermark:
+            self._send_watermark()
+            self._next_watermark = max(self._next_watermark + _WATERMARK_SECONDS, now)
         if now - self._reported >= self._plan.statistics_seconds:
             self._show.line(self._standing(now))
-            self._reported, self._reported_events = now, self._events
+            self._reported, self._reported_events = now, self._summary.events
             self._checkpoint()
-        elif self._show.wants(now):
-            self._show.draw(self._standing(now), now, now - self._start)
+        else:
+            self._show.draw(self._standing(now), now - self._start)
+
+    def _send_watermark(self) -> None:
+        """Promise every partition and shard that nothing behind it happened before its instant.
+
+        That is the time of the latest event handed over. An event out of order in the input breaks
+        the promise; those are counted when the input is read.
+        """
+        if self._plan.watermarks and self._summary.last_ms is not None:
+            instant = timestamps.text(self._summary.last_ms)
+            raw = f'{{"watermark":"{instant}","type":"watermark"}}'.encode()
+            for target in self._targets:
+                self._summary.watermarks += target.send_everywhere(raw)
 
     def _checkpoint(self, *, finished: bool = False) -> None:
         for target in self._targets:
@@ -220,113 +234,55 @@ class Replay:
         self._save(self._state)
 
     def _standing(self, now: float) -> Standing:
-        passed = now - self._reported
+        passed, events = now - self._reported, self._summary.events
         return Standing(
-            events=self._events,
-            reached_ms=self._last,
-            events_per_second=(self._events - self._reported_events) / passed if passed else 0.0,
+            events=events,
+            reached_ms=self._summary.last_ms,
+            events_per_second=(events - self._reported_events) / passed if passed else 0.0,
             lag_seconds=self._lag,
             part=self._part(),
         )
 
-    @property
-    def _last(self) -> int | None:
-        """The latest time sent."""
-        return None if self._reached == LOWEST else self._reached
-
     def _part(self) -> float | None:
         """Return the share that is done, if the number of events or the last instant is known."""
         selection, rounds = self._rounds.history.selection, self._state.rounds
-        if not rounds or self._last is None or self._first is None:
+        first, last = self._summary.first_ms, self._summary.last_ms
+        if not rounds or first is None or last is None:
             return None
         if selection.limit:
             return min(1.0, self._state.total / (selection.limit * rounds))
-        if selection.end_ms is None or selection.end_ms <= self._first or rounds > 1:
+        if selection.end_ms is None or selection.end_ms <= first or rounds > 1:
             return None
-        return (self._last - self._first) / (selection.end_ms - self._first)
+        return (last - first) / (selection.end_ms - first)
 
-    def _summary(self, seconds: float) -> Summary:
-        targets, pace = self._targets, self._pace
-        return Summary(
-            events=self._events,
-            bytes=self._bytes,
-            acknowledged=min(target.acknowledged_records for target in targets),
-            resumed_at=self._resumed_at,
-            rounds=self._state.round + 1,
-            watermarks=self._watermarks.sent,
-            retries=sum(target.retries for target in targets),
-            throttled=sum(target.throttled for target in targets),
-            misplaced=sum(target.misplaced_records for target in targets),
-            seconds=seconds,
-            first_ms=self._first,
-            last_ms=self._last,
-            deviation_ms=self._deviations.spread(),
-            largest_lag_seconds=self._largest_lag,
-            cut_waits=pace.cut_waits,
-            cut_seconds=pace.cut_seconds,
-            stopped=self._stop.is_set(),
-            targets=tuple(target.name for target in targets),
-            counts=self._rounds.history.counts,
-        )
-
-
-class Watermarks:
-    """Send a control record to every partition and shard each second of wall time.
-
-    It promises that nothing behind it in its partition or shard happened before its instant: that
-    of the latest event handed over before. An event out of order in the input breaks the promise;
-    those are counted when the input is read.
-    """
-
-    def __init__(self, targets: Sequence[Producer]) -> None:
-        self.sent = 0
-        self._targets = targets
-        self._next: float | None = None
-
-    def tend(self, now: float, reached_ms: int) -> None:
-        """Send one if a second has passed since the last; call it often."""
-        if self._next is None:
-            self._next = now + _WATERMARK_SECONDS
-        elif now >= self._next:
-            self.send(reached_ms)
-            self._next = max(self._next + _WATERMARK_SECONDS, now)
-
-    def send(self, reached_ms: int) -> None:
-        """Send one now."""
-        raw = f'{{"watermark":"{timestamps.text(reached_ms)}","type":"watermark"}}'.encode()
-        self.sent += sum(target.send_everywhere(raw) for target in self._targets)
+    def _complete(self, summary: Summary) -> None:
+        targets = self._targets
+        summary.seconds = time.monotonic() - self._start
+        summary.acknowledged = min(target.acknowledged_records for target in targets)
+        summary.retries = sum(target.retries for target in targets)
+        summary.throttled = sum(target.throttled for target in targets)
+        summary.misplaced = sum(target.misplaced_records for target in targets)
+        summary.rounds = self._state.round + 1
+        summary.deviation_ms = self._deviations.spread()
+        summary.cut_waits, summary.cut_seconds = self._pace.cut_waits, self._pace.cut_seconds
+        summary.stopped = self._stop.is_set()
 
 
 def dry_run(rounds: Rounds, plan: Plan) -> DryRun:
-    """Read everything, of a replay for ever the first round; count it and send nothing.
+    """Read and count everything, of a replay for ever the first round; send nothing.
 
     Raises:
         UserError: as reading does.
     """
-    pace = plan.pace()
-    events = size = 0
-    first, reached = None, LOWEST
-    for _, block in rounds.finite().pieces():
+    report, pace = DryRun(counts=rounds.history.counts), Pace(plan.speedup, plan.max_wait_seconds)
+    for number, block in rounds.pieces():
+        if number and not rounds.rounds:
+            break
         if len(block):
-            times = _never_falling(block.times, reached)
+            times = never_falling(block.times, report.last_ms)
             pace.due(times)
-            first = int(times[0]) if first is None else first
-            reached = int(times[-1])
-            events += len(block)
-            size += sum(len(raw) for raw in block.raws if raw)
-    capped = events / plan.rate if plan.rate else None
-    return DryRun(
-        events=events,
-        bytes=size,
-        first_ms=first,
-        last_ms=None if first is None else reached,
-        seconds=capped if plan.speedup is None else max(pace.last_due, capped or 0.0),
-        cut_waits=pace.cut_waits,
-        cut_seconds=pace.cut_seconds,
-        counts=rounds.history.counts,
-    )
-
-
-def _never_falling(times: Times, reached: int) -> Times:
-    """Return the latest time so far, at each event: one out of order is sent with it."""
-    return np.maximum(np.maximum.accumulate(times), reached)
+            report.add(block, times)
+    capped = report.events / plan.rate if plan.rate else None
+    report.seconds = capped if plan.speedup is None else max(pace.last_due, capped or 0.0)
+    report.cut_waits, report.cut_seconds = pace.cut_waits, pace.cut_seconds
+    return report

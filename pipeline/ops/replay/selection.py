@@ -52,31 +52,23 @@ class Counts:
     Of a whole pass without a limit: lines = events + skipped + bad lines + outside + left out.
     """
 
-    files: int = 0
-    """Files that were opened."""
-    files_outside: int = 0
-    """Files that begin at or after the end, and were not opened."""
-    lines: int = 0
-    """Lines, or rows of Parquet, without the blank ones."""
-    events: int = 0
-    """Events yielded to be sent."""
-    skipped: int = 0
-    """Events passed over because they were sent before."""
+    files: int = 0  # Opened.
+    files_outside: int = 0  # Begin at or after the end, and were not opened.
+    lines: int = 0  # Or rows of Parquet, without the blank ones.
+    events: int = 0  # Yielded to be sent.
+    skipped: int = 0  # Passed over because they were sent before.
     blank_lines: int = 0
     bad_lines: int = 0
+    # `file:line: why` of the first hundred, without anything of the line.
     bad_examples: list[str] = field(default_factory=list)
-    """`file:line: why` of the first hundred, without anything of the line."""
+    # `file: why`: unreadable from somewhere on; what came before was yielded.
     bad_files: list[str] = field(default_factory=list)
-    """`file: why`: unreadable from somewhere on; what came before was yielded."""
-    out_of_order: int = 0
-    """Events that came after one of a later time."""
+    out_of_order: int = 0  # Came after an event of a later time.
     largest_lateness_ms: int = 0
-    outside: int = 0
-    """Events read that are before the start, or at or after the end."""
-    left_out: int = 0
-    """Archived records that `leave_out` chose."""
+    outside: int = 0  # Before the start, or at or after the end.
+    left_out: int = 0  # Archived records that `leave_out` chose.
+    # Columns of TLC's files, by event type, that its schema has no field for.
     columns_left_out: dict[str, set[str]] = field(default_factory=dict)
-    """Columns of TLC's files, by event type, that its schema has no field for."""
 
     def bad_line(self, where: str, why: str) -> None:
         """Count a line that is no event."""

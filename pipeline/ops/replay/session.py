@@ -7,6 +7,7 @@ import os
 import signal
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from threading import Event
 from types import FrameType
@@ -23,9 +24,9 @@ from pipeline.events.event_types import EventTypes
 from pipeline.ops.replay.history import History
 from pipeline.ops.replay.report import DryRun, Show, Summary
 from pipeline.ops.replay.rounds import Rounds
-from pipeline.ops.replay.run import Plan, Replay, State, dry_run
+from pipeline.ops.replay.run import Plan, Replay, State, dry_run, save
 from pipeline.ops.replay.selection import Selection
-from pipeline.ops.replay.targets import TargetOptions, Targets, targets
+from pipeline.ops.replay.targets import TargetOptions, choose
 from pipeline.options import ROOT
 
 STATES: Final = ROOT / "build" / "replay"
@@ -42,20 +43,26 @@ def run(options: Options) -> int:
     """
     selection, plan = _selection(options), _plan(options)
     if options["dry_run"]:
-        history = _history(options, selection)
-        forecast = dry_run(Rounds(history, options["loop"]), plan)
+        forecast = dry_run(Rounds(_history(options, selection), options["loop"]), plan)
         _print(forecast, options)
         return forecast.exit_code
     fields = TargetOptions.__dataclass_fields__
-    chosen = targets(TargetOptions(**{name: options[name] for name in fields}))
-    chosen.refuse_accidents(remote=options["remote"], rate=plan.rate)
-    history = _history(options, selection, chosen.types)
-    state, path = _state(options, chosen, history)
+    targets, types = choose(TargetOptions(**{name: options[name] for name in fields}))
+    history = _history(options, selection, types)
+    fresh = State(
+        input=options["uri"],
+        fingerprint=history.fingerprint(),
+        selection=msgspec.json.encode(selection).decode(),
+        targets=tuple(target.name for target in targets),
+        rounds=options["loop"],
+    )
+    path = options["state"] or fresh.path(STATES)
+    state = fresh.resumed(path) if options["resume"] else fresh
     if state.finished:
         typer.echo(f"nothing is left to send: {path} says that all {state.total:,} events are sent")
         return 0
     rounds = Rounds(history, options["loop"], state.spans)
-    summary = _send(rounds, [target.connect() for target in chosen.named], plan, state, path)
+    summary = _send(rounds, [target.connect() for target in targets], plan, state, path)
     _print(summary, options)
     if summary.stopped:
         typer.echo(f"stopped; the same command with --resume goes on (from {path})", err=True)
@@ -67,17 +74,10 @@ def _send(
 ) -> Summary:
     """Run the replay, and close the targets whatever happens."""
     stop, show, flush = Event(), Show(Console(stderr=True)), True
+    run = Replay(rounds, producers, plan, state, save=partial(save, path), show=show, stop=stop)
     try:
         with _signals(stop), show.bar:
-            return Replay(
-                rounds,
-                producers,
-                plan,
-                state,
-                save=lambda state: state.save(path),
-                show=show,
-                stop=stop,
-            ).run()
+            return run.run()
     except UserError as error:
         raise UserError(f"{error}. With --resume it goes on, from {path}") from error
     except KeyboardInterrupt:
@@ -139,19 +139,6 @@ def _plan(options: Options) -> Plan:
 def _history(options: Options, selection: Selection, types: EventTypes | None = None) -> History:
     region = {"AWS_REGION": options["input_region"]} if options["input_region"] else {}
     return History(options["uri"], selection, {**os.environ, **region}, types=types)
-
-
-def _state(options: Options, chosen: Targets, history: History) -> tuple[State, Path]:
-    """Return where to begin, and the file that records how far the replay has come."""
-    fresh = State(
-        input=options["uri"],
-        fingerprint=history.fingerprint(),
-        selection=msgspec.json.encode(history.selection).decode(),
-        targets=tuple(target.name for target in chosen.named),
-        rounds=options["loop"],
-    )
-    path = options["state"] or fresh.path(STATES)
-    return (fresh.resumed(path) if options["resume"] else fresh), path
 
 
 def _print(report: Summary | DryRun, options: Options) -> None:

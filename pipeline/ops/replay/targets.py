@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
 from connectors.errors import UserError
@@ -39,67 +39,47 @@ class TargetOptions:
     aggregate: bool = False
     timeout: float = 60.0
     remote: bool = False
+    rate: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class NamedTarget:
+class Target(NamedTuple):
     """A target that is not yet connected; `hosts` has an empty one for AWS itself."""
 
     name: str
     hosts: tuple[str, ...]
     connect: Callable[[], Producer]
 
-    @property
-    def is_local(self) -> bool:
-        """Whether it is on this machine."""
-        return all(map(_is_loopback, self.hosts))
 
-
-@dataclass(frozen=True, slots=True)
-class Targets:
-    """The targets, and the configuration's event types; None without a configuration."""
-
-    named: tuple[NamedTarget, ...]
-    types: EventTypes | None
-
-    def refuse_accidents(self, *, remote: bool, rate: float | None) -> None:
-        """Require `--remote` and a cap beyond this machine: a replay is a load test.
-
-        Raises:
-            UserError: which target, and what to add.
-        """
-        away = [target.name for target in self.named if not target.is_local]
-        if away and not (remote and rate):
-            raise UserError(
-                f"{away[0]} is not on this machine. If you mean it, give --remote, and with"
-                " --rate the most events a second that it may get."
-            )
-
-
-def targets(options: TargetOptions) -> Targets:
+def choose(options: TargetOptions) -> tuple[list[Target], EventTypes | None]:
     """Return the targets that the options name, or the only one that the configuration reads from.
 
+    The event types are the configuration's, None without one. Beyond this machine, `--remote` and
+    `--rate` are required: a replay is a load test.
+
     Raises:
-        UserError: none or several to choose from, or something to reach them is missing.
+        UserError: none or several to choose from, or an option is missing.
     """
     config = _config(options)
     topic, stream = options.topic, options.stream
     if not topic and not stream:
         topic, stream = _only_source(config, options)
-    kafka = (_topic(topic, options, config),) if topic else ()
-    kinesis = (_stream(stream, options, config),) if stream else ()
-    return Targets(kafka + kinesis, load_config.event_types(config) if config else None)
+    targets = [_topic(topic, options, config)] if topic else []
+    targets += [_stream(stream, options, config)] if stream else []
+    away = [target.name for target in targets if not all(map(_is_loopback, target.hosts))]
+    if away and not (options.remote and options.rate):
+        raise UserError(
+            f"{away[0]} is not on this machine. If you mean it, give --remote, and with --rate the"
+            " most events a second that it may get."
+        )
+    return targets, load_config.event_types(config) if config else None
 
 
 def _config(options: TargetOptions) -> Config | None:
     """Load the configuration, unless the options say everything."""
     topic_is_known = not options.topic or options.bootstrap_servers
-    is_arn = options.stream.startswith("arn:")
-    stream_is_known = not options.stream or options.region or is_arn
-    has_target = options.topic or options.stream
-    if options.config is None and has_target and topic_is_known and stream_is_known:
-        return None
-    return load_config.load(options.config or LOCAL)
+    stream_is_known = not options.stream or options.region or options.stream.startswith("arn:")
+    is_enough = (options.topic or options.stream) and topic_is_known and stream_is_known
+    return load_config.load(options.config or LOCAL) if options.config or not is_enough else None
 
 
 def _only_source(config: Config | None, options: TargetOptions) -> tuple[str, str]:
@@ -113,7 +93,7 @@ def _only_source(config: Config | None, options: TargetOptions) -> tuple[str, st
     return (topics[0], "") if topics else ("", streams[0])
 
 
-def _topic(topic: str, options: TargetOptions, config: Config | None) -> NamedTarget:
+def _topic(topic: str, options: TargetOptions, config: Config | None) -> Target:
     if options.bootstrap_servers:
         cluster = Kafka(bootstrap_servers=options.bootstrap_servers)
         away = [host for host in _hosts(cluster) if not _is_loopback(host)]
@@ -126,14 +106,14 @@ def _topic(topic: str, options: TargetOptions, config: Config | None) -> NamedTa
         raise UserError("--topic needs a Kafka cluster: give --bootstrap-servers or --config.")
     else:
         cluster = config.cluster(config.source.kafka_cluster)
-    return NamedTarget(
+    return Target(
         f"the topic {topic} on {cluster.bootstrap_servers}",
         tuple(_hosts(cluster)),
         lambda: KafkaProducer(cluster, topic, timeout_seconds=options.timeout),
     )
 
 
-def _stream(name_or_arn: str, options: TargetOptions, config: Config | None) -> NamedTarget:
+def _stream(name_or_arn: str, options: TargetOptions, config: Config | None) -> Target:
     configured = config.kinesis if config else Kinesis()
     endpoint = options.endpoint or configured.endpoint
     region = options.region or configured.region
@@ -151,7 +131,7 @@ def _stream(name_or_arn: str, options: TargetOptions, config: Config | None) -> 
         return KinesisProducer(client, stream.name, options.aggregate, timeout_seconds=seconds)
 
     at = f" at {endpoint}" if endpoint else ""
-    return NamedTarget(f"the stream {stream.name} in {stream.region}{at}", (host,), connect)
+    return Target(f"the stream {stream.name} in {stream.region}{at}", (host,), connect)
 
 
 def _hosts(cluster: Kafka) -> list[str]:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from connectors.errors import UserError
+from dev.pages import old_options_table
 from pipeline.ops.replay import old_options
 from pipeline.ops.replay.pace import Cap, Deviations, Pace
 
@@ -133,4 +134,4 @@ def test_every_option_of_the_original_is_known_and_the_page_has_the_table() -> N
         " -kinesisProducerBuffer -kinesisSenderThreads -help -s"
     )
     assert {each.name for each in old_options.OLD} == set(names.split())
-    assert old_options.table() in (DOCS / "replay.md").read_text()
+    assert old_options_table() in (DOCS / "replay.md").read_text()
