@@ -83,10 +83,10 @@ class Archive:
         try:
             with self.data.open(file.path) as raw:
                 footer = pq.read_metadata(raw)
+            _refuse_other(file.path, footer.schema.to_arrow_schema().names)
+            return _earliest(footer)
         except (pa.ArrowException, OSError):
             return LOWEST
-        _refuse_other(file.path, footer.schema.to_arrow_schema().names)
-        return _earliest(footer)
 
     def _read(self, file: Stored) -> Iterator[Rows]:
         self.counts.files += 1

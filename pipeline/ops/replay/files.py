@@ -53,10 +53,8 @@ class DataSet:
         Raises:
             UserError: the store fails. Damaged content raises OSError or pa.ArrowException.
         """
-        try:
+        with _reporting(path):
             return self.store.open(path, buffer_bytes)
-        except FileNotFoundError as error:
-            raise _deleted(path) from error
 
     def read_parquet(
         self,
@@ -86,10 +84,8 @@ class DataSet:
         # Archived files are many and small: one request instead of three or four.
         if file.size > _WHOLE_BYTES:
             return self.open(file.path)
-        try:
+        with _reporting(file.path):
             return pa.BufferReader(self.store.read(file.path))
-        except FileNotFoundError as error:
-            raise _deleted(file.path) from error
 
     @contextmanager
     def unpacked(self, path: str, buffer_bytes: int = _BUFFER_BYTES) -> Iterator[Any]:
@@ -139,5 +135,9 @@ def _single(folder: str, name: str, environment: Mapping[str, str]) -> DataSet:
     return DataSet(store, (stored,) if stored else ())
 
 
-def _deleted(path: str) -> UserError:
-    return UserError(f"cannot read {path}: it was deleted since the files were listed")
+@contextmanager
+def _reporting(path: str) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise UserError(f"cannot read {path}: it was deleted after the listing") from error

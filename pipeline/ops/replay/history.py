@@ -154,16 +154,16 @@ class History:
 
 def _packed(batches: Iterator[Rows]) -> Iterator[Rows]:
     """Yield the same rows, at least 1,000 and at most 5,000 together."""
-    held: list[Rows] = []
+    parts: list[Rows] = []
     count = 0
     for rows in batches:
-        held.append(rows)
+        parts.append(rows)
         count += len(rows)
         if count >= _LEAST:
-            yield from _cut(joined(held))
-            held, count = [], 0
-    if held:
-        yield from _cut(joined(held))
+            yield from _cut(joined(parts))
+            parts, count = [], 0
+    if parts:
+        yield from _cut(joined(parts))
 
 
 def _cut(rows: Rows) -> Iterator[Rows]:

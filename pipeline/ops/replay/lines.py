@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from datetime import datetime
 from operator import attrgetter
 from typing import Any, Final, Literal
@@ -157,11 +158,9 @@ def _rescued(data: DataSet, path: str, good: int) -> bytes:
     with data.unpacked(path) as stream:
         while good > 0:
             good -= len(stream.read(min(good, _READ_BYTES)))
-        try:
+        with suppress(OSError):
             while text := stream.read(1):
                 rescued += text
-        except OSError:
-            pass
     return bytes(rescued)
 
 

@@ -208,12 +208,12 @@ class Shift:
         for row, why in sorted(refused.items()):
             where = f"round {number}, event of {timestamps.text(int(block.times[row]))}"
             self._counts.bad_line(where, why)
-        kept = [row for row in events if row not in refused]
+        rows = [row for row in events if row not in refused]
         return Block(
-            block.times[kept] + ms,
-            [msgspec.json.encode(events[row]) for row in kept],
-            [self._key(events[row], block.keys[row]) for row in kept],
-            [block.headers[row] for row in kept] if block.headers else None,
+            block.times[rows] + ms,
+            [msgspec.json.encode(events[row]) for row in rows],
+            [self._key(events[row], block.keys[row]) for row in rows],
+            [block.headers[row] for row in rows] if block.headers else None,
         )
 
     def _event(self, raw: bytes | None, ids: int) -> dict[str, Any]:

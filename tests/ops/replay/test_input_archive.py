@@ -31,7 +31,7 @@ def read(root: Path, **more: object) -> History:
 
 
 def places(root: Path, start_ms: int | None = None, end_ms: int | None = None) -> list[Position]:
-    return [one.position for one in archived(str(root), start_ms, end_ms)]
+    return [record.position for record in archived(str(root), start_ms, end_ms)]
 
 
 def kafka(*pairs: tuple[int, int]) -> list[Position]:
@@ -109,7 +109,7 @@ def test_the_files_of_an_hour_are_merged_by_arrival_then_offset(tmp_path: Path) 
 def test_the_order_of_a_partition_survives_many_files_of_one_instant(tmp_path: Path) -> None:
     names = [f"part-{at * 7 % 10}.parquet" for at in range(10)]
     for at, name in enumerate(names):
-        keep(tmp_path, name, [on_kafka(START, 0, at * 3_000 + one) for one in range(3_000)])
+        keep(tmp_path, name, [on_kafka(START, 0, at * 3_000 + offset) for offset in range(3_000)])
     history = read(tmp_path, reorder=100)
     offsets = [
         int(dict(headers)["source.offset"] or b"")
@@ -121,7 +121,7 @@ def test_the_order_of_a_partition_survives_many_files_of_one_instant(tmp_path: P
 
 def test_sequence_numbers_are_ordered_as_numbers(tmp_path: Path) -> None:
     keep(tmp_path, "part-0.parquet", [on_kinesis(START, 0, 10**20), on_kinesis(START, 0, 9)])
-    assert [one.sequence_number for one in places(tmp_path)] == ["9", str(10**20)]
+    assert [place.sequence_number for place in places(tmp_path)] == ["9", str(10**20)]
 
 
 def test_hours_follow_one_another_and_those_outside_are_not_read(tmp_path: Path) -> None:
@@ -130,7 +130,7 @@ def test_hours_follow_one_another_and_those_outside_are_not_read(tmp_path: Path)
     (tmp_path / "arrival_date=2018-01-01/arrival_hour=14/part-0.parquet").write_bytes(b"garbage")
     source = read(tmp_path, start_ms=START + 11 * HOUR_MS, end_ms=START + 13 * HOUR_MS)
     (block,) = source.blocks()
-    assert [dict(one)["source.offset"] for one in block.headers or ()] == [b"11", b"12"]
+    assert [dict(pairs)["source.offset"] for pairs in block.headers or ()] == [b"11", b"12"]
     counts = source.counts
     assert (counts.files, counts.outside, counts.bad_files) == (4, 2, [])
 
@@ -147,10 +147,10 @@ def test_records_of_unknown_arrival_are_read_last(tmp_path: Path) -> None:
 
 def test_records_that_are_left_out_are_counted(tmp_path: Path) -> None:
     keep(tmp_path, "part-0.parquet", [on_kafka(START + at, 0, at) for at in range(10)])
-    asked: list[Position] = []
+    positions: list[Position] = []
 
     def odd(position: Position) -> bool:
-        asked.append(position)
+        positions.append(position)
         return bool((position.offset or 0) % 2)
 
     selection = Selection(archive=True, start_ms=START + 2, end_ms=START + 8)
@@ -158,16 +158,16 @@ def test_records_that_are_left_out_are_counted(tmp_path: Path) -> None:
     (block,) = source.blocks()
     assert block.times.tolist() == [START + 2, START + 4, START + 6]
     assert (source.counts.left_out, source.counts.outside, source.counts.events) == (3, 4, 3)
-    assert asked == kafka(*((0, at) for at in range(2, 8)))
+    assert positions == kafka(*((0, at) for at in range(2, 8)))
     records = archived(str(tmp_path), START + 2, START + 8, odd)
-    assert [one.arrival_ms for one in records] == block.times.tolist()
+    assert [record.arrival_ms for record in records] == block.times.tolist()
 
 
 def test_an_archived_record_has_all_its_parts(tmp_path: Path) -> None:
     keep(tmp_path, "part-0.parquet", [on_kafka(START, 0, 1, raw=b"r", key=b"k")])
-    (one,) = archived(str(tmp_path))
-    assert (one.position, one.raw, one.key) == (Position("trips", 0, 1), b"r", b"k")
-    assert (dict(one.headers)["source.offset"], one.arrival_ms) == (b"1", START)
+    (record,) = archived(str(tmp_path))
+    assert (record.position, record.raw, record.key) == (Position("trips", 0, 1), b"r", b"k")
+    assert (dict(record.headers)["source.offset"], record.arrival_ms) == (b"1", START)
 
 
 def test_a_damaged_file_is_named_or_refused(tmp_path: Path) -> None:
@@ -197,8 +197,8 @@ def test_a_producers_time_beyond_every_date_comes_last(tmp_path: Path) -> None:
     keep(tmp_path, "part-1.parquet", [on_kafka(START, 3, 78)], without=KAFKA)
     blocks = list(read(tmp_path).blocks())
     assert [time for block in blocks for time in block.times] == [START, absurd]
-    said = dict((blocks[-1].headers or [])[-1])
-    assert said["source.arrival_time"] == b"146140482-04-24T15:36:27.904Z"
+    headers = dict((blocks[-1].headers or [])[-1])
+    assert headers["source.arrival_time"] == b"146140482-04-24T15:36:27.904Z"
 
 
 def test_an_archive_is_not_replayed_in_rounds(tmp_path: Path) -> None:
@@ -227,4 +227,4 @@ def test_skipping_and_limits_hold_for_archives(tmp_path: Path) -> None:
 def test_mixed_archives_are_ordered_together(tmp_path: Path) -> None:
     both: list[Kept] = [on_kafka(START + 2, 0, 0), on_kinesis(START + 1, 0, 5)]
     keep(tmp_path, "part-0.parquet", both)
-    assert [bool(one.topic) for one in places(tmp_path)] == [False, True]
+    assert [bool(place.topic) for place in places(tmp_path)] == [False, True]

@@ -67,8 +67,10 @@ def test_bad_lines_are_named_without_their_content(tmp_path: Path) -> None:
     assert seconds(source.blocks()) == [0, 2]
     counts = source.counts
     assert (counts.lines, counts.blank_lines, counts.bad_lines) == (10, 2, len(bad))
-    assert sorted(int(one.split(":")[1]) for one in counts.bad_examples) == list(range(3, 11))
-    assert not any("secret" in one for one in counts.bad_examples)
+    assert sorted(int(example.split(":")[1]) for example in counts.bad_examples) == list(
+        range(3, 11)
+    )
+    assert not any("secret" in example for example in counts.bad_examples)
     assert (
         "a.json:5: dropoff_datetime: no ISO-8601 instant with an offset or Z, such as"
         in " ".join(counts.bad_examples)

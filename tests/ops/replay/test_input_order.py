@@ -35,11 +35,11 @@ def part(batches: list[list[int]], name: str = "", first: int | None = None) -> 
 
 
 def times(batches: Iterator[Rows]) -> list[int]:
-    return [time for one in batches for time in one.times.tolist()]
+    return [time for rows in batches for time in rows.times.tolist()]
 
 
 def names(batches: Iterator[Rows]) -> list[str]:
-    return [raw.decode() for one in batches for raw in one.raws.tolist()]
+    return [raw.decode() for rows in batches for raw in rows.raws.tolist()]
 
 
 def test_disorder_within_the_buffer_is_mended() -> None:
@@ -52,7 +52,7 @@ def test_disorder_within_the_buffer_is_mended() -> None:
     assert times(merged([part(batches)], 50)) == list(range(10_000))
 
 
-def test_what_the_buffer_cannot_mend_goes_out_at_once(tmp_path: Path) -> None:
+def test_what_the_buffer_cannot_reorder_goes_out_at_once(tmp_path: Path) -> None:
     written = [*range(100, 20_000), 7, *range(20_000, 40_000)]
     write(tmp_path / "a.json", trips(written))
     source = history(tmp_path, reorder=1_000)
@@ -101,7 +101,7 @@ def test_ties_keep_the_order_of_files_and_lines() -> None:
     parts = [part([[5, 5], [5, 5], [5, 6]], name) for name in "abc"]
     fives = [f"{name}{at}.{line}" for name in "abc" for at in range(3) for line in range(2)]
     last = [f"{name}2.1" for name in "abc"]
-    wanted = [one for one in fives if one not in last] + last
+    wanted = [name for name in fives if name not in last] + last
     for reorder in (0, 1, 2, 100):
         assert names(merged(parts, reorder)) == wanted
 
@@ -191,14 +191,16 @@ def test_skipping_is_a_slice_of_the_whole(
 @given(st.lists(st.lists(st.integers(0, 30), min_size=1, max_size=60), max_size=5))
 def test_with_a_buffer_as_large_as_the_files_all_is_in_order(files: list[list[int]]) -> None:
     parts = [
-        part([one[at : at + 7] for at in range(0, len(one), 7)], f"{n}:")
-        for n, one in enumerate(files)
+        part([times[at : at + 7] for at in range(0, len(times), 7)], f"{n}:")
+        for n, times in enumerate(files)
     ]
-    wanted = sorted((time, n, line) for n, one in enumerate(files) for line, time in enumerate(one))
+    wanted = sorted(
+        (time, n, line) for n, times in enumerate(files) for line, time in enumerate(times)
+    )
     pairs = [
         (int(time), raw.decode())
-        for one in merged(parts, 100)
-        for time, raw in zip(one.times, one.raws, strict=True)
+        for rows in merged(parts, 100)
+        for time, raw in zip(rows.times, rows.raws, strict=True)
     ]
     assert pairs == [(time, f"{n}:{line // 7}.{line % 7}") for time, n, line in wanted]
 
@@ -210,8 +212,8 @@ def test_with_a_buffer_as_large_as_the_files_all_is_in_order(files: list[list[in
 )
 def test_nothing_is_lost_or_doubled(files: list[list[int]], reorder: int) -> None:
     parts = [
-        part([one[at : at + 5] for at in range(0, len(one), 5)], f"{n}:", first=one[0])
-        for n, one in enumerate(files)
+        part([times[at : at + 5] for at in range(0, len(times), 5)], f"{n}:", first=times[0])
+        for n, times in enumerate(files)
     ]
     merged_names = names(merged(parts, reorder))
     assert len(set(merged_names)) == len(merged_names) == sum(map(len, files))

@@ -151,7 +151,7 @@ def test_nothing_is_coerced(tmp_path: Path) -> None:
     table = changed(yellow(3), "passenger_count", pa.array([1.5, None, 1e300]))
     pq.write_table(table, tmp_path / "yellow_tripdata_2018-01.parquet")
     lines = raws(history(tmp_path).blocks())
-    reasons = [each.reason for each in verdicts(lines) if isinstance(each, Reject)]
+    reasons = [verdict.reason for verdict in verdicts(lines) if isinstance(verdict, Reject)]
     assert reasons == ["wrong_type", "missing_field", "wrong_type"]
     assert json.loads(lines[0] or b"")["passenger_count"] == 1.5
 
@@ -188,7 +188,7 @@ def test_names_in_any_case_and_times_of_any_unit_are_read(tmp_path: Path, unit: 
     pq.write_table(table, tmp_path / "a.parquet", version="2.6")
     blocks = list(history(tmp_path, timestamp_field="pickup_datetime").blocks())
     assert seconds(blocks) == [0, 1]
-    assert all(isinstance(each, Event) for each in verdicts(raws(blocks)))
+    assert all(isinstance(verdict, Event) for verdict in verdicts(raws(blocks)))
 
 
 def test_the_month_of_ids_is_that_of_the_name_or_the_first_pickup(tmp_path: Path) -> None:

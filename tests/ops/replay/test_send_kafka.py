@@ -77,14 +77,14 @@ def test_a_block_arrives_once_in_order_with_its_keys(cluster: Kafka, topic: str)
     assert target.acknowledged_records == 10_000
     target.close()
     messages = read(cluster, topic)
-    assert sorted(key_number(one) for one in messages) == list(range(10_000))
-    assert all(value(one) == b"event %d" % key_number(one) for one in messages)
+    assert sorted(key_number(message) for message in messages) == list(range(10_000))
+    assert all(value(message) == b"event %d" % key_number(message) for message in messages)
     for partition in range(PARTITIONS):
-        mine = [key_number(one) for one in messages if one.partition() == partition]
+        mine = [key_number(message) for message in messages if message.partition() == partition]
         assert mine and mine == sorted(mine)
 
 
-def test_a_position_is_told_and_is_where_the_record_lies(cluster: Kafka, topic: str) -> None:
+def test_a_position_is_reported_and_is_where_the_record_lies(cluster: Kafka, topic: str) -> None:
     target = KafkaProducer(cluster, topic)
     headers = (("step", b"decode"), ("empty", None))
     stored: list[Position] = []
@@ -94,8 +94,8 @@ def test_a_position_is_told_and_is_where_the_record_lies(cluster: Kafka, topic: 
     target.send_block(block(10))
     target.close()
     assert target.acknowledged_records == 22
-    there = {(one.partition(), one.offset()): one for one in read(cluster, topic)}
-    first, second = (there[one.partition, one.offset] for one in stored)
+    there = {(message.partition(), message.offset()): message for message in read(cluster, topic)}
+    first, second = (there[place.partition, place.offset] for place in stored)
     first_headers: Any = first.headers()
     assert (first.value(), first.key(), tuple(first_headers)) == (b"one", b"k", headers)
     assert second.value() is None
@@ -107,7 +107,7 @@ def test_headers_of_a_block_are_kept(cluster: Kafka, topic: str) -> None:
     some = block(2)
     target.send_block(Block(some.times, some.raws, some.keys, [(("a", b"1"),), ()]))
     target.close()
-    headers = {one.value(): one.headers() for one in read(cluster, topic)}
+    headers = {message.value(): message.headers() for message in read(cluster, topic)}
     assert headers == {b"event 0": [("a", b"1")], b"event 1": None}
 
 
@@ -119,7 +119,7 @@ def test_a_control_record_reaches_every_partition_behind_the_rest(
     assert target.send_everywhere(b"control") == PARTITIONS
     target.close()
     assert target.acknowledged_records == 100
-    last = {one.partition(): one.value() for one in read(cluster, topic)}
+    last = {message.partition(): message.value() for message in read(cluster, topic)}
     assert last == dict.fromkeys(range(PARTITIONS), b"control")
 
 
@@ -148,9 +148,11 @@ def test_all_of_it_arrives_and_the_summary_says_so(
     report = json.loads(done.stdout)
     assert (report["events"], report["acknowledged"], report["files"]) == (10_000, 10_000, 2)
     assert (report["first_event_time"], report["last_event_time"]) == (instant(0), instant(9_999))
-    assert report["bytes"] == sum(len(value(one)) for one in events(cluster, topic))
+    assert report["bytes"] == sum(len(value(message)) for message in events(cluster, topic))
     assert ids(cluster, topic) == list(range(10_000))
-    assert all(key_number(one) == trip(one)["trip_id"] for one in events(cluster, topic))
+    assert all(
+        key_number(message) == trip(message)["trip_id"] for message in events(cluster, topic)
+    )
 
 
 def test_the_pace_is_that_of_event_time(cluster: Kafka, topic: str, tmp_path: Path) -> None:
@@ -171,7 +173,7 @@ def test_the_cap_holds_without_a_pace(cluster: Kafka, topic: str, tmp_path: Path
     assert report["deviation_ms"] is None
 
 
-def test_a_long_pause_is_cut_and_told(cluster: Kafka, topic: str, tmp_path: Path) -> None:
+def test_a_long_pause_is_cut_and_reported(cluster: Kafka, topic: str, tmp_path: Path) -> None:
     data = write(tmp_path / "data", 10)
     late = data / "z-late.json"
     late.write_bytes(line(100_000) + b"\n")
@@ -200,16 +202,16 @@ def test_watermarks_reach_every_partition_and_keep_their_promise(
     messages = read(cluster, topic)
     assert len(messages) == 3_000 + report["watermarks"]
     for partition in range(PARTITIONS):
-        mine = [trip(one) for one in messages if one.partition() == partition]
+        mine = [trip(message) for message in messages if message.partition() == partition]
         promised = -1
-        for one in mine:
-            if one["type"] == "watermark":
-                assert millis(one["watermark"]) >= promised
-                promised = millis(one["watermark"])
+        for event in mine:
+            if event["type"] == "watermark":
+                assert millis(event["watermark"]) >= promised
+                promised = millis(event["watermark"])
             else:
-                assert millis(one["dropoff_datetime"]) >= promised
+                assert millis(event["dropoff_datetime"]) >= promised
         assert mine[-1] == {"watermark": instant(2_999), "type": "watermark"}
-        assert sum(one["type"] == "watermark" for one in mine) >= 3
+        assert sum(event["type"] == "watermark" for event in mine) >= 3
 
 
 def test_stopped_by_ctrl_c_it_goes_on_and_nothing_is_doubled(
@@ -261,8 +263,8 @@ def test_rounds_are_later_each_and_have_ids_of_their_own(
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout)
     assert (report["events"], report["rounds"]) == (1_500, 3)
-    trips = [trip(one) for one in events(cluster, topic)]
-    assert len({one["trip_id"] for one in trips}) == 1_500
+    trips = [trip(message) for message in events(cluster, topic)]
+    assert len({message["trip_id"] for message in trips}) == 1_500
     assert millis(report["last_event_time"]) > millis(instant(999))
 
 
@@ -309,11 +311,12 @@ def test_a_topic_and_a_stream_get_the_same(
     report = json.loads(done.stdout)
     assert (report["events"], report["acknowledged"], len(report["targets"])) == (300, 300, 2)
     records = kinesis_stream.records(kinesis.client(endpoint), topic)
-    events = [event for event in (json.loads(one.data) for one in records) if "trip_id" in event]
+    events = [json.loads(record.data) for record in records]
+    events = [event for event in events if "trip_id" in event]
     assert sorted(event["trip_id"] for event in events) == ids(cluster, topic) == list(range(300))
 
 
-def test_a_bad_line_is_told_and_the_rest_is_sent(
+def test_a_bad_line_is_reported_and_the_rest_is_sent(
     cluster: Kafka, topic: str, tmp_path: Path
 ) -> None:
     data = write(tmp_path / "data", 100)
@@ -381,7 +384,7 @@ def test_a_broker_that_stays_away_ends_it_and_one_that_comes_back_loses_nothing(
         (["--topic", "t", "--bootstrap-servers", "127.0.0.1:9", "--rate", "0"], "--rate is 0"),
     ],
 )
-def test_what_the_user_must_mend(options: list[str], why: str, tmp_path: Path) -> None:
+def test_what_the_user_must_fix(options: list[str], why: str, tmp_path: Path) -> None:
     done = run(str(write(tmp_path / "data", 10)), *options)
     assert (done.returncode, why in done.stderr) == (2, True), done.stderr
     assert "Traceback" not in done.stderr
@@ -414,7 +417,7 @@ def write(folder: Path, events: int) -> Path:
     """Trips a second of event time apart, in two files."""
     folder.mkdir(exist_ok=True)
     for number, part in enumerate(np.array_split(np.arange(events), 2)):
-        lines = b"".join(line(int(one)) + b"\n" for one in part)
+        lines = b"".join(line(int(number)) + b"\n" for number in part)
         (folder / f"trips-{number}.json").write_bytes(lines)
     return folder
 
@@ -463,11 +466,11 @@ def read(cluster: Kafka, topic: str) -> list[Message]:
 
 
 def events(cluster: Kafka, topic: str) -> list[Message]:
-    return [one for one in read(cluster, topic) if trip(one)["type"] != "watermark"]
+    return [message for message in read(cluster, topic) if trip(message)["type"] != "watermark"]
 
 
 def ids(cluster: Kafka, topic: str) -> list[int]:
-    return sorted(trip(one)["trip_id"] for one in events(cluster, topic))
+    return sorted(trip(message)["trip_id"] for message in events(cluster, topic))
 
 
 def trip(message: Message) -> dict[str, Any]:
