@@ -32,7 +32,7 @@ Loop = Annotated[
     _input(
         min=0,
         metavar="[ROUNDS]",
-        help="So many rounds, later each and with new ids; 0 or nothing: for ever.",
+        help="Number of rounds, each with later times and new ids; 0 or nothing: forever.",
     ),
 ]
 SqlOrIso = Annotated[Literal["iso", "sql"], _input(help="sql: 2018-01-01 00:00:00, in UTC.")]
@@ -40,9 +40,9 @@ Statistics = Annotated[
     float, typer.Option(min=0.1, help="Seconds between lines of statistics, and saved states.")
 ]
 DryRun = Annotated[
-    bool, typer.Option("--dry-run", help="Read all, send nothing; how long would it take?")
+    bool, typer.Option("--dry-run", help="Read everything, send nothing, report the duration.")
 ]
-StateFile = Annotated[Path | None, typer.Option(help="Where that is kept (in build/replay).")]
+StateFile = Annotated[Path | None, typer.Option(help="Where progress is saved (in build/replay).")]
 
 app = typer.Typer()
 
@@ -77,18 +77,18 @@ def replay(
     region: Annotated[str, _target(help="Of the stream.")] = "",
     endpoint: Annotated[str, _target(help="Of a Kinesis server that isn't AWS's.")] = "",
     aggregate: Annotated[bool, _target("--aggregate", help="Pack as the KPL does.")] = False,
-    timeout: Annotated[float, _target(help="Seconds; a target away for longer ends it.")] = 60.0,
+    timeout: Annotated[float, _target(help="Seconds until an unavailable target ends it.")] = 60.0,
     remote: Annotated[
         bool, _target("--remote", help="Go beyond this machine; needs --rate.")
     ] = False,
     speedup: Annotated[float, _pace(help="Event seconds in one second.")] = 3600.0,
-    unpaced: Annotated[bool, _pace("--unpaced", help="As fast as the target takes it.")] = False,
-    rate: Annotated[float | None, _pace(help="At most so many events a second.")] = None,
+    unpaced: Annotated[bool, _pace("--unpaced", help="As fast as the target accepts.")] = False,
+    rate: Annotated[float | None, _pace(help="Maximum number of events per second.")] = None,
     max_wait: Annotated[float, _pace(help="Seconds; a longer pause is cut.")] = 60.0,
     watermarks: Watermarks = None,
     start: Annotated[str, _input("--from", "--seek", help="Event time, ISO-8601.")] = "",
     until: Annotated[str, _input(help="Event time, exclusive.")] = "",
-    limit: Annotated[int | None, _input(min=1, help="So many events a round.")] = None,
+    limit: Annotated[int | None, _input(min=1, help="Maximum number of events per round.")] = None,
     loop: Loop = 1,
     timestamp_field: TimeField = "dropoff_datetime",
     timestamp_format: SqlOrIso = "iso",
@@ -98,13 +98,15 @@ def replay(
     input_region: Annotated[str, _input(help="Of INPUT's bucket.")] = "",
     statistics_seconds: Statistics = 20.0,
     dry_run: DryRun = False,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on after what is stored.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Continue after what is stored.")
+    ] = False,
     state: StateFile = None,
     as_json: JsonOption = False,
 ) -> None:
     """Send historical events to Kafka or Kinesis, at the pace at which they happened.
 
-    Exit 0: all of it is stored. 1: there were bad lines or files. 130: stopped; --resume goes on.
+    Exit 0: all of it is stored. 1: there were bad lines or files. 130: stopped; --resume continues.
     """
     options = locals()
     from pipeline.ops.replay import session

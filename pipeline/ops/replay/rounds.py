@@ -42,7 +42,7 @@ class Piece(NamedTuple):
 
 
 class Rounds:
-    """The events of a history, as often as `rounds` says; 0 is for ever.
+    """The events of a history, repeated `rounds` times; 0 is forever.
 
     `spans` are those of an earlier whole pass. Without any event, one round is all.
 

@@ -43,7 +43,7 @@ class Plan:
 
 
 class State(msgspec.Struct, frozen=True, kw_only=True):
-    """`sent` events of round number `round` are acknowledged, and all of those before them.
+    """`sent` events of round number `round` are acknowledged, and all of earlier rounds.
 
     The first five fields identify the replay: only the same one may continue from here.
     """
@@ -103,9 +103,9 @@ def save(path: Path, state: State) -> None:
 class Replay:
     """One replay. Guarantee: a saved state is acknowledged by every target, without a gap.
 
-    `save` gets the state after each flush, at the end and when it was stopped, which `stop` asks
-    for. Raises UserError when a target refuses an event or stays unreachable; the last saved state
-    then still holds.
+    `save` is called with the state after each flush and at the end; setting `stop` ends the replay
+    in order. Raises UserError when a target rejects an event or stays unreachable; the last saved
+    state is valid then.
     """
 
     def __init__(
@@ -269,7 +269,7 @@ class Replay:
 
 
 def dry_run(rounds: Rounds, plan: Plan) -> DryRun:
-    """Read and count everything, of a replay for ever the first round; send nothing.
+    """Read and count everything, of an endless replay the first round; send nothing.
 
     Raises:
         UserError: as reading does.
