@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from pipeline.decode.reasons import REASONS
 from pipeline.metrics import LAG_BUCKETS_MS, METRICS
+from pipeline.ops.replay.old_options import OLD
 
 
 def reasons_table() -> str:
@@ -27,6 +28,13 @@ def metrics_table() -> str:
         if row != rows[-1]:
             rows.append(row)
     return _table(rows)
+
+
+def old_options_table() -> str:
+    """Return the table of the original replay's options in docs/replay.md."""
+    rows = [("old", "now", "what differs")]
+    rows += [(f"`{old.name}`", f"`{old.ours}`" if old.ours else "nothing", old.note) for old in OLD]
+    return _table(rows).replace("|  |", "| |")
 
 
 def _table(rows: Sequence[tuple[str, ...]]) -> str:

@@ -31,8 +31,7 @@ from connectors.s3.parquet import pages
 from connectors.s3.store import open_store
 from dev.servers.s3 import create_bucket
 from dev.servers.stack import Stack
-from pipeline.ops.generate.rhythm import WINTER, zone_shares
-from pipeline.ops.generate.trips import Rows
+from pipeline.ops.generate.trips import WINTER, Rows, zone_shares
 from pipeline.ops.lake.content import Lake
 from pipeline.options import ROOT
 from pipeline.progress import Steps

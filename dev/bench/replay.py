@@ -26,8 +26,7 @@ from dev.demo.made import events_of
 from dev.servers.kafka import create_topics
 from dev.servers.setup import setup
 from dev.servers.stack import Stack
-from pipeline.ops.generate.rhythm import zone_shares
-from pipeline.ops.generate.trips import FIRST_ID, Rows
+from pipeline.ops.generate.trips import FIRST_ID, Rows, zone_shares
 from pipeline.options import ROOT
 
 _BLOCK: Final = 10_000

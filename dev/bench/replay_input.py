@@ -17,7 +17,8 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline.decode import timestamps
-from pipeline.ops.replay.history import History, Selection
+from pipeline.ops.replay.history import History
+from pipeline.ops.replay.selection import Selection
 
 LINE_BYTES = 420
 FIRST_MS = 1_514_764_800_000

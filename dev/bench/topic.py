@@ -11,8 +11,7 @@ from confluent_kafka import Producer
 
 from dev.demo.made import encode, rows_of
 from dev.servers.kafka import create_topics
-from pipeline.ops.generate.rhythm import zone_shares
-from pipeline.ops.generate.trips import FIRST_ID, Columns, Rows
+from pipeline.ops.generate.trips import FIRST_ID, Columns, Rows, zone_shares
 
 PARTITIONS: Final = 4
 MONTHS: Final = 3

@@ -17,8 +17,16 @@ from numpy.typing import NDArray
 
 from dev.demo import defects
 from dev.demo.made import Made, events_of, rows_of, watermark
-from pipeline.ops.generate.rhythm import dropoffs, zone_shares
-from pipeline.ops.generate.trips import FIRST_ID, SHARES, Columns, Ints, Rows, total
+from pipeline.ops.generate.trips import (
+    FIRST_ID,
+    SHARES,
+    Columns,
+    Ints,
+    Rows,
+    dropoffs,
+    total,
+    zone_shares,
+)
 
 _BLOCK: Final = 10_000
 _MEAN_DELAY: Final = 3_000

@@ -22,7 +22,8 @@ from pipeline.ops.dead_letters.reader import read_letters
 from pipeline.ops.reconcile.options import Options, Span
 from pipeline.ops.reconcile.report import Report
 from pipeline.ops.reconcile.run import reconcile
-from pipeline.ops.replay.history import History, Selection
+from pipeline.ops.replay.history import History
+from pipeline.ops.replay.selection import Selection
 from pipeline.ops.systems import Systems
 from pipeline.progress import Steps
 from pipeline.submit import Submitted, cluster_of, submit

@@ -1,93 +1,67 @@
-"""The raw records of our own archive in the order of their arrival, with the positions they had.
+"""Read the raw records of our own archive in the order of their arrival, with their positions.
 
-The archive is Parquet in a folder for each hour of arrival.  Hours are read one after the other,
-the files of an hour merged.
+The archive is Parquet in a folder for each hour of arrival. Hours are read one after the other, the
+files of an hour merged.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
-from connectors import checksums
+from connectors import checksums, positions
 from connectors.block import Headers
 from connectors.errors import UserError
 from connectors.positions import Position
-from connectors.s3.store import ReadableStore, Stored
-from pipeline.ops.replay.archived_rows import rows_of
-from pipeline.ops.replay.files import opened, whole
-from pipeline.ops.replay.order import Part, merged
-from pipeline.ops.replay.rows import LOWEST, Rows, objects
+from connectors.s3.store import Stored
+from pipeline.ops.replay.files import DataSet
+from pipeline.ops.replay.order import LOWEST, Part, Rows, Times, merged, objects, values
 from pipeline.ops.replay.selection import Counts, LeaveOut, Selection
 
 _HOUR_MS: Final = 3_600_000
 _FOLDER: Final = re.compile(r"(?:.*/)?arrival_date=(\d{4}-\d{2}-\d{2})/arrival_hour=(\d{2})")
 _BATCH_ROWS: Final = 2_000
-_WHOLE_BYTES: Final = 16 * 1024 * 1024
 _READERS: Final = 8
 _NEEDED: Final = ("raw", "arrival_time")
-
-
-class Archived(NamedTuple):
-    """One archived record; its headers say where it stood, as those of a replay do."""
-
-    position: Position
-    raw: bytes | None
-    key: bytes | None
-    headers: Headers
-    arrival_ms: int
-
-
-def archived(
-    store: ReadableStore,
-    start_ms: int | None = None,
-    end_ms: int | None = None,
-    leave_out: LeaveOut | None = None,
-) -> Iterator[Archived]:
-    """The records that arrived from `start_ms` on and before `end_ms`, in that order.
-
-    Each once if the archive has it once. Raises UserError for a file that can't be read.
-    """
-    selection = Selection(archive=True, start_ms=start_ms, end_ms=end_ms)
-    counts = Counts()
-    for rows in Archive(store, store.listing(), selection, counts, leave_out).rows():
-        if counts.bad_files or counts.bad_lines:
-            break
-        columns = (rows.positions, rows.raws, rows.keys, rows.headers, rows.times)
-        yield from map(Archived._make, zip(*(one.tolist() for one in columns if one is not None)))  # noqa: B905
-    if counts.bad_files or counts.bad_lines:
-        raise UserError(f"the archive is damaged: {[*counts.bad_files, *counts.bad_examples][0]}")
+_POSITION_HEADERS: Final = tuple(f"source.{name}" for name in positions.COLUMNS)
+_ARRIVAL_HEADER: Final = "source.arrival_time"
+_OURS: Final = frozenset({*_POSITION_HEADERS, _ARRIVAL_HEADER})
+_WIDTHS: Final = {"partition": 10, "offset": 19, "sequence_number": 128}
+"""Digits of a column's largest number, so that texts sort as the numbers do."""
 
 
 @dataclass(frozen=True, slots=True)
 class Archive:
     """An archive's files, and which of its records are wanted."""
 
-    store: ReadableStore
-    files: Sequence[Stored]
+    data: DataSet
     selection: Selection
     counts: Counts
     leave_out: LeaveOut | None = None
 
     def rows(self) -> Iterator[Rows]:
-        """By arrival, then by topic, partition and offset, or stream, shard and sequence number.
+        """Yield by arrival, then by topic, partition, offset or stream, shard, sequence number.
 
         The order holds as far as `Selection.reorder` rows of each file go.
         """
-        for folder, files in groupby(sorted(self.files, key=_place), key=_folder):
+        files = sorted(self.data.files, key=lambda file: (_folder(file), file.path))
+        for folder, of_folder in groupby(files, key=_folder):
             if self._may_hold(folder):
-                yield from merged(self._parts(list(files)), self.selection.reorder)
+                yield from merged(self._parts(list(of_folder)), self.selection.reorder)
 
     def _may_hold(self, folder: str) -> bool:
-        """Whether records of the selection can be there; an hour is spared for odd clocks."""
+        """Tell whether selected records can be there; clocks may be off by an hour."""
         hour = _hour_ms(folder)
         if hour is None:
             return True
@@ -100,46 +74,36 @@ class Archive:
         with ThreadPoolExecutor(_READERS) as pool:
             firsts = list(pool.map(self._first_ms, files))
         return [
-            Part(first, lambda one=one: self._read(one))  # type: ignore[misc]
-            for first, one in zip(firsts, files, strict=True)
+            Part(first, partial(self._read, file))
+            for first, file in zip(firsts, files, strict=True)
         ]
 
-    def _first_ms(self, one: Stored) -> int:
-        """The earliest arrival, as the footer tells it."""
+    def _first_ms(self, file: Stored) -> int:
+        """Return the earliest arrival by the file's footer."""
         try:
-            with opened(self.store, one.path) as file:
-                return _earliest(pq.read_metadata(file))
+            with self.data.open(file.path) as raw:
+                footer = pq.read_metadata(raw)
+            _refuse_other(file.path, footer.schema.to_arrow_schema().names)
+            return _earliest(footer)
         except (pa.ArrowException, OSError):
             return LOWEST
 
-    def _read(self, one: Stored) -> Iterator[Rows]:
+    def _read(self, file: Stored) -> Iterator[Rows]:
         self.counts.files += 1
-        row = 0
-        try:
-            with self._opened(one) as file:
-                parquet = pq.ParquetFile(file)
-                _refuse_strange(one.path, parquet.schema_arrow.names)
-                for batch in parquet.iter_batches(_BATCH_ROWS, use_threads=False):
-                    yield self._wanted(pa.Table.from_batches([batch]), one.path, row)
-                    row += len(batch)
-        except (pa.ArrowException, OSError) as error:
-            self.counts.bad_file(one.path, f"damaged from here on, after row {row}: {error}")
+        convert = partial(self._selected, file.path)
+        return self.data.read_parquet(file, convert, self.counts, batch_rows=_BATCH_ROWS)
 
-    def _opened(self, one: Stored) -> Any:
-        # One request instead of three or four: archived objects are small and many.
-        if one.size <= _WHOLE_BYTES:
-            return pa.BufferReader(whole(self.store, one.path))
-        return opened(self.store, one.path)
-
-    def _wanted(self, table: pa.Table, path: str, row: int) -> Rows:
+    def _selected(self, path: str, batch: pa.RecordBatch, row: int) -> Rows:
+        table = pa.Table.from_batches([batch])
         self.counts.lines += table.num_rows
         times = checksums.millis(table.column("arrival_time"))
-        for each in np.flatnonzero(times == LOWEST).tolist():
-            self.counts.bad_line(f"{path}:{row + each + 1}", "arrival_time is null")
-        inside = within(times, self.selection)
-        self.counts.outside += int((~inside & (times != LOWEST)).sum())
-        inside &= times != LOWEST
-        rows = rows_of(table.filter(pa.array(inside)), times[inside])
+        known = times != LOWEST
+        for index in np.flatnonzero(~known).tolist():
+            self.counts.bad_line(f"{path}:{row + index + 1}", "arrival_time is null")
+        inside = self.selection.includes(times)
+        self.counts.outside += int((~inside & known).sum())
+        inside &= known
+        rows = _rows(table.filter(pa.array(inside)), times[inside])
         return self._without(rows) if self.leave_out else rows
 
     def _without(self, rows: Rows) -> Rows:
@@ -149,26 +113,12 @@ class Archive:
         return rows.take(keep)
 
 
-def within(times: Any, selection: Selection) -> Any:
-    """Which times are in the selection."""
-    inside = np.ones(len(times), np.bool_)
-    if selection.start_ms is not None:
-        inside &= times >= selection.start_ms
-    if selection.end_ms is not None:
-        inside &= times < selection.end_ms
-    return inside
-
-
-def _place(one: Stored) -> tuple[str, str]:
-    return _folder(one), one.path
-
-
-def _folder(one: Stored) -> str:
-    return one.path.rpartition("/")[0]
+def _folder(file: Stored) -> str:
+    return file.path.rpartition("/")[0]
 
 
 def _hour_ms(folder: str) -> int | None:
-    """When the folder's hour begins; None for another folder, such as that of unknown times."""
+    """Return when the folder's hour begins; None for another one, as that of unknown times."""
     match = _FOLDER.fullmatch(folder)
     if match is None:
         return None
@@ -179,23 +129,77 @@ def _hour_ms(folder: str) -> int | None:
 
 
 def _earliest(footer: Any) -> int:
-    names = [footer.schema.column(each).path for each in range(footer.num_columns)]
-    if "arrival_time" not in names or not footer.num_row_groups:
+    if not footer.num_row_groups:
         return LOWEST
-    place = names.index("arrival_time")
-    groups = (footer.row_group(each).column(place) for each in range(footer.num_row_groups))
-    # Raw, for Python has no date for a producer's time beyond the year 9999.
-    found = [one.statistics.min_raw if one.is_stats_set else None for one in groups]
-    if None in found:
+    names = [footer.schema.column(index).path for index in range(footer.num_columns)]
+    column = names.index("arrival_time")
+    groups = (footer.row_group(index).column(column) for index in range(footer.num_row_groups))
+    # Raw, because Python has no date for a producer's time beyond the year 9999.
+    least = [group.statistics.min_raw if group.is_stats_set else None for group in groups]
+    if None in least:
         return LOWEST
     kind = footer.schema.to_arrow_schema().field("arrival_time").type
-    return int(checksums.millis(pa.chunked_array([pa.array(found, pa.int64()).view(kind)])).min())
+    times = pa.chunked_array([pa.array(least, pa.int64()).view(kind)])
+    return int(checksums.millis(times).min())
 
 
-def _refuse_strange(path: str, names: list[str]) -> None:
+def _refuse_other(path: str, names: list[str]) -> None:
     missing = [name for name in _NEEDED if name not in names]
     if missing:
         raise UserError(
             f"{path}: isn't of our archive, it has no column {' or '.join(missing)} but"
             f" {', '.join(names)}; leave --archive out for other files"
         )
+
+
+def _rows(table: pa.Table, times: Times) -> Rows:
+    count = table.num_rows
+    where = positions.columns_of(table)
+    columns = [values(where.column(name)) for name in positions.COLUMNS]
+    ours = list(map(Position, *columns))
+    stamps = np.char.add(np.datetime_as_string(times.astype("M8[ms]")), "Z").astype("S")
+    headers = map(_headers, *_archived_headers(table), ours, stamps.tolist())
+    return Rows(
+        times,
+        objects(values(table.column("raw")), count),
+        objects(values(_column(table, "key")), count),
+        objects(headers, count),
+        objects(ours, count),
+        _ties(where),
+    )
+
+
+def _archived_headers(table: pa.Table) -> list[list[Any]]:
+    columns = (_column(table, "header_names"), _column(table, "header_values"))
+    return [[None] * len(c) if c.null_count == len(c) else c.to_pylist() for c in columns]
+
+
+def _column(table: pa.Table, name: str) -> Any:
+    """Return a column that an archive of streams alone lacks."""
+    return table.column(name) if name in table.column_names else pa.nulls(table.num_rows)
+
+
+def _headers(
+    names: list[str] | None, contents: list[bytes | None] | None, position: Position, stamp: bytes
+) -> Headers:
+    """Return the archived headers, and in place of those that a replay had added our own."""
+    archived = zip(names or (), contents or (), strict=True)
+    headers = [pair for pair in archived if pair[0] not in _OURS] if names else []
+    for name, value in zip(_POSITION_HEADERS, position, strict=True):
+        if value is not None:
+            headers.append((name, str(value).encode()))
+    return (*headers, (_ARRIVAL_HEADER, stamp))
+
+
+def _ties(where: pa.Table) -> NDArray[np.bytes_]:
+    """Return texts that sort by topic, partition, offset or stream, shard, sequence number."""
+    parts = []
+    for name in positions.COLUMNS:
+        text = where.column(name).cast(pa.string())
+        width = _WIDTHS.get(name)
+        if text.null_count < len(text):
+            parts.append(pc.utf8_lpad(text, width, "0") if width else text)
+    if not parts:
+        return np.full(len(where), b"", dtype="S1")
+    whole = pc.binary_join_element_wise(*parts, "/", null_handling="skip")
+    return np.array(values(whole.cast(pa.binary())), dtype="S")

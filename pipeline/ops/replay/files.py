@@ -1,21 +1,26 @@
-"""The files of a data set: which ones there are, and how each is opened."""
+"""List the files of a data set and open them: the only module here that knows of stores."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import io
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from io import BufferedReader
 from pathlib import PurePosixPath
 from typing import Any, Final
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from connectors.errors import UserError
 from connectors.s3.store import ReadableStore, Stored, is_local, local_path, open_store
+from pipeline.ops.replay.order import Rows
+from pipeline.ops.replay.selection import Counts
 
-BUFFER_BYTES: Final = 4 * 1024 * 1024
-
+_BUFFER_BYTES: Final = 4 * 1024 * 1024
+_WHOLE_BYTES: Final = 16 * 1024 * 1024
+_MAGIC_BYTES: Final = 4
+_PARQUET_MAGIC: Final = b"PAR1"
 _CODECS: Final = {
     b"\x04\x22\x4d\x18": "lz4",
     b"\x28\xb5\x2f\xfd": "zstd",
@@ -23,92 +28,116 @@ _CODECS: Final = {
     b"BZh": "bz2",
 }
 _SUFFIXES: Final = {".lz4": "lz4", ".zst": "zstd", ".zstd": "zstd", ".gz": "gzip", ".bz2": "bz2"}
-_PARQUET_MAGIC: Final = b"PAR1"
-_MAGIC_BYTES: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
 class DataSet:
-    """A store, and those of its objects that are data."""
+    """The data files of a local folder or an S3 prefix, or one file alone."""
 
     store: ReadableStore
     files: tuple[Stored, ...]
 
+    def is_parquet(self, file: Stored) -> bool:
+        """Tell whether a file is Parquet, by its name or else by its first bytes."""
+        suffix = PurePosixPath(file.path).suffix
+        if suffix == ".parquet":
+            return True
+        if suffix in (*_SUFFIXES, ".json", ".jsonl", ".ndjson"):
+            return False
+        with self.open(file.path, _MAGIC_BYTES) as opened:
+            return opened.read(_MAGIC_BYTES) == _PARQUET_MAGIC
+
+    def open(self, path: str, buffer_bytes: int = _BUFFER_BYTES) -> io.BufferedReader:
+        """Open a file to read parts of it.
+
+        Raises:
+            UserError: the store fails. Damaged content raises OSError or pa.ArrowException.
+        """
+        with _reporting(path):
+            return self.store.open(path, buffer_bytes)
+
+    def read_parquet(
+        self,
+        file: Stored,
+        convert: Callable[[pa.RecordBatch, int], Rows],
+        counts: Counts,
+        *,
+        batch_rows: int,
+        columns: list[str] | None = None,
+    ) -> Iterator[Rows]:
+        """Convert a file batch by batch, given the index of the first row; count it if damaged.
+
+        Memory holds a row group as it is stored. Raises UserError if the store fails.
+        """
+        row = 0
+        try:
+            with self._open_parquet(file) as content:
+                for batch in pq.ParquetFile(content).iter_batches(
+                    batch_rows, columns=columns, use_threads=False
+                ):
+                    yield convert(batch, row)
+                    row += len(batch)
+        except (pa.ArrowException, OSError) as error:
+            counts.bad_file(file.path, f"damaged from here on, after row {row}: {error}")
+
+    def _open_parquet(self, file: Stored) -> Any:
+        # Archived files are many and small: one request instead of three or four.
+        if file.size > _WHOLE_BYTES:
+            return self.open(file.path)
+        with _reporting(file.path):
+            return pa.BufferReader(self.store.read(file.path))
+
+    @contextmanager
+    def unpacked(self, path: str, buffer_bytes: int = _BUFFER_BYTES) -> Iterator[Any]:
+        """Open a file as a stream of bytes, decompressed as its first bytes or its name say.
+
+        Reading raises OSError where the compressed bytes are damaged, UserError where the store
+        fails.
+        """
+        with self.open(path, buffer_bytes) as file:
+            head = file.peek(_MAGIC_BYTES)
+            codec = next((name for magic, name in _CODECS.items() if head.startswith(magic)), None)
+            codec = codec or (_SUFFIXES.get(PurePosixPath(path).suffix) if head else None)
+            if codec is None:
+                yield file
+                return
+            with pa.CompressedInputStream(pa.PythonFile(file, "r"), codec) as stream:
+                yield stream
+
 
 def data_set(uri: str, environment: Mapping[str, str]) -> DataSet:
-    """What lies in a local folder or below an S3 prefix, or one file alone.
+    """List a local folder or an S3 prefix, or find one file.
 
-    Left out are names that begin with `_` or `.`, folders too, and those that begin with README.
-    An empty folder or prefix is an empty data set.
+    Names that begin with `_`, `.` or README are left out, folders of such names too. An empty
+    folder or prefix is an empty data set.
 
     Raises:
-        UserError: the address is none, or there is no such local file or folder.
+        UserError: the address is invalid, or there is no such local file or folder.
     """
-    if is_local(uri) and local_path(uri).is_file():
-        path = local_path(uri).absolute()
-        return _alone(str(path.parent), path.name, environment)
-    if is_local(uri) and not local_path(uri).exists():
+    path = local_path(uri)
+    if is_local(uri) and path.is_file():
+        return _single(str(path.absolute().parent), path.name, environment)
+    if is_local(uri) and not path.exists():
         raise UserError(f"cannot read {uri}: there is no such file or folder")
     store = open_store(uri, environment)
     files = store.listing()
     folder, _, name = uri.rpartition("/")
     if not is_local(uri) and not files and PurePosixPath(name).suffix:
-        return _alone(folder, name, environment)
-    data = (each for each in files if not each.path.rpartition("/")[2].startswith("README"))
+        return _single(folder, name, environment)
+    data = (file for file in files if not PurePosixPath(file.path).name.startswith("README"))
     return DataSet(store, tuple(data))
 
 
-def _alone(folder: str, name: str, environment: Mapping[str, str]) -> DataSet:
-    """One object, if it is there; what lies beside it isn't listed, for it may be much."""
+def _single(folder: str, name: str, environment: Mapping[str, str]) -> DataSet:
+    """Find one file without listing its folder, which may be large."""
     store = open_store(folder, environment)
     stored = store.stat(name)
     return DataSet(store, (stored,) if stored else ())
 
 
-def is_parquet(store: ReadableStore, one: Stored) -> bool:
-    """Whether an object is Parquet, by its name or else by its first bytes."""
-    if one.path.endswith(".parquet"):
-        return True
-    if PurePosixPath(one.path).suffix in (*_SUFFIXES, ".json", ".jsonl", ".ndjson"):
-        return False
-    with opened(store, one.path, _MAGIC_BYTES) as file:
-        return file.read(_MAGIC_BYTES) == _PARQUET_MAGIC
-
-
 @contextmanager
-def lines_stream(
-    store: ReadableStore, path: str, buffer_bytes: int = BUFFER_BYTES
-) -> Iterator[Any]:
-    """A file of lines as a stream of bytes, unpacked as its first bytes or its name say.
-
-    Reading raises OSError where the packed bytes are damaged, and UserError where the store fails.
-    """
-    with opened(store, path, buffer_bytes) as file:
-        head = file.peek(_MAGIC_BYTES)
-        codec = next((name for magic, name in _CODECS.items() if head.startswith(magic)), None)
-        codec = codec or (_SUFFIXES.get(PurePosixPath(path).suffix) if head else None)
-        if codec is None:
-            yield file
-        else:
-            with pa.CompressedInputStream(pa.PythonFile(file, "r"), codec) as unpacked:
-                yield unpacked
-
-
-def opened(store: ReadableStore, path: str, buffer_bytes: int = BUFFER_BYTES) -> BufferedReader:
-    """An object as a file to read parts of; UserError if it was deleted meanwhile."""
+def _reporting(path: str) -> Iterator[None]:
     try:
-        return store.open(path, buffer_bytes)
+        yield
     except FileNotFoundError as error:
-        raise _deleted(path) from error
-
-
-def whole(store: ReadableStore, path: str) -> bytes:
-    """All bytes of an object; UserError if it was deleted meanwhile."""
-    try:
-        return store.read(path)
-    except FileNotFoundError as error:
-        raise _deleted(path) from error
-
-
-def _deleted(path: str) -> UserError:
-    return UserError(f"cannot read {path}: it was deleted since the files were listed")
+        raise UserError(f"cannot read {path}: it was deleted after the listing") from error

@@ -1,111 +1,115 @@
-"""Files of JSON lines, packed or plain, as rows: the bytes of a line are passed on as they are."""
+"""Read files of JSON lines, packed or plain; the bytes of a line are forwarded unchanged."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from datetime import datetime
+from operator import attrgetter
+from typing import Any, Final, Literal
 
+import msgspec
 import numpy as np
-from msgspec import Struct
+from msgspec import Raw, Struct
+from numpy.typing import NDArray
 
-from connectors.s3.store import ReadableStore
-from pipeline.ops.replay import times
-from pipeline.ops.replay.files import lines_stream
-from pipeline.ops.replay.rows import LOWEST, Rows, objects
+from connectors.errors import UserError
+from pipeline.decode.timestamps import (
+    CANONICAL_LENGTH,
+    EPOCH,
+    MILLISECOND,
+    canonical,
+    parse_canonical,
+)
+from pipeline.ops.replay.files import DataSet
+from pipeline.ops.replay.order import LOWEST, Rows, Times, objects
 from pipeline.ops.replay.selection import Counts, Selection
-from pipeline.ops.replay.wanted import REFUSALS, Wanted, wanted
 
+TimeFormat = Literal["iso", "sql"]
+
+DECODE_ERRORS: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+EXPECTED: Final = {
+    "iso": "no ISO-8601 instant with an offset or Z, such as 2018-01-01T00:21:05.000Z",
+    "sql": "no instant such as 2018-01-01 00:21:05 or 2018-01-01 00:21:05.000",
+}
+"""The message about a text that is no instant, by format."""
+
+_SQL: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?")
 _READ_BYTES: Final = 1024 * 1024
 _PEEK_BYTES: Final = 64 * 1024
 _LONGEST_LINE: Final = 16 * 1024 * 1024
-_DAMAGED: Final = "damaged from here on"
+
+_Tree = dict[str, Any]
 
 
 class LineReader:
-    """Reads lines as a selection wants them; bad ones are counted and named, never fatal."""
+    """Read lines; bad ones are counted and named, never fatal.
+
+    Raises:
+        UserError: the time's or the key's field is misnamed.
+    """
 
     def __init__(self, selection: Selection) -> None:
         self._selection = selection
-        self._wanted: Wanted = wanted(selection.timestamp_field, selection.key_field)
+        self._fields = EventFields(selection.timestamp_field, selection.key_field)
 
-    def first_ms(self, store: ReadableStore, path: str) -> int:
-        """The least time among the first lines; `LOWEST` where there is none."""
+    def first_ms(self, data: DataSet, path: str) -> int:
+        """Return the earliest time among the first lines, `LOWEST` if there is none."""
         try:
-            with lines_stream(store, path, _PEEK_BYTES) as stream:
+            with data.unpacked(path, _PEEK_BYTES) as stream:
                 text = stream.read(_PEEK_BYTES)
         except OSError:
             return LOWEST
-        whole = text.rpartition(b"\n")[0] or text
-        rows = self.rows(whole.split(b"\n"), _Place(path), Counts())
+        lines = (text.rpartition(b"\n")[0] or text).split(b"\n")
+        rows = self._rows(lines, path, 1, Counts())
         return int(rows.times.min()) if len(rows) else LOWEST
 
-    def read(self, store: ReadableStore, path: str, counts: Counts) -> Iterator[Rows]:
-        """A file's rows in the order of its lines; a damaged file gives those before the damage."""
-        place = _Place(path)
+    def read(self, data: DataSet, path: str, counts: Counts) -> Iterator[Rows]:
+        """Yield a file's rows in the order of its lines, of a damaged file those that are whole."""
+        number = 1
         try:
-            for lines in _lines(store, path):
-                yield self.rows(lines, place, counts)
-                place.line += len(lines)
+            for lines in _lines(data, path):
+                yield self._rows(lines, path, number, counts)
+                number += len(lines)
         except _Damage as damage:
-            counts.bad_file(path, f"{_DAMAGED}, after line {place.line - 1}: {damage}")
+            counts.bad_file(path, f"damaged from here on, after line {number - 1}: {damage}")
 
-    def rows(self, lines: list[bytes], place: _Place, counts: Counts) -> Rows:
-        """The good ones of these lines; `place` says where the first of them stands."""
-        events, at = self._decoded(lines, place, counts)
-        texts = self._wanted.times(events)
-        millis, good = times.parse(texts, self._selection.timestamp_format)
-        keys = objects(self._wanted.keys(events), len(events))
-        raws = objects(lines if at is None else (lines[each] for each in at), len(events))
-        rows = Rows(millis, raws, keys)
-        if good.all():
-            return rows
-        why = (
-            f"{self._selection.timestamp_field}: {times.ALLOWED[self._selection.timestamp_format]}"
-        )
-        for each in np.flatnonzero(~good).tolist():
-            counts.bad_line(place.of(each if at is None else at[each]), why)
-        return rows.take(good)
-
-    def _decoded(
-        self, lines: list[bytes], place: _Place, counts: Counts
-    ) -> tuple[list[Struct], list[int] | None]:
-        """The lines that are JSON as wanted, and which of them these are; None is all of them."""
+    def _rows(self, lines: list[bytes], path: str, number: int, counts: Counts) -> Rows:
+        """Return the good lines as rows; the first line has that number."""
         counts.lines += len(lines)
         try:
-            return list(map(self._wanted.decode, lines)), None
-        except REFUSALS:
-            return self._sifted(lines, place, counts)
+            events, indices = list(map(self._fields.decode, lines)), list(range(len(lines)))
+        except DECODE_ERRORS:
+            events, indices = self._decoded_singly(lines, path, number, counts)
+        kind = self._selection.timestamp_format
+        millis, good = parse_times(self._fields.times(events), kind)
+        keys = objects(self._fields.keys(events), len(events))
+        rows = Rows(millis, objects(map(lines.__getitem__, indices), len(events)), keys)
+        if good.all():
+            return rows
+        why = f"{self._selection.timestamp_field}: {EXPECTED[kind]}"
+        for row in np.flatnonzero(~good).tolist():
+            counts.bad_line(f"{path}:{number + indices[row]}", why)
+        return rows.take(good)
 
-    def _sifted(
-        self, lines: Sequence[bytes], place: _Place, counts: Counts
+    def _decoded_singly(
+        self, lines: list[bytes], path: str, number: int, counts: Counts
     ) -> tuple[list[Struct], list[int]]:
+        """Return the good lines decoded, and their indices."""
         events: list[Struct] = []
-        at: list[int] = []
-        for each, line in enumerate(lines):
+        indices: list[int] = []
+        for index, line in enumerate(lines):
             try:
-                events.append(self._wanted.decode(line))
-                at.append(each)
-            except REFUSALS as error:
+                events.append(self._fields.decode(line))
+                indices.append(index)
+            except DECODE_ERRORS as error:
                 if line.strip():
-                    counts.bad_line(place.of(each), _why(error))
+                    counts.bad_line(f"{path}:{number + index}", _why(error))
                 else:
                     counts.blank_lines += 1
                     counts.lines -= 1
-        return events, at
-
-
-@dataclass(slots=True)
-class _Place:
-    path: str
-    line: int = 1
-
-    def of(self, offset: int) -> str:
-        return f"{self.path}:{self.line + offset}"
-
-
-class _Damage(Exception):
-    """A file can't be read any further."""
+        return events, indices
 
 
 def _why(error: BaseException) -> str:
@@ -115,9 +119,13 @@ def _why(error: BaseException) -> str:
     return "nested too deep" if isinstance(error, RecursionError) else str(error)
 
 
-def _lines(store: ReadableStore, path: str) -> Iterator[list[bytes]]:
+class _Damage(Exception):
+    """A file cannot be read any further."""
+
+
+def _lines(data: DataSet, path: str) -> Iterator[list[bytes]]:
     rest = b""
-    for text in _texts(store, path):
+    for text in _texts(data, path):
         text = rest + text
         lines = text.split(b"\n")
         rest = lines.pop()
@@ -131,36 +139,128 @@ def _lines(store: ReadableStore, path: str) -> Iterator[list[bytes]]:
         yield [rest.removesuffix(b"\r")]
 
 
-def _texts(store: ReadableStore, path: str) -> Iterator[bytes]:
-    """The unpacked bytes up to the end or the damage.
-
-    Raises:
-        _Damage: after what could still be had.
-    """
+def _texts(data: DataSet, path: str) -> Iterator[bytes]:
+    """Yield the unpacked bytes to the end, or all that can be read before _Damage is raised."""
     good = 0
     try:
-        with lines_stream(store, path) as stream:
+        with data.unpacked(path) as stream:
             while text := stream.read(_READ_BYTES):
                 good += len(text)
                 yield text
     except OSError as error:
-        yield _rescued(store, path, good)
+        yield _rescued(data, path, good)
         raise _Damage(str(error)) from error
 
 
-def _rescued(store: ReadableStore, path: str, good: int) -> bytes:
-    """What follows the first `good` bytes up to the damage: the read that failed had lost it."""
-    found = bytearray()
-    with lines_stream(store, path) as stream:
-        _pass_over(stream, good)
-        try:
+def _rescued(data: DataSet, path: str, good: int) -> bytes:
+    """Read on, byte by byte, after the first `good` bytes: the read that failed lost some."""
+    rescued = bytearray()
+    with data.unpacked(path) as stream:
+        while good > 0:
+            good -= len(stream.read(min(good, _READ_BYTES)))
+        with suppress(OSError):
             while text := stream.read(1):
-                found += text
-        except OSError:
-            pass
-    return bytes(found)
+                rescued += text
+    return bytes(rescued)
 
 
-def _pass_over(stream: Any, count: int) -> None:
-    while count > 0:
-        count -= len(stream.read(min(count, _READ_BYTES)))
+class EventFields:
+    """Decode JSON into a struct of time and key alone; all other fields are skipped.
+
+    Dots in a field's name lead into objects. The time is required.
+
+    Raises:
+        UserError: a name is empty, or one field lies within the other.
+    """
+
+    def __init__(self, time_field: str, key_field: str) -> None:
+        tree: _Tree = {}
+        self._time = _getter(tree, time_field, str)
+        self._key = self._time if key_field == time_field else None
+        if key_field and not self._key:
+            self._key = _getter(tree, key_field, Raw)
+        self.decode: Final = msgspec.json.Decoder(struct_of(tree)).decode
+
+    def times(self, events: Sequence[Struct]) -> list[str]:
+        """Return the texts of the events' times."""
+        return list(map(self._time, events))
+
+    def keys(self, events: Sequence[Struct]) -> list[bytes | None]:
+        """Return a text's UTF-8, the JSON of any other value, None if null or absent."""
+        if self._key is None:
+            return [None] * len(events)
+        if self._key is self._time:
+            return [self._time(event).encode() for event in events]
+        values = map(bytes, map(self._key, events))
+        return [value if value.isdigit() else _key(value) for value in values]
+
+
+def _getter(tree: _Tree, path: str, kind: type) -> Callable[[Struct], Any]:
+    """Add a field to the tree of those to decode, and return what gets it of a struct."""
+    *folders, leaf = names = path.split(".")
+    for name in folders:
+        tree = tree.setdefault(name, {}) if isinstance(tree, dict) else tree
+    if not all(names) or not isinstance(tree, dict) or leaf in tree:
+        raise UserError(
+            f"cannot find events by the field {path!r}: give a name, or several with dots between"
+            " them, and no field that lies within the other one"
+        )
+    tree[leaf] = kind
+    return attrgetter(".".join(map(_attribute, names)))
+
+
+def _attribute(name: str) -> str:
+    # A valid Python name, whatever the field is called.
+    return "f" + name.encode().hex()
+
+
+def struct_of(tree: _Tree) -> type[Struct]:
+    """Make a struct of fields by name: str is required, Raw is empty if absent, a dict nests."""
+    renamed = {_attribute(name): name for name in tree}
+    members = [_member(_attribute(name), kind) for name, kind in tree.items()]
+    return msgspec.defstruct("EventFields", members, rename=renamed, kw_only=True, gc=False)
+
+
+def _member(attribute: str, kind: Any) -> tuple[str, Any] | tuple[str, Any, Any]:
+    if kind is str:
+        return attribute, str
+    if kind is Raw:
+        return attribute, Raw, Raw(b"")
+    struct = struct_of(kind)
+    if any(field.required for field in msgspec.structs.fields(struct)):
+        return attribute, struct
+    return attribute, struct, msgspec.field(default_factory=struct)
+
+
+def _key(value: bytes) -> bytes | None:
+    if value in (b"", b"null"):
+        return None
+    if not value.startswith(b'"'):
+        return value
+    try:
+        return msgspec.json.decode(value, type=str).encode()
+    except DECODE_ERRORS:
+        return value
+
+
+def parse_times(texts: Sequence[str], kind: TimeFormat) -> tuple[Times, NDArray[np.bool_]]:
+    """Parse instants to epoch milliseconds, cutting off what is finer; tell which are valid."""
+    if kind == "sql":
+        texts = [f"{t[:10]}T{t[11:]}Z" if _SQL.fullmatch(t) else "" for t in texts]
+    if set(map(len, texts)) <= {CANONICAL_LENGTH}:
+        millis, good = parse_canonical(texts)
+    else:
+        millis, good = parse_canonical([canonical(text) for text in texts])
+    for index in np.flatnonzero(~good):
+        instant = _instant(texts[index])
+        if instant is not None:
+            millis[index], good[index] = instant, True
+    return millis, good
+
+
+def _instant(text: str) -> int | None:
+    try:
+        instant = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return None if instant.tzinfo is None else (instant - EPOCH) // MILLISECOND

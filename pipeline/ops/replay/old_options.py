@@ -1,19 +1,15 @@
-"""The single-dash options of the original's replay, of both its generations, put into ours."""
+"""Translate the single-dash options of both generations of the original's replay into ours."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Sequence
+from typing import Final, NamedTuple
 
 from connectors.errors import UserError
 
-Translate = Callable[[str], list[str]]
 
-
-@dataclass(frozen=True, slots=True)
-class Old:
-    """An old option: its successor ("" where it has no meaning any more), and what to know."""
+class Old(NamedTuple):
+    """An old option: its successor ("" where it has no meaning any more), and what differs."""
 
     name: str
     ours: str
@@ -47,7 +43,7 @@ _BY_NAME: Final = {old.name: old for old in OLD}
 
 
 def translate(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
-    """The arguments with every old option in our spelling, and what to say about each.
+    """Return the arguments with every old option in our spelling, and a note about each.
 
     >>> translate(["-streamName", "trips", "-noBackpressure"])[0]
     ['--stream', 'trips']
@@ -55,81 +51,66 @@ def translate(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
     Raises:
         UserError: an old option without its value, or one half of bucket and prefix.
     """
-    found: list[str] = []
+    ours: list[str] = []
     notes: list[str] = []
-    place: dict[str, str] = {}
+    location: dict[str, str] = {}
     rest = list(arguments)
     while rest:
-        name, equals, given = rest.pop(0).partition("=")
+        argument = rest.pop(0)
+        name, equals, value = argument.partition("=")
         old = _BY_NAME.get(name)
         if old is None:
-            found.append(name + equals + given)
+            ours.append(argument)
             continue
-        value = given if equals else _value(old, rest)
-        notes.append(_said(old))
+        if old.takes_value and not equals:
+            if not rest:
+                raise UserError(f"{name} needs a value after it, as {old.ours or name} does.")
+            value = rest.pop(0)
+        notes.append(_note(old))
         if old.ours == "INPUT":
-            place[old.name] = value
+            location[name] = value
         elif old.ours:
-            found += [old.ours, _changed(old, value)] if old.takes_value else [old.ours]
-    return _input(place) + found, notes
+            ours += [old.ours, _converted(old, value)] if old.takes_value else [old.ours]
+    return _input(location) + ours, notes
 
 
 def with_loop_count(arguments: Sequence[str]) -> list[str]:
-    """`--loop` without a number means for ever: 0.
+    """Add 0, which means for ever, to `--loop` without a number.
 
     >>> with_loop_count(["data", "--loop", "--unpaced"])
     ['data', '--loop', '0', '--unpaced']
     """
-    found: list[str] = []
-    for number, argument in enumerate(arguments):
-        found.append(argument)
-        following = arguments[number + 1] if number + 1 < len(arguments) else ""
+    ours: list[str] = []
+    for argument, following in zip(arguments, [*arguments[1:], ""], strict=True):
+        ours.append(argument)
         if argument == "--loop" and not following.removeprefix("-").isdecimal():
-            found.append("0")
-    return found
+            ours.append("0")
+    return ours
 
 
-def table() -> str:
-    """The table of docs/replay.md."""
-    rows = ["| old | now | what differs |", "| --- | --- | --- |"]
-    for old in OLD:
-        ours = f"`{old.ours}`" if old.ours else "nothing"
-        rows.append(f"| `{old.name}` | {ours} | {old.note} |".replace("|  |", "| |"))
-    return "\n".join(rows) + "\n"
-
-
-def _value(old: Old, rest: list[str]) -> str:
-    if not old.takes_value:
-        return ""
-    if not rest:
-        raise UserError(f"{old.name} needs a value after it, as {old.ours or old.name} does.")
-    return rest.pop(0)
-
-
-def _said(old: Old) -> str:
+def _note(old: Old) -> str:
     note = f" {old.note}" if old.note else ""
     if not old.ours:
         return f"{old.name} is not needed any more and changes nothing.{note}"
     return f"{old.name} is the old spelling of {old.ours}.{note}"
 
 
-def _changed(old: Old, value: str) -> str:
+def _converted(old: Old, value: str) -> str:
     if old.name != "-statisticsFrequency":
         return value
     try:
         return str(int(value) / 1000)
     except ValueError:
-        raise UserError(f"-statisticsFrequency is {value!r}; give milliseconds.") from None
+        raise UserError(f"{old.name} is {value!r}; give milliseconds.") from None
 
 
-def _input(place: dict[str, str]) -> list[str]:
-    if not place:
+def _input(location: dict[str, str]) -> list[str]:
+    if not location:
         return []
-    missing = {"-bucketName", "-objectPrefix"} - set(place)
+    missing = {"-bucketName", "-objectPrefix"} - set(location)
     if missing:
         raise UserError(
-            f"{missing.pop()} is missing beside {next(iter(place))}: give both, or instead of them"
-            " s3://bucket/prefix. The original's own bucket is no default any more."
+            f"{missing.pop()} is missing beside {next(iter(location))}: give both, or instead of"
+            " them s3://bucket/prefix. The original's own bucket is no default any more."
         )
-    bucket, prefix = place["-bucketName"], place["-objectPrefix"]
-    return [f"s3://{bucket}/{prefix.lstrip('/')}"]
+    return [f"s3://{location['-bucketName']}/{location['-objectPrefix'].lstrip('/')}"]

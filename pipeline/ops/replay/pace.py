@@ -1,4 +1,4 @@
-"""When each event is due, how many may go, and how well that was kept."""
+"""When each event is due, how many may be sent, and how punctual that was."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.ops.replay.order import Times
+
 Seconds = NDArray[np.float64]
-Times = NDArray[np.int64]
 
 _BURST_SECONDS: Final = 0.05
 _EDGES: Final = np.geomspace(1e-5, 1e5, 4_001)
@@ -17,7 +18,7 @@ _EDGES: Final = np.geomspace(1e-5, 1e5, 4_001)
 
 
 class Pace:
-    """Event time to wall time: when events are due, in seconds since the first one was.
+    """Map event time to wall time: when events are due, in seconds since the first one was.
 
     `speedup` is event seconds in a second; None: everything is due at once. A pause of the events
     that would be a wait of more than `max_wait_seconds` is cut to that.
@@ -32,29 +33,24 @@ class Pace:
         self._latest: int | None = None
 
     def due(self, times: Times) -> Seconds:
-        """When each of the next events is due; `times` never go back, not from call to call."""
+        """Return when the next events are due; `times` never decrease, nor from call to call."""
         if not len(times):
             return np.zeros(0)
-        before = times[0] if self._latest is None else self._latest
-        waits = np.diff(times, prepend=before)
+        waits = np.diff(times, prepend=times[0] if self._latest is None else self._latest)
         self._latest = int(times[-1])
         if self._speedup is None:
             return np.zeros(len(times))
-        due: Seconds = self.last_due + np.cumsum(self._cut(waits / (1000 * self._speedup)))
+        seconds = waits / (1000 * self._speedup)
+        beyond = seconds > self._max_wait
+        self.cut_waits += int(beyond.sum())
+        self.cut_seconds += float((seconds[beyond] - self._max_wait).sum())
+        due: Seconds = self.last_due + np.cumsum(np.minimum(seconds, self._max_wait))
         self.last_due = float(due[-1])
         return due
 
-    def _cut(self, waits: Seconds) -> Seconds:
-        beyond = waits > self._max_wait
-        if beyond.any():
-            self.cut_waits += int(beyond.sum())
-            self.cut_seconds += float((waits[beyond] - self._max_wait).sum())
-            waits = np.minimum(waits, self._max_wait)
-        return waits
-
 
 class Cap:
-    """At most so many events a second, in bursts of at most 50 ms worth; None: no cap."""
+    """Allow at most so many events a second, in bursts of at most 50 ms worth; None: no cap."""
 
     def __init__(self, rate: float | None) -> None:
         self._rate = rate
@@ -63,7 +59,7 @@ class Cap:
         self._now: float | None = None
 
     def allowed(self, now: float) -> int | None:
-        """How many may go now; None: any number."""
+        """Return how many may be sent now; None: any number."""
         if self._rate is None:
             return None
         passed = 0.0 if self._now is None else now - self._now
@@ -72,17 +68,17 @@ class Cap:
         return int(self._room)
 
     def took(self, events: int) -> None:
-        """So many went."""
+        """Note that so many were sent."""
         self._room -= events
 
     def wait(self) -> float:
-        """Seconds until one may go."""
+        """Return the seconds until one may be sent."""
         return max(0.0, 1 - self._room) / self._rate if self._rate else 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """Of deviations, in milliseconds, right to 0.6 %."""
+    """Quantiles of deviations in milliseconds, exact to 0.6 %."""
 
     p50: float
     p99: float
@@ -97,13 +93,12 @@ class Deviations:
         self._largest = 0.0
 
     def add(self, late: Seconds) -> None:
-        """Note some events."""
-        places = np.searchsorted(_EDGES, late)
-        self._counts += np.bincount(places, minlength=len(self._counts))
+        """Count some events."""
+        self._counts += np.bincount(np.searchsorted(_EDGES, late), minlength=len(self._counts))
         self._largest = max(self._largest, float(late.max(initial=0.0)))
 
     def spread(self) -> Spread | None:
-        """None when there was none."""
+        """Return the quantiles, None without any event."""
         if not self._counts.sum():
             return None
         largest = round(1000 * self._largest, 3)
@@ -111,5 +106,5 @@ class Deviations:
 
     def _at(self, share: float) -> float:
         sums = np.cumsum(self._counts)
-        place = int(np.searchsorted(sums, share * sums[-1]))
-        return round(1000 * float(_EDGES[min(place, len(_EDGES) - 1)]), 3)
+        bucket = int(np.searchsorted(sums, share * sums[-1]))
+        return round(1000 * float(_EDGES[min(bucket, len(_EDGES) - 1)]), 3)

@@ -1,55 +1,89 @@
-"""The events of a data set, once or in rounds, read ahead of their sending."""
+"""The events of a data set once or in rounds, each round later and with ids of its own."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from itertools import count
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
+
+import msgspec
+import numpy as np
+from msgspec import Raw
 
 from connectors.block import Block
-from pipeline.ops.replay.history import History, Spans
+from connectors.errors import UserError
+from pipeline.decode import timestamps
+from pipeline.decode.timestamps import canonical, parse_canonical
+from pipeline.events.event_types import EventType, EventTypes, Field
+from pipeline.events.model import EXACT_IN_DOUBLE
+from pipeline.ops.replay.history import History
+from pipeline.ops.replay.lines import (
+    DECODE_ERRORS,
+    EXPECTED,
+    TimeFormat,
+    parse_times,
+    struct_of,
+)
+from pipeline.ops.replay.order import Times
+from pipeline.ops.replay.selection import Counts, Selection
 
+_DAY_MS: Final = 86_400_000
 _AHEAD: Final = 4
+_ABSENT: Final = object()
 
 
 class Piece(NamedTuple):
-    """A block, and which round it is of."""
+    """A block, and the number of its round."""
 
     round: int
     block: Block
 
 
 class Rounds:
-    """The same events again and again, each round later and with ids of its own.
+    """The events of a history, repeated `rounds` times; 0 is forever.
 
-    More than one need a history with `loop`; `spans` are those of an earlier whole pass. `rounds`
-    0 is for ever; a data set without events ends after one.
+    `spans` are those of an earlier whole pass. Without any event, one round is all.
+
+    Raises:
+        UserError: an archive cannot be replayed in rounds.
     """
 
     def __init__(self, history: History, rounds: int = 1, spans: Spans | None = None) -> None:
+        if rounds != 1 and history.selection.archive:
+            raise UserError(
+                "an archive can't be replayed in rounds: its records would come again with the"
+                " positions they had; leave --loop or --archive out"
+            )
+        self.history = history
         self.spans = spans
-        self._history = history
-        self._rounds = rounds
+        self.rounds = rounds
 
     def pieces(self, first: int = 0, skip: int = 0) -> Iterator[Piece]:
-        """From a round on; of that one the first `skip` events are passed over."""
+        """Yield from a round on; of that one the first `skip` events are passed over."""
         for number in count(first):
-            for block in self._blocks(number, skip):
+            for block in self._later(number, skip) if number else self._first(skip):
                 yield Piece(number, block)
             skip = 0
-            self.spans = self.spans or self._history.round_spans()
-            if number + 1 == self._rounds or self.spans is None:
+            if number + 1 == self.rounds or self.spans is None:
                 return
 
-    def _blocks(self, number: int, skip: int) -> Iterator[Block]:
-        if not number or not self.spans:
-            yield from self._history.blocks(skip)
+    def _first(self, skip: int) -> Iterator[Block]:
+        if self.rounds == 1:
+            yield from self.history.blocks(skip)
             return
-        # Events that cannot be moved are left out: what was sent is counted without them.
-        for block in self._history.blocks():
-            moved = self._history.shifted(block, self.spans, number)
+        extent = Extent(self.history.types)
+        yield from self.history.blocks(skip, extent.add)
+        self.spans = extent.spans
+
+    def _later(self, number: int, skip: int) -> Iterator[Block]:
+        assert self.spans, "known after the first round"
+        history = self.history
+        shift = Shift(history.types, history.selection, history.counts)
+        # Events that cannot be moved are left out: `skip` counts those that were sent.
+        for block in history.blocks():
+            moved = shift.moved(block, self.spans, number)
             start = min(skip, len(moved))
             skip -= start
             if start < len(moved):
@@ -57,28 +91,217 @@ class Rounds:
 
 
 class Ahead:
-    """Reads a few pieces ahead, in a thread of its own: reading must not disturb the pace."""
+    """Read a few pieces ahead, in a thread of its own: reading must not disturb the pace."""
 
     def __init__(self, pieces: Iterator[Piece]) -> None:
         self._pieces = pieces
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="read-ahead")
         self._waiting: deque[Future[Piece | None]] = deque()
         for _ in range(_AHEAD):
-            self._ask()
+            self._request()
 
     def is_ready(self, seconds: float) -> bool:
-        """Waits for the next piece, so long at most."""
+        """Wait for the next piece, at most so long."""
         return bool(wait([self._waiting[0]], seconds).done)
 
     def take(self) -> Piece | None:
-        """The next piece, None at the end. Raises what reading raised."""
+        """Return the next piece, None at the end. Raises what reading raised."""
         piece = self._waiting.popleft().result()
-        self._ask()
+        self._request()
         return piece
 
     def close(self) -> None:
-        """Stops reading, after the piece that is being read."""
+        """Stop reading, after the piece that is being read."""
         self._pool.shutdown(cancel_futures=True)
 
-    def _ask(self) -> None:
+    def _request(self) -> None:
         self._waiting.append(self._pool.submit(next, self._pieces, None))
+
+
+class Spans(NamedTuple):
+    """First and last time and least and largest id of a data set: what a round is moved by."""
+
+    first_ms: int
+    last_ms: int
+    least_id: int | None
+    largest_id: int | None
+
+    def move(self, number: int) -> tuple[int, int]:
+        """Return by how many milliseconds and by how much of an id round `number` is moved.
+
+        Milliseconds are those of whole days, as many as the data set spans.
+
+        Raises:
+            UserError: ids would go beyond what every JSON reader keeps exactly.
+        """
+        ms = number * ((self.last_ms - self.first_ms) // _DAY_MS + 1) * _DAY_MS
+        if self.least_id is None or self.largest_id is None:
+            return ms, 0
+        ids = number * (self.largest_id - self.least_id + 1)
+        if self.largest_id + ids >= EXACT_IN_DOUBLE:
+            raise UserError(
+                f"round {number} would have ids up to {self.largest_id + ids}, and 2^53-1 is the"
+                " largest: replay fewer rounds"
+            )
+        return ms, ids
+
+
+class Extent:
+    """Find the spans of events while they pass."""
+
+    def __init__(self, types: EventTypes) -> None:
+        struct = struct_of({event_type.id: Raw for event_type in types})
+        self._decode = msgspec.json.Decoder(struct).decode
+        self._times: list[int] = []
+        self._ids: list[int] = []
+
+    def add(self, times: Times, raws: Sequence[bytes | None]) -> None:
+        """Take in events: times (epoch ms) and bytes."""
+        ids = (number for raw in raws for number in self._ids_of(raw or b""))
+        self._times = _ends([*self._times, int(times.min()), int(times.max())])
+        self._ids = _ends([*self._ids, *ids])
+
+    @property
+    def spans(self) -> Spans | None:
+        """None if there was no event."""
+        return Spans(*self._times, *(self._ids or (None, None))) if self._times else None
+
+    def _ids_of(self, raw: bytes) -> list[int]:
+        try:
+            values = msgspec.structs.astuple(self._decode(raw))
+        except DECODE_ERRORS:
+            return []
+        return [int(text) for text in map(bytes, values) if text.isdigit()]
+
+
+def _ends(numbers: list[int]) -> list[int]:
+    return [min(numbers), max(numbers)] if numbers else []
+
+
+class Shift:
+    """Move blocks into another round; what cannot be moved is counted as a bad line."""
+
+    def __init__(self, types: EventTypes, selection: Selection, counts: Counts) -> None:
+        self._members = {event_type.name: _Members.of(event_type) for event_type in types}
+        self._selection = selection
+        self._counts = counts
+
+    def moved(self, block: Block, spans: Spans, number: int) -> Block:
+        """Return the events of a block as those of round `number`: id, times and key are moved.
+
+        The times are those of the event type's schema and that of the selection. An event that is
+        no object, of no known type, or lacks one of them is a bad line. JSON is written anew.
+        """
+        ms, ids = spans.move(number)
+        events: dict[int, dict[str, Any]] = {}
+        refused: dict[int, str] = {}
+        times: dict[TimeFormat, list[_Time]] = {"iso": [], "sql": []}
+        for row, raw in enumerate(block.raws):
+            try:
+                events[row] = self._event(raw, ids)
+                for kind, holder, name in self._times(events[row]):
+                    times[kind].append((row, holder, name))
+            except _Immovable as error:
+                refused[row] = str(error)
+        for kind, of_kind in times.items():
+            refused = _move(of_kind, ms, kind) | refused
+        for row, why in sorted(refused.items()):
+            where = f"round {number}, event of {timestamps.text(int(block.times[row]))}"
+            self._counts.bad_line(where, why)
+        rows = [row for row in events if row not in refused]
+        return Block(
+            block.times[rows] + ms,
+            [msgspec.json.encode(events[row]) for row in rows],
+            [self._key(events[row], block.keys[row]) for row in rows],
+            [block.headers[row] for row in rows] if block.headers else None,
+        )
+
+    def _event(self, raw: bytes | None, ids: int) -> dict[str, Any]:
+        """Return the event with its id moved."""
+        try:
+            event: dict[str, Any] = msgspec.json.decode(raw or b"", type=dict[str, Any])
+        except DECODE_ERRORS:
+            raise _Immovable("no JSON object") from None
+        name = event.get("type")
+        members = self._members.get(name) if isinstance(name, str) else None
+        if members is None:
+            raise _Immovable("type names no event type")
+        if type(event.get(members.id)) is not int:
+            raise _Immovable(f"{members.id} is no integer")
+        event[members.id] += ids
+        return event
+
+    def _times(self, event: dict[str, Any]) -> Iterator[tuple[TimeFormat, dict[str, Any], str]]:
+        """Yield the format of each time that moves, the object that holds it, and its name."""
+        members = self._members[event["type"]]
+        for field in members.times:
+            value = event.get(field.name, _ABSENT)
+            if isinstance(value, str):
+                yield "iso", event, field.name
+            elif not (field.optional if value is _ABSENT else field.nullable and value is None):
+                raise _Immovable(f"{field.name} is no text")
+        path = self._selection.timestamp_field
+        if path not in members.names:
+            holder, name = _holder(event, path)
+            if not isinstance(holder.get(name), str):
+                raise _Immovable(f"{path} is no text")
+            yield self._selection.timestamp_format, holder, name
+
+    def _key(self, event: dict[str, Any], key: bytes | None) -> bytes | None:
+        field = self._selection.key_field
+        moved = {*self._members[event["type"]].names, self._selection.timestamp_field}
+        if key is None or field not in moved:
+            return key
+        holder, name = _holder(event, field)
+        return str(holder[name]).encode()
+
+
+_Time = tuple[int, dict[str, Any], str]
+"""Row, the object that holds the time, and its name there."""
+
+
+class _Immovable(Exception):
+    """Why an event cannot be moved into another round."""
+
+
+class _Members(NamedTuple):
+    """The members that a round changes: the id and the times of the schema, and their names."""
+
+    id: str
+    times: tuple[Field, ...]
+    names: frozenset[str]
+
+    @staticmethod
+    def of(event_type: EventType) -> _Members:
+        times = tuple(field for field in event_type.fields if field.kind == "timestamp")
+        names = frozenset({event_type.id, *(field.name for field in times)})
+        return _Members(event_type.id, times, names)
+
+
+def _move(times: Sequence[_Time], ms: int, kind: TimeFormat) -> dict[int, str]:
+    """Move times, parsed all at once because that is fast; return why rows are refused."""
+    if not times:
+        return {}
+    texts = [holder[name] for _, holder, name in times]
+    is_iso = kind == "iso"
+    if is_iso:  # Not `parse_times`: it would cut off what is finer than a millisecond.
+        millis, good = parse_canonical(list(map(canonical, texts)))
+    else:
+        millis, good = parse_times(texts, kind)
+    stamps = np.datetime_as_string((millis + ms).astype("M8[ms]")).tolist()
+    refused: dict[int, str] = {}
+    for (row, holder, name), is_good, stamp in zip(times, good.tolist(), stamps, strict=True):
+        if is_good:
+            holder[name] = f"{stamp}Z" if is_iso else stamp.replace("T", " ")
+        else:
+            refused.setdefault(row, f"{name}: {EXPECTED[kind]}")
+    return refused
+
+
+def _holder(event: dict[str, Any], path: str) -> tuple[dict[str, Any], str]:
+    """Return the object that a dotted path leads to, empty if none, and the name in it."""
+    *folders, name = path.split(".")
+    holder: Any = event
+    for folder in folders:
+        holder = holder.get(folder) if isinstance(holder, dict) else None
+    return holder if isinstance(holder, dict) else {}, name

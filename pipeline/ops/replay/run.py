@@ -1,28 +1,34 @@
-"""The replay itself: hands over what is due, and knows how far it has come."""
+"""The replay itself: hand over what is due, and save how far it has come; or only count it."""
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from math import inf
+from pathlib import Path
+from threading import Event
 from typing import Final
 
 import msgspec
 import numpy as np
 
 from connectors.block import Block
+from connectors.errors import UserError
+from connectors.local_files import write_whole
 from connectors.producer import Producer
-from pipeline.ops.replay.history import Counts, Selection
-from pipeline.ops.replay.pace import Cap, Deviations, Pace, Seconds, Times
-from pipeline.ops.replay.report import Show, Standing, Summary
-from pipeline.ops.replay.rounds import Ahead, Rounds
-from pipeline.ops.replay.state import State
-from pipeline.ops.replay.watermarks import Watermarks
+from pipeline.decode import timestamps
+from pipeline.ops.replay.order import Times, never_falling
+from pipeline.ops.replay.pace import Cap, Deviations, Pace, Seconds
+from pipeline.ops.replay.report import DryRun, Show, Standing, Summary
+from pipeline.ops.replay.rounds import Ahead, Rounds, Spans
 
 _SLICE: Final = 2_000
 _TICK_SECONDS: Final = 0.002
 _LONGEST_SECONDS: Final = 0.05
+_WATERMARK_SECONDS: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,120 +41,154 @@ class Plan:
     watermarks: bool = True
     statistics_seconds: float = 20.0
 
-    def pace(self) -> Pace:
-        """A pace that starts with the first event it is given."""
-        return Pace(self.speedup, self.max_wait_seconds)
+
+class State(msgspec.Struct, frozen=True, kw_only=True):
+    """`sent` events of round number `round` are acknowledged, and all of earlier rounds.
+
+    The first five fields identify the replay: only the same one may continue from here.
+    """
+
+    input: str
+    fingerprint: str
+    selection: str
+    targets: tuple[str, ...]
+    rounds: int = 1
+    round: int = 0
+    sent: int = 0
+    total: int = 0
+    spans: Spans | None = None
+    finished: bool = False
+
+    def path(self, folder: Path) -> Path:
+        """Derive a file's name from what identifies the replay."""
+        identity = [self.input, self.selection, *self.targets, str(self.rounds)]
+        name = hashlib.sha256(msgspec.json.encode(identity)).hexdigest()[:16]
+        return folder / f"{name}.json"
+
+    def resumed(self, path: Path) -> State:
+        """Read the state that `--resume` continues from; self is that of the beginning.
+
+        Raises:
+            UserError: there is none, or it is of another input, selection or target.
+        """
+        try:
+            saved = msgspec.json.decode(path.read_bytes(), type=State)
+        except FileNotFoundError:
+            raise UserError(
+                f"--resume: there is no state of such a replay at {path}. Give the same input,"
+                " options and targets as before, or --state FILE, or begin anew without --resume."
+            ) from None
+        except msgspec.DecodeError as error:
+            raise UserError(f"--resume: {path} is not a state of ours ({error}).") from None
+        for what, then, now in (
+            ("the input", saved.input, self.input),
+            ("the selection", saved.selection, self.selection),
+            ("the target", ", ".join(saved.targets), ", ".join(self.targets)),
+            ("--loop", saved.rounds, self.rounds),
+            ("the data set's fingerprint", saved.fingerprint, self.fingerprint),
+        ):
+            if then != now:
+                raise UserError(
+                    f"--resume: {path} is of another replay: {what} was {then} and is now {now}."
+                    " Give the same again, or begin anew without --resume."
+                )
+        return saved
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
-    """What is replayed: the events in their rounds, what was met on the way, what was wanted."""
-
-    rounds: Rounds
-    counts: Counts
-    selection: Selection
-
-
-class Stop:
-    """Asked for by a signal; noticed within some ten milliseconds."""
-
-    def __init__(self) -> None:
-        self.wanted = False
-
-    def __call__(self) -> None:
-        self.wanted = True
+def save(path: Path, state: State) -> None:
+    """Replace the file atomically."""
+    write_whole(path, msgspec.json.format(msgspec.json.encode(state)))
 
 
 class Replay:
-    """One replay. Guarantee: what `save` was told is acknowledged by every target, without a gap.
+    """One replay. Guarantee: a saved state is acknowledged by every target, without a gap.
 
-    `save` gets the state after each flush, at the end and when it was stopped. Raises UserError
-    when a target refuses an event or stays away; the state saved last then still holds.
+    `save` is called with the state after each flush and at the end; setting `stop` ends the replay
+    in order. Raises UserError when a target rejects an event or stays unreachable; the last saved
+    state is valid then.
     """
 
     def __init__(
         self,
-        source: Source,
+        rounds: Rounds,
         targets: Sequence[Producer],
         plan: Plan,
         state: State,
         *,
         save: Callable[[State], None],
         show: Show,
-        stop: Stop,
+        stop: Event,
     ) -> None:
-        self._source, self._targets, self._plan, self._state = source, targets, plan, state
+        self._rounds, self._targets, self._plan, self._state = rounds, targets, plan, state
         self._save, self._show, self._stop = save, show, stop
-        self._pace, self._cap, self._deviations = plan.pace(), Cap(plan.rate), Deviations()
-        self._watermarks = Watermarks(targets if plan.watermarks else ())
-        self._resumed_at = state.total
-        self._began = self._start = self._told = time.monotonic()
-        self._told_events = self._events = self._bytes = 0
-        self._first: int | None = None
-        self._reached: int | None = None
-        self._lag = self._largest_lag = 0.0
+        self._pace = Pace(plan.speedup, plan.max_wait_seconds)
+        self._cap, self._deviations = Cap(plan.rate), Deviations()
+        self._summary = Summary(
+            counts=rounds.history.counts,
+            targets=tuple(target.name for target in targets),
+            resumed_at=state.total,
+        )
+        self._start = self._reported = time.monotonic()
+        self._next_watermark = inf
+        self._reported_events = 0
+        self._lag = 0.0
 
     def run(self) -> Summary:
-        """Sends everything, or what there was time for until it was stopped."""
-        self._save(self._state)  # What an earlier run left there is not this one's.
-        pieces = self._source.rounds.pieces(self._state.round, self._state.sent)
+        """Send everything, or until it is stopped."""
+        self._save(self._state)  # So that no state of an earlier run is mistaken for this one's.
+        pieces = self._rounds.pieces(self._state.round, self._state.sent)
         with closing(Ahead(pieces)) as ahead:
-            while not self._stop.wanted:
+            while not self._stop.is_set():
                 if not ahead.is_ready(_LONGEST_SECONDS):
                     self._tend(time.monotonic())
                     continue
                 piece = ahead.take()
                 if piece is None:
                     break
-                self._begin_round(piece.round)
-                self._send(piece.block)
-        return self._finish()
-
-    def _begin_round(self, number: int) -> None:
-        if number != self._state.round:
-            self._state = msgspec.structs.replace(self._state, round=number, sent=0)
+                if piece.round != self._state.round:
+                    self._state = msgspec.structs.replace(self._state, round=piece.round, sent=0)
+                if len(piece.block):
+                    self._send(piece.block)
+        if not self._stop.is_set():
+            self._send_watermark()
+        self._checkpoint(finished=not self._stop.is_set())
+        self._complete(self._summary)
+        return self._summary
 
     def _send(self, block: Block) -> None:
-        if not len(block):
-            return
-        times = self._in_order(block.times)
-        if self._first is None:
-            # Not before: what it took to find the first event is no lag.
-            self._first, self._start = int(times[0]), time.monotonic()
+        # An event out of order is sent with the one before it.
+        times = never_falling(block.times, self._summary.last_ms)
+        if not self._summary.events:
+            # The clock starts here: what it took to find the first event is no lag.
+            self._start = time.monotonic()
+            self._next_watermark = self._start + _WATERMARK_SECONDS
         due = self._start + self._pace.due(times)
-        place = 0
-        while place < len(block) and not self._stop.wanted:
+        sent = 0
+        while sent < len(block) and not self._stop.is_set():
             now = time.monotonic()
-            end = self._end(due, place, now)
-            if end > place:
-                self._hand_over(block.part(place, end), times[end - 1], now - due[place:end])
-                place = end
+            end = self._end(due, sent, now)
+            if end > sent:
+                self._hand_over(block.part(sent, end), times[sent:end], now - due[sent:end])
+                sent = end
             self._tend(now)
-            if place < len(block):
-                self._wait(due[place])
+            if sent < len(block):
+                self._wait(due[sent])
 
-    def _in_order(self, times: Times) -> Times:
-        """The latest time so far, at each event: what is out of order goes with it."""
-        latest = np.maximum.accumulate(times)
-        return latest if self._reached is None else np.maximum(latest, self._reached)
-
-    def _end(self, due: Seconds, place: int, now: float) -> int:
-        """Up to which event may be handed over now."""
-        end = min(int(np.searchsorted(due, now, side="right")), place + _SLICE)
+    def _end(self, due: Seconds, start: int, now: float) -> int:
+        """Return up to which event may be handed over now."""
+        end = min(int(np.searchsorted(due, now, side="right")), start + _SLICE)
         allowed = self._cap.allowed(now)
-        return end if allowed is None else min(end, place + allowed)
+        return end if allowed is None else min(end, start + allowed)
 
-    def _hand_over(self, block: Block, reached: int, late: Seconds) -> None:
+    def _hand_over(self, block: Block, times: Times, late: Seconds) -> None:
         for target in self._targets:
             target.send_block(block)
         self._cap.took(len(block))
+        self._summary.add(block, times)
         if self._plan.speedup is not None:
             self._deviations.add(late)
             self._lag = float(late[0])
-            self._largest_lag = max(self._largest_lag, self._lag)
-        self._reached = int(reached)
-        self._events += len(block)
-        self._bytes += sum(len(raw) for raw in block.raws if raw)
+            self._summary.largest_lag_seconds = max(self._summary.largest_lag_seconds, self._lag)
         self._state = msgspec.structs.replace(
             self._state,
             sent=self._state.sent + len(block),
@@ -163,69 +203,86 @@ class Replay:
     def _tend(self, now: float) -> None:
         for target in self._targets:
             target.poll()
-        self._watermarks.tend(now, self._reached)
-        if now - self._told >= self._plan.statistics_seconds:
-            self._show.tell(self._standing(now))
-            self._told, self._told_events = now, self._events
+        if now >= self._next_watermark:
+            self._send_watermark()
+            self._next_watermark = max(self._next_watermark + _WATERMARK_SECONDS, now)
+        if now - self._reported >= self._plan.statistics_seconds:
+            self._show.line(self._standing(now))
+            self._reported, self._reported_events = now, self._summary.events
             self._checkpoint()
-        elif self._show.wants(now):
-            self._show.draw(self._standing(now), now, now - self._start)
+        else:
+            self._show.draw(self._standing(now), now - self._start)
+
+    def _send_watermark(self) -> None:
+        """Promise every partition and shard that nothing behind it happened before its instant.
+
+        That is the time of the latest event handed over. An event out of order in the input breaks
+        the promise; those are counted when the input is read.
+        """
+        if self._plan.watermarks and self._summary.last_ms is not None:
+            instant = timestamps.text(self._summary.last_ms)
+            raw = f'{{"watermark":"{instant}","type":"watermark"}}'.encode()
+            for target in self._targets:
+                self._summary.watermarks += target.send_everywhere(raw)
 
     def _checkpoint(self, *, finished: bool = False) -> None:
         for target in self._targets:
             target.flush()
         self._state = msgspec.structs.replace(
-            self._state, spans=self._source.rounds.spans, finished=finished
+            self._state, spans=self._rounds.spans, finished=finished
         )
         self._save(self._state)
 
-    def _finish(self) -> Summary:
-        if not self._stop.wanted and self._reached is not None:
-            self._watermarks.send(self._reached)
-        self._checkpoint(finished=not self._stop.wanted)
-        return self._summary(time.monotonic() - self._start)
-
     def _standing(self, now: float) -> Standing:
-        passed = now - self._told
+        passed, events = now - self._reported, self._summary.events
         return Standing(
-            events=self._events,
-            reached_ms=self._reached,
-            events_per_second=(self._events - self._told_events) / passed if passed else 0.0,
+            events=events,
+            reached_ms=self._summary.last_ms,
+            events_per_second=(events - self._reported_events) / passed if passed else 0.0,
             lag_seconds=self._lag,
             part=self._part(),
         )
 
     def _part(self) -> float | None:
-        """How much of it is done, where the number of events or the last instant is known."""
-        selection = self._source.selection
-        rounds = self._state.rounds
-        if not rounds or self._reached is None or self._first is None:
+        """Return the share that is done, if the number of events or the last instant is known."""
+        selection, rounds = self._rounds.history.selection, self._state.rounds
+        first, last = self._summary.first_ms, self._summary.last_ms
+        if not rounds or first is None or last is None:
             return None
         if selection.limit:
             return min(1.0, self._state.total / (selection.limit * rounds))
-        if selection.end_ms is None or selection.end_ms <= self._first or rounds > 1:
+        if selection.end_ms is None or selection.end_ms <= first or rounds > 1:
             return None
-        return (self._reached - self._first) / (selection.end_ms - self._first)
+        return (last - first) / (selection.end_ms - first)
 
-    def _summary(self, seconds: float) -> Summary:
-        return Summary(
-            events=self._events,
-            bytes=self._bytes,
-            acknowledged=min(target.acknowledged_records for target in self._targets),
-            resumed_at=self._resumed_at,
-            rounds=self._state.round + 1,
-            watermarks=self._watermarks.sent,
-            retries=sum(target.retries for target in self._targets),
-            throttled=sum(target.throttled for target in self._targets),
-            misplaced=sum(target.misplaced_records for target in self._targets),
-            seconds=seconds,
-            first_ms=self._first,
-            last_ms=self._reached,
-            deviation=self._deviations.spread(),
-            largest_lag_seconds=self._largest_lag,
-            cut_waits=self._pace.cut_waits,
-            cut_seconds=self._pace.cut_seconds,
-            stopped=self._stop.wanted,
-            targets=tuple(target.name for target in self._targets),
-            counts=self._source.counts,
-        )
+    def _complete(self, summary: Summary) -> None:
+        targets = self._targets
+        summary.seconds = time.monotonic() - self._start
+        summary.acknowledged = min(target.acknowledged_records for target in targets)
+        summary.retries = sum(target.retries for target in targets)
+        summary.throttled = sum(target.throttled for target in targets)
+        summary.misplaced = sum(target.misplaced_records for target in targets)
+        summary.rounds = self._state.round + 1
+        summary.deviation_ms = self._deviations.spread()
+        summary.cut_waits, summary.cut_seconds = self._pace.cut_waits, self._pace.cut_seconds
+        summary.stopped = self._stop.is_set()
+
+
+def dry_run(rounds: Rounds, plan: Plan) -> DryRun:
+    """Read and count everything, of an endless replay the first round; send nothing.
+
+    Raises:
+        UserError: as reading does.
+    """
+    report, pace = DryRun(counts=rounds.history.counts), Pace(plan.speedup, plan.max_wait_seconds)
+    for number, block in rounds.pieces():
+        if number and not rounds.rounds:
+            break
+        if len(block):
+            times = never_falling(block.times, report.last_ms)
+            pace.due(times)
+            report.add(block, times)
+    capped = report.events / plan.rate if plan.rate else None
+    report.seconds = capped if plan.speedup is None else max(pace.last_due, capped or 0.0)
+    report.cut_waits, report.cut_seconds = pace.cut_waits, pace.cut_seconds
+    return report

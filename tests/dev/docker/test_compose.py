@@ -22,7 +22,7 @@ from connectors.errors import UserError
 from dev.servers import container, flink_settings, s3
 from dev.servers.prepare import buckets_of, streams_of, topics_of
 from pipeline.config import load as load_config
-from pipeline.ops.replay.where import Wanted, places
+from pipeline.ops.replay.targets import TargetOptions, choose
 from tests.test_docs import is_ours
 
 ROOT = Path(__file__).parents[3]
@@ -210,8 +210,9 @@ def test_the_page_has_the_images_of_the_services() -> None:
 
 
 def test_replay_takes_the_endpoint_that_the_configuration_allows() -> None:
-    wanted = Wanted(config=ROOT / "conf" / "docker.yaml", stream="trips")
-    (place,) = places(wanted).places
-    assert place.addresses == ("localstack",)
+    config = ROOT / "conf" / "docker.yaml"
+    options = TargetOptions(config=config, stream="trips", remote=True, rate=1)
+    (target,), _ = choose(options)
+    assert target.hosts == ("localstack",)
     with pytest.raises(UserError, match="http is for 127.0.0.1 only"):
-        places(replace(wanted, endpoint="http://elsewhere:4566"))
+        choose(replace(options, endpoint="http://elsewhere:4566"))

@@ -14,8 +14,8 @@ from pipeline.config.load import check
 from pipeline.events import event_types
 from pipeline.events.compatibility import changes
 from pipeline.events.event_types import EventTypes
-from pipeline.ops.generate.history import Settings, trips
-from pipeline.ops.generate.write_lines import write_lines
+from pipeline.ops.generate.trips import trips
+from pipeline.ops.generate.write import write_lines
 from tests.deploy.stacks import ROOT
 
 EVENT = (
@@ -70,7 +70,7 @@ def test_every_line_that_is_sent_is_an_event_of_its_version(
     next_schemas: Path, tmp_path: Path
 ) -> None:
     now, upgraded = (event_types.load(each) for each in (ROOT / "schemas", next_schemas))
-    (made,) = write_lines(trips(Settings(events=300)), tmp_path)
+    (made,) = write_lines(trips(300), tmp_path)
     lines = made.read_bytes().splitlines()
     assert verdicts([*lines, *map(older, lines)], now) == {"event"}
     newer = [with_field(line) for line in lines]

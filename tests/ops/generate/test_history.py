@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,13 +18,16 @@ from typer.testing import CliRunner
 from pipeline.cli import app
 from pipeline.decode.decoder import Decoder
 from pipeline.events.event_types import load
-from pipeline.ops.generate.history import Settings, trips
-from pipeline.ops.generate.rhythm import Span
-from pipeline.ops.generate.write_lines import CODECS, write_lines
-from pipeline.ops.generate.write_tlc import write_tlc
+from pipeline.ops.generate.trips import Span, Trips, trips
+from pipeline.ops.generate.write import write_lines, write_tlc
 
 SCHEMAS = Path(__file__).parents[3] / "schemas"
-SETTINGS = Settings(events=6_000, seed=3, span=Span.of(2018, 12, 2))
+EVENTS = 6_000
+CODECS = {"none": None, "gz": "gzip", "zst": "zstd", "lz4": "lz4", "bz2": "bz2"}
+
+
+def data_set() -> Iterator[Trips]:
+    return trips(EVENTS, seed=3, span=Span("2018-12", 2))
 
 
 def digest(paths: list[Path]) -> str:
@@ -31,41 +35,41 @@ def digest(paths: list[Path]) -> str:
 
 
 def lines_of(paths: list[Path], compress: str) -> list[bytes]:
-    found: list[bytes] = []
+    lines: list[bytes] = []
     for path in paths:
         with pa.input_stream(str(path), compression=CODECS[compress]) as stream:
-            found += stream.read().splitlines()
-    return found
+            lines += stream.read().splitlines()
+    return lines
 
 
 def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(tmp_path: Path) -> None:
-    made = []
+    digests = []
     for number, seed in enumerate((1, 1, 2)):
         folder = tmp_path / str(number)
         folder.mkdir()
-        made.append(digest(write_lines(trips(Settings(events=500, seed=seed)), folder)))
-    assert made[0] == made[1] != made[2]
+        digests.append(digest(write_lines(trips(500, seed), folder)))
+    assert digests[0] == digests[1] != digests[2]
 
 
 @pytest.mark.parametrize("compress", CODECS)
 def test_every_line_is_an_event_in_order_of_dropoff(tmp_path: Path, compress: str) -> None:
-    written = write_lines(trips(SETTINGS), tmp_path, compress=compress, lines_a_file=2_500)
+    written = write_lines(data_set(), tmp_path, compress=compress, lines_a_file=2_500)
     assert [path.name.split(".")[0] for path in written] == [f"trips-{n:05d}" for n in range(3)]
     lines = lines_of(written, compress)
     decoded = Decoder(load(SCHEMAS)).decode_batch(lines)
     assert set(decoded.kind.tolist()) == {"event"}
-    assert len(lines) == SETTINGS.events
+    assert len(lines) == EVENTS
     events = [json.loads(line) for line in lines]
     dropoffs = [event["dropoff_datetime"] for event in events]
     assert dropoffs == sorted(dropoffs)
     assert "2018-12" <= min(event["pickup_datetime"] for event in events)
     assert max(dropoffs) < "2019-02"
-    assert len({event["trip_id"] for event in events}) == SETTINGS.events
+    assert len({event["trip_id"] for event in events}) == EVENTS
 
 
 def test_the_day_has_a_beat_zones_are_popular_and_fares_follow_the_distance() -> None:
-    made = next(iter(trips(Settings(events=40_000, seed=5))))
-    yellow = made.of_type["trip"]
+    block = next(iter(trips(40_000, seed=5)))
+    yellow = block.of_type["trip"]
     hours = Counter(
         datetime.fromtimestamp(each / 1000, UTC).hour for each in yellow["dropoff_datetime"]
     )
@@ -76,14 +80,14 @@ def test_the_day_has_a_beat_zones_are_popular_and_fares_follow_the_distance() ->
 
 
 def test_tlc_files_have_the_columns_of_tlc_by_colour_and_month(tmp_path: Path) -> None:
-    written = write_tlc(trips(SETTINGS), tmp_path)
+    written = write_tlc(data_set(), tmp_path)
     assert [path.name for path in written] == [
         f"{colour}_tripdata_{month}.parquet"
         for colour in ("fhv", "green", "yellow")
         for month in ("2018-12", "2019-01")
     ]
     tables = {path.name: pq.read_table(path) for path in written}
-    assert sum(table.num_rows for table in tables.values()) == SETTINGS.events
+    assert sum(table.num_rows for table in tables.values()) == EVENTS
     yellow = tables["yellow_tripdata_2018-12.parquet"]
     assert yellow.schema.field("tpep_pickup_datetime").type == pa.timestamp("us")
     assert {"VendorID", "RatecodeID", "PULocationID", "DOLocationID"} <= set(yellow.column_names)

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from connectors.block import Headers
+from connectors.errors import UserError
 from connectors.positions import Position
 from pipeline.decode import timestamps
+from pipeline.ops.replay.archive import Archive
+from pipeline.ops.replay.files import data_set
+from pipeline.ops.replay.selection import Counts, LeaveOut, Selection
 
 HOUR_MS = 3_600_000
 _SCHEMA = pa.schema(
@@ -53,6 +59,33 @@ class Kept:
             **self.position._asdict(),
             "arrival_time": self.at,
         }
+
+
+class Archived(NamedTuple):
+    """A record as it is read."""
+
+    position: Position
+    raw: bytes | None
+    key: bytes | None
+    headers: Headers
+    arrival_ms: int
+
+
+def archived(
+    uri: str,
+    start_ms: int | None = None,
+    end_ms: int | None = None,
+    leave_out: LeaveOut | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> Iterator[Archived]:
+    """Every record of an archive in order; UserError where it is damaged."""
+    selection, counts = Selection(archive=True, start_ms=start_ms, end_ms=end_ms), Counts()
+    for rows in Archive(data_set(uri, environment or {}), selection, counts, leave_out).rows():
+        columns = (rows.positions, rows.raws, rows.keys, rows.headers, rows.times)
+        lists = [column.tolist() for column in columns if column is not None]
+        yield from map(Archived._make, zip(*lists, strict=True))
+    if counts.bad_files or counts.bad_lines:
+        raise UserError(f"the archive is damaged: {[*counts.bad_files, *counts.bad_examples][0]}")
 
 
 def on_kafka(at: int, partition: int, offset: int, **more: object) -> Kept:

@@ -12,7 +12,8 @@ import pyarrow as pa
 
 from connectors.block import Block
 from dev.bench.replay_input import yellow_trip
-from pipeline.ops.replay.history import History, Selection
+from pipeline.ops.replay.history import History
+from pipeline.ops.replay.selection import Selection
 
 START = 1_514_764_800_000
 """2018-01-01T00:00:00Z."""
@@ -52,7 +53,7 @@ def raws(blocks: Iterable[Block]) -> list[bytes | None]:
 
 def seconds(blocks: Iterable[Block]) -> list[int]:
     """The events' times, in seconds of the year."""
-    found: list[int] = []
+    numbers: list[int] = []
     for block in blocks:
-        found += ((block.times - START) // 1000).tolist()
-    return found
+        numbers += ((block.times - START) // 1000).tolist()
+    return numbers

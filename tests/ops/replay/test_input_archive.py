@@ -10,10 +10,19 @@ import pytest
 
 from connectors.errors import UserError
 from connectors.positions import Position
-from connectors.s3.store import open_store
-from pipeline.ops.replay.archive import archived
-from pipeline.ops.replay.history import History, Selection
-from tests.ops.replay.input_archive import HOUR_MS, KAFKA, KINESIS, Kept, keep, on_kafka, on_kinesis
+from pipeline.ops.replay.history import History
+from pipeline.ops.replay.rounds import Rounds
+from pipeline.ops.replay.selection import Selection
+from tests.ops.replay.input_archive import (
+    HOUR_MS,
+    KAFKA,
+    KINESIS,
+    Kept,
+    archived,
+    keep,
+    on_kafka,
+    on_kinesis,
+)
 from tests.ops.replay.input_data import START
 
 
@@ -22,11 +31,11 @@ def read(root: Path, **more: object) -> History:
 
 
 def places(root: Path, start_ms: int | None = None, end_ms: int | None = None) -> list[Position]:
-    return [one.position for one in archived(open_store(str(root)), start_ms, end_ms)]
+    return [record.position for record in archived(str(root), start_ms, end_ms)]
 
 
-def kafka(*found: tuple[int, int]) -> list[Position]:
-    return [Position("trips", partition, offset) for partition, offset in found]
+def kafka(*pairs: tuple[int, int]) -> list[Position]:
+    return [Position("trips", partition, offset) for partition, offset in pairs]
 
 
 def test_a_record_comes_as_it_was_kept_with_its_position(tmp_path: Path) -> None:
@@ -100,7 +109,7 @@ def test_the_files_of_an_hour_are_merged_by_arrival_then_offset(tmp_path: Path) 
 def test_the_order_of_a_partition_survives_many_files_of_one_instant(tmp_path: Path) -> None:
     names = [f"part-{at * 7 % 10}.parquet" for at in range(10)]
     for at, name in enumerate(names):
-        keep(tmp_path, name, [on_kafka(START, 0, at * 3_000 + one) for one in range(3_000)])
+        keep(tmp_path, name, [on_kafka(START, 0, at * 3_000 + offset) for offset in range(3_000)])
     history = read(tmp_path, reorder=100)
     offsets = [
         int(dict(headers)["source.offset"] or b"")
@@ -112,17 +121,17 @@ def test_the_order_of_a_partition_survives_many_files_of_one_instant(tmp_path: P
 
 def test_sequence_numbers_are_ordered_as_numbers(tmp_path: Path) -> None:
     keep(tmp_path, "part-0.parquet", [on_kinesis(START, 0, 10**20), on_kinesis(START, 0, 9)])
-    assert [one.sequence_number for one in places(tmp_path)] == ["9", str(10**20)]
+    assert [place.sequence_number for place in places(tmp_path)] == ["9", str(10**20)]
 
 
 def test_hours_follow_one_another_and_those_outside_are_not_read(tmp_path: Path) -> None:
     for hour in (9, 10, 11, 12, 13, 14):
         keep(tmp_path, "part-0.parquet", [on_kafka(START + hour * HOUR_MS + 1, 0, hour)])
     (tmp_path / "arrival_date=2018-01-01/arrival_hour=14/part-0.parquet").write_bytes(b"garbage")
-    found = read(tmp_path, start_ms=START + 11 * HOUR_MS, end_ms=START + 13 * HOUR_MS)
-    (block,) = found.blocks()
-    assert [dict(one)["source.offset"] for one in block.headers or ()] == [b"11", b"12"]
-    counts = found.counts
+    source = read(tmp_path, start_ms=START + 11 * HOUR_MS, end_ms=START + 13 * HOUR_MS)
+    (block,) = source.blocks()
+    assert [dict(pairs)["source.offset"] for pairs in block.headers or ()] == [b"11", b"12"]
+    counts = source.counts
     assert (counts.files, counts.outside, counts.bad_files) == (4, 2, [])
 
 
@@ -131,48 +140,47 @@ def test_records_of_unknown_arrival_are_read_last(tmp_path: Path) -> None:
     odd.mkdir(parents=True)
     keep(tmp_path, "part-0.parquet", [on_kafka(0, 0, 1)]).rename(odd / "part-0.parquet")
     keep(tmp_path, "part-0.parquet", [on_kafka(START, 0, 0)])
-    found = read(tmp_path)
-    assert sum(len(block) for block in found.blocks()) == 2
-    assert (found.counts.out_of_order, found.counts.largest_lateness_ms) == (1, START)
+    source = read(tmp_path)
+    assert sum(len(block) for block in source.blocks()) == 2
+    assert (source.counts.out_of_order, source.counts.largest_lateness_ms) == (1, START)
 
 
 def test_records_that_are_left_out_are_counted(tmp_path: Path) -> None:
     keep(tmp_path, "part-0.parquet", [on_kafka(START + at, 0, at) for at in range(10)])
-    asked: list[Position] = []
+    positions: list[Position] = []
 
     def odd(position: Position) -> bool:
-        asked.append(position)
+        positions.append(position)
         return bool((position.offset or 0) % 2)
 
     selection = Selection(archive=True, start_ms=START + 2, end_ms=START + 8)
-    found = History(str(tmp_path), selection, {}, leave_out=odd)
-    (block,) = found.blocks()
+    source = History(str(tmp_path), selection, {}, leave_out=odd)
+    (block,) = source.blocks()
     assert block.times.tolist() == [START + 2, START + 4, START + 6]
-    assert (found.counts.left_out, found.counts.outside, found.counts.events) == (3, 4, 3)
-    assert asked == kafka(*((0, at) for at in range(2, 8)))
-    store = open_store(str(tmp_path))
-    kept = archived(store, START + 2, START + 8, odd)
-    assert [one.arrival_ms for one in kept] == block.times.tolist()
+    assert (source.counts.left_out, source.counts.outside, source.counts.events) == (3, 4, 3)
+    assert positions == kafka(*((0, at) for at in range(2, 8)))
+    records = archived(str(tmp_path), START + 2, START + 8, odd)
+    assert [record.arrival_ms for record in records] == block.times.tolist()
 
 
 def test_an_archived_record_has_all_its_parts(tmp_path: Path) -> None:
     keep(tmp_path, "part-0.parquet", [on_kafka(START, 0, 1, raw=b"r", key=b"k")])
-    (one,) = archived(open_store(str(tmp_path)))
-    assert (one.position, one.raw, one.key) == (Position("trips", 0, 1), b"r", b"k")
-    assert (dict(one.headers)["source.offset"], one.arrival_ms) == (b"1", START)
+    (record,) = archived(str(tmp_path))
+    assert (record.position, record.raw, record.key) == (Position("trips", 0, 1), b"r", b"k")
+    assert (dict(record.headers)["source.offset"], record.arrival_ms) == (b"1", START)
 
 
 def test_a_damaged_file_is_named_or_refused(tmp_path: Path) -> None:
     path = keep(tmp_path, "part-0.parquet", [on_kafka(START, 0, 1)])
     keep(tmp_path, "part-1.parquet", [on_kafka(START, 0, 2)])
     path.write_bytes(path.read_bytes()[:-20])
-    found = read(tmp_path)
-    assert sum(len(block) for block in found.blocks()) == 1
-    assert found.counts.bad_files[0].startswith(
+    source = read(tmp_path)
+    assert sum(len(block) for block in source.blocks()) == 1
+    assert source.counts.bad_files[0].startswith(
         "arrival_date=2018-01-01/arrival_hour=00/part-0.parquet: damaged from here on, after row 0"
     )
     with pytest.raises(UserError, match="the archive is damaged: arrival_date="):
-        list(archived(open_store(str(tmp_path))))
+        list(archived(str(tmp_path)))
 
 
 def test_other_files_are_refused(tmp_path: Path) -> None:
@@ -184,23 +192,23 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
 def test_a_producers_time_beyond_every_date_comes_last(tmp_path: Path) -> None:
     absurd = 2**62
     keep(tmp_path, "part-0.parquet", [on_kafka(absurd, 3, 77)], without=KAFKA)
-    (made,) = tmp_path.iterdir()
-    made.rename(tmp_path / "arrival_date=unknown")
+    (folder,) = tmp_path.iterdir()
+    folder.rename(tmp_path / "arrival_date=unknown")
     keep(tmp_path, "part-1.parquet", [on_kafka(START, 3, 78)], without=KAFKA)
     blocks = list(read(tmp_path).blocks())
     assert [time for block in blocks for time in block.times] == [START, absurd]
-    said = dict((blocks[-1].headers or [])[-1])
-    assert said["source.arrival_time"] == b"146140482-04-24T15:36:27.904Z"
+    headers = dict((blocks[-1].headers or [])[-1])
+    assert headers["source.arrival_time"] == b"146140482-04-24T15:36:27.904Z"
 
 
 def test_an_archive_is_not_replayed_in_rounds(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="leave --loop or --archive out"):
-        History(str(tmp_path), Selection(archive=True), {}, loop=True)
+        Rounds(read(tmp_path), 0)
 
 
 def test_an_empty_archive_has_no_records(tmp_path: Path) -> None:
     assert list(read(tmp_path).blocks()) == []
-    assert list(archived(open_store(str(tmp_path)))) == []
+    assert list(archived(str(tmp_path))) == []
 
 
 def test_skipping_and_limits_hold_for_archives(tmp_path: Path) -> None:
@@ -210,11 +218,13 @@ def test_skipping_and_limits_hold_for_archives(tmp_path: Path) -> None:
     whole = [headers for block in read(tmp_path).blocks() for headers in block.headers or ()]
     assert len(set(whole)) == 6_000
     resumed = read(tmp_path, limit=5_000)
-    found = [headers for block in resumed.blocks(1_234) for headers in block.headers or ()]
-    assert found == whole[1_234:5_000]
+    resumed_headers = [
+        headers for block in resumed.blocks(1_234) for headers in block.headers or ()
+    ]
+    assert resumed_headers == whole[1_234:5_000]
 
 
 def test_mixed_archives_are_ordered_together(tmp_path: Path) -> None:
     both: list[Kept] = [on_kafka(START + 2, 0, 0), on_kinesis(START + 1, 0, 5)]
     keep(tmp_path, "part-0.parquet", both)
-    assert [bool(one.topic) for one in places(tmp_path)] == [False, True]
+    assert [bool(place.topic) for place in places(tmp_path)] == [False, True]

@@ -31,9 +31,9 @@ def test_packed_lines_are_known_by_name_or_first_bytes(
     tmp_path: Path, codec: str, named: bool
 ) -> None:
     path = write(tmp_path / f"a{CODECS[codec] if named else '.txt'}", MANY, codec)
-    found = history(path)
-    assert raws(found.blocks()) == MANY
-    assert (found.counts.lines, found.counts.events, found.counts.files) == (5_000, 5_000, 1)
+    source = history(path)
+    assert raws(source.blocks()) == MANY
+    assert (source.counts.lines, source.counts.events, source.counts.files) == (5_000, 5_000, 1)
 
 
 def test_several_packed_streams_in_one_file_are_all_read(tmp_path: Path) -> None:
@@ -46,9 +46,9 @@ def test_what_is_no_data_is_left_alone(tmp_path: Path) -> None:
     for name in ("README.md", "README", "_SUCCESS", ".hidden", "_temporary/a.json", "b/README.txt"):
         write(tmp_path / name, [b"not data"])
     write(tmp_path / "b" / "a.json", [trip(1)])
-    found = history(tmp_path)
-    assert seconds(found.blocks()) == [1]
-    assert (found.counts.files, found.counts.bad_lines) == (1, 0)
+    source = history(tmp_path)
+    assert seconds(source.blocks()) == [1]
+    assert (source.counts.files, source.counts.bad_lines) == (1, 0)
 
 
 def test_bad_lines_are_named_without_their_content(tmp_path: Path) -> None:
@@ -63,12 +63,14 @@ def test_bad_lines_are_named_without_their_content(tmp_path: Path) -> None:
         trip(1, dropoff_datetime="2018-02-30T00:00:00.000Z"),
     ]
     write(tmp_path / "a.json", [trip(0), b"", *bad, b"  \t", trip(2)])
-    found = history(tmp_path)
-    assert seconds(found.blocks()) == [0, 2]
-    counts = found.counts
+    source = history(tmp_path)
+    assert seconds(source.blocks()) == [0, 2]
+    counts = source.counts
     assert (counts.lines, counts.blank_lines, counts.bad_lines) == (10, 2, len(bad))
-    assert sorted(int(one.split(":")[1]) for one in counts.bad_examples) == list(range(3, 11))
-    assert not any("secret" in one for one in counts.bad_examples)
+    assert sorted(int(example.split(":")[1]) for example in counts.bad_examples) == list(
+        range(3, 11)
+    )
+    assert not any("secret" in example for example in counts.bad_examples)
     assert (
         "a.json:5: dropoff_datetime: no ISO-8601 instant with an offset or Z, such as"
         in " ".join(counts.bad_examples)
@@ -77,9 +79,9 @@ def test_bad_lines_are_named_without_their_content(tmp_path: Path) -> None:
 
 def test_only_a_hundred_bad_lines_are_named(tmp_path: Path) -> None:
     write(tmp_path / "a.json", [b"{"] * 250)
-    found = history(tmp_path)
-    assert raws(found.blocks()) == []
-    assert (found.counts.bad_lines, len(found.counts.bad_examples)) == (250, 100)
+    source = history(tmp_path)
+    assert raws(source.blocks()) == []
+    assert (source.counts.bad_lines, len(source.counts.bad_examples)) == (250, 100)
 
 
 def test_other_instants_and_line_ends_are_read(tmp_path: Path) -> None:
@@ -90,22 +92,22 @@ def test_other_instants_and_line_ends_are_read(tmp_path: Path) -> None:
         "2018-01-01T00:00:04.123456Z": 4_123,
         "1969-12-31T23:59:59.999Z": -START - 1,
     }
-    given = [trip(0, dropoff_datetime=text) for text in texts]
-    (tmp_path / "a.json").write_bytes(b"\r\n".join(given) + b"\r\n\r\n")
-    found = history(tmp_path)
-    blocks = list(found.blocks())
+    written = [trip(0, dropoff_datetime=text) for text in texts]
+    (tmp_path / "a.json").write_bytes(b"\r\n".join(written) + b"\r\n\r\n")
+    source = history(tmp_path)
+    blocks = list(source.blocks())
     assert sorted(blocks[0].times.tolist()) == sorted(START + ms for ms in texts.values())
-    assert set(raws(blocks)) == set(given)
-    assert (found.counts.bad_lines, found.counts.blank_lines) == (0, 1)
+    assert set(raws(blocks)) == set(written)
+    assert (source.counts.bad_lines, source.counts.blank_lines) == (0, 1)
 
 
 def test_sql_times_are_taken_as_utc(tmp_path: Path) -> None:
     texts = ["2018-01-01 00:00:01", "2018-01-01 00:00:02.500", "2018-01-01 00:00:03.25"]
     bad = ["2018-01-01T00:00:01", "2018-01-01 00:00:01Z", "2018-13-01 00:00:00", "2018-01-01"]
     write(tmp_path / "a.json", [trip(0, at=text) for text in [*texts, *bad]])
-    found = history(tmp_path, timestamp_field="at", timestamp_format="sql")
-    assert found.blocks().__next__().times.tolist() == [START + ms for ms in (1_000, 2_500, 3_250)]
-    assert found.counts.bad_lines == len(bad)
+    source = history(tmp_path, timestamp_field="at", timestamp_format="sql")
+    assert source.blocks().__next__().times.tolist() == [START + ms for ms in (1_000, 2_500, 3_250)]
+    assert source.counts.bad_lines == len(bad)
 
 
 def test_fields_may_lie_in_objects(tmp_path: Path) -> None:
@@ -121,10 +123,10 @@ def test_fields_may_lie_in_objects(tmp_path: Path) -> None:
             line("null"),
         ],
     )
-    found = history(tmp_path, timestamp_field="properties.time", key_field="properties.ids.trip")
-    (block,) = found.blocks()
+    source = history(tmp_path, timestamp_field="properties.time", key_field="properties.ids.trip")
+    (block,) = source.blocks()
     assert block.keys == [b"x", None]
-    assert found.counts.bad_lines == 2
+    assert source.counts.bad_lines == 2
 
 
 @pytest.mark.parametrize(
@@ -168,15 +170,14 @@ def test_fields_that_contradict_each_other_are_refused(
 @pytest.mark.parametrize("suffix", [".json", "", *CODECS.values()])
 def test_an_empty_file_has_no_events(tmp_path: Path, suffix: str) -> None:
     (tmp_path / f"a{suffix}").write_bytes(b"")
-    found = history(tmp_path)
-    assert list(found.blocks()) == []
-    assert found.counts.bad_files == []
+    source = history(tmp_path)
+    assert list(source.blocks()) == []
+    assert source.counts.bad_files == []
 
 
 def test_an_empty_folder_has_no_events_and_an_absent_one_is_named(tmp_path: Path) -> None:
-    found = history(tmp_path)
-    assert list(found.blocks()) == []
-    assert found.round_spans() is None
+    source = history(tmp_path)
+    assert list(source.blocks()) == []
     with pytest.raises(UserError, match="there is no such file or folder"):
         history(tmp_path / "nowhere")
 
@@ -191,29 +192,29 @@ def test_a_cut_file_gives_what_can_be_had_and_is_named(tmp_path: Path, codec: st
     packed = write(tmp_path / f"a{CODECS[codec]}", MANY, codec).read_bytes()
     (tmp_path / f"a{CODECS[codec]}").write_bytes(packed[: len(packed) * 2 // 3])
     write(tmp_path / "b.json", [trip(9_000)])
-    found = history(tmp_path)
-    given = raws(found.blocks())
-    assert given[:-1] == MANY[: len(given) - 1]
-    assert given[-1] == trip(9_000)
-    assert (len(found.counts.bad_files), found.counts.bad_lines) == (1, 0)
-    assert found.counts.bad_files[0].startswith(f"a{CODECS[codec]}: damaged from here on, after")
+    source = history(tmp_path)
+    read_lines = raws(source.blocks())
+    assert read_lines[:-1] == MANY[: len(read_lines) - 1]
+    assert read_lines[-1] == trip(9_000)
+    assert (len(source.counts.bad_files), source.counts.bad_lines) == (1, 0)
+    assert source.counts.bad_files[0].startswith(f"a{CODECS[codec]}: damaged from here on, after")
 
 
 def test_a_cut_large_file_gives_all_lines_before_the_cut(tmp_path: Path) -> None:
-    given = [trip(at, padding=f"{at * 7919 % 65_537:x}" * 60) for at in range(20_000)]
-    path = write(tmp_path / "a.json.gz", given, "gzip")
+    written = [trip(at, padding=f"{at * 7919 % 65_537:x}" * 60) for at in range(20_000)]
+    path = write(tmp_path / "a.json.gz", written, "gzip")
     packed = path.read_bytes()
     path.write_bytes(packed[: len(packed) - 9])  # The checksum, and a byte of the last block.
-    found = raws(history(tmp_path).blocks())
-    assert len(found) >= 19_990
-    assert found == given[: len(found)]
+    lines = raws(history(tmp_path).blocks())
+    assert len(lines) >= 19_990
+    assert lines == written[: len(lines)]
 
 
 def test_garbage_in_a_packed_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "a.json.lz4").write_bytes(b"not lz4 at all")
-    found = history(tmp_path)
-    assert raws(found.blocks()) == []
-    assert len(found.counts.bad_files) == 1
+    source = history(tmp_path)
+    assert raws(source.blocks()) == []
+    assert len(source.counts.bad_files) == 1
 
 
 def test_a_line_without_end_does_not_fill_the_memory(
@@ -222,9 +223,9 @@ def test_a_line_without_end_does_not_fill_the_memory(
     monkeypatch.setattr(lines, "_LONGEST_LINE", 100_000)
     monkeypatch.setattr(lines, "_READ_BYTES", 10_000)
     write(tmp_path / "a.json", [trip(1), b"x" * 1_000_000])
-    found = history(tmp_path)
-    assert seconds(found.blocks()) == [1]
-    assert found.counts.bad_files == [
+    source = history(tmp_path)
+    assert seconds(source.blocks()) == [1]
+    assert source.counts.bad_files == [
         "a.json: damaged from here on, after line 1: a line of more than 100,000 bytes; are these"
         " JSON lines?"
     ]
@@ -232,6 +233,6 @@ def test_a_line_without_end_does_not_fill_the_memory(
 
 def test_a_second_pass_names_a_damaged_file_once(tmp_path: Path) -> None:
     (tmp_path / "a.json.lz4").write_bytes(b"not lz4 at all")
-    found = history(tmp_path)
-    assert raws(found.blocks()) == raws(found.blocks()) == []
-    assert len(found.counts.bad_files) == 1
+    source = history(tmp_path)
+    assert raws(source.blocks()) == raws(source.blocks()) == []
+    assert len(source.counts.bad_files) == 1

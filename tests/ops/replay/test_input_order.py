@@ -14,16 +14,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.ops.replay import lines, order
-from pipeline.ops.replay.history import History, Selection
-from pipeline.ops.replay.order import Part, merged
-from pipeline.ops.replay.rows import LOWEST, Rows, objects
+from pipeline.ops.replay.history import History
+from pipeline.ops.replay.order import LOWEST, Part, Rows, merged, objects
+from pipeline.ops.replay.selection import Selection
 from tests.ops.replay.input_data import START, history, raws, seconds, trip, trips, write
 
 
 def rows(times: list[int], name: str = "") -> Rows:
     texts = [f"{name}{at}".encode() for at in range(len(times))]
-    found = objects(texts, len(texts))
-    return Rows(np.array(times, np.int64), found, found)
+    raws = objects(texts, len(texts))
+    return Rows(np.array(times, np.int64), raws, raws)
 
 
 def part(batches: list[list[int]], name: str = "", first: int | None = None) -> Part:
@@ -34,12 +34,12 @@ def part(batches: list[list[int]], name: str = "", first: int | None = None) -> 
     return Part(min(chain.from_iterable(batches)) if first is None else first, read)
 
 
-def times(found: Iterator[Rows]) -> list[int]:
-    return [time for one in found for time in one.times.tolist()]
+def times(batches: Iterator[Rows]) -> list[int]:
+    return [time for rows in batches for time in rows.times.tolist()]
 
 
-def names(found: Iterator[Rows]) -> list[str]:
-    return [raw.decode() for one in found for raw in one.raws.tolist()]
+def names(batches: Iterator[Rows]) -> list[str]:
+    return [raw.decode() for rows in batches for raw in rows.raws.tolist()]
 
 
 def test_disorder_within_the_buffer_is_mended() -> None:
@@ -52,16 +52,18 @@ def test_disorder_within_the_buffer_is_mended() -> None:
     assert times(merged([part(batches)], 50)) == list(range(10_000))
 
 
-def test_what_the_buffer_cannot_mend_goes_out_at_once(tmp_path: Path) -> None:
-    given = [*range(100, 20_000), 7, *range(20_000, 40_000)]
-    write(tmp_path / "a.json", trips(given))
-    found = history(tmp_path, reorder=1_000)
-    come = seconds(found.blocks())
-    assert sorted(come) == sorted(given)
-    assert [second for second in come if second != 7] == [second for second in given if second != 7]
-    assert found.counts.out_of_order == 1
+def test_what_the_buffer_cannot_reorder_goes_out_at_once(tmp_path: Path) -> None:
+    written = [*range(100, 20_000), 7, *range(20_000, 40_000)]
+    write(tmp_path / "a.json", trips(written))
+    source = history(tmp_path, reorder=1_000)
+    come = seconds(source.blocks())
+    assert sorted(come) == sorted(written)
+    assert [second for second in come if second != 7] == [
+        second for second in written if second != 7
+    ]
+    assert source.counts.out_of_order == 1
     before = max(come[: come.index(7)])
-    assert found.counts.largest_lateness_ms == (before - 7) * 1000
+    assert source.counts.largest_lateness_ms == (before - 7) * 1000
     assert before < 20_000 + 1_000
 
 
@@ -90,16 +92,16 @@ def test_files_that_follow_one_another_are_opened_one_at_a_time() -> None:
 def test_overlapping_files_are_merged(tmp_path: Path) -> None:
     for at, name in enumerate(["yellow.json", "green.json", "fhv.json.gz"]):
         write(tmp_path / name, trips(range(at, 9_000, 3)), "gzip" if ".gz" in name else None)
-    found = history(tmp_path, reorder=100)
-    assert seconds(found.blocks()) == list(range(9_000))
-    assert (found.counts.out_of_order, found.counts.files) == (0, 3)
+    source = history(tmp_path, reorder=100)
+    assert seconds(source.blocks()) == list(range(9_000))
+    assert (source.counts.out_of_order, source.counts.files) == (0, 3)
 
 
 def test_ties_keep_the_order_of_files_and_lines() -> None:
     parts = [part([[5, 5], [5, 5], [5, 6]], name) for name in "abc"]
     fives = [f"{name}{at}.{line}" for name in "abc" for at in range(3) for line in range(2)]
     last = [f"{name}2.1" for name in "abc"]
-    wanted = [one for one in fives if one not in last] + last
+    wanted = [name for name in fives if name not in last] + last
     for reorder in (0, 1, 2, 100):
         assert names(merged(parts, reorder)) == wanted
 
@@ -121,26 +123,26 @@ def test_more_files_than_may_be_open_lose_their_order_and_nothing_else(
 
 def test_start_is_inclusive_and_end_exclusive(tmp_path: Path) -> None:
     write(tmp_path / "a.json", trips(range(100)))
-    found = history(tmp_path, start_ms=START + 10_000, end_ms=START + 20_000)
-    assert seconds(found.blocks()) == list(range(10, 20))
-    assert (found.counts.outside, found.counts.events) == (90, 10)
+    source = history(tmp_path, start_ms=START + 10_000, end_ms=START + 20_000)
+    assert seconds(source.blocks()) == list(range(10, 20))
+    assert (source.counts.outside, source.counts.events) == (90, 10)
 
 
 def test_reading_ends_where_only_later_events_can_be_expected(tmp_path: Path) -> None:
     write(tmp_path / "a.json", trips(range(50_000)))
     write(tmp_path / "b.json", trips(range(50_000, 50_100)))
-    found = history(tmp_path, end_ms=START + 10_000, reorder=1_000)
-    assert seconds(found.blocks()) == list(range(10))
-    assert found.counts.files_outside == 1
-    assert found.counts.lines < 10_000
+    source = history(tmp_path, end_ms=START + 10_000, reorder=1_000)
+    assert seconds(source.blocks()) == list(range(10))
+    assert source.counts.files_outside == 1
+    assert source.counts.lines < 10_000
 
 
 @pytest.mark.parametrize("limit", [0, 1, 2_500, 9_000, 20_000])
 def test_a_limit_ends_the_selection(tmp_path: Path, limit: int) -> None:
     write(tmp_path / "a.json", trips(range(9_000)))
-    found = history(tmp_path, limit=limit)
-    assert seconds(found.blocks()) == list(range(min(limit, 9_000)))
-    assert found.counts.events == min(limit, 9_000)
+    source = history(tmp_path, limit=limit)
+    assert seconds(source.blocks()) == list(range(min(limit, 9_000)))
+    assert source.counts.events == min(limit, 9_000)
 
 
 files = st.lists(st.lists(st.integers(0, 60), max_size=40), max_size=4)
@@ -156,7 +158,7 @@ files = st.lists(st.lists(st.integers(0, 60), max_size=40), max_size=4)
     st.none() | st.integers(0, 60),
 )
 def test_skipping_is_a_slice_of_the_whole(
-    made: list[list[int]],
+    files: list[list[int]],
     reorder: int,
     skip: int,
     limit: int | None,
@@ -165,7 +167,7 @@ def test_skipping_is_a_slice_of_the_whole(
 ) -> None:
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         patch.setattr(lines, "_READ_BYTES", 2_000)  # So that there are batches to be merged.
-        for at, times in enumerate(made):
+        for at, times in enumerate(files):
             path = Path(folder) / f"{at}.json"
             write(path, [trip(time, at * 1_000 + line) for line, time in enumerate(times)])
         selection = Selection(
@@ -180,25 +182,27 @@ def test_skipping_is_a_slice_of_the_whole(
         counts = resumed.counts
         assert (counts.skipped, counts.events) == (min(skip, len(whole)), max(0, len(whole) - skip))
         if limit is None and end is None:
-            wanted = [time for times in made for time in times if time >= (start or 0)]
+            wanted = [time for times in files for time in times if time >= (start or 0)]
             assert len(whole) == len(wanted)
             assert counts.lines == counts.events + counts.skipped + counts.outside
 
 
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.lists(st.integers(0, 30), min_size=1, max_size=60), max_size=5))
-def test_with_a_buffer_as_large_as_the_files_all_is_in_order(made: list[list[int]]) -> None:
+def test_with_a_buffer_as_large_as_the_files_all_is_in_order(files: list[list[int]]) -> None:
     parts = [
-        part([one[at : at + 7] for at in range(0, len(one), 7)], f"{n}:")
-        for n, one in enumerate(made)
+        part([times[at : at + 7] for at in range(0, len(times), 7)], f"{n}:")
+        for n, times in enumerate(files)
     ]
-    wanted = sorted((time, n, line) for n, one in enumerate(made) for line, time in enumerate(one))
-    found = [
+    wanted = sorted(
+        (time, n, line) for n, times in enumerate(files) for line, time in enumerate(times)
+    )
+    pairs = [
         (int(time), raw.decode())
-        for one in merged(parts, 100)
-        for time, raw in zip(one.times, one.raws, strict=True)
+        for rows in merged(parts, 100)
+        for time, raw in zip(rows.times, rows.raws, strict=True)
     ]
-    assert found == [(time, f"{n}:{line // 7}.{line % 7}") for time, n, line in wanted]
+    assert pairs == [(time, f"{n}:{line // 7}.{line % 7}") for time, n, line in wanted]
 
 
 @settings(max_examples=200, deadline=None)
@@ -206,13 +210,13 @@ def test_with_a_buffer_as_large_as_the_files_all_is_in_order(made: list[list[int
     st.lists(st.lists(st.integers(0, 300), min_size=1, max_size=60), max_size=5),
     st.integers(0, 40),
 )
-def test_nothing_is_lost_or_doubled(made: list[list[int]], reorder: int) -> None:
+def test_nothing_is_lost_or_doubled(files: list[list[int]], reorder: int) -> None:
     parts = [
-        part([one[at : at + 5] for at in range(0, len(one), 5)], f"{n}:", first=one[0])
-        for n, one in enumerate(made)
+        part([times[at : at + 5] for at in range(0, len(times), 5)], f"{n}:", first=times[0])
+        for n, times in enumerate(files)
     ]
-    found = names(merged(parts, reorder))
-    assert len(set(found)) == len(found) == sum(map(len, made))
+    merged_names = names(merged(parts, reorder))
+    assert len(set(merged_names)) == len(merged_names) == sum(map(len, files))
 
 
 def test_the_fingerprint_follows_files_and_selection(tmp_path: Path) -> None:

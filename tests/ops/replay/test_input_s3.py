@@ -9,12 +9,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from connectors.errors import UserError
-from connectors.s3.store import open_store
 from dev.servers.s3 import create_bucket
 from dev.servers.stack import Stack
-from pipeline.ops.replay.archive import archived
-from pipeline.ops.replay.history import History, Selection
-from tests.ops.replay.input_archive import HOUR_MS, keep, on_kafka
+from pipeline.ops.replay.history import History
+from pipeline.ops.replay.selection import Selection
+from tests.ops.replay.input_archive import HOUR_MS, archived, keep, on_kafka
 from tests.ops.replay.input_data import CODECS, START, raws, seconds, trips, write
 from tests.ops.replay.test_input_tlc import yellow
 
@@ -23,9 +22,9 @@ BUCKET = "history"
 
 @pytest.fixture(scope="module")
 def environment(stack: Stack) -> dict[str, str]:
-    found = stack.environment()
-    create_bucket(BUCKET, endpoint=found["S3_ENDPOINT"])
-    return found
+    variables = stack.environment()
+    create_bucket(BUCKET, endpoint=variables["S3_ENDPOINT"])
+    return variables
 
 
 def upload(environment: dict[str, str], folder: Path, prefix: str) -> str:
@@ -50,13 +49,13 @@ def test_files_of_every_kind_are_read(environment: dict[str, str], tmp_path: Pat
     write(tmp_path / "README.md", [b"about"])
     write(tmp_path / "_SUCCESS", [])
     uri = upload(environment, tmp_path, "all")
-    found = History(uri, Selection(), environment)
-    come = seconds(found.blocks())
+    source = History(uri, Selection(), environment)
+    come = seconds(source.blocks())
     assert come == sorted([*range(10_000), *range(900, 1_000)])
-    assert (found.counts.files, found.counts.bad_lines, found.counts.bad_files) == (6, 0, [])
+    assert (source.counts.files, source.counts.bad_lines, source.counts.bad_files) == (6, 0, [])
     local = History(str(tmp_path), Selection(), environment)
-    assert raws(local.blocks()) == raws(found.blocks())
-    assert local.fingerprint() == found.fingerprint()
+    assert raws(local.blocks()) == raws(source.blocks())
+    assert local.fingerprint() == source.fingerprint()
 
 
 def test_one_object_and_an_empty_prefix_are_data_sets(
@@ -77,8 +76,9 @@ def test_an_archive_is_read(environment: dict[str, str], tmp_path: Path) -> None
             ]
             keep(tmp_path, f"part-{at}.parquet", records)
     uri = upload(environment, tmp_path, "archive")
-    found = [one.arrival_ms for one in archived(open_store(uri, environment), START + HOUR_MS)]
-    assert found == [START + hour * HOUR_MS + at for hour in (1, 2) for at in range(200)]
+    read = archived(uri, START + HOUR_MS, environment=environment)
+    arrivals = [record.arrival_ms for record in read]
+    assert arrivals == [START + hour * HOUR_MS + at for hour in (1, 2) for at in range(200)]
 
 
 def test_an_absent_bucket_is_named(environment: dict[str, str]) -> None:

@@ -4,76 +4,81 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 import schemas
+from connectors.block import Block
 from connectors.errors import UserError
 from pipeline.decode.decoder import Decoder, Event
 from pipeline.events import event_types
-from pipeline.ops.replay.history import History, Selection, Spans
+from pipeline.ops.replay.history import History
+from pipeline.ops.replay.rounds import Extent, Rounds, Shift, Spans
 from tests.ops.replay.input_data import START, history, raws, trip, trips, write
 
 DAY_MS = 86_400_000
 
 
-def looped(path: Path, **selection: Any) -> History:
-    return History(str(path), Selection(**selection), {}, loop=True)
+def first_round(source: History) -> tuple[list[Block], Spans]:
+    extent = Extent(source.types)
+    blocks = list(source.blocks(observe=extent.add))
+    assert extent.spans is not None
+    return blocks, extent.spans
+
+
+def shifted(source: History, block: Block, spans: Spans, number: int) -> Block:
+    return Shift(source.types, source.selection, source.counts).moved(block, spans, number)
 
 
 def test_the_spans_of_a_pass_are_known_after_it(tmp_path: Path) -> None:
     write(tmp_path / "a.json", trips(range(100)))
-    found = looped(tmp_path, limit=50)
-    assert found.round_spans() is None
-    assert len(raws(found.blocks(skip=20))) == 30
-    assert found.round_spans() == Spans(START, START + 49_000, 1, 50)
-    plain = history(tmp_path)
-    raws(plain.blocks())
-    assert plain.round_spans() is None
+    rounds = Rounds(history(tmp_path, limit=50), 2)
+    assert rounds.spans is None
+    pieces = list(rounds.pieces(skip=20))
+    assert [sum(len(p.block) for p in pieces if p.round == at) for at in range(2)] == [30, 50]
+    assert rounds.spans == Spans(START, START + 49_000, 1, 50)
+    single = Rounds(history(tmp_path))
+    assert raws(piece.block for piece in single.pieces()) == trips(range(100))
+    assert single.spans is None
 
 
 def test_rounds_never_share_an_id_and_follow_in_time(tmp_path: Path) -> None:
     write(tmp_path / "a.json", trips(range(0, 3 * 86_400, 1_000)))
-    found = looped(tmp_path)
-    blocks = list(found.blocks())
-    spans = found.round_spans()
-    assert spans is not None
+    rounds = Rounds(history(tmp_path), 3)
     ids: list[int] = []
     times: list[int] = []
-    for number in range(3):
-        for block in (found.shifted(one, spans, number) for one in blocks):
-            times += block.times.tolist()
-            events = [json.loads(raw or b"") for raw in block.raws]
-            ids += [event["trip_id"] for event in events]
-            assert [b"%d" % event["trip_id"] for event in events] == block.keys
-    assert len(set(ids)) == len(ids) == 3 * len(raws(blocks))
+    for _, block in rounds.pieces():
+        times += block.times.tolist()
+        events = [json.loads(raw or b"") for raw in block.raws]
+        ids += [event["trip_id"] for event in events]
+        assert [b"%d" % event["trip_id"] for event in events] == block.keys
+    assert len(set(ids)) == len(ids) == 3 * len(range(0, 3 * 86_400, 1_000))
     assert times == sorted(times)
 
 
 def test_all_times_are_moved_by_whole_days_and_the_rest_stays(tmp_path: Path) -> None:
-    given = json.loads(trip(10)) | {"fare_amount": 1e-7, "padding": "é"}
-    write(tmp_path / "a.json", [json.dumps(given).encode(), trip(10 + 86_400)])
-    found = looped(tmp_path)
-    (block,) = found.blocks()
-    moved = found.shifted(block, found.round_spans() or Spans(0, 0, 0, 0), 2)
+    event_before = json.loads(trip(10)) | {"fare_amount": 1e-7, "padding": "é"}
+    write(tmp_path / "a.json", [json.dumps(event_before).encode(), trip(10 + 86_400)])
+    source = history(tmp_path)
+    (block,), spans = first_round(source)
+    moved = shifted(source, block, spans, 2)
     event = json.loads(moved.raws[0] or b"")
-    assert event == given | {
-        "trip_id": given["trip_id"] + 2 * (86_400 + 1),
+    assert event == event_before | {
+        "trip_id": event_before["trip_id"] + 2 * (86_400 + 1),
         "pickup_datetime": "2018-01-04T23:50:10.000Z",
         "dropoff_datetime": "2018-01-05T00:00:10.000Z",
     }
-    assert list(event) == list(given)
+    assert list(event) == list(event_before)
     assert moved.times.tolist() == [time + 4 * DAY_MS for time in block.times.tolist()]
     types = event_types.load(Path(schemas.__file__).parent)
     assert isinstance(Decoder(types).decode(moved.raws[0]), Event)
 
 
 def test_the_first_round_is_left_as_it_is(tmp_path: Path) -> None:
-    write(tmp_path / "a.json", trips([1]))
-    found = looped(tmp_path)
-    (block,) = found.blocks()
-    assert found.shifted(block, Spans(START, START, 1, 1), 0) is block
+    odd = trip(1).replace(b", ", b" ,  ")
+    write(tmp_path / "a.json", [odd])
+    first, second = Rounds(history(tmp_path), 2).pieces()
+    assert first.block.raws == [odd] != second.block.raws
 
 
 def test_what_cannot_be_moved_is_a_bad_line(tmp_path: Path) -> None:
@@ -87,34 +92,33 @@ def test_what_cannot_be_moved_is_a_bad_line(tmp_path: Path) -> None:
         trip(8, pickup_datetime="yesterday"),
     ]
     write(tmp_path / "a.json", [trip(1), *bad, trip(9)])
-    found = looped(tmp_path)
-    (block,) = found.blocks()
-    spans = found.round_spans()
+    source = history(tmp_path)
+    (block,), spans = first_round(source)
     assert spans == Spans(START + 1_000, START + 9_000, 2, 10)
-    moved = found.shifted(block, spans, 1)
+    moved = shifted(source, block, spans, 1)
     assert [json.loads(raw or b"")["trip_id"] for raw in moved.raws] == [11, 19]
-    assert found.counts.bad_lines == len(bad)
-    assert found.counts.bad_examples[0] == (
+    assert source.counts.bad_lines == len(bad)
+    assert source.counts.bad_examples[0] == (
         "round 1, event of 2018-01-01T00:00:02.000Z: trip_id is no integer"
     )
 
 
 def test_a_time_outside_the_schema_moves_too(tmp_path: Path) -> None:
     write(tmp_path / "a.json", [trip(1, about={"at": "2018-01-01 00:00:01"})])
-    found = looped(
+    source = history(
         tmp_path, timestamp_field="about.at", timestamp_format="sql", key_field="about.at"
     )
-    (block,) = found.blocks()
-    moved = found.shifted(block, found.round_spans() or Spans(0, 0, 0, 0), 1)
+    (block,), spans = first_round(source)
+    moved = shifted(source, block, spans, 1)
     assert json.loads(moved.raws[0] or b"")["about"] == {"at": "2018-01-02 00:00:01.000"}
     assert moved.keys == [b"2018-01-02 00:00:01.000"]
 
 
 def test_another_key_stays(tmp_path: Path) -> None:
     write(tmp_path / "a.json", [trip(1)])
-    found = looped(tmp_path, key_field="pickup_location_id")
-    (block,) = found.blocks()
-    moved = found.shifted(block, Spans(START, START, 1, 1), 1)
+    source = history(tmp_path, key_field="pickup_location_id")
+    (block,) = source.blocks()
+    moved = shifted(source, block, Spans(START, START, 1, 1), 1)
     assert moved.keys == [b"41"]
 
 

@@ -93,8 +93,8 @@ def changed(table: pa.Table, name: str, values: pa.Array) -> pa.Table:
     return table.set_column(table.schema.get_field_index(name), name, values)
 
 
-def verdicts(found: list[bytes | None]) -> list[Any]:
-    return [Decoder(TYPES).decode(raw) for raw in found]
+def verdicts(events: list[bytes | None]) -> list[Any]:
+    return [Decoder(TYPES).decode(raw) for raw in events]
 
 
 @pytest.mark.parametrize(
@@ -110,8 +110,8 @@ def test_every_row_of_a_colour_is_an_event(
     tmp_path: Path, name: str, table: pa.Table, event_type: str, digit: int
 ) -> None:
     pq.write_table(table, tmp_path / name, row_group_size=5_000)
-    found = history(tmp_path)
-    blocks = list(found.blocks())
+    source = history(tmp_path)
+    blocks = list(source.blocks())
     events = raws(blocks)
     decoded = Decoder(TYPES).decode_batch(events)
     assert set(decoded.kind) == {"event"}
@@ -119,13 +119,13 @@ def test_every_row_of_a_colour_is_an_event(
     ids = [int(key or b"") for block in blocks for key in block.keys]
     first = digit * 10**14 + 201801 * 10**8 + 1
     assert ids == list(range(first, first + ROWS))
-    assert found.counts.lines == found.counts.events == ROWS
+    assert source.counts.lines == source.counts.events == ROWS
 
 
 def test_values_are_as_tlc_has_them(tmp_path: Path) -> None:
     pq.write_table(yellow(2), tmp_path / "yellow_tripdata_2018-01.parquet")
-    found = history(tmp_path)
-    blocks = list(found.blocks())
+    source = history(tmp_path)
+    blocks = list(source.blocks())
     assert seconds(blocks) == [900, 901]
     assert raws(blocks)[1] == (
         b'{"trip_id":120180100000002,"type":"trip","vendor_id":2,'
@@ -137,7 +137,7 @@ def test_values_are_as_tlc_has_them(tmp_path: Path) -> None:
         b'"improvement_surcharge":0.1,"total_amount":0.1}'
     )
     left_out = {"trip": {"airport_fee", "congestion_surcharge"}}
-    assert found.counts.columns_left_out == left_out
+    assert source.counts.columns_left_out == left_out
 
 
 def test_null_leaves_a_member_out(tmp_path: Path) -> None:
@@ -150,10 +150,10 @@ def test_null_leaves_a_member_out(tmp_path: Path) -> None:
 def test_nothing_is_coerced(tmp_path: Path) -> None:
     table = changed(yellow(3), "passenger_count", pa.array([1.5, None, 1e300]))
     pq.write_table(table, tmp_path / "yellow_tripdata_2018-01.parquet")
-    found = raws(history(tmp_path).blocks())
-    reasons = [each.reason for each in verdicts(found) if isinstance(each, Reject)]
+    lines = raws(history(tmp_path).blocks())
+    reasons = [verdict.reason for verdict in verdicts(lines) if isinstance(verdict, Reject)]
     assert reasons == ["wrong_type", "missing_field", "wrong_type"]
-    assert json.loads(found[0] or b"")["passenger_count"] == 1.5
+    assert json.loads(lines[0] or b"")["passenger_count"] == 1.5
 
 
 def test_times_finer_than_a_millisecond_are_kept_for_the_decoder_to_refuse(tmp_path: Path) -> None:
@@ -170,9 +170,9 @@ def test_rows_that_json_cannot_say_are_bad(tmp_path: Path) -> None:
     table = changed(yellow(4), "fare_amount", pa.array([1.0, np.nan, np.inf, None]))
     table = changed(table, "tpep_dropoff_datetime", pa.array([None, FIRST, FIRST, FIRST], TIME))
     pq.write_table(table, tmp_path / "yellow_tripdata_2018-01.parquet")
-    found = history(tmp_path)
-    assert len(raws(found.blocks())) == 1
-    assert found.counts.bad_examples == [
+    source = history(tmp_path)
+    assert len(raws(source.blocks())) == 1
+    assert source.counts.bad_examples == [
         "yellow_tripdata_2018-01.parquet:1: dropoff_datetime is null",
         "yellow_tripdata_2018-01.parquet:2: a number isn't finite",
         "yellow_tripdata_2018-01.parquet:3: a number isn't finite",
@@ -188,7 +188,7 @@ def test_names_in_any_case_and_times_of_any_unit_are_read(tmp_path: Path, unit: 
     pq.write_table(table, tmp_path / "a.parquet", version="2.6")
     blocks = list(history(tmp_path, timestamp_field="pickup_datetime").blocks())
     assert seconds(blocks) == [0, 1]
-    assert all(isinstance(each, Event) for each in verdicts(raws(blocks)))
+    assert all(isinstance(verdict, Event) for verdict in verdicts(raws(blocks)))
 
 
 def test_the_month_of_ids_is_that_of_the_name_or_the_first_pickup(tmp_path: Path) -> None:
@@ -209,11 +209,11 @@ def test_colours_and_json_are_merged(tmp_path: Path) -> None:
     pq.write_table(yellow(3_000), tmp_path / "yellow_tripdata_2018-01.parquet")
     pq.write_table(for_hire(3_000), tmp_path / "fhv_tripdata_2018-01.parquet")
     write(tmp_path / "a.json.gz", trips(range(3_000)), "gzip")
-    found = history(tmp_path, timestamp_field="pickup_datetime")
-    come = seconds(found.blocks())
+    source = history(tmp_path, timestamp_field="pickup_datetime")
+    come = seconds(source.blocks())
     assert come == sorted(come)
     assert len(come) == 9_000
-    assert found.counts.out_of_order == 0
+    assert source.counts.out_of_order == 0
 
 
 def test_other_parquet_is_refused_with_what_is_known(tmp_path: Path) -> None:
@@ -231,14 +231,14 @@ def test_a_time_that_the_type_lacks_is_refused(tmp_path: Path) -> None:
 def test_damaged_parquet_is_named(tmp_path: Path) -> None:
     (tmp_path / "a.parquet").write_bytes(b"PAR1 and no more")
     pq.write_table(yellow(2), tmp_path / "b")
-    found = history(tmp_path)
-    assert len(raws(found.blocks())) == 2
-    assert found.counts.bad_files[0].startswith("a.parquet: no readable Parquet: ")
+    source = history(tmp_path)
+    assert len(raws(source.blocks())) == 2
+    assert source.counts.bad_files[0].startswith("a.parquet: no readable Parquet: ")
 
 
 def test_the_selection_holds_for_rows_too(tmp_path: Path) -> None:
     pq.write_table(yellow(), tmp_path / "a.parquet")
-    found = history(tmp_path, start_ms=START + 1_000_000, limit=10, key_field="vendor_id")
-    (block,) = found.blocks()
+    source = history(tmp_path, start_ms=START + 1_000_000, limit=10, key_field="vendor_id")
+    (block,) = source.blocks()
     assert seconds([block]) == list(range(1_000, 1_010))
     assert set(block.keys) == {b"1", b"2"}

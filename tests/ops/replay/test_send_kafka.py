@@ -11,6 +11,7 @@ import sys
 import time
 from itertools import count
 from pathlib import Path
+from threading import Event
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -32,11 +33,11 @@ from dev.servers.kafka import create_topics
 from dev.servers.stack import Stack
 from pipeline.cli import app
 from pipeline.decode import timestamps
-from pipeline.ops.replay.history import History, Selection
+from pipeline.ops.replay.history import History
 from pipeline.ops.replay.report import Show
 from pipeline.ops.replay.rounds import Rounds
-from pipeline.ops.replay.run import Plan, Replay, Source, Stop
-from pipeline.ops.replay.state import State
+from pipeline.ops.replay.run import Plan, Replay, State
+from pipeline.ops.replay.selection import Selection
 
 ROOT = Path(__file__).parents[3]
 COMMAND = str(Path(sys.executable).parent / "streaming-etl")
@@ -75,30 +76,30 @@ def test_a_block_arrives_once_in_order_with_its_keys(cluster: Kafka, topic: str)
     target.flush()
     assert target.acknowledged_records == 10_000
     target.close()
-    found = read(cluster, topic)
-    assert sorted(key_number(one) for one in found) == list(range(10_000))
-    assert all(value(one) == b"event %d" % key_number(one) for one in found)
+    messages = read(cluster, topic)
+    assert sorted(key_number(message) for message in messages) == list(range(10_000))
+    assert all(value(message) == b"event %d" % key_number(message) for message in messages)
     for partition in range(PARTITIONS):
-        mine = [key_number(one) for one in found if one.partition() == partition]
+        mine = [key_number(message) for message in messages if message.partition() == partition]
         assert mine and mine == sorted(mine)
 
 
-def test_a_position_is_told_and_is_where_the_record_lies(cluster: Kafka, topic: str) -> None:
+def test_a_position_is_reported_and_is_where_the_record_lies(cluster: Kafka, topic: str) -> None:
     target = KafkaProducer(cluster, topic)
     headers = (("step", b"decode"), ("empty", None))
-    told: list[Position] = []
+    stored: list[Position] = []
     target.send_block(block(10))
-    target.send(Outgoing(b"one", b"k", headers), told.append)
-    target.send(Outgoing(None, b"k"), told.append)
+    target.send(Outgoing(b"one", b"k", headers), stored.append)
+    target.send(Outgoing(None, b"k"), stored.append)
     target.send_block(block(10))
     target.close()
     assert target.acknowledged_records == 22
-    there = {(one.partition(), one.offset()): one for one in read(cluster, topic)}
-    first, second = (there[one.partition, one.offset] for one in told)
-    found: Any = first.headers()
-    assert (first.value(), first.key(), tuple(found)) == (b"one", b"k", headers)
+    there = {(message.partition(), message.offset()): message for message in read(cluster, topic)}
+    first, second = (there[place.partition, place.offset] for place in stored)
+    first_headers: Any = first.headers()
+    assert (first.value(), first.key(), tuple(first_headers)) == (b"one", b"k", headers)
     assert second.value() is None
-    assert told[0].topic == topic
+    assert stored[0].topic == topic
 
 
 def test_headers_of_a_block_are_kept(cluster: Kafka, topic: str) -> None:
@@ -106,8 +107,8 @@ def test_headers_of_a_block_are_kept(cluster: Kafka, topic: str) -> None:
     some = block(2)
     target.send_block(Block(some.times, some.raws, some.keys, [(("a", b"1"),), ()]))
     target.close()
-    found = {one.value(): one.headers() for one in read(cluster, topic)}
-    assert found == {b"event 0": [("a", b"1")], b"event 1": None}
+    headers = {message.value(): message.headers() for message in read(cluster, topic)}
+    assert headers == {b"event 0": [("a", b"1")], b"event 1": None}
 
 
 def test_a_control_record_reaches_every_partition_behind_the_rest(
@@ -118,7 +119,7 @@ def test_a_control_record_reaches_every_partition_behind_the_rest(
     assert target.send_everywhere(b"control") == PARTITIONS
     target.close()
     assert target.acknowledged_records == 100
-    last = {one.partition(): one.value() for one in read(cluster, topic)}
+    last = {message.partition(): message.value() for message in read(cluster, topic)}
     assert last == dict.fromkeys(range(PARTITIONS), b"control")
 
 
@@ -144,33 +145,35 @@ def test_all_of_it_arrives_and_the_summary_says_so(
     data = write(tmp_path / "data", 10_000)
     done = replay(cluster, topic, tmp_path, data, "--unpaced", "--json")
     assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout)
-    assert (told["events"], told["acknowledged"], told["files"]) == (10_000, 10_000, 2)
-    assert (told["first_event_time"], told["last_event_time"]) == (instant(0), instant(9_999))
-    assert told["bytes"] == sum(len(value(one)) for one in events(cluster, topic))
+    report = json.loads(done.stdout)
+    assert (report["events"], report["acknowledged"], report["files"]) == (10_000, 10_000, 2)
+    assert (report["first_event_time"], report["last_event_time"]) == (instant(0), instant(9_999))
+    assert report["bytes"] == sum(len(value(message)) for message in events(cluster, topic))
     assert ids(cluster, topic) == list(range(10_000))
-    assert all(key_number(one) == trip(one)["trip_id"] for one in events(cluster, topic))
+    assert all(
+        key_number(message) == trip(message)["trip_id"] for message in events(cluster, topic)
+    )
 
 
 def test_the_pace_is_that_of_event_time(cluster: Kafka, topic: str, tmp_path: Path) -> None:
     data = write(tmp_path / "data", 1_000)
     done = replay(cluster, topic, tmp_path, data, "--speedup", "500", "--json")
     assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout)
-    assert told["seconds"] >= 999 / 500
-    assert 0 < told["deviation_ms"]["p50"] <= told["deviation_ms"]["p99"]
-    assert told["deviation_ms"]["p99"] <= told["deviation_ms"]["max"]
+    report = json.loads(done.stdout)
+    assert report["seconds"] >= 999 / 500
+    assert 0 < report["deviation_ms"]["p50"] <= report["deviation_ms"]["p99"]
+    assert report["deviation_ms"]["p99"] <= report["deviation_ms"]["max"]
 
 
 def test_the_cap_holds_without_a_pace(cluster: Kafka, topic: str, tmp_path: Path) -> None:
     data = write(tmp_path / "data", 1_000)
     done = replay(cluster, topic, tmp_path, data, "--unpaced", "--rate", "500", "--json")
-    told = json.loads(done.stdout)
-    assert told["seconds"] >= (1_000 - 50) / 500
-    assert told["deviation_ms"] is None
+    report = json.loads(done.stdout)
+    assert report["seconds"] >= (1_000 - 50) / 500
+    assert report["deviation_ms"] is None
 
 
-def test_a_long_pause_is_cut_and_told(cluster: Kafka, topic: str, tmp_path: Path) -> None:
+def test_a_long_pause_is_cut_and_reported(cluster: Kafka, topic: str, tmp_path: Path) -> None:
     data = write(tmp_path / "data", 10)
     late = data / "z-late.json"
     late.write_bytes(line(100_000) + b"\n")
@@ -182,8 +185,8 @@ def test_a_long_pause_is_cut_and_told(cluster: Kafka, topic: str, tmp_path: Path
 def test_a_dry_run_sends_nothing(cluster: Kafka, topic: str, tmp_path: Path) -> None:
     data = write(tmp_path / "data", 1_000)
     done = replay(cluster, topic, tmp_path, data, "--dry-run", "--json")
-    told = json.loads(done.stdout)
-    assert (told["events"], told["seconds"]) == (1_000, pytest.approx(999 / 3600, abs=0.001))
+    report = json.loads(done.stdout)
+    assert (report["events"], report["seconds"]) == (1_000, pytest.approx(999 / 3600, abs=0.001))
     assert read(cluster, topic) == []
     elsewhere = run(str(data), "--dry-run", "--topic", "t", "--bootstrap-servers", "127.0.0.1:9")
     assert elsewhere.returncode == 0
@@ -195,20 +198,20 @@ def test_watermarks_reach_every_partition_and_keep_their_promise(
 ) -> None:
     data = write(tmp_path / "data", 3_000)
     done = replay(cluster, topic, tmp_path, data, "--speedup", "1000", "--json")
-    told = json.loads(done.stdout)
-    found = read(cluster, topic)
-    assert len(found) == 3_000 + told["watermarks"]
+    report = json.loads(done.stdout)
+    messages = read(cluster, topic)
+    assert len(messages) == 3_000 + report["watermarks"]
     for partition in range(PARTITIONS):
-        mine = [trip(one) for one in found if one.partition() == partition]
+        mine = [trip(message) for message in messages if message.partition() == partition]
         promised = -1
-        for one in mine:
-            if one["type"] == "watermark":
-                assert millis(one["watermark"]) >= promised
-                promised = millis(one["watermark"])
+        for event in mine:
+            if event["type"] == "watermark":
+                assert millis(event["watermark"]) >= promised
+                promised = millis(event["watermark"])
             else:
-                assert millis(one["dropoff_datetime"]) >= promised
+                assert millis(event["dropoff_datetime"]) >= promised
         assert mine[-1] == {"watermark": instant(2_999), "type": "watermark"}
-        assert sum(one["type"] == "watermark" for one in mine) >= 3
+        assert sum(event["type"] == "watermark" for event in mine) >= 3
 
 
 def test_stopped_by_ctrl_c_it_goes_on_and_nothing_is_doubled(
@@ -221,9 +224,9 @@ def test_stopped_by_ctrl_c_it_goes_on_and_nothing_is_doubled(
     )
     wait_for_records(cluster, topic)
     child.send_signal(signal.SIGINT)
-    _, told = child.communicate(timeout=60)
-    assert child.returncode == 130, told
-    assert "--resume goes on" in told
+    _, errors = child.communicate(timeout=60)
+    assert child.returncode == 130, errors
+    assert "--resume goes on" in errors
     state = json.loads((tmp_path / "state.json").read_text())
     assert 0 < state["sent"] == len(ids(cluster, topic)) < 20_000
     done = run(*arguments(cluster, topic, tmp_path, data), "--unpaced", "--resume", "--json")
@@ -258,11 +261,11 @@ def test_rounds_are_later_each_and_have_ids_of_their_own(
     data = write(tmp_path / "data", 500)
     done = replay(cluster, topic, tmp_path, data, "--unpaced", "--loop", "3", "--json")
     assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout)
-    assert (told["events"], told["rounds"]) == (1_500, 3)
-    found = [trip(one) for one in events(cluster, topic)]
-    assert len({one["trip_id"] for one in found}) == 1_500
-    assert millis(told["last_event_time"]) > millis(instant(999))
+    report = json.loads(done.stdout)
+    assert (report["events"], report["rounds"]) == (1_500, 3)
+    trips = [trip(message) for message in events(cluster, topic)]
+    assert len({message["trip_id"] for message in trips}) == 1_500
+    assert millis(report["last_event_time"]) > millis(instant(999))
 
 
 def test_stopped_in_a_later_round_it_goes_on_there(
@@ -273,25 +276,23 @@ def test_stopped_in_a_later_round_it_goes_on_there(
     for enough in (4_000, 7_000, 10_000):
         state = until(enough, state, data, KafkaProducer(cluster, topic))
         assert state.spans and state.finished == (enough > 9_000)
-    found = ids(cluster, topic)
-    assert len(found) == len(set(found)) == 9_000
+    numbers = ids(cluster, topic)
+    assert len(numbers) == len(set(numbers)) == 9_000
 
 
 def until(enough: int, state: State, data: Path, target: KafkaProducer) -> State:
     """Three rounds of the data, from a state on, stopped when enough is sent; the last state."""
-    stop, states = Stop(), [state]
+    stop, states = Event(), [state]
 
     def save(state: State) -> None:
         states.append(state)
-        stop.wanted = state.total > enough
+        if state.total > enough:
+            stop.set()
 
-    selection = Selection()
-    history = History(str(data), selection, {}, loop=True)
-    rounds = Rounds(history, 3, state.spans)
-    source = Source(rounds=rounds, counts=history.counts, selection=selection)
+    rounds = Rounds(History(str(data), Selection(), {}), 3, state.spans)
     plan = Plan(speedup=None, rate=10_000, statistics_seconds=0.05)
     show = Show(Console(quiet=True))
-    Replay(source, [target], plan, state, save=save, show=show, stop=stop).run()
+    Replay(rounds, [target], plan, state, save=save, show=show, stop=stop).run()
     target.close()
     return states[-1]
 
@@ -299,22 +300,23 @@ def until(enough: int, state: State, data: Path, target: KafkaProducer) -> State
 def test_a_topic_and_a_stream_get_the_same(
     stack: Stack, cluster: Kafka, topic: str, tmp_path: Path
 ) -> None:
-    found = stack.environment()
-    endpoint = found["KINESIS_ENDPOINT"]
+    variables = stack.environment()
+    endpoint = variables["KINESIS_ENDPOINT"]
     kinesis.create_stream(topic, endpoint=endpoint, shards=2)
     data = write(tmp_path / "data", 300)
     also = ["--stream", topic, "--region", "us-east-1", "--endpoint", endpoint]
     options = [*also, "--unpaced", "--json"]
-    done = replay(cluster, topic, tmp_path, data, *options, environment=found)
+    done = replay(cluster, topic, tmp_path, data, *options, environment=variables)
     assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout)
-    assert (told["events"], told["acknowledged"], len(told["targets"])) == (300, 300, 2)
+    report = json.loads(done.stdout)
+    assert (report["events"], report["acknowledged"], len(report["targets"])) == (300, 300, 2)
     records = kinesis_stream.records(kinesis.client(endpoint), topic)
-    events = [event for event in (json.loads(one.data) for one in records) if "trip_id" in event]
+    events = [json.loads(record.data) for record in records]
+    events = [event for event in events if "trip_id" in event]
     assert sorted(event["trip_id"] for event in events) == ids(cluster, topic) == list(range(300))
 
 
-def test_a_bad_line_is_told_and_the_rest_is_sent(
+def test_a_bad_line_is_reported_and_the_rest_is_sent(
     cluster: Kafka, topic: str, tmp_path: Path
 ) -> None:
     data = write(tmp_path / "data", 100)
@@ -358,16 +360,16 @@ def test_a_broker_that_stays_away_ends_it_and_one_that_comes_back_loses_nothing(
     stack.stop_server("kafka", print)
     patient.send(Outgoing(line(20_000), b"20000"))
     try:
-        _, told = child.communicate(timeout=60)
+        _, errors = child.communicate(timeout=60)
     finally:
         stack.start_server("kafka", print)
     patient.close()
-    assert child.returncode == 2, told
-    assert f"cannot produce to the topic {topic}" in told and "--resume" in told
+    assert child.returncode == 2, errors
+    assert f"cannot produce to the topic {topic}" in errors and "--resume" in errors
     assert run(*command, "--unpaced", "--resume").returncode == 0
-    found = ids(cluster, topic)
-    assert sorted(set(found)) == list(range(20_001))
-    assert found.count(20_000) == 1
+    numbers = ids(cluster, topic)
+    assert sorted(set(numbers)) == list(range(20_001))
+    assert numbers.count(20_000) == 1
 
 
 @pytest.mark.parametrize(
@@ -382,7 +384,7 @@ def test_a_broker_that_stays_away_ends_it_and_one_that_comes_back_loses_nothing(
         (["--topic", "t", "--bootstrap-servers", "127.0.0.1:9", "--rate", "0"], "--rate is 0"),
     ],
 )
-def test_what_the_user_must_mend(options: list[str], why: str, tmp_path: Path) -> None:
+def test_what_the_user_must_fix(options: list[str], why: str, tmp_path: Path) -> None:
     done = run(str(write(tmp_path / "data", 10)), *options)
     assert (done.returncode, why in done.stderr) == (2, True), done.stderr
     assert "Traceback" not in done.stderr
@@ -415,7 +417,7 @@ def write(folder: Path, events: int) -> Path:
     """Trips a second of event time apart, in two files."""
     folder.mkdir(exist_ok=True)
     for number, part in enumerate(np.array_split(np.arange(events), 2)):
-        lines = b"".join(line(int(one)) + b"\n" for one in part)
+        lines = b"".join(line(int(number)) + b"\n" for number in part)
         (folder / f"trips-{number}.json").write_bytes(lines)
     return folder
 
@@ -430,9 +432,9 @@ def instant(number: int) -> str:
 
 
 def millis(text: str) -> int:
-    found = timestamps.parse(text)
-    assert isinstance(found, int)
-    return found
+    instant = timestamps.parse(text)
+    assert isinstance(instant, int)
+    return instant
 
 
 def arguments(cluster: Kafka, topic: str, folder: Path, data: Path) -> list[str]:
@@ -464,26 +466,26 @@ def read(cluster: Kafka, topic: str) -> list[Message]:
 
 
 def events(cluster: Kafka, topic: str) -> list[Message]:
-    return [one for one in read(cluster, topic) if trip(one)["type"] != "watermark"]
+    return [message for message in read(cluster, topic) if trip(message)["type"] != "watermark"]
 
 
 def ids(cluster: Kafka, topic: str) -> list[int]:
-    return sorted(trip(one)["trip_id"] for one in events(cluster, topic))
+    return sorted(trip(message)["trip_id"] for message in events(cluster, topic))
 
 
 def trip(message: Message) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(value(message))
-    return found
+    event: dict[str, Any] = json.loads(value(message))
+    return event
 
 
 def value(message: Message) -> bytes:
-    found: Any = message.value()
-    return bytes(found)
+    raw: Any = message.value()
+    return bytes(raw)
 
 
 def key_number(message: Message) -> int:
-    found: Any = message.key()
-    return int(found)
+    key: Any = message.key()
+    return int(key)
 
 
 def wait_for_records(cluster: Kafka, topic: str) -> None:

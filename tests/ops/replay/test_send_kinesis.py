@@ -68,26 +68,26 @@ def test_a_block_arrives_once_and_each_key_keeps_its_order(server: Server, strea
     target.send_block(Block(np.array(numbers, dtype=np.int64), raws, keys))
     target.close()
     assert (target.acknowledged_records, target.retries) == (2_000, 0)
-    found = read(server, stream)
-    assert sorted(int(one.data) for one in found) == list(numbers)
-    for key in {one.key for one in found}:
-        mine = [one for one in found if one.key == key]
+    records = read(server, stream)
+    assert sorted(int(one.data) for one in records) == list(numbers)
+    for key in {one.key for one in records}:
+        mine = [one for one in records if one.key == key]
         assert len({one.shard for one in mine}) == 1
         assert [int(one.data) % 50 for one in mine] == [int(key.split()[1])] * len(mine)
         assert [int(one.data) for one in mine] == sorted(int(one.data) for one in mine)
 
 
-def test_a_position_is_told_and_is_where_the_record_lies(server: Server, stream: str) -> None:
+def test_a_position_is_reported_and_is_where_the_record_lies(server: Server, stream: str) -> None:
     target = KinesisProducer(server.client, stream)
-    told: list[Position] = []
-    target.send(Outgoing(b"one", b"key"), told.append)
-    target.send(Outgoing(None, None), told.append)
+    stored: list[Position] = []
+    target.send(Outgoing(b"one", b"key"), stored.append)
+    target.send(Outgoing(None, None), stored.append)
     target.flush()
     there = {(one.shard, one.sequence_number): one.data for one in read(server, stream)}
-    assert Counter(there[str(one.shard), str(one.sequence_number)] for one in told) == Counter(
+    assert Counter(there[str(one.shard), str(one.sequence_number)] for one in stored) == Counter(
         [b"one", b""]
     )
-    assert {one.stream for one in told} == {stream}
+    assert {one.stream for one in stored} == {stream}
     target.close()
 
 
@@ -212,13 +212,13 @@ def test_control_records_reach_every_open_shard_also_after_a_split(
 
 def test_aggregated_records_are_read_back_whole(server: Server, stream: str) -> None:
     target = KinesisProducer(server.client, stream, aggregate=True)
-    told: list[Position] = []
+    stored: list[Position] = []
     large = b"l" * 60_000
     target.send_block(block(3_000))
-    target.send(Outgoing(large, b"large"), told.append)
-    target.send(Outgoing(b"3000", b"3000"), told.append)
+    target.send(Outgoing(large, b"large"), stored.append)
+    target.send(Outgoing(b"3000", b"3000"), stored.append)
     target.close()
-    assert (target.acknowledged_records, len(told)) == (3_002, 2)
+    assert (target.acknowledged_records, len(stored)) == (3_002, 2)
     records = read(server, stream)
     assert len(records) < 20
     members = [one for record in records for one in taken_apart(server, stream, record)]
@@ -295,7 +295,7 @@ def test_watermarks_keep_their_promise_in_every_shard(
     where = ["--stream", stream, "--region", "us-east-1", "--endpoint", server.endpoint]
     done = run(server, str(data), *where, "--aggregate", "--speedup", "500", "--json")
     assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout)
+    report = json.loads(done.stdout)
     found = read(server, stream)
     control = 0
     for shard in kinesis.open_shards(stream, endpoint=server.endpoint):
@@ -306,9 +306,9 @@ def test_watermarks_keep_their_promise_in_every_shard(
                 if event["type"] == "watermark":
                     promised, control = event["watermark"], control + 1
                 assert event.get("dropoff_datetime", promised) >= promised
-        assert promised == told["last_event_time"]
-    assert told["acknowledged"] == 1_000
-    assert control == told["watermarks"] >= 3 * 2
+        assert promised == report["last_event_time"]
+    assert report["acknowledged"] == 1_000
+    assert control == report["watermarks"] >= 3 * 2
 
 
 def block(events: int, first: int = 0) -> Block:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from connectors.errors import UserError
+from dev.pages import old_options_table
 from pipeline.ops.replay import old_options
 from pipeline.ops.replay.pace import Cap, Deviations, Pace
 
@@ -56,12 +57,12 @@ def test_the_cap_holds_over_any_time() -> None:
 
 
 def test_deviations_come_out_to_a_percent() -> None:
-    found = Deviations()
-    assert found.spread() is None
+    deviations = Deviations()
+    assert deviations.spread() is None
     late = np.random.default_rng(1).exponential(0.004, 100_000)
     for part in np.array_split(late, 7):
-        found.add(part)
-    spread = found.spread()
+        deviations.add(part)
+    spread = deviations.spread()
     assert spread is not None
     assert spread.p50 == pytest.approx(1000 * float(np.quantile(late, 0.5)), rel=0.02)
     assert spread.p99 == pytest.approx(1000 * float(np.quantile(late, 0.99)), rel=0.02)
@@ -69,9 +70,9 @@ def test_deviations_come_out_to_a_percent() -> None:
 
 
 def test_events_of_no_deviation_and_of_days() -> None:
-    found = Deviations()
-    found.add(np.array([0.0, 0.0, 1e6]))
-    spread = found.spread()
+    deviations = Deviations()
+    deviations.add(np.array([0.0, 0.0, 1e6]))
+    spread = deviations.spread()
     assert spread is not None
     assert (spread.p50, spread.max) == (0.01, 1e9)
 
@@ -98,10 +99,10 @@ def test_events_of_no_deviation_and_of_days() -> None:
     ],
 )
 def test_an_old_option_is_put_into_ours(old: list[str], ours: list[str]) -> None:
-    found, notes = old_options.translate(old)
-    assert found == ours
-    given = [one.partition("=")[0] for one in old if one.startswith("-")]
-    known = [name for name in given if name in {each.name for each in old_options.OLD}]
+    options, notes = old_options.translate(old)
+    assert options == ours
+    names = [one.partition("=")[0] for one in old if one.startswith("-")]
+    known = [name for name in names if name in {each.name for each in old_options.OLD}]
     assert [note.split()[0] for note in notes] == known
 
 
@@ -133,4 +134,4 @@ def test_every_option_of_the_original_is_known_and_the_page_has_the_table() -> N
         " -kinesisProducerBuffer -kinesisSenderThreads -help -s"
     )
     assert {each.name for each in old_options.OLD} == set(names.split())
-    assert old_options.table() in (DOCS / "replay.md").read_text()
+    assert old_options_table() in (DOCS / "replay.md").read_text()

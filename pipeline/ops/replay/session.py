@@ -1,0 +1,157 @@
+"""One run of `streaming-etl replay`: from its options to its exit code."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from pathlib import Path
+from threading import Event
+from types import FrameType
+from typing import Any, Final
+
+import msgspec
+import typer
+from rich.console import Console
+
+from connectors.errors import UserError
+from connectors.producer import Producer
+from pipeline.decode import timestamps
+from pipeline.events.event_types import EventTypes
+from pipeline.ops.replay.history import History
+from pipeline.ops.replay.report import DryRun, Show, Summary
+from pipeline.ops.replay.rounds import Rounds
+from pipeline.ops.replay.run import Plan, Replay, State, dry_run, save
+from pipeline.ops.replay.selection import Selection
+from pipeline.ops.replay.targets import TargetOptions, choose
+from pipeline.options import ROOT
+
+STATES: Final = ROOT / "build" / "replay"
+
+Options = Mapping[str, Any]
+"""The command's parameters by name."""
+
+
+def run(options: Options) -> int:
+    """Replay, or count what would be sent; return the exit code.
+
+    Raises:
+        UserError: an option is wrong, the input cannot be read, or a target refuses.
+    """
+    selection, plan = _selection(options), _plan(options)
+    if options["dry_run"]:
+        forecast = dry_run(Rounds(_history(options, selection), options["loop"]), plan)
+        _print(forecast, options)
+        return forecast.exit_code
+    fields = TargetOptions.__dataclass_fields__
+    targets, types = choose(TargetOptions(**{name: options[name] for name in fields}))
+    history = _history(options, selection, types)
+    fresh = State(
+        input=options["uri"],
+        fingerprint=history.fingerprint(),
+        selection=msgspec.json.encode(selection).decode(),
+        targets=tuple(target.name for target in targets),
+        rounds=options["loop"],
+    )
+    path = options["state"] or fresh.path(STATES)
+    state = fresh.resumed(path) if options["resume"] else fresh
+    if state.finished:
+        typer.echo(f"nothing is left to send: {path} says that all {state.total:,} events are sent")
+        return 0
+    rounds = Rounds(history, options["loop"], state.spans)
+    summary = _send(rounds, [target.connect() for target in targets], plan, state, path)
+    _print(summary, options)
+    if summary.stopped:
+        typer.echo(f"stopped; the same command with --resume goes on (from {path})", err=True)
+    return summary.exit_code
+
+
+def _send(
+    rounds: Rounds, producers: Sequence[Producer], plan: Plan, state: State, path: Path
+) -> Summary:
+    """Run the replay, and close the targets whatever happens."""
+    stop, show, flush = Event(), Show(Console(stderr=True)), True
+    run = Replay(rounds, producers, plan, state, save=partial(save, path), show=show, stop=stop)
+    try:
+        with _signals(stop), show.bar:
+            return run.run()
+    except UserError as error:
+        raise UserError(f"{error}. With --resume it goes on, from {path}") from error
+    except KeyboardInterrupt:
+        flush = False
+        raise
+    finally:
+        with ExitStack() as stack:
+            for producer in producers:
+                stack.callback(producer.close, flush=flush)
+
+
+@contextmanager
+def _signals(stop: Event) -> Iterator[None]:
+    """Stop in order at the first Ctrl-C or SIGTERM, at once at a second one."""
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
+        stop.set()
+
+    signals = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.signal(number, handle) for number in signals}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _selection(options: Options) -> Selection:
+    return Selection(
+        timestamp_field=options["timestamp_field"],
+        timestamp_format=options["timestamp_format"],
+        key_field=options["key"],
+        start_ms=_instant("--from", options["start"]),
+        end_ms=_instant("--until", options["until"]),
+        limit=options["limit"],
+        reorder=options["reorder"],
+        archive=options["archive"],
+    )
+
+
+def _plan(options: Options) -> Plan:
+    for name in ("speedup", "rate", "max_wait", "timeout"):
+        value = options[name]
+        if value is not None and not 0 < value < float("inf"):
+            option = name.replace("_", "-")
+            raise UserError(f"--{option} is {value}; give a number above 0.")
+    watermarks = options["watermarks"]
+    return Plan(
+        speedup=None if options["unpaced"] else options["speedup"],
+        rate=options["rate"],
+        max_wait_seconds=options["max_wait"],
+        watermarks=not options["archive"] if watermarks is None else watermarks,
+        statistics_seconds=options["statistics_seconds"],
+    )
+
+
+def _history(options: Options, selection: Selection, types: EventTypes | None = None) -> History:
+    region = {"AWS_REGION": options["input_region"]} if options["input_region"] else {}
+    return History(options["uri"], selection, {**os.environ, **region}, types=types)
+
+
+def _print(report: Summary | DryRun, options: Options) -> None:
+    typer.echo(json.dumps(report.as_dict()) if options["as_json"] else "\n".join(report.lines()))
+
+
+def _instant(option: str, text: str) -> int | None:
+    if not text:
+        return None
+    millis = timestamps.parse(text)
+    if not isinstance(millis, int):
+        raise UserError(
+            f"{option} is {text!r}; give an instant such as 2018-01-01T00:00:00Z (ISO-8601 with an"
+            " offset, to the millisecond)."
+        )
+    return millis
