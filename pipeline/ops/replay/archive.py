@@ -7,11 +7,11 @@ files of an hour merged.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from itertools import groupby
+from itertools import groupby, repeat
 from typing import Any, Final
 
 import numpy as np
@@ -34,9 +34,8 @@ _FOLDER: Final = re.compile(r"(?:.*/)?arrival_date=(\d{4}-\d{2}-\d{2})/arrival_h
 _BATCH_ROWS: Final = 2_000
 _READERS: Final = 8
 _NEEDED: Final = ("raw", "arrival_time")
-_POSITION_HEADERS: Final = tuple(f"source.{name}" for name in positions.COLUMNS)
 _ARRIVAL_HEADER: Final = "source.arrival_time"
-_OURS: Final = frozenset({*_POSITION_HEADERS, _ARRIVAL_HEADER})
+_OURS: Final = frozenset({_ARRIVAL_HEADER, *(f"source.{name}" for name in positions.COLUMNS)})
 _WIDTHS: Final = {"partition": 10, "offset": 19, "sequence_number": 128}
 """Digits of a column's largest number, so that texts sort as the numbers do."""
 
@@ -156,22 +155,14 @@ def _rows(table: pa.Table, times: Times) -> Rows:
     count = table.num_rows
     where = positions.columns_of(table)
     columns = [values(where.column(name)) for name in positions.COLUMNS]
-    ours = list(map(Position, *columns))
-    stamps = np.char.add(np.datetime_as_string(times.astype("M8[ms]")), "Z").astype("S")
-    headers = map(_headers, *_archived_headers(table), ours, stamps.tolist())
     return Rows(
         times,
         objects(values(table.column("raw")), count),
         objects(values(_column(table, "key")), count),
-        objects(headers, count),
-        objects(ours, count),
+        objects(_headers(table, _own_headers(where, times)), count),
+        objects(map(Position, *columns), count),
         _ties(where),
     )
-
-
-def _archived_headers(table: pa.Table) -> list[list[Any]]:
-    columns = (_column(table, "header_names"), _column(table, "header_values"))
-    return [[None] * len(c) if c.null_count == len(c) else c.to_pylist() for c in columns]
 
 
 def _column(table: pa.Table, name: str) -> Any:
@@ -179,16 +170,36 @@ def _column(table: pa.Table, name: str) -> Any:
     return table.column(name) if name in table.column_names else pa.nulls(table.num_rows)
 
 
-def _headers(
-    names: list[str] | None, contents: list[bytes | None] | None, position: Position, stamp: bytes
-) -> Headers:
-    """Return the archived headers, and in place of those that a replay had added our own."""
-    archived = zip(names or (), contents or (), strict=True)
-    headers = [pair for pair in archived if pair[0] not in _OURS] if names else []
-    for name, value in zip(_POSITION_HEADERS, position, strict=True):
-        if value is not None:
-            headers.append((name, str(value).encode()))
-    return (*headers, (_ARRIVAL_HEADER, stamp))
+def _own_headers(where: pa.Table, times: Times) -> list[Headers]:
+    """Return the headers of position and arrival, built by column: by record takes 20 % longer."""
+    stamps = np.char.add(np.datetime_as_string(times.astype("M8[ms]")), "Z").astype("S").tolist()
+    headers: list[Iterable[tuple[str, bytes | None]]] = []
+    of_one_kind = True
+    for name in positions.COLUMNS:
+        column = where.column(name)
+        if column.null_count < len(column):
+            of_one_kind &= not column.null_count
+            texts = column.cast(pa.string()).cast(pa.binary())
+            headers.append(zip(repeat(f"source.{name}"), values(texts), strict=False))
+    headers.append(zip(repeat(_ARRIVAL_HEADER), stamps, strict=False))
+    rows: list[Headers] = list(zip(*headers, strict=True))
+    if of_one_kind:
+        return rows
+    return [tuple(pair for pair in row if pair[1] is not None) for row in rows]
+
+
+def _headers(table: pa.Table, own: list[Headers]) -> list[Headers]:
+    """Return the archived headers, and our own in place of those that a replay had added."""
+    names = _column(table, "header_names")
+    if names.null_count == len(names):
+        return own
+    contents = table.column("header_values").to_pylist()
+    return [
+        (*(pair for pair in zip(*archived, strict=True) if pair[0] not in _OURS), *ours)
+        if archived[0]
+        else ours
+        for archived, ours in zip(zip(names.to_pylist(), contents, strict=True), own, strict=True)
+    ]
 
 
 def _ties(where: pa.Table) -> NDArray[np.bytes_]:
