@@ -97,7 +97,7 @@ class Lake:
     def listing(self) -> list[Stored]:
         """Return the files of all partitions, and other visible files of the lake."""
         files, partitions = _sorted(self._store, "")
-        files += [each for one in partitions for each in one.current()]
+        files += [stored for partition in partitions for stored in partition.current()]
         return sorted(files, key=lambda stored: stored.path)
 
     def partitions(self, below: str = "") -> list[Partition]:

@@ -75,7 +75,8 @@ class Row:
         """How many errors of that kind; None where it isn't judged."""
         if kind in self.not_judged:
             return None
-        return sum(one.count for one in self.findings if one.kind == kind and one.is_error)
+        errors = (finding for finding in self.findings if finding.kind == kind and finding.is_error)
+        return sum(finding.count for finding in errors)
 
     def counts(self) -> dict[str, int | None]:
         """How many errors of each kind."""
@@ -158,11 +159,14 @@ class Report:
     @property
     def ok(self) -> bool:
         """Whether nothing is missing, doubled, misplaced, wrong or unexpected."""
-        return not any(one.is_error for row in self.rows for one in row.findings)
+        return not self._errors()
 
     def problems(self, most: int = SHOWN) -> list[str]:
         """One sentence for each thing that is wrong, naming the first positions."""
-        return [one.sentence(most) for row in self.rows for one in row.findings if one.is_error]
+        return [finding.sentence(most) for finding in self._errors()]
+
+    def _errors(self) -> list[Finding]:
+        return [finding for row in self.rows for finding in row.findings if finding.is_error]
 
     def row(self, step: str) -> Row:
         """The row of that step; KeyError if there is none."""
@@ -194,12 +198,8 @@ class Report:
         else:
             for row in self.rows:
                 counts = {k: "not judged" if n is None else n for k, n in row.counts().items()}
-                for name, value in {
-                    "in": row.due,
-                    "out": row.found,
-                    **counts,
-                    **row.figures,
-                }.items():
+                cells = {"in": row.due, "out": row.found, **counts, **row.figures}
+                for name, value in cells.items():
                     print(f"{row.step} {name}: {value}")
         plain = partial(console.print, highlight=False, markup=False, soft_wrap=True)
         for note in self.notes:

@@ -60,7 +60,7 @@ class Values:
         self._keep_unknown = compare and keep_unknown
         self._types = types
         self._members: dict[str, str] = {"type": "JSON"}
-        for field in (field for one in types for field in one.fields if compare):
+        for field in (field for event_type in types for field in event_type.fields if compare):
             # A field that is a timestamp in one type and something else in another stays JSON.
             kind = "VARCHAR" if field.kind == "timestamp" else "JSON"
             known = self._members.setdefault(field.name, kind)
@@ -87,7 +87,9 @@ class Values:
         """SQL for the checksum of `members` as an event of the type; NULL for no known type."""
         if not self.compare:
             return _NOT_COMPARED
-        cases = " ".join(f"WHEN {literal(one.name)} THEN {self._of(one)}" for one in self._types)
+        cases = " ".join(
+            f"WHEN {literal(known.name)} THEN {self._of(known)}" for known in self._types
+        )
         return f"CASE {event_type} {cases} END"
 
     def unknown_of_json(self, event_type: str) -> str:
@@ -187,7 +189,7 @@ def _column_value(field: Field, column_type: str | None) -> str:
 
 def _unknown_members(types: EventTypes) -> Callable[[str, str], str]:
     """The members of JSON that no field of the type reads, as JSON in one form; "" for none."""
-    known = {one.name: {field.name for field in one.fields} for one in types}
+    known = {each.name: {field.name for field in each.fields} for each in types}
 
     def unknown_members(document: str, event_type: str) -> str:
         try:
