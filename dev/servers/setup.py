@@ -67,8 +67,10 @@ def s3_parts(cache: ServerCache, pom: str, say: Say) -> list[Part]:
         "versitygw", f"building the S3 server versitygw {version} with Go (1-3 minutes)", version,
         cache.versitygw, lambda: install_versitygw(cache, version), (prerequisites.S3,),
     )  # fmt: skip
-    if not is_current(cache, part) and not shutil.which("go") and not prerequisites.s3_problem():
-        say("Go was not found: moto takes versitygw's place as the S3 server (slower, in memory)")
+    if is_current(cache, part):
+        return [part]
+    if (problem := prerequisites.go_problem()) and not prerequisites.s3_problem():
+        say(f"{problem}: moto takes versitygw's place as the S3 server (slower, in memory)")
         return []
     return [part]
 

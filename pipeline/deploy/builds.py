@@ -85,7 +85,8 @@ def bring_up_to_date(cache: Cache, say: Say, wanted: list[Part]) -> None:
     """Check the prerequisites of what is stale, all at once, then build it."""
     stale = [part for part in wanted if not is_current(cache, part)]
     needs = dict.fromkeys(need for part in stale for need in part.needs)
-    prerequisites.require(prerequisites.PYTHON_3_11, prerequisites.JAVA, *needs)
+    always = (prerequisites.LINUX, prerequisites.PYTHON_3_11, prerequisites.JAVA)
+    prerequisites.require(*always, *needs)
     for part in stale:
         say(f"{part.what} ...")
         part.build()
