@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from connectors.errors import JobFailed, UserError
-from connectors.flink import metrics
+from connectors.flink import metrics, quiet
 
 _TERMINAL = frozenset({"FAILED", "CANCELED", "FINISHED", "SUSPENDED"})
 
@@ -148,9 +148,12 @@ def submit(
         *(["--allowNonRestoredState"] if allow_dropped_state else []),
         "-pyexec", python, "-pyclientexec", python, *program, *arguments,
     ]  # fmt: skip
-    done = subprocess.run(
-        command, env=dict(environment), cwd=folder, capture_output=True, text=True, timeout=300
-    )
+    own = Path(environment.get("FLINK_CONF_DIR") or flink_home / "conf")
+    with quiet.client_configuration(own) as conf:
+        environment = {**environment, "FLINK_CONF_DIR": str(conf)}
+        done = subprocess.run(
+            command, env=environment, cwd=folder, capture_output=True, text=True, timeout=300
+        )
     match = re.search(r"Job has been submitted with JobID ([0-9a-f]{32})", done.stdout)
     if match is None:
         raise UserError(f"the job was not submitted:\n{reason(done.stdout + done.stderr)}")

@@ -22,7 +22,7 @@ import yaml
 
 from connectors.errors import UserError
 from connectors.flink import rest as flink_rest
-from dev.servers import flink, flink_settings, kinesis, s3
+from dev.servers import flink, flink_settings, kinesis, process, s3
 from dev.servers.cache import ServerCache
 from dev.servers.prepare import prepare
 from pipeline.config import load as load_config
@@ -32,6 +32,7 @@ ROOT = Path(__file__).parents[2]
 CONFIG = ROOT / "conf" / "docker.yaml"
 METRICS_PORT = 9249
 SLOTS = 2
+FLINK_FOLDERS = ("FLINK_HOME", "FLINK_CONF_DIR", "FLINK_LOG_DIR", "FLINK_PID_DIR")
 
 
 def main(arguments: list[str]) -> int:
@@ -51,7 +52,7 @@ def run(arguments: list[str], given: Mapping[str, str]) -> int:
         print("\n".join(_prepare(config, given)) if role == "prepare" else _job(config, given))
         return 0
     if role in ("jobmanager", "taskmanager"):
-        environment = write_configuration(given)
+        environment = server_environment(write_configuration(given))
         script = f"{environment['FLINK_HOME']}/bin/{role}.sh"
         os.execve(script, [script, "start-foreground", *rest], environment)
     try:
@@ -78,6 +79,18 @@ def write_configuration(given: Mapping[str, str]) -> dict[str, str]:
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), given.get("PATH", os.defpath)]),
     }
     return {**s3.CREDENTIALS, **kinesis.JSON_ONLY, **given, **own}
+
+
+def server_environment(own: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment of Flink's own processes; their AWS keys are in a profile file."""
+    profile = Path(own["FLINK_CONF_DIR"]).with_name("aws-profile")
+    s3.write_profile(profile, own)
+    return {
+        **process.inherited(own),
+        **{name: own[name] for name in FLINK_FOLDERS},
+        **s3.profile_environment(profile, own["AWS_REGION"]),
+        **kinesis.JSON_ONLY,
+    }
 
 
 def settings(folder: Path, given: Mapping[str, str]) -> dict[str, Any]:
@@ -124,14 +137,19 @@ def overrides(text: str) -> dict[str, Any]:
     """Settings given as lines of `key: value`.
 
     Raises:
-        UserError: the text is something else.
+        UserError: the text is something else; the message quotes none of it, it may hold keys.
     """
     try:
         found = yaml.safe_load(text) or {}
     except yaml.YAMLError as error:
-        raise UserError(f"FLINK_PROPERTIES: is not YAML: {error}") from error
+        mark = getattr(error, "problem_mark", None)
+        where = f" from line {mark.line + 1} on" if mark else ""
+        raise UserError(
+            f"FLINK_PROPERTIES: is not YAML{where}; give lines of key: value."
+        ) from None
     if not isinstance(found, dict):
-        raise UserError(f"FLINK_PROPERTIES: must be lines of key: value; found {found!r:.60}.")
+        kind = type(found).__name__
+        raise UserError(f"FLINK_PROPERTIES: must be lines of key: value, it is one {kind}.")
     return found
 
 

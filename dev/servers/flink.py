@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from connectors.flink import quiet
 from dev.servers import flink_settings as sizes
 from dev.servers import kinesis, metrics_server, s3
 from dev.servers.flink_settings import Cluster, settings
@@ -23,6 +24,7 @@ def prepare(cluster: Cluster) -> None:
     """Generate FLINK_CONF_DIR from the distribution's files and ours."""
     (cluster.folder / "tmp").mkdir(parents=True, exist_ok=True)
     copy_configuration(cluster.cache.flink_home / "conf", cluster.conf, settings(cluster))
+    s3.write_profile(cluster.keys, s3.CREDENTIALS)
 
 
 def copy_configuration(default: Path, conf: Path, own: Mapping[str, Any]) -> None:
@@ -32,8 +34,11 @@ def copy_configuration(default: Path, conf: Path, own: Mapping[str, Any]) -> Non
     options = jvm_options((default / "config.yaml").read_text("utf-8"))
     values = {JVM_OPTIONS: options, **own}  # the options are for Flink's scripts
     lines = [f"{key}: {json.dumps(value)}" for key, value in values.items()]
+    (conf / "config.yaml").chmod(0o600)  # it has the keys of S3
     (conf / "config.yaml").write_text("\n".join([*lines, ""]), "utf-8")
     log_to_console_only(conf / "log4j-console.properties")
+    for properties in conf.glob("log4j*.properties"):
+        quiet.silence(properties)
 
 
 def jvm_options(default_config: str) -> str:
@@ -67,7 +72,7 @@ def environment(cluster: Cluster) -> dict[str, str]:
         "FLINK_OPT_DIR": str(home / "opt"),
         "FLINK_PLUGINS_DIR": str(home / "plugins"),
         "PATH": os.pathsep.join([python_folder, os.environ.get("PATH", os.defpath)]),
-        **s3.CREDENTIALS,
+        **s3.profile_environment(cluster.keys),
         **kinesis.JSON_ONLY,
     }
 

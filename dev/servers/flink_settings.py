@@ -55,6 +55,11 @@ class Cluster:
         return self.folder / "conf"
 
     @property
+    def keys(self) -> Path:
+        """The profile file with the keys of S3 and Kinesis."""
+        return self.folder / "aws-profile"
+
+    @property
     def rest_url(self) -> str:
         """The address of web UI and REST interface."""
         return f"http://127.0.0.1:{self.rest}"

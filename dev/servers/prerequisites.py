@@ -5,21 +5,34 @@ from __future__ import annotations
 import shutil
 from importlib.util import find_spec
 
-from pipeline.deploy.builds import Prerequisite
+from pipeline.deploy.prerequisites import Prerequisite, too_old
+
+# From 1.21 on, Go fetches the version that versitygw asks for (1.25).
+OLDEST_GO = (1, 21)
+# The Kinesis server's program has syntax that Node 14 does not know.
+OLDEST_NODE = (16, 0)
+
+
+def go_problem() -> str | None:
+    """Go builds the S3 server versitygw."""
+    return too_old("go", "version", OLDEST_GO)
 
 
 def s3_problem() -> str | None:
     """An S3 server is built with Go, or moto's is taken."""
-    if shutil.which("go") or find_spec("moto"):
+    problem = go_problem()
+    if problem is None or find_spec("moto"):
         return None
-    return "neither Go (to build the S3 server versitygw) nor moto (a slower stand-in) was found"
+    return f"{problem} to build the S3 server versitygw; nor is there moto, a slower stand-in"
 
 
 def node_problem() -> str | None:
     """The Kinesis server runs on Node, and npm fetches it."""
-    missing = [program for program in ("node", "npm") if shutil.which(program) is None]
-    return f"not found on PATH: {', '.join(missing)} (the Kinesis server)" if missing else None
+    problem = too_old("node", "--version", OLDEST_NODE)
+    if problem is None and shutil.which("npm") is None:
+        problem = "npm was not found on PATH"
+    return f"{problem} (the Kinesis server)" if problem else None
 
 
-S3 = Prerequisite(s3_problem, "apt install golang-go, or pip install 'moto[server]'")
+S3 = Prerequisite(s3_problem, "install Go from https://go.dev/dl, or pip install 'moto[server]'")
 NODE = Prerequisite(node_problem, "apt install nodejs npm, or leave Kinesis out")

@@ -25,6 +25,13 @@ from connectors.local_files import write_whole
 TOKEN = "STREAMING_ETL_PROCESS"
 POLL_SECONDS = 0.1
 
+# What a server is given of the environment that starts it. Servers print theirs, into logs and web
+# pages, so it has no variable that could hold a secret.
+INHERITED = (
+    *("HOME", "HOSTNAME", "LANG", "LC_ALL", "LOGNAME", "PATH", "TMPDIR", "TZ", "USER"),
+    *("JAVA_HOME", "LD_LIBRARY_PATH", "PYTHONPATH", TOKEN),
+)
+
 # Our own children must be reaped or they stay behind as zombies; Popen does that when asked for its
 # state.
 _children: dict[int, subprocess.Popen[bytes]] = {}
@@ -44,6 +51,8 @@ def start(
 ) -> Started:
     """Start a server in a session of its own, its output appended to `log`, and write its pid file.
 
+    It gets the variables of `environment`, and of ours only those that are `INHERITED`.
+
     The pid file is written before the start too, without the pid: should we die in between, the
     token in it still leads to the process.
     """
@@ -53,7 +62,7 @@ def start(
     with log.open("ab") as output:
         child = subprocess.Popen(
             command,
-            env={**os.environ, **environment, TOKEN: token},
+            env={**inherited(os.environ), **environment, TOKEN: token},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -64,6 +73,11 @@ def start(
     started = Started(pid=child.pid, created=created, token=token, log=str(log))
     write_whole(pid_file, msgspec.json.encode(started))
     return started
+
+
+def inherited(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables that a server is given of an environment."""
+    return {name: environment[name] for name in INHERITED if name in environment}
 
 
 def read(pid_file: Path) -> Started | None:

@@ -4,6 +4,7 @@ be built."""
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import boto3
@@ -21,6 +22,10 @@ CREDENTIALS = {
     "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
     "AWS_REGION": REGION,
 }
+
+_KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+# The variables by which the AWS SDKs find a profile file: Python and Java v2; Java v1; both.
+PROFILE_FILE = ("AWS_SHARED_CREDENTIALS_FILE", "AWS_CREDENTIAL_PROFILES_FILE", "AWS_CONFIG_FILE")
 
 
 def server(cache: ServerCache, *, folder: Path, port: int) -> Server:
@@ -50,6 +55,22 @@ def versitygw(cache: ServerCache, data: Path, port: int) -> tuple[str, ...]:
 def moto(port: int) -> tuple[str, ...]:
     """moto's server, run with the interpreter that has it."""
     return (sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port))
+
+
+def write_profile(path: Path, keys: Mapping[str, str]) -> None:
+    """Write the keys, environment variables of AWS, as a profile file that only its owner reads.
+
+    Flink's processes get their keys by it: what is in their environment is printed into their logs.
+    """
+    lines = ["[default]", *(f"{name.lower()} = {keys[name]}" for name in _KEYS if name in keys)]
+    path.unlink(missing_ok=True)
+    path.touch(mode=0o600, exist_ok=False)
+    path.write_text("\n".join([*lines, ""]), "utf-8")
+
+
+def profile_environment(path: Path, region: str = REGION) -> dict[str, str]:
+    """Return the environment of a process that reads its keys from a profile file."""
+    return {**dict.fromkeys(PROFILE_FILE, str(path)), "AWS_REGION": region}
 
 
 def create_bucket(name: str, *, endpoint: str) -> None:

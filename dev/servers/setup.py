@@ -12,7 +12,6 @@ from connectors.errors import UserError
 from dev.servers import flink_home, kinesis, prerequisites
 from dev.servers.cache import ServerCache
 from pipeline.deploy.builds import (
-    MAVEN,
     Part,
     Say,
     bring_up_to_date,
@@ -22,6 +21,7 @@ from pipeline.deploy.builds import (
     maven,
     run,
 )
+from pipeline.deploy.prerequisites import MAVEN
 
 VERSITYGW_MODULE = "github.com/versity/versitygw/cmd/versitygw"
 PROFILES = {"kafka": "kafka-server", "opensearch": "opensearch-server", "s3-plugin": "s3-plugin"}
@@ -68,8 +68,10 @@ def s3_parts(cache: ServerCache, pom: str, say: Say) -> list[Part]:
         "versitygw", f"building the S3 server versitygw {version} with Go (1-3 minutes)", version,
         cache.versitygw, lambda: install_versitygw(cache, version), (prerequisites.S3,),
     )  # fmt: skip
-    if not is_current(cache, part) and not shutil.which("go") and not prerequisites.s3_problem():
-        say("Go was not found: moto takes versitygw's place as the S3 server (slower, in memory)")
+    if is_current(cache, part):
+        return [part]
+    if (problem := prerequisites.go_problem()) and not prerequisites.s3_problem():
+        say(f"{problem}: moto takes versitygw's place as the S3 server (slower, in memory)")
         return []
     return [part]
 

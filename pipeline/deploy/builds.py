@@ -8,27 +8,16 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
-import shutil
 import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from connectors.errors import UserError
 from connectors.local_files import waiting
+from pipeline.deploy.prerequisites import JAVA, LINUX, MAVEN, PYTHON_3_11, Prerequisite, require
 
 Say = Callable[[str], None]
-OLDEST_JAVA = 11
-
-
-@dataclass(frozen=True, slots=True)
-class Prerequisite:
-    """Something that the machine must have; `problem` returns what is wrong with it, or None."""
-
-    problem: Callable[[], str | None]
-    remedy: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +83,8 @@ def checkout(root: Path) -> Cache:
 def bring_up_to_date(cache: Cache, say: Say, wanted: list[Part]) -> None:
     """Check the prerequisites of what is stale, all at once, then build it."""
     stale = [part for part in wanted if not is_current(cache, part)]
-    require(PYTHON_3_11, JAVA, *dict.fromkeys(need for part in stale for need in part.needs))
+    needs = dict.fromkeys(need for part in stale for need in part.needs)
+    require(LINUX, PYTHON_3_11, JAVA, *needs)
     for part in stale:
         say(f"{part.what} ...")
         part.build()
@@ -140,45 +130,3 @@ def run(command: list[str], **environment: str) -> None:
     if done.returncode != 0:
         output = "\n".join(done.stdout.splitlines()[-20:])
         raise UserError(f"{' '.join(command)}\nfailed with exit code {done.returncode}:\n{output}")
-
-
-def require(*prerequisites: Prerequisite) -> None:
-    """Raise one UserError that names everything missing and how to get it."""
-    problems = [(problem, each.remedy) for each in prerequisites if (problem := each.problem())]
-    if problems:
-        lines = [f"  - {problem}\n    {remedy}" for problem, remedy in problems]
-        raise UserError("Set-up needs what this machine does not have:\n" + "\n".join(lines))
-
-
-def java_major(version_output: str) -> int | None:
-    """Return the major version in `java -version`: 17 for "17.0.15", 8 for "1.8.0_402"."""
-    match = re.search(r'version "(?:1\.)?(\d+)', version_output)
-    return int(match.group(1)) if match else None
-
-
-def _python_problem() -> str | None:
-    # PyFlink 1.20 with pyarrow 11 has wheels for 3.11 at most; nothing else is tested.
-    if sys.version_info[:2] == (3, 11):
-        return None
-    return f"Python 3.11 is needed, this is {sys.version.split()[0]} ({sys.executable})"
-
-
-def _java_problem() -> str | None:
-    java = shutil.which("java")
-    if java is None:
-        return f"java was not found on PATH (a JDK from version {OLDEST_JAVA} on)"
-    shown = subprocess.run([java, "-version"], capture_output=True, text=True, check=False)
-    major = java_major(shown.stderr + shown.stdout)
-    if major is None or major < OLDEST_JAVA:
-        return f"{java} is version {major or 'unknown'}, a JDK from {OLDEST_JAVA} on is needed"
-    return None
-
-
-PYTHON_3_11 = Prerequisite(
-    _python_problem, "make the virtual environment with python3.11 (apt install python3.11-venv)"
-)
-JAVA = Prerequisite(_java_problem, "apt install openjdk-17-jdk-headless, or set PATH to a JDK")
-MAVEN = Prerequisite(
-    lambda: None if shutil.which("mvn") else "mvn (Maven) was not found on PATH",
-    "apt install maven",
-)

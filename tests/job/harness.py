@@ -152,6 +152,14 @@ class Harness:
         self.wait_running()
         return self.job
 
+    def failures(self) -> int:
+        """Return how often a task failed so far, at most sixteen, which Flink keeps.
+
+        Not the metric numRestarts: the REST API of Flink 1.20's standalone cluster lacks it.
+        """
+        exceptions = self.submitted.cluster.get(f"/jobs/{self.submitted.job_id}/exceptions")
+        return len(exceptions["exceptionHistory"]["entries"])
+
     def wait_running(self) -> None:
         job = self.submitted
         wait_for(lambda: job.cluster.running(job.job_id), PATIENCE_SECONDS, "the job did not run")

@@ -1,42 +1,63 @@
-"""TaskManagers and Python workers are killed in mid-run: nothing is lost, nothing is doubled.
+"""TaskManagers and Python workers are killed in mid-run: nothing is lost, nothing is doubled, and
+no log of any process has a secret.
 
-The job also copies Kafka to Kafka by transactions, and the kills fall into open ones.
+The job connects with passwords, and copies Kafka to Kafka by transactions; the kills fall into open
+ones.
 """
 
 from __future__ import annotations
 
 import itertools
+import json
 import threading
+from base64 import b64encode
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psutil
+import pytest
 
 from connectors.flink.rest import wait_for
 from dev.demo.generate import Recipe, generate
 from dev.servers.kafka import create_topics
 from dev.servers.stack import Stack
+from tests.conftest import PLANTED
 from tests.job.harness import Harness, open_transactions
 from tests.oracle import Sent, events_in
 
-RECIPE = Recipe(events=24_000, seed=41)
+RECIPE = Recipe(events=60_000, seed=41)
 RATE = 150.0
 REPLICA = "recovery-replica"
+INDEX_USER = "etl"
 
 
-def test_kill_9_of_task_managers_and_python_workers_loses_and_doubles_nothing(
-    stack: Stack, tmp_path: Path
-) -> None:
+@dataclass(frozen=True)
+class Recovered:
+    """A job that was killed four times and then stopped; `shown` is what Flink's REST API said."""
+
+    harness: Harness
+    sent: list[Sent]
+    shown: str
+
+
+@pytest.fixture(scope="module")
+def recovered(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Recovered]:
     sent: list[Sent] = []
-    replicate = {"all": {"kafka_topic": REPLICA}}
-    overrides = {"replicate": replicate}
     create_topics(
         stack.environment()["KAFKA_BOOTSTRAP_SERVERS"],
         source=REPLICA,
         dead_letters=None,
         partitions=3,
     )
-    with Harness(stack=stack, name="recovery", folder=tmp_path, overrides=overrides) as harness:
-        harness.start()
+    with Harness(
+        stack=stack,
+        name="recovery",
+        folder=tmp_path_factory.mktemp("recovery"),
+        overrides=_with_passwords(stack),
+    ) as harness:
+        harness.start(by_command=True)
         done = threading.Event()
         until_done = itertools.takewhile(lambda _: not done.is_set(), generate(RECIPE))
         producer = threading.Thread(
@@ -46,7 +67,7 @@ def test_kill_9_of_task_managers_and_python_workers_loses_and_doubles_nothing(
         try:
             for kill in (_kill_worker, _kill_task_manager, _kill_worker, _kill_task_manager):
                 harness.wait_checkpoints(1)
-                before = _failures(harness)
+                before = harness.failures()
                 kill(stack)
                 _wait_recovered(harness, before)
                 assert producer.is_alive(), "the kills must fall into the run; lower RATE"
@@ -54,28 +75,86 @@ def test_kill_9_of_task_managers_and_python_workers_loses_and_doubles_nothing(
             done.set()
             producer.join()
         harness.drain()
+        shown = _shown_by_rest(harness)
         harness.stop()
+        yield Recovered(harness, sent, shown)
 
-    assert len(sent) == harness.produced
-    verdict = harness.verdict(sent)
+
+def test_kill_9_of_task_managers_and_python_workers_loses_and_doubles_nothing(
+    recovered: Recovered,
+) -> None:
+    assert len(recovered.sent) == recovered.harness.produced
+    verdict = recovered.harness.verdict(recovered.sent)
     assert verdict.problems() == []
-    assert verdict.counts["replica all"] == len(events_in(sent))
-    assert open_transactions(harness.servers, REPLICA) == {}
+    assert verdict.counts["replica all"] == len(events_in(recovered.sent))
+    assert open_transactions(recovered.harness.servers, REPLICA) == {}
+
+
+def test_no_secret_is_in_any_log_or_shown_by_flink(recovered: Recovered) -> None:
+    stack = recovered.harness.stack
+    logs = {path: path.read_text("utf-8", "replace") for path in _logs(stack)}
+    names = {path.name for path in logs}
+    assert {"jobmanager.log", "taskmanager-1.log", "kafka.log", "s3.log"} <= names
+    assert any("-client-" in name for name in names), "the log of `flink run`"
+    logs[Path("REST")] = recovered.shown
+
+    found = [
+        f"{path.name}: {name}, {count} times"
+        for path, text in logs.items()
+        for name, secret in _secrets(stack).items()
+        if (count := text.count(secret))
+    ]
+    assert found == []
+
+
+def _with_passwords(stack: Stack) -> dict[str, dict[str, Any]]:
+    """Every password that a job can have; OpenSearch here accepts any."""
+    environment = stack.environment()
+    kafka = {
+        "bootstrap_servers": environment["KAFKA_TLS_BOOTSTRAP_SERVERS"],
+        "security": "scram",
+        "ca_file": environment["KAFKA_CA_FILE"],
+        "username": environment["KAFKA_USERNAME"],
+        "password": "${env:KAFKA_PASSWORD}",
+    }
+    index = {
+        "auth": "basic",
+        "username": INDEX_USER,
+        "password": "${env:PLANTED_INDEX_PW}",
+    }
+    return {"kafka": kafka, "index": index, "replicate": {"all": {"kafka_topic": REPLICA}}}
+
+
+def _secrets(stack: Stack) -> dict[str, str]:
+    environment = stack.environment()
+    basic = f"{INDEX_USER}:{PLANTED['PLANTED_INDEX_PW']}"
+    return {
+        **PLANTED,
+        "the header of basic authentication": b64encode(basic.encode()).decode(),
+        **{name: environment[name] for name in ("AWS_SECRET_ACCESS_KEY", "KAFKA_PASSWORD")},
+    }
+
+
+def _logs(stack: Stack) -> list[Path]:
+    """Every log below the stack's folder, also those of the servers and the Python workers."""
+    files = [path for path in stack.run_dir.rglob("*") if path.is_file()]
+    return [each for each in files if each.parent.name == "logs" or ".log" in each.name]
+
+
+def _shown_by_rest(harness: Harness) -> str:
+    """Whatever Flink shows of the job and its configuration to whoever may read its web UI."""
+    get, job = harness.submitted.cluster.get, f"/jobs/{harness.submitted.job_id}"
+    managers = [f"/taskmanagers/{each['id']}" for each in get("/taskmanagers")["taskmanagers"]]
+    pages = (
+        *("/config", "/jobmanager/config", "/jobmanager/environment", *managers),
+        *(job, f"{job}/config", f"{job}/plan", f"{job}/exceptions", f"{job}/checkpoints/config"),
+    )
+    return "\n".join(json.dumps(get(page)) for page in pages)
 
 
 def _wait_recovered(harness: Harness, before: int) -> None:
-    wait_for(lambda: _failures(harness) > before, 60, "the kill did not fail the job")
+    wait_for(lambda: harness.failures() > before, 60, "the kill did not fail the job")
     harness.wait_running()
-
-
-def _failures(harness: Harness) -> int:
-    """How often a task failed so far, at most sixteen, which Flink keeps.
-
-    Not the metric numRestarts: the REST API of Flink 1.20's standalone cluster lacks it.
-    """
-    job = harness.submitted
-    exceptions = job.cluster.get(f"/jobs/{job.job_id}/exceptions")
-    return len(exceptions["exceptionHistory"]["entries"])
 
 
 def _kill_worker(stack: Stack) -> None:

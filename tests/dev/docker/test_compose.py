@@ -93,6 +93,31 @@ def test_the_throw_away_keys_are_the_same_everywhere() -> None:
     assert s3.CREDENTIALS.items() <= ENVIRONMENT.items()
 
 
+def test_flink_s_processes_get_named_variables_and_keys_in_a_file(tmp_path: Path) -> None:
+    given = {
+        **ENVIRONMENT,
+        "PATH": "/bin",
+        "DATABASE_URL": "postgres://etl:of-the-shell@db",
+        "FLINK_PROPERTIES": "some.password: of-the-shell",
+        "FLINK_FOLDER": str(tmp_path),
+    }
+    environment = container.server_environment(container.write_configuration(given))
+
+    assert "of-the-shell" not in str(environment)
+    assert ENVIRONMENT["AWS_SECRET_ACCESS_KEY"] not in environment.values()
+    profile = Path(environment["AWS_SHARED_CREDENTIALS_FILE"])
+    assert profile.stat().st_mode & 0o777 == 0o600
+    assert profile.read_text().splitlines() == [
+        "[default]",
+        f"aws_access_key_id = {ENVIRONMENT['AWS_ACCESS_KEY_ID']}",
+        f"aws_secret_access_key = {ENVIRONMENT['AWS_SECRET_ACCESS_KEY']}",
+    ]
+    for name in ("log4j-console.properties", "log4j-cli.properties"):
+        text = (tmp_path / "conf" / name).read_text()
+        assert "DefaultJobBundleFactory\n" in text
+        assert "logger.pythonworkers.level = OFF\n" in text
+
+
 def test_flink_is_set_as_the_local_cluster_is() -> None:
     made = container.settings(Path("/tmp/flink"), {"S3_ENDPOINT": ENVIRONMENT["S3_ENDPOINT"]})
     for same in (
@@ -172,8 +197,11 @@ def test_topics_of_another_cluster_are_the_user_s_to_make() -> None:
 def test_mistakes_in_the_environment_are_told() -> None:
     with pytest.raises(UserError, match="S3_ENDPOINT is not set"):
         container.settings(Path("/tmp/flink"), {})
-    with pytest.raises(UserError, match="must be lines of key: value; found 'just text'"):
+    with pytest.raises(UserError, match="must be lines of key: value, it is one str"):
         container.overrides("just text")
+    with pytest.raises(UserError, match="not YAML from line 2 on") as caught:
+        container.overrides("a: b\ns3.secret-key: @of-the-shell")
+    assert "of-the-shell" not in str(caught.value)
     assert container.overrides("rest.port: 1\na: b\n") == {"rest.port": 1, "a": "b"}
     assert container.main(["no-such-role"]) == 2
 

@@ -23,6 +23,7 @@ from connectors.s3.store import open_store
 from dev.servers import ports, process
 from dev.servers.job_watch import ArchivedRecords
 from dev.servers.stack import Stack
+from tests.conftest import PLANTED
 
 ROOT = Path(__file__).parents[3]
 SERVICES: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
@@ -139,6 +140,10 @@ def test_the_page_s_commands_run_the_job(containers: Containers, tmp_path: Path)
     cluster.cancel(job_id)
     assert len(told) == 2
     assert [line for line in told[-1].splitlines() if line.split()[:1] == ["lake"]], told[-1]
+    logs = {path.name: path.read_text() for path in containers.folder.rglob("*.log")}
+    assert {"jobmanager.log", "taskmanager.log"} <= set(logs)
+    secrets = [*PLANTED.values(), containers.environment("job")["AWS_SECRET_ACCESS_KEY"]]
+    assert [name for name, text in logs.items() for each in secrets if each in text] == []
 
 
 def test_what_the_image_copies_is_enough_to_assemble_its_flink(tmp_path: Path) -> None:

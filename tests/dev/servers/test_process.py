@@ -38,6 +38,20 @@ def test_started_process_is_alive_and_stop_ends_it(tmp_path: Path) -> None:
     process.stop(started, patience=5)
 
 
+def test_server_gets_named_variables_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgres://etl:of-the-shell@db")
+    command = ["sh", "-c", "env; echo done"]
+    started = process.start(
+        command, environment={"OWN": "1"}, log=tmp_path / "log", pid_file=tmp_path / "pid"
+    )
+    wait_for(lambda: "done" in (tmp_path / "log").read_text("utf-8"))
+    process.stop(started, patience=5)
+
+    lines = (tmp_path / "log").read_text("utf-8").splitlines()
+    names = {line.partition("=")[0] for line in lines} - {"done", "PWD", "SHLVL", "_", "OLDPWD"}
+    assert {"PATH", "OWN", process.TOKEN} <= names <= {*process.INHERITED, "OWN"}
+
+
 def test_pid_file_leads_back_to_the_process(tmp_path: Path) -> None:
     started = start(tmp_path, "sleep", "60")
 
