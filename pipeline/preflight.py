@@ -134,7 +134,7 @@ def _transactions(
         yield from transaction_too_short(timeout, checkpoint_seconds)
     for key in keys:
         allowed = clusters[targets(config)[key].kafka_cluster].max_transaction_millis()
-        if timeout * 1000 > allowed:
+        if allowed is not None and timeout * 1000 > allowed:
             yield (
                 f"job.transaction_timeout_seconds is {timeout} ({timeout * 1000} ms), and the"
                 f" brokers of {key} allow {allowed} ms (transaction.max.timeout.ms); lower the one"

@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic
 
 from connectors.errors import UserError
+from connectors.kafka.admin import connect
+from connectors.kafka.options import Kafka
 from connectors.opensearch.templates import IndexAway
 from dev.servers.kinesis import create_stream
 from dev.servers.stack import Stack
@@ -66,6 +68,12 @@ def test_a_transaction_longer_than_the_brokers_allow_is_refused(kafka: dict[str,
     assert "901000 ms" in found[0] and "allow 900000 ms" in found[0]
     at_least_once = {"b": {"kafka_topic": "pre-b", "guarantee": "at_least_once"}}
     assert problems(kafka, replicate=at_least_once, job={"transaction_timeout_seconds": 901}) == []
+
+
+def test_a_setting_that_brokers_do_not_report_is_unknown(kafka: dict[str, Any]) -> None:
+    brokers = connect(Kafka(**kafka))
+    assert brokers.max_transaction_millis() == 900_000
+    assert brokers._setting(ConfigResource.Type.BROKER, brokers.broker, "not.reported") is None
 
 
 def test_transactions_are_held_against_the_clusters_own_checkpoints(kafka: dict[str, Any]) -> None:

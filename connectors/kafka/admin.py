@@ -81,12 +81,18 @@ class Brokers:
         """Return the topic's max.message.bytes; 0 if there is no such topic."""
         if topic not in self.topics:
             return 0
-        return int(self._setting(ConfigResource.Type.TOPIC, topic, "max.message.bytes"))
+        limit = self._setting(ConfigResource.Type.TOPIC, topic, "max.message.bytes")
+        if limit is None:
+            raise UserError(
+                f"the brokers {self.servers} do not report max.message.bytes of {topic}; allow the"
+                " operation DescribeConfigs on the topic."
+            )
+        return int(limit)
 
-    def max_transaction_millis(self) -> int:
-        """Return the brokers' transaction.max.timeout.ms."""
-        kind = ConfigResource.Type.BROKER
-        return int(self._setting(kind, self.broker, "transaction.max.timeout.ms"))
+    def max_transaction_millis(self) -> int | None:
+        """Return the brokers' transaction.max.timeout.ms; None if, as Redpanda, they tell none."""
+        limit = self._setting(ConfigResource.Type.BROKER, self.broker, "transaction.max.timeout.ms")
+        return None if limit is None else int(limit)
 
     def _check_compacted(self, topic: str) -> None:
         policy = self._setting(ConfigResource.Type.TOPIC, topic, "cleanup.policy")
@@ -101,16 +107,18 @@ class Brokers:
             topics = self.client.list_topics(topic, timeout=timeout_seconds).topics
         return dict(topics[topic].partitions)
 
-    def _setting(self, kind: ResourceType, name: str, setting: str) -> str:
+    def _setting(self, kind: ResourceType, name: str, setting: str) -> str | None:
+        """Return a setting's value; None if the brokers do not report the setting."""
         resource = ConfigResource(kind, name)
         described = self.client.describe_configs([resource], request_timeout=_TIMEOUT_SECONDS)
         try:
-            return str(described[resource].result()[setting].value)
+            entry = described[resource].result().get(setting)
         except KafkaException as error:
             raise UserError(
                 f"cannot read {setting} of {name} on {self.servers}: {reason(error)}. Allow the"
                 " operation DescribeConfigs."
             ) from error
+        return None if entry is None else str(entry.value)
 
 
 def connect(cluster: Kafka) -> Brokers:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from connectors.errors import UserError
+from connectors.kafka import msk
 from connectors.kafka.options import Kafka
 
 _PROTOCOLS = {"plaintext": "PLAINTEXT", "tls": "SSL", "scram": "SASL_SSL", "msk_iam": "SASL_SSL"}
@@ -34,6 +35,7 @@ def flink_properties(cluster: Kafka) -> dict[str, str]:
             f" password={_quoted(cluster.password)};"
         )
     if cluster.security == "msk_iam":
+        msk.region_of(cluster)  # Raises if Flink's client would sign for another region.
         properties["sasl.mechanism"] = "AWS_MSK_IAM"
         properties["sasl.jaas.config"] = f"{_IAM}.IAMLoginModule required;"
         properties["sasl.client.callback.handler.class"] = f"{_IAM}.IAMClientCallbackHandler"
@@ -56,7 +58,8 @@ def librdkafka_options(cluster: Kafka) -> dict[str, Any]:
         options["sasl.password"] = cluster.password
     if cluster.security == "msk_iam":
         options["sasl.mechanisms"] = "OAUTHBEARER"
-        options["oauth_cb"] = lambda _: _iam_token(_region_of(cluster))
+        region = msk.region_of(cluster)
+        options["oauth_cb"] = lambda _: _iam_token(region)
     return options
 
 
@@ -83,9 +86,3 @@ def _iam_token(region: str) -> tuple[str, float]:
 
     token, expires_millis = MSKAuthTokenProvider.generate_auth_token(region)
     return token, expires_millis / 1000
-
-
-def _region_of(cluster: Kafka) -> str:
-    """Return the AWS region of an MSK broker, `b-1.name.id.c2.kafka.REGION.amazonaws.com:9098`."""
-    host = cluster.bootstrap_servers.split(",")[0].rpartition(":")[0]
-    return host.partition(".amazonaws.")[0].rpartition(".")[2]

@@ -62,7 +62,7 @@ class TransactionalProducer:
         limit = admin.connect(cluster).max_transaction_millis()
         options = {
             "transactional.id": transactional_id,
-            "transaction.timeout.ms": min(_TRANSACTION_MILLIS, limit),
+            "transaction.timeout.ms": min(_TRANSACTION_MILLIS, limit or _TRANSACTION_MILLIS),
             "compression.type": "lz4",
             "batch.size": min(1_000_000, max_message_bytes),
             # The topic's limit applies, not librdkafka's of 1,000,000.
