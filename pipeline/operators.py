@@ -15,6 +15,7 @@ import pandas as pd
 from pyflink.table import DataTypes
 from pyflink.table.udf import FunctionContext, ScalarFunction, udf
 
+import connectors.arrow  # noqa: F401  # The guard of pyarrow, in every Python worker.
 from connectors.opensearch.bulk import Document, Limits, Outcome, Rejected
 from connectors.opensearch.options import Index, index_name
 from connectors.opensearch.templates import careful_sender

@@ -58,6 +58,25 @@ def test_links_lead_somewhere(page: Path) -> None:
         assert not anchor or anchor in [each.lower().replace(" ", "-") for each in titles]
 
 
+def test_the_audited_versions_are_the_pinned_ones() -> None:
+    """Whoever changes one of them checks its advisories again."""
+    _, shipped, java, _ = re.split(r"\*\*(?:Python, shipped|Java, in .*|Flink's own jars)\*\*",
+                                   (DOCS / "security.md").read_text())  # fmt: skip
+    lock = (ROOT / "conf" / "requirements.lock").read_text()
+    python = re.findall(r"`([\w-]+)` (\d[\d.]*)", re.sub(r"\| [^|]*\|\n", "\n", shipped))
+    assert len(python) >= 7
+    assert [each for each in python if f"\n{each[0]}=={each[1]} " not in lock] == []
+    pom = (ROOT / "connectors" / "pom.xml").read_text()
+    pinned = re.findall(r"\*\*Now (?:`[^`]*` )?(\d[\d.-]*\d)", java)
+    pinned += re.findall(
+        r"^\| `(?:hadoop-client-api|parquet)`[^|]*? (\d[\d.]*) \|", java, re.MULTILINE
+    )
+    assert len(pinned) == 8
+    assert [
+        each for each in pinned if not re.search(rf">{re.escape(each)}(?:\.Final)?<", pom)
+    ] == []
+
+
 def test_every_command_in_the_pages_is_one_of_ours() -> None:
     wrong = [
         f"{page.name}: {line.strip()}"

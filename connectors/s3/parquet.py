@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from typing import Final
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
+from connectors.arrow import open_parquet
 from connectors.errors import UserError
 from connectors.s3.store import ReadableStore, Stored
 
@@ -39,7 +39,7 @@ def pages(
     rows, and no more are decoded at a time.
 
     Raises:
-        UserError: an object is not Parquet.
+        UserError: an object is not Parquet, is damaged or has a Python type.
         FileNotFoundError: an object was deleted.
     """
     with ThreadPoolExecutor(_READERS) as pool:
@@ -56,7 +56,7 @@ def pages(
 def row_count(store: ReadableStore, path: str) -> int:
     """Return how many rows a Parquet object has; only its footer is fetched."""
     with store.open(path) as file, _reported(path):
-        return int(pq.read_metadata(file).num_rows)
+        return int(open_parquet(file).metadata.num_rows)
 
 
 def _groups(objects: Iterable[Stored]) -> Iterator[list[Stored]]:
@@ -88,7 +88,7 @@ def _pages_of(
     sources = [pa.BufferReader(each.result()) for each in contents] or [store.open(group[0].path)]
     for stored, source in zip(group, sources, strict=True):
         with source, _reported(stored.path):
-            file = pq.ParquetFile(source, buffer_size=_BUFFER_BYTES)
+            file = open_parquet(source, buffer_size=_BUFFER_BYTES)
             batches = file.iter_batches(rows or _PAGE_ROWS, columns=columns, use_threads=False)
             for batch in batches:
                 yield [(stored, pa.Table.from_batches([batch]))]
@@ -96,12 +96,13 @@ def _pages_of(
 
 def _table(stored: Stored, content: bytes, columns: list[str] | None) -> pa.Table:
     with _reported(stored.path):
-        return pq.ParquetFile(pa.BufferReader(content)).read(columns, use_threads=False)
+        return open_parquet(pa.BufferReader(content)).read(columns, use_threads=False)
 
 
 @contextmanager
 def _reported(path: str) -> Iterator[None]:
+    """Damaged pages are an OSError; the store's own errors are none: see `ReadableStore.open`."""
     try:
         yield
-    except pa.ArrowInvalid as error:
+    except (pa.ArrowException, OSError) as error:
         raise UserError(f"{path} isn't a readable Parquet file: {error}") from error

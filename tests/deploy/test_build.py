@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -33,6 +34,7 @@ ROOTS = (
     "confluent-kafka",
     "msgspec",
     "opensearch-py",
+    "pyarrow-hotfix",
     "pyyaml",
 )
 
@@ -70,6 +72,29 @@ def test_the_run_options_name_what_is_in_it(built: build.Built) -> None:
     ):
         assert f"{options['pyFiles']}/{inside}" in names
     assert [name for name in names if name.startswith(NOT_FOR_IT) or "__pycache__" in name] == []
+
+
+def test_its_pyarrow_is_guarded(built: build.Built, tmp_path: Path) -> None:
+    """A worker imports `pipeline.operators` from the package and finds the guard there too."""
+    with zipfile.ZipFile(built.path) as package:
+        wanted = ("connectors/", "pipeline/", "schemas/", "pyarrow_hotfix/")
+        prefix = f"{build.PYTHON}/"
+        names = [n for n in package.namelist() if n.removeprefix(prefix).startswith(wanted)]
+        package.extractall(tmp_path, names)
+    (tmp_path / prefix / "tests").symlink_to(ROOT / "tests")
+    code = (
+        "import pipeline.operators, pyarrow_hotfix; from tests.python_typed import guard_is_active;"
+        "print(pipeline.operators.__file__, pyarrow_hotfix.__file__, guard_is_active())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path / prefix, capture_output=True, text=True, check=True,
+        env={**os.environ, "PYTHONPATH": str(tmp_path / prefix)},
+    )  # fmt: skip
+    operators, hotfix, active = done.stdout.split()
+    assert Path(operators).is_relative_to(tmp_path)
+    assert Path(hotfix).is_relative_to(tmp_path)
+    assert active == "True"
 
 
 def test_it_is_within_the_limit(built: build.Built) -> None:

@@ -1,4 +1,7 @@
-"""Without index and replicas decode hands rows back by lake partition: each keeps its position."""
+"""Without index and replicas decode hands rows back by lake partition: each keeps its position.
+
+The topic holds batches of every codec that a producer can choose.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +22,7 @@ from tests.job.harness import Harness
 from tests.oracle import Sent
 from tests.sending import produce_kinesis
 
+CODECS = ("gzip", "snappy", "lz4", "zstd")
 # A good one, 1970, the end of pandas' nanoseconds, the year 10,000, microseconds taken for
 # milliseconds, and no year at all.
 TIMES = (
@@ -67,13 +71,15 @@ def let_producers_say_the_time(servers: str, topic: str) -> None:
 
 
 def produce(servers: str, topic: str, made: Iterable[Made]) -> list[Sent]:
-    """Every record with one of those times."""
-    large = {"message.max.bytes": 16_777_216, "compression.type": "lz4"}
-    producer, sent = Producer({"bootstrap.servers": servers, **large}), list[Sent]()
-    for one, time in zip(made, itertools.cycle(TIMES), strict=False):
+    """Every record with one of those times, in turn by a producer of each codec."""
+    settings = {"bootstrap.servers": servers, "message.max.bytes": 16_777_216}
+    producers = [Producer({**settings, "compression.type": codec}) for codec in CODECS]
+    sent: list[Sent] = []
+    turns = zip(made, itertools.cycle(TIMES), itertools.cycle(producers), strict=False)
+    for one, time, producer in turns:
         told = partial(acknowledged, sent, one)
         producer.produce(topic, one.raw, one.key, timestamp=time, on_delivery=told)
-    assert producer.flush(60) == 0
+    assert [producer.flush(60) for producer in producers] == [0] * len(CODECS)
     return sent
 
 

@@ -30,6 +30,7 @@ PACKAGED = (
     "msgspec",
     "opensearch-protobufs",
     "opensearch-py",
+    "pyarrow-hotfix",
     "pyyaml",
     "s3transfer",
 )

@@ -13,9 +13,9 @@ from typing import Final
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from connectors import checksums
+from connectors.arrow import open_parquet, write_table
 from connectors.errors import UserError
 from connectors.s3.parquet import pages
 from connectors.s3.store import ReadableStore, Stored
@@ -92,7 +92,7 @@ def encoded(table: pa.Table) -> bytes:
         if not (pa.types.is_int64(each.type) or pa.types.is_timestamp(each.type))
     ]
     sink = pa.BufferOutputStream()
-    pq.write_table(
+    write_table(
         table,
         sink,
         row_group_size=_GROUP_ROWS,
@@ -108,8 +108,11 @@ def encoded(table: pa.Table) -> bytes:
 
 def problem(lake: ReadableStore, path: str, expected: pa.Table) -> str:
     """Read a file back and compare its rows; return the difference, or an empty string."""
-    with lake.open(path) as file:
-        actual = pq.ParquetFile(file).read(use_threads=False)
+    try:
+        with lake.open(path) as file:
+            actual = open_parquet(file).read(use_threads=False)
+    except (pa.ArrowException, OSError) as error:
+        return f"{path}: cannot be read back: {error}"
     if actual.equals(expected):
         return ""
     return f"{path}: of {expected.num_rows:,} rows, the {actual.num_rows:,} read back differ"

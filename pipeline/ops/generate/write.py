@@ -11,8 +11,8 @@ from typing import Any, Final
 import msgspec
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
+from connectors.arrow import ParquetWriter
 from pipeline.ops.generate.trips import AMOUNTS, Columns, Trips
 
 Progress = Callable[[int], None]
@@ -117,14 +117,14 @@ def write_tlc(
     doubles), so that what reads these reads TLC's own. TLC has no ids: `trip_id` and `type` are
     left out, and the replay generates them. Returns the files' paths.
     """
-    writers: dict[Path, pq.ParquetWriter] = {}
+    writers: dict[Path, ParquetWriter] = {}
     done = 0
     with ExitStack() as stack:
         for block in blocks:
             for event_type, columns in block.of_type.items():
                 for path, table in _by_month(_COLOURS[event_type], columns, folder):
                     if path not in writers:
-                        writer = pq.ParquetWriter(path, table.schema, compression="zstd")
+                        writer = ParquetWriter(path, table.schema, compression="zstd")
                         writers[path] = stack.enter_context(writer)
                     writers[path].write_table(table)
             done += len(block)

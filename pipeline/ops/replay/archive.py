@@ -17,10 +17,10 @@ from typing import Any, Final
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from connectors import checksums, positions
+from connectors.arrow import open_parquet
 from connectors.block import Headers
 from connectors.errors import UserError
 from connectors.positions import Position
@@ -81,7 +81,7 @@ class Archive:
         """Return the earliest arrival by the file's footer."""
         try:
             with self.data.open(file.path) as raw:
-                footer = pq.read_metadata(raw)
+                footer = open_parquet(raw).metadata
             _refuse_other(file.path, footer.schema.to_arrow_schema().names)
             return _earliest(footer)
         except (pa.ArrowException, OSError):

@@ -10,8 +10,8 @@ from pathlib import PurePosixPath
 from typing import Any, Final
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
+from connectors.arrow import open_parquet
 from connectors.errors import UserError
 from connectors.s3.store import ReadableStore, Stored, is_local, local_path, open_store
 from pipeline.ops.replay.order import Rows
@@ -72,7 +72,7 @@ class DataSet:
         row = 0
         try:
             with self._open_parquet(file) as content:
-                for batch in pq.ParquetFile(content).iter_batches(
+                for batch in open_parquet(content).iter_batches(
                     batch_rows, columns=columns, use_threads=False
                 ):
                     yield convert(batch, row)

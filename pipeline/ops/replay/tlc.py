@@ -21,11 +21,11 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from msgspec import UNSET
 from numpy.typing import NDArray
 
 from connectors import checksums
+from connectors.arrow import open_parquet
 from connectors.errors import UserError
 from connectors.s3.store import Stored
 from pipeline.events.event_types import EventType, EventTypes, Kind
@@ -126,7 +126,7 @@ def open_tlc(data: DataSet, file: Stored, types: EventTypes, selection: Selectio
     """
     path = file.path
     with data.open(path) as content:
-        parquet = pq.ParquetFile(content)
+        parquet = open_parquet(content)
         names = parquet.schema_arrow.names
         kind = _kind(path, names)
         event_type = types.get(kind.event_type)

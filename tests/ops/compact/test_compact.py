@@ -15,7 +15,9 @@ from connectors.errors import UserError
 from pipeline.ops.compact import merge
 from pipeline.ops.compact.run import manifest_path
 from pipeline.ops.lake.content import record_path
+from tests import python_typed
 from tests.ops.compact.lakes import GRACE, GREEN, TRIPS, Lakes, parquet
+from tests.python_typed import REFUSAL
 
 ALL = list(range(12))
 
@@ -102,6 +104,19 @@ def test_only_what_was_asked_for_is_merged(lakes: Lakes) -> None:
     assert lakes.run(below=("green_trip",)).replaced_files == 2
     assert len(lakes.names()) == 4
     assert lakes.run(below=(TRIPS,)).replaced_files == 4
+
+
+def test_a_file_with_a_python_type_is_refused(lakes: Lakes) -> None:
+    foreign = python_typed.parquet(pq.read_table(pa.BufferReader(parquet([50]))))
+    lakes.store.write(f"{TRIPS}/foreign", foreign)
+    with pytest.raises(UserError, match=f"foreign isn't a readable Parquet file: {REFUSAL}"):
+        lakes.run()
+
+
+def test_a_merged_file_that_cannot_be_read_back_is_a_problem(lakes: Lakes) -> None:
+    lakes.store.write(f"{TRIPS}/merged", b"PAR1 and no more")
+    problem = merge.problem(lakes.store, f"{TRIPS}/merged", pq.read_table(BytesIO(parquet([1]))))
+    assert problem.startswith(f"{TRIPS}/merged: cannot be read back: ")
 
 
 def test_a_file_without_the_event_time_is_refused(lakes: Lakes) -> None:

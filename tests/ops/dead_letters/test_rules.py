@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from pipeline.ops.dead_letters.redrive import Pace, default_rate
 from pipeline.ops.dead_letters.redrive_log import StoredLog
 from pipeline.ops.dead_letters.senders import headers_of
 from pipeline.ops.systems import Systems
+from tests import python_typed
 
 KAFKA = Position("trips", 2, 17)
 KINESIS = Position(stream="trips", shard="shardId-000000000001", sequence_number="49")
@@ -215,6 +217,19 @@ def test_a_whole_record_is_found_by_position_length_and_hash(tmp_path: Path) -> 
         if number == 0:
             assert whole == "its whole record on S3 differs from it in length or SHA-256"
     assert whole == replace(head, raw=b"{}")
+
+
+@pytest.mark.parametrize("damage", ["a Python type", "a damaged page"])
+def test_an_unreadable_file_is_named(tmp_path: Path, damage: str) -> None:
+    content = python_typed.parquet()
+    if damage == "a damaged page":
+        rows = io.BytesIO()
+        pq.write_table(pa.table({"raw": [b"1" * 100, b"2" * 100]}), rows, compression="zstd")
+        content = rows.getvalue()[:4] + bytes(40) + rows.getvalue()[44:]
+    (tmp_path / "part-0").write_bytes(content)
+    large = letter(full_record=f"file://{tmp_path}", raw_bytes=1_000)
+    with pytest.raises(UserError, match="part-0 isn't a readable Parquet file: "):
+        read_whole(large, open_store)
 
 
 def test_a_redrive_log_in_a_folder(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pyarrow as pa
@@ -13,6 +14,7 @@ from connectors.positions import Position
 from pipeline.ops.replay.history import History
 from pipeline.ops.replay.rounds import Rounds
 from pipeline.ops.replay.selection import Selection
+from tests import python_typed
 from tests.ops.replay.input_archive import (
     HOUR_MS,
     KAFKA,
@@ -24,6 +26,7 @@ from tests.ops.replay.input_archive import (
     on_kinesis,
 )
 from tests.ops.replay.input_data import START
+from tests.python_typed import REFUSAL
 
 
 def read(root: Path, **more: object) -> History:
@@ -180,6 +183,18 @@ def test_a_damaged_file_is_named_or_refused(tmp_path: Path) -> None:
         "arrival_date=2018-01-01/arrival_hour=00/part-0.parquet: damaged from here on, after row 0"
     )
     with pytest.raises(UserError, match="the archive is damaged: arrival_date="):
+        list(archived(str(tmp_path)))
+
+
+def test_a_file_with_a_python_type_is_named_or_refused(tmp_path: Path) -> None:
+    path = keep(tmp_path, "part-0.parquet", [on_kafka(START, 0, 1)])
+    keep(tmp_path, "part-1.parquet", [on_kafka(START, 0, 2)])
+    path.write_bytes(python_typed.parquet(pq.read_table(path)))
+    source = read(tmp_path)
+    assert sum(len(block) for block in source.blocks()) == 1
+    refused = source.counts.bad_files[0]
+    assert re.search(f"part-0.parquet: damaged .*after row 0: {REFUSAL}", refused)
+    with pytest.raises(UserError, match=f"the archive is damaged: arrival_date=.*{REFUSAL}"):
         list(archived(str(tmp_path)))
 
 

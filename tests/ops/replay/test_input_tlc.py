@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,9 @@ import schemas
 from connectors.errors import UserError
 from pipeline.decode.decoder import Decoder, Event, Reject
 from pipeline.events import event_types
+from tests import python_typed
 from tests.ops.replay.input_data import START, history, raws, seconds, trips, write
+from tests.python_typed import REFUSAL
 
 TYPES = event_types.load(Path(schemas.__file__).parent)
 FIRST = datetime(2018, 1, 1)  # noqa: DTZ001  # As TLC has it: without a zone.
@@ -234,6 +237,14 @@ def test_damaged_parquet_is_named(tmp_path: Path) -> None:
     source = history(tmp_path)
     assert len(raws(source.blocks())) == 2
     assert source.counts.bad_files[0].startswith("a.parquet: no readable Parquet: ")
+
+
+def test_a_file_with_a_python_type_is_a_bad_file(tmp_path: Path) -> None:
+    (tmp_path / "a.parquet").write_bytes(python_typed.parquet(yellow(1)))
+    pq.write_table(yellow(2), tmp_path / "b")
+    found = history(tmp_path)
+    assert len(raws(found.blocks())) == 2
+    assert re.match(f"a.parquet: no readable Parquet: {REFUSAL}", found.counts.bad_files[0])
 
 
 def test_the_selection_holds_for_rows_too(tmp_path: Path) -> None:
