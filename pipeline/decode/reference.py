@@ -86,7 +86,9 @@ def _bytes(raw: bytes | None, rule: Rule) -> bytes:
         raise Refused("empty_payload", f"payload: saw {seen}; allowed: one JSON object")
     # Checked before the size: no limit, however high, makes an event of it.
     if raw.startswith(_KPL_MAGIC):
-        seen = f"{len(raw)} bytes (begins like an aggregated Kinesis Producer Library record)"
+        seen = (
+            f"{len(raw)} bytes (begins like an aggregated record of the Kinesis Producer Library)"
+        )
         raise Refused("kpl_aggregated", f"payload: saw {seen}; allowed: one JSON object")
     if len(raw) > rule.max_record_bytes:
         allowed = f"allowed: {rule.max_record_bytes} (max_record_bytes)"
