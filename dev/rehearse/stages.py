@@ -137,7 +137,7 @@ class Rehearsal:
         for row in report.rows:
             counts = ", ".join(f"{row.count(k)} {k}" for k in ("missing", "doubled", "misplaced"))
             ok = not any(one.is_error for one in row.findings)
-            seen = f"in {row.due:,}, out {row.found:,}: {counts}"
+            seen = f"in {row.due:,}, out {row.observed:,}: {counts}"
             self.proofs.add(f"{version}: {row.step}", "reconciled", ok, seen)
         self.proofs.notes += report.problems()
 

@@ -168,7 +168,7 @@ def _regions_needed(properties: Mapping[str, str], own: Mapping[str, Any]) -> di
     reads = [properties.get("InputKinesisStream", ""), *(_get(own, "source.kinesis_streams") or ())]
     writes = properties.get("OutputKinesisStream", "arn:")
     return {
-        "InputStreamRegion": any(each and not each.startswith("arn:") for each in reads),
+        "InputStreamRegion": any(stream and not stream.startswith("arn:") for stream in reads),
         "OutputStreamRegion": "OutputStreamRegion" in properties or not writes.startswith("arn:"),
     }
 

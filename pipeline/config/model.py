@@ -263,7 +263,7 @@ class Config(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
         It is the replica's own, or made of the job's name and the key.
         """
-        replicas = {f"replicate.{name}": each for name, each in self.replicate.items()}
+        replicas = {f"replicate.{name}": section for name, section in self.replicate.items()}
         own = replicas[key].transaction_prefix if key in replicas else ""
         return own or f"{self.job.name}-{key}"
 

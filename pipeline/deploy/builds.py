@@ -144,7 +144,7 @@ def run(command: list[str], **environment: str) -> None:
 
 def require(*prerequisites: Prerequisite) -> None:
     """Raise one UserError that names everything missing and how to get it."""
-    problems = [(problem, each.remedy) for each in prerequisites if (problem := each.problem())]
+    problems = [(problem, need.remedy) for need in prerequisites if (problem := need.problem())]
     if problems:
         lines = [f"  - {problem}\n    {remedy}" for problem, remedy in problems]
         raise UserError("Set-up needs what this machine does not have:\n" + "\n".join(lines))

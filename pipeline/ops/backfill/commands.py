@@ -93,15 +93,15 @@ def swap(
     For a moment a reader may see a partition twice. Exit 1 when a partition was refused.
     """
     work = Swap(systems(config), _name(name))
-    compared = [work.compare(rebuilt, checked(each)) for each in partition]
-    problems = [text for each in compared for text in each.problems(work.topics)]
+    compared = [work.compare(rebuilt, checked(name)) for name in partition]
+    problems = [text for comparison in compared for text in comparison.problems(work.topics)]
     _announce([] if problems else work.plan(compared))
     if not dry_run and not problems:
         problems = work.switch(rebuilt, compared)
     report = {
         "name": work.name,
-        "partitions": {each.partition: each.counts() for each in compared},
-        "kept": work.kept,
+        "partitions": {comparison.partition: comparison.counts() for comparison in compared},
+        "kept": work.old_files,
         "swapped": not dry_run and not problems,
         "problems": problems,
     }

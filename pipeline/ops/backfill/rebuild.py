@@ -45,7 +45,7 @@ class LeftOut:
 
     def __init__(self, systems: Systems) -> None:
         letters = read_letters(systems) if systems.config.dead_letters else ()
-        self._rejected = {digest_of(each.where) for each in letters if each.step == "decode"}
+        self._rejected = {digest_of(letter.where) for letter in letters if letter.step == "decode"}
         self.ends: dict[tuple[str, str], int] = {}
 
     def __call__(self, position: Position) -> bool:

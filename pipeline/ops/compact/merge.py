@@ -87,9 +87,9 @@ def encoded(table: pa.Table) -> bytes:
     times as large.
     """
     with_dictionary = [
-        each.name
-        for each in table.schema
-        if not (pa.types.is_int64(each.type) or pa.types.is_timestamp(each.type))
+        column.name
+        for column in table.schema
+        if not (pa.types.is_int64(column.type) or pa.types.is_timestamp(column.type))
     ]
     sink = pa.BufferOutputStream()
     pq.write_table(

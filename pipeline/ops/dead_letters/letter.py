@@ -14,7 +14,7 @@ from connectors.positions import Position
 from pipeline.decode.reasons import REASONS
 from pipeline.decode.timestamps import EPOCH, MILLISECOND
 
-STEPS: Final = tuple(dict.fromkeys(each.step for each in REASONS.values()))
+STEPS: Final = tuple(dict.fromkeys(reason.step for reason in REASONS.values()))
 _REPLICA: Final = re.compile(r"replica ([a-z][a-z0-9_]*): ")
 _DIGEST_BYTES: Final = 16
 _SHA256_DIGITS: Final = 32
@@ -100,9 +100,9 @@ def chosen_by(
     """
     _check("--step", steps, STEPS)
     _check("--reason", reasons, REASONS)
-    for each in partitions or ():
-        if each.count("/") != 1:
-            raise UserError(f"--partition {each}: give topic/partition or stream/shard.")
+    for partition in partitions or ():
+        if partition.count("/") != 1:
+            raise UserError(f"--partition {partition}: give topic/partition or stream/shard.")
     first, end = _millis("--since", since), _millis("--until", until)
 
     def matches(letter: Letter) -> bool:
@@ -157,6 +157,4 @@ def position_text(position: Position) -> str:
 def escaped(text: str | bytes | None) -> str:
     """Return text that is safe to print: other characters are escaped as in Python's literals."""
     decoded = text.decode("utf-8", "backslashreplace") if isinstance(text, bytes) else text or ""
-    return "".join(
-        each if each.isprintable() else each.encode("unicode_escape").decode() for each in decoded
-    )
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in decoded)

@@ -48,7 +48,8 @@ def read_topic_log(cluster: Kafka, topic: str) -> set[bytes]:
     """Return the digests of what committed transactions redrove to a topic; empty without log."""
     if log_topic(topic) not in kafka_admin.connect(cluster).topics:
         return set()
-    keys: Iterable[Any] = (each.key() for each in kafka_topic.messages(cluster, log_topic(topic)))
+    messages = kafka_topic.messages(cluster, log_topic(topic))
+    keys: Iterable[Any] = (message.key() for message in messages)
     return {digest_of(bytes(key).decode(errors="replace")) for key in keys if key is not None}
 
 

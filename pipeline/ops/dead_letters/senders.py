@@ -26,7 +26,7 @@ from pipeline.ops.dead_letters.letter import Letter
 from pipeline.ops.dead_letters.redrive_log import log_topic, now_text, read_topic_log
 from pipeline.ops.systems import Systems
 
-TOO_LARGE_FOR_TOPIC: Final = "larger, with its redrive headers, than the topic takes"
+TOO_LARGE: Final = "larger, with its redrive headers, than the topic takes"
 TOO_LARGE_FOR_STREAM: Final = "larger, with its partition key, than the stream takes"
 _HEADERS_BYTES: Final = 1_024
 
@@ -67,10 +67,10 @@ class TopicSender:
     def deliver(self, batch: Sequence[Letter]) -> list[str | None]:
         """See `Deliver`. A record that may be too large gets a transaction of its own."""
         most = self._limit - _HEADERS_BYTES
-        stored = self._write([each for each in batch if each.size <= most])
+        stored = self._write([letter for letter in batch if letter.size <= most])
         return [
-            None if (stored and each.size <= most) or self._write([each]) else TOO_LARGE_FOR_TOPIC
-            for each in batch
+            None if (stored and letter.size <= most) or self._write([letter]) else TOO_LARGE
+            for letter in batch
         ]
 
     def close(self) -> None:
@@ -82,7 +82,8 @@ class TopicSender:
         if not batch:
             return True
         try:
-            return self._producer.write([each for one in batch for each in self._records(one)])
+            records = [record for letter in batch for record in self._records(letter)]
+            return self._producer.write(records)
         except Fenced as error:
             raise UserError(
                 f"another redrive of the topic {self._topic} started and took over. This one did"
@@ -121,7 +122,7 @@ class StreamSender:
 
     def deliver(self, batch: Sequence[Letter]) -> list[str | None]:
         """See `Deliver`."""
-        refusals = [self._send(each) for each in batch]
+        refusals = [self._send(letter) for letter in batch]
         self._producer.flush()
         return refusals
 
@@ -163,7 +164,7 @@ class IndexSender:
         )
         self._prefix = index.prefix
         self._indexer = Indexer(
-            careful_sender(index, {each.name: mapping(each) for each in types}),
+            careful_sender(index, {event_type.name: mapping(event_type) for event_type in types}),
             limits=Limits(documents=index.max_documents, bytes=index.max_bytes),
             retry=RetryPolicy(seconds=index.retry_seconds, breaker_seconds=index.breaker_seconds),
             clock=time.monotonic,
@@ -173,13 +174,13 @@ class IndexSender:
 
     def deliver(self, batch: Sequence[Letter]) -> list[str | None]:
         """See `Deliver`; an unreachable OpenSearch is a reason of each dead letter, no error."""
-        decoded = [self._document(each) for each in batch]
-        documents = [each for each in decoded if isinstance(each, Document)]
+        decoded = [self._document(letter) for letter in batch]
+        documents = [result for result in decoded if isinstance(result, Document)]
         refusals = (
-            f"the index refused it: {each.reason}" if isinstance(each, Rejected) else None
-            for each in self._indexer.index(documents)
+            f"the index refused it: {outcome.reason}" if isinstance(outcome, Rejected) else None
+            for outcome in self._indexer.index(documents)
         )
-        return [each if isinstance(each, str) else next(refusals) for each in decoded]
+        return [result if isinstance(result, str) else next(refusals) for result in decoded]
 
     def _document(self, letter: Letter) -> Document | str:
         event = self._decoder.decode(letter.raw)

@@ -74,14 +74,14 @@ class Partition:
 
     name: str
     visible: tuple[Stored, ...]
-    made: tuple[Stored, ...]
+    written: tuple[Stored, ...]
     record: Record
 
     def current(self) -> list[Stored]:
         """Return the files that make up its content, in the order of their paths."""
-        replaced = {each.path for each in self.record.replaced}
-        merged = [Stored(each.path, each.bytes) for each in self.record.files]
-        return [*merged, *(each for each in self.visible if each.path not in replaced)]
+        replaced = {entry.path for entry in self.record.replaced}
+        merged = [Stored(entry.path, entry.bytes) for entry in self.record.files]
+        return [*merged, *(stored for stored in self.visible if stored.path not in replaced)]
 
 
 class Lake:
@@ -167,16 +167,16 @@ def _sorted(store: ReadableStore, below: str) -> tuple[list[Stored], list[Partit
     The order is the guarantee: 1 the files, 2 which records there are, 3 the records. So a file
     that was deleted before it could be listed stands in a record that is read.
     """
-    visible = [each for each in store.everything(below) if not is_hidden(each.path)]
+    visible = [stored for stored in store.everything(below) if not is_hidden(stored.path)]
     beside = store.everything(f"{COMPACTED}/{below}" if below else COMPACTED)
-    names = [_partition(each.path) for each in beside if each.path.endswith(f"/{_RECORD}")]
+    names = [_partition(stored.path) for stored in beside if stored.path.endswith(f"/{_RECORD}")]
     records = _records(store, names)
     files = _by_partition(visible)
-    made = _by_partition(each for each in beside if each.path.endswith(".parquet"))
-    partitions = sorted(filter(_PARTITION.fullmatch, {*files, *made, *records}))
-    other = [each for name in files.keys() - set(partitions) for each in files[name]]
+    written = _by_partition(stored for stored in beside if stored.path.endswith(".parquet"))
+    partitions = sorted(filter(_PARTITION.fullmatch, {*files, *written, *records}))
+    other = [stored for name in files.keys() - set(partitions) for stored in files[name]]
     return other, [
-        Partition(name, tuple(files[name]), tuple(made[name]), records.get(name, Record()))
+        Partition(name, tuple(files[name]), tuple(written[name]), records.get(name, Record()))
         for name in partitions
     ]
 

@@ -88,7 +88,7 @@ class PartitionLock:
         self.records.change(
             partition,
             lambda record: replace(
-                record, files=tuple(each for each in record.files if each.path not in removed)
+                record, files=tuple(file for file in record.files if file.path not in removed)
             ),
         )
 
@@ -97,10 +97,10 @@ class PartitionLock:
         restored = set(old)
 
         def with_files(record: Record) -> Record:
-            files = {each.path: each for each in record.files}
-            files |= {each.path: each for each in before.files if each.path in restored}
-            replaced = {each.path: each for each in record.replaced}
-            replaced |= {each.path: each for each in before.replaced if each.path in restored}
+            files = {file.path: file for file in record.files}
+            files |= {file.path: file for file in before.files if file.path in restored}
+            replaced = {file.path: file for file in record.replaced}
+            replaced |= {file.path: file for file in before.replaced if file.path in restored}
             return replace(record, files=(*files.values(),), replaced=(*replaced.values(),))
 
         self.records.change(partition, with_files)
@@ -116,4 +116,4 @@ class PartitionLock:
 def with_sources(files: Iterable[str], record: Record) -> list[str]:
     """Return the files, and those that the merged ones among them were made of."""
     paths = dict.fromkeys(files)
-    return [*paths, *(each.path for each in record.replaced if each.into in paths)]
+    return [*paths, *(file.path for file in record.replaced if file.into in paths)]

@@ -122,9 +122,9 @@ class PositionIndex:
             """
         )
 
-    def hold(self, held: Iterable[tuple[Part, int]]) -> None:
-        """Note the first position that the source holds of each partition or shard."""
-        for part, first in held:
+    def note_retained(self, retained: Iterable[tuple[Part, int]]) -> None:
+        """Note the first position that the source retains of each partition or shard."""
+        for part, first in retained:
             row = [*part, min(first, _LAST_OFFSET), _padded(first)]
             self._database.run("INSERT INTO held VALUES (?, ?, ?, ?, ?)", row)
 

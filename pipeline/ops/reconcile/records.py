@@ -114,14 +114,14 @@ class Records:
         """Take judged records from `page`; how many."""
         return self._index.put("expected", _COLUMNS, where)
 
-    def drop_copies(self, held: int) -> None:
-        """Keep only the first of what the archive has more than once; `held` are of the source."""
+    def drop_copies(self, start: int) -> None:
+        """Keep the first of each record that the archive, from row `start` on, has repeatedly."""
         self._database.run(
             f"""
             DELETE FROM expected WHERE rowid IN (
                 SELECT unnest(rowids[2:]) FROM (
                     SELECT list(rowid ORDER BY rowid) AS rowids
-                    FROM expected WHERE rowid >= {held}
+                    FROM expected WHERE rowid >= {start}
                     GROUP BY part, number HAVING count(*) > 1
                 )
             )"""

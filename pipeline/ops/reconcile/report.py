@@ -60,7 +60,7 @@ class Row:
 
     step: str
     due: int
-    found: int
+    observed: int
     figures: dict[str, int] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
     not_judged: tuple[Kind, ...] = ()
@@ -85,7 +85,7 @@ class Row:
     def as_dict(self, most: int | None) -> dict[str, Any]:
         """For programs."""
         findings = [finding.as_dict(most) for finding in self.findings]
-        about: dict[str, Any] = {"step": self.step, "in": self.due, "out": self.found}
+        about: dict[str, Any] = {"step": self.step, "in": self.due, "out": self.observed}
         return {**about, **self.counts(), "figures": self.figures, "findings": findings}
 
 
@@ -198,7 +198,7 @@ class Report:
         else:
             for row in self.rows:
                 counts = {k: "not judged" if n is None else n for k, n in row.counts().items()}
-                cells = {"in": row.due, "out": row.found, **counts, **row.figures}
+                cells = {"in": row.due, "out": row.observed, **counts, **row.figures}
                 for name, value in cells.items():
                     print(f"{row.step} {name}: {value}")
         plain = partial(console.print, highlight=False, markup=False, soft_wrap=True)
@@ -215,7 +215,7 @@ def _table(rows: list[Row]) -> Table:
         table.add_column(name, justify="right")
     table.add_column("of which, besides")
     for row in rows:
-        cells = [f"{row.due:,}", f"{row.found:,}", *map(_cell, row.counts().values())]
+        cells = [f"{row.due:,}", f"{row.observed:,}", *map(_cell, row.counts().values())]
         figures = ", ".join(f"{name} {n:,}" for name, n in row.figures.items() if n)
         table.add_row(row.step, *cells, figures)
     return table

@@ -121,7 +121,7 @@ class Rules:
         unexpected = self._size("archive_differences WHERE unexpected")
         missing = self._size("archive_missing")
         # Without surplus rows there is nothing twice, and grouping all of them is spared.
-        if self._size("expected WHERE aggregated") or row.found - unexpected > row.due - missing:
+        if self._size("expected WHERE aggregated") or row.observed - unexpected > row.due - missing:
             due = "archive SEMI JOIN (FROM expected WHERE NOT aggregated) USING (part, number)"
             self._findings.add_doubled(row, due, is_error=exactly_once)
         self._add_flagged(row, "archive_differences", _OF_ARCHIVE)
@@ -163,7 +163,7 @@ class Rules:
         own = "(FROM expected WHERE NOT is_copy AND NOT aggregated)"
         present = self._size("expected") - self._size("lake_differences WHERE NOT is_row")
         unknown = self._size("lake_differences WHERE is_row AND unknown_position")
-        if row.found - unknown > present:
+        if row.observed - unknown > present:
             due = f"lake SEMI JOIN {own} USING (part, number)"
             self._findings.add_doubled(row, due, is_error=True)
         both = """expected SEMI JOIN dead USING (part, number) SEMI JOIN lake USING (part, number)

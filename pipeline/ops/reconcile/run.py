@@ -140,10 +140,10 @@ class _Run:
                     self._pending += page.num_rows - judged
                 records += judged
                 progress(records)
-        self._ws.index.hold(self._source.held)
+        self._ws.index.note_retained(self._source.retained)
 
     def _read_archive(self, archive: ArchiveReader) -> None:
-        held = self._ws.database.size("expected")
+        start = self._ws.database.size("expected")
         with self._ws.phase("reading the archive", "records") as progress:
             unheld = archive.read(progress)
         if unheld:
@@ -151,7 +151,7 @@ class _Run:
                 f"{unheld:,} records are no longer in the source (or weren't requested there); what"
                 " was there is taken from the archive"
             )
-            self._records.drop_copies(held)
+            self._records.drop_copies(start)
 
     def _drop_unheld(self) -> None:
         """Without an archive nothing is known of what was before the source's beginning."""

@@ -36,25 +36,25 @@ class Source:
     def __init__(self, systems: Systems) -> None:
         self._systems = systems
         self._config = systems.config.source
-        self.held: list[tuple[Part, int]] = []
+        self.retained: list[tuple[Part, int]] = []
 
     @property
     def names(self) -> list[str]:
         """The topics and streams; a stream's name, where the configuration may have its ARN."""
         kinesis = self._systems.config.kinesis
-        streams = (stream_of(each, kinesis).name for each in self._config.kinesis_streams)
+        streams = (stream_of(key, kinesis).name for key in self._config.kinesis_streams)
         return [*self._config.kafka_topics, *streams]
 
     def pages(self, bounds: Bounds) -> Iterator[pa.Table]:
         """What the source still holds: of topics within the bounds, of streams everything.
 
-        At the end, `held` has the first position that the source holds of each partition or shard.
+        At the end, `retained` has the first position still held of each partition or shard.
         """
         for topic in self._config.kafka_topics:
             yield from self.of_topic(topic, bounds.spans(topic))
             # Only now: what retention deleted meanwhile is not missing.
             ends = kafka_topic.ends(self._cluster, topic)
-            self.held += [((topic, partition, ""), low) for partition, (low, _) in ends.items()]
+            self.retained += [((topic, partition, ""), low) for partition, (low, _) in ends.items()]
         yield from self.of_streams()
 
     def of_topic(self, topic: str, spans: Mapping[int, Interval]) -> Iterator[pa.Table]:
@@ -78,7 +78,7 @@ class Source:
                 for record in page:
                     first.setdefault(record.shard, record.sequence_number)
                 yield _of_records(page, stream)
-            self.held += [((stream, -1, shard), int(number)) for shard, number in first.items()]
+            self.retained += [((stream, -1, shard), int(number)) for shard, number in first.items()]
 
     @property
     def _cluster(self) -> Any:

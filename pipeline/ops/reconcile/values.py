@@ -189,7 +189,7 @@ def _column_value(field: Field, column_type: str | None) -> str:
 
 def _unknown_members(types: EventTypes) -> Callable[[str, str], str]:
     """The members of JSON that no field of the type reads, as JSON in one form; "" for none."""
-    known = {each.name: {field.name for field in each.fields} for each in types}
+    known = {event_type.name: {field.name for field in event_type.fields} for event_type in types}
 
     def unknown_members(document: str, event_type: str) -> str:
         try:

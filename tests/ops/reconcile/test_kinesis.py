@@ -30,7 +30,7 @@ def test_a_stream_is_judged_as_a_topic_is(stream: Plant, world: World, tmp_path:
     report = stream.reconcile()
     assert report.ok, report.problems()
     assert report.row("source").due == len(stream.records)
-    assert report.row("archive").found == len(stream.records)
+    assert report.row("archive").observed == len(stream.records)
     path = stream.lake_files()[0]
     hidden = path.with_name("." + path.name)
     path.rename(hidden)
@@ -81,7 +81,7 @@ def test_the_archive_in_a_stream(stream: Plant, world: World, tmp_path: Path) ->
     for from_archive in (False, True):
         report = stream.reconcile(from_archive=from_archive)
         assert report.ok, report.problems()
-        assert report.row("archive").found == len(stream.records)
+        assert report.row("archive").observed == len(stream.records)
     world.put(target, [envelope(stream.records[0], large)])
     whole = next(large.rglob("part-0.parquet"))
     whole.unlink()
@@ -98,7 +98,7 @@ def test_topic_and_stream_of_one_name_at_once(world: World, tmp_path: Path) -> N
     both = on_both(world, tmp_path)
     report = both.reconcile()
     assert report.ok, report.problems()
-    assert report.row("source").due == report.row("archive").found == len(both.records)
+    assert report.row("source").due == report.row("archive").observed == len(both.records)
     for path in both.lake_files():
         path.unlink()
     events = both.of(is_event)
