@@ -1,4 +1,4 @@
-"""Checks across keys: combinations of valid values that make no valid configuration."""
+"""Check across keys: refuse combinations of valid values that make no valid configuration."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pipeline.config.model import Archive, Config, DeadLetters, Replica
 
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 _BACK_ENDS = ("path", "kafka_topic", "kinesis_stream")
-# 1 MiB of data and partition key, less what the envelope or the key takes.
+# 1 MiB of data and partition key, minus what the envelope or the key takes.
 _KINESIS_RAW_BYTES = 740_000
 _KINESIS_REPLICA_BYTES = 1_048_000
 Target = Archive | DeadLetters | Replica
@@ -36,14 +36,14 @@ def contradictions(config: Config) -> Iterator[str]:
 
 
 def targets(config: Config) -> dict[str, Target]:
-    """Return every archive, dead-letter target and replica by the key of its section."""
+    """Return the archive, the dead-letter target and the replicas by the keys of their sections."""
     sections = {"archive": config.archive, "dead_letters": config.dead_letters}
     replicas = {f"replicate.{name}": section for name, section in config.replicate.items()}
     return {key: section for key, section in (sections | replicas).items() if section}
 
 
 def streams(config: Config) -> list[tuple[str, str]]:
-    """Return every Kinesis stream that is read or written, after its key."""
+    """Return every Kinesis stream that is read or written, each as (key, stream)."""
     read = [("source.kinesis_streams", name) for name in config.source.kinesis_streams]
     written = [(f"{k}.kinesis_stream", sink.kinesis_stream) for k, sink in targets(config).items()]
     return read + [(key, name) for key, name in written if name]

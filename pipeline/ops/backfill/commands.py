@@ -1,4 +1,4 @@
-"""`streaming-etl backfill`: the lake rebuilt from the archive, and partitions swapped."""
+"""`streaming-etl backfill`: rebuild the lake from the archive, and swap partitions."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ NameOption = Annotated[str, typer.Option(help="Of this backfill; of letters, dig
 
 
 def add_to(main: typer.Typer) -> None:
-    """Make this group of commands the main program's own."""
+    """Add this group of commands to the main program."""
     main.add_typer(app, name="backfill")
 
 
@@ -148,7 +148,7 @@ def confirm(
 
 
 def _name(requested: str) -> str:
-    """Return the name of a topic, a job and a folder; by default made of the time."""
+    """Return the name of the topic, the job and the folder; by default, derive it from the time."""
     name = requested or f"backfill-{datetime.now(UTC):%Y%m%d-%H%M%S}"
     if not _NAME.fullmatch(name):
         raise UserError(f"the name {name!r} is not of lower-case letters, digits and dashes.")

@@ -2,7 +2,7 @@
 
 S3 cannot rename: a reader may briefly see a partition's rows twice, but never miss one, because the
 rebuilt files are copied in before the old ones are deleted. Every step may be repeated; a journal
-beside the old files lets an interrupted swap go on.
+beside the old files lets an interrupted swap continue.
 """
 
 from __future__ import annotations
@@ -123,7 +123,7 @@ class Swap:
     """One named swap in the live lake of a configuration.
 
     `old_files` is where the old files are kept; readers skip names that begin with an underscore.
-    `topics` are those that a position may name.
+    `topics` are the topics that a position may name.
     """
 
     def __init__(self, systems: Systems, name: str) -> None:
@@ -138,7 +138,7 @@ class Swap:
         self._lock = PartitionLock(self._records, name)
 
     def compare(self, rebuilt: str, partition: str) -> Compared:
-        """Read a partition in both places."""
+        """Read a partition of the live lake and its rebuilt counterpart."""
         live, beside = (
             rows(self._systems.lake(path), partition, self.topics) for path in (self._path, rebuilt)
         )
@@ -271,7 +271,7 @@ class Swap:
 
     def _move(self, rebuilt: str, partition: str, moved: Moved) -> None:
         for path in moved.old:
-            # Repeated: a file that was deleted before is kept already.
+            # On a repetition, a file that is already deleted has been copied before.
             if self._live.stat(path):
                 self._live.copy(path, f"{self._folder}/{path}")
         source = self._systems.store(rebuilt)
@@ -308,7 +308,7 @@ def rows(lake: Lake, partition: str, topics: list[str]) -> Rows:
 
 
 def described(position: int, topics: list[str]) -> str:
-    """Describe a position for people; of a Kinesis record only a hash is known."""
+    """Describe a position for people; for a Kinesis record only a hash is known."""
     if position < 0:
         return f"a Kinesis record (hash {-position})"
     code, partition, offset = positions.unpacked(position)

@@ -29,7 +29,7 @@ PartitionOption = Annotated[
 
 
 def add_to(main: typer.Typer) -> None:
-    """Make the commands the main program's own."""
+    """Add the commands to the main program."""
     main.command(epilog="Example: streaming-etl compact --event-type trip --dry-run")(compact)
     main.add_typer(app, name="lake")
 
@@ -113,7 +113,7 @@ def files(
 
 
 def _below(configured: Systems, event_types: list[str], partitions: list[str]) -> tuple[str, ...]:
-    """Return the folders asked for; none means the whole lake."""
+    """Return the requested folders; none means the whole lake."""
     names = configured.types.names
     for name in (*event_types, *(checked(folder).partition("/")[0] for folder in partitions)):
         if name not in names:

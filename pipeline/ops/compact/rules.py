@@ -1,8 +1,8 @@
 """Pure rules: what to compact, which files of a partition to merge, and which to delete for good.
 
 A replaced file may be deleted when its rows have been in a merged file for the grace period, so
-that a query that planned with it can end. Its entry leaves the record a grace period later, and
-only when the file is gone: a listing that still has the file never meets a record without it.
+that a query planned with it can finish. Its entry leaves the record a grace period later, and only
+when the file is gone: a listing that still has the file never meets a record without it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _ORPHAN_MS: Final = 3_600_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What to do, and where: `below` are event types or partitions; empty: all.
+    """What to do, and where: `below` names event types or partitions; empty means all.
 
     Merge files below half of `target_bytes`, written at least `older_than_seconds` ago; a partition
     with fewer than `min_files` such files is left alone.
@@ -37,7 +37,7 @@ class Request:
 
 
 def small_files(partition: Partition, request: Request, now_ms: int) -> list[Stored]:
-    """Return the files to merge, oldest first; earlier merged files come first of all."""
+    """Return the files to merge, oldest first; files merged earlier come before all others."""
     closed_ms = now_ms - int(request.older_than_seconds * 1000)
     small = [
         stored
@@ -51,9 +51,9 @@ def small_files(partition: Partition, request: Request, now_ms: int) -> list[Sto
 
 @dataclass(frozen=True, slots=True)
 class Rubbish:
-    """Paths to delete, and the record to write afterwards; None: it stays as it is.
+    """Paths to delete, and the record to write afterwards; None: leave it unchanged.
 
-    `missing`: current files that were not listed; while there are any, nothing may be deleted.
+    `missing` are current files that were not listed; while there are any, delete nothing.
     """
 
     paths: tuple[str, ...] = ()

@@ -39,9 +39,9 @@ class Mismatch(Exception):
 
 @dataclass(slots=True, kw_only=True)
 class Report:
-    """What was done, or would be. Files and bytes are the current ones.
+    """What was done, or would be done. File and byte counts are those of the current files.
 
-    `left`: partitions that were left alone, and why. `problems`: what needs attention.
+    `left` names the partitions left alone, and why; `problems`, what needs attention.
     """
 
     partitions: int = 0
@@ -65,7 +65,7 @@ def wall_clock_ms() -> int:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Compaction:
-    """One run over a lake: reads go through `lake`, changes through `store`."""
+    """Compact a lake once; read through `lake`, write through `store`."""
 
     lake: Lake
     store: Store
@@ -116,7 +116,7 @@ class Compaction:
         chosen = self._chosen(partition, report)
         if chosen:
             self._merge(partition, chosen, report)
-        # What to delete is decided by a record that was just read.
+        # Read again: deletions must be decided by the newest record.
         if chosen or self.request.manifests or self.request.clean:
             now = next(iter(self.lake.partitions(partition.name)), partition)
         _count(report, partition.current(), now.current())

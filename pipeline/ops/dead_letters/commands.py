@@ -201,7 +201,7 @@ def redrive_command(
 
 @contextmanager
 def _os_errors_reported() -> Iterator[None]:
-    """Raise UserError instead of OSError, which is what stores of files and objects raise."""
+    """Raise UserError instead of the OSError of a file or object store."""
     try:
         yield
     except OSError as error:

@@ -1,4 +1,4 @@
-"""A dead letter, whatever back end holds it, its identity, and the filters of the commands."""
+"""A dead letter of any back end, its identity, and the filters of the commands."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _SHA256_DIGITS: Final = 32
 class Letter:
     """A rejected record with its position in the source, and why it was rejected.
 
-    `raw` of a large record is only its head; the whole record, of `raw_bytes` bytes and that
+    For a large record, `raw` is only its head; the whole record, of `raw_bytes` bytes and with that
     `sha256`, is in the folder `full_record`. `place` is where the dead letter itself is stored.
     `arrival_ms` is in epoch milliseconds, None if unknown.
     """
@@ -66,7 +66,7 @@ class Letter:
 
     @property
     def identity(self) -> str:
-        """Equal for all copies of this dead letter, different from any other's.
+        """A text that all copies of this dead letter share, and no other dead letter has.
 
         The records of one KPL aggregate share a position; the hash tells them apart.
         """
@@ -77,12 +77,12 @@ class Letter:
 
     @property
     def digest(self) -> bytes:
-        """The identity in 16 bytes, of which millions fit into memory."""
+        """The identity's digest of 16 bytes, so that millions fit into memory."""
         return digest_of(self.identity)
 
 
 Matches = Callable[[Letter], bool]
-"""Whether a dead letter is chosen."""
+"""Returns whether a dead letter is chosen."""
 
 
 def chosen_by(
@@ -95,8 +95,10 @@ def chosen_by(
 ) -> Matches:
     """Return a command's filters, which must all match; an empty one matches everything.
 
-    A dead letter of unknown arrival time is in no interval. UserError for a value that matches
-    nothing.
+    A dead letter of unknown arrival time is in no interval.
+
+    Raises:
+        UserError: a value can match nothing.
     """
     _check("--step", steps, STEPS)
     _check("--reason", reasons, REASONS)

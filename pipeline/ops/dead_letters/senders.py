@@ -42,9 +42,9 @@ target stays unreachable; then only `close` may be called.
 class TopicSender:
     """Writes the original bytes and their log entries, a batch in one transaction.
 
-    So whatever ends this program, a dead letter is either redriven and in the log, or neither. The
-    transactional id belongs to the topic: of two redrives to one topic the later one fences the
-    earlier one off. `log` has the digests of what was redriven before.
+    Whatever ends this program, a dead letter is either redriven and in the log, or neither. The
+    transactional id belongs to the topic: of two redrives to one topic, the later one fences off
+    the earlier one. `log` has the digests of what was redriven before.
     """
 
     def __init__(self, cluster: Kafka, topic: str) -> None:
@@ -65,7 +65,7 @@ class TopicSender:
         self.log = read_topic_log(cluster, topic)
 
     def deliver(self, batch: Sequence[Letter]) -> list[str | None]:
-        """See `Deliver`. A record that may be too large gets a transaction of its own."""
+        """Deliver as `Deliver` says; a record that may be too large gets its own transaction."""
         most = self._limit - _HEADERS_BYTES
         stored = self._write([letter for letter in batch if letter.size <= most])
         return [
@@ -78,7 +78,7 @@ class TopicSender:
         self._producer.close()
 
     def _write(self, batch: Sequence[Letter]) -> bool:
-        """Return False if nothing was written since a record is too large."""
+        """Write the batch; return False if nothing was written because a record is too large."""
         if not batch:
             return True
         try:
@@ -121,7 +121,7 @@ class StreamSender:
         self._decoder = Decoder(systems.types, unknown_fields=unknown_fields)
 
     def deliver(self, batch: Sequence[Letter]) -> list[str | None]:
-        """See `Deliver`."""
+        """Deliver as `Deliver` says."""
         refusals = [self._send(letter) for letter in batch]
         self._producer.flush()
         return refusals
@@ -173,7 +173,7 @@ class IndexSender:
         )
 
     def deliver(self, batch: Sequence[Letter]) -> list[str | None]:
-        """See `Deliver`; an unreachable OpenSearch is a reason of each dead letter, no error."""
+        """Deliver as `Deliver` says; return an unreachable OpenSearch as a reason, not an error."""
         decoded = [self._document(letter) for letter in batch]
         documents = [result for result in decoded if isinstance(result, Document)]
         refusals = (

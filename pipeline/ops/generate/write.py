@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from pipeline.ops.generate.trips import AMOUNTS, Columns, Trips
 
 Progress = Callable[[int], None]
-"""Gets how many trips are done."""
+"""Receives the number of trips written so far."""
 
 _encode: Final = msgspec.json.Encoder().encode
 

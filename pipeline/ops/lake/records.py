@@ -44,7 +44,7 @@ class Records:
         return self._lake.replace(record_path(partition), content, read.version)
 
     def change(self, partition: str, how: Callable[[Record], Record]) -> None:
-        """Change a record; `how` is called again if another writer was first."""
+        """Change a record; if another writer was first, call `how` again on its version."""
         while True:
             read = self.read(partition)
             changed = how(read.record)
@@ -93,7 +93,7 @@ class PartitionLock:
         )
 
     def restore_files(self, partition: str, old: Iterable[str], before: Record) -> None:
-        """Put the old files back into the record as they were `before` the swap."""
+        """Restore the old files' entries as they were in the record `before` the swap."""
         restored = set(old)
 
         def with_files(record: Record) -> Record:
@@ -114,6 +114,6 @@ class PartitionLock:
 
 
 def with_sources(files: Iterable[str], record: Record) -> list[str]:
-    """Return the files, and those that the merged ones among them were made of."""
+    """Return the files, and the small files that the merged ones among them replaced."""
     paths = dict.fromkeys(files)
     return [*paths, *(file.path for file in record.replaced if file.into in paths)]
