@@ -58,12 +58,12 @@ class Expectation:
         """Rejects by reason, in alphabetical order."""
         return {r: n for r, n in sorted(self.outcomes.items()) if r not in (EVENT, CONTROL)}
 
-    def add(self, made: Made) -> None:
+    def add(self, record: Made) -> None:
         """Count one record."""
-        self.outcomes[made.expect] += 1
-        if made.expect == EVENT:
-            self.ids.setdefault(made.event_type, set()).add(made.trip_id)
-            self.at_airports += made.pickup_location_id in AIRPORTS
+        self.outcomes[record.expect] += 1
+        if record.expect == EVENT:
+            self.ids.setdefault(record.event_type, set()).add(record.trip_id)
+            self.at_airports += record.pickup_location_id in AIRPORTS
 
 
 def reasons_of(systems: Systems) -> dict[str, int]:
