@@ -57,13 +57,17 @@ def test_exact_bytes_go_back_once(servers: Servers, back_end: BackEnd) -> None:
         for record in case.records()
     }
     assert len(found) == 5
-    for one in letters:
-        position = "/".join(map(str, one.position[:3]))
-        record = found[one.step, position]
-        assert (record.raw, record.key) == (one.raw, one.key)
-        assert record.partition == one.position.partition
-        replica = {"redrive_replica": "airport"} if one.step == "replicate" else {}
-        assert record.headers == {"redrive_step": one.step, "redrive_position": position, **replica}
+    for letter in letters:
+        position = "/".join(map(str, letter.position[:3]))
+        record = found[letter.step, position]
+        assert (record.raw, record.key) == (letter.raw, letter.key)
+        assert record.partition == letter.position.partition
+        replica = {"redrive_replica": "airport"} if letter.step == "replicate" else {}
+        assert record.headers == {
+            "redrive_step": letter.step,
+            "redrive_position": position,
+            **replica,
+        }
 
     again = case.json("redrive", "--all")
     assert (again["redriven"], again["already_redriven"]) == (0, 5)

@@ -28,7 +28,7 @@ def newest(plant: Plant, event_type: str, version: int = 1) -> list[str]:
     """Ids of that type with so many versions."""
     events = plant.of(lambda r: is_event(r) and r.made.event_type == event_type)
     ids = [str(record.made.trip_id) for record in events]
-    return [one for one in dict.fromkeys(ids) if ids.count(one) == version]
+    return [id_ for id_ in dict.fromkeys(ids) if ids.count(id_) == version]
 
 
 def rows_of(plant: Plant, document_id: str) -> list[Record]:

@@ -137,7 +137,12 @@ def test_a_lost_dead_letter_is_named_with_its_reason(plant: Plant, world: World)
     report = plant.reconcile()
     assert found(report) == {("dead_letters", "missing"): places(rejects[:2])}
     findings = report.row("dead_letters").findings
-    told = {name: one.reason for one in findings for each in one.names() for name in apart(each)}
+    told = {
+        name: finding.reason
+        for finding in findings
+        for each in finding.names()
+        for name in apart(each)
+    }
     assert told == {place(record): record.made.expect for record in rejects[:2]}
 
 
@@ -158,8 +163,10 @@ def test_copies_and_strange_dead_letters(own: Plant, world: World) -> None:
         ("dead_letters", "unexpected"): places([stray]),
         ("dead_letters", "wrong"): places([altered]),
     }
-    copies = [one for one in report.row("dead_letters").findings if one.kind == "doubled"]
-    assert [(one.count, one.is_error) for one in copies] == [(4, False)]
+    copies = [
+        finding for finding in report.row("dead_letters").findings if finding.kind == "doubled"
+    ]
+    assert [(copy.count, copy.is_error) for copy in copies] == [(4, False)]
     assert report.row("dead_letters").figures["of_index"] == 1
 
 

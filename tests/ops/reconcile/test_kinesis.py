@@ -50,10 +50,10 @@ def test_a_stream_is_judged_as_a_topic_is(stream: Plant, world: World, tmp_path:
     hidden.rename(path)
     copies = stream.of(is_reject)[:2]
     dead = stream.config["dead_letters"]["kinesis_stream"]
-    world.put(dead, [envelope(one, tmp_path / "large") for one in copies])
+    world.put(dead, [envelope(copy, tmp_path / "large") for copy in copies])
     report = stream.reconcile()
     assert report.ok
-    told = [one for one in report.row("dead_letters").findings if not one.is_error]
+    told = [finding for finding in report.row("dead_letters").findings if not finding.is_error]
     assert [one.count for one in told] == [2]
 
 
@@ -86,7 +86,7 @@ def test_the_archive_in_a_stream(stream: Plant, world: World, tmp_path: Path) ->
     whole = next(large.rglob("part-0.parquet"))
     whole.unlink()
     report = stream.reconcile()
-    told = [one for one in report.row("archive").findings if not one.is_error]
+    told = [finding for finding in report.row("archive").findings if not finding.is_error]
     assert [(one.kind, one.count) for one in told] == [("doubled", 1)]
     heads = stream.of(lambda r: len(r.made.raw or b"") > 500_000)
     errors = found(report)
