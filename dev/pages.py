@@ -12,7 +12,10 @@ from pipeline.ops.replay.old_options import OLD
 def reasons_table() -> str:
     """Return the table of reason codes in docs/dead-letters.md."""
     rows = [("step", "reason", "meaning", "what to do")]
-    rows += [(each.step, f"`{each.code}`", each.meaning, each.action) for each in REASONS.values()]
+    rows += [
+        (reason.step, f"`{reason.code}`", reason.meaning, reason.action)
+        for reason in REASONS.values()
+    ]
     return _table(rows)
 
 
@@ -20,11 +23,11 @@ def metrics_table() -> str:
     """Return the table of metrics in docs/metrics.md; the lag buckets share one row."""
     rows = [("metric", "kind", "unit", "meaning", "when it moves")]
     bounds = f"lag_le_<{', '.join(map(str, LAG_BUCKETS_MS))}, inf>"
-    for each in METRICS:
-        name = f"`{each.step}.{each.name}`"
-        if each.name.startswith("lag_le_"):
-            name = f"`{each.step}.{bounds}`"
-        row = (name, "counter", each.unit, each.meaning, each.action)
+    for metric in METRICS:
+        name = f"`{metric.step}.{metric.name}`"
+        if metric.name.startswith("lag_le_"):
+            name = f"`{metric.step}.{bounds}`"
+        row = (name, "counter", metric.unit, metric.meaning, metric.action)
         if row != rows[-1]:
             rows.append(row)
     return _table(rows)

@@ -57,7 +57,7 @@ def read(flow: Flow, config: Config) -> str:
         flow.table(kafka.records_table("records_kafka", source, cluster))
         columns = records.kafka_expressions(source)
         selects.append(records.records_select(source, "records_kafka", columns))
-    for stream in (kinesis.stream_of(each, config.kinesis) for each in source.kinesis_streams):
+    for stream in (kinesis.stream_of(key, config.kinesis) for key in source.kinesis_streams):
         name, columns = f"records_{stream.name}", records.kinesis_expressions(stream.name)
         flow.table(kinesis.records_table(name, stream, source, config.kinesis))
         selects.append(records.records_select(source, name, columns))

@@ -83,9 +83,9 @@ def validate_command(
     types = load_config.event_types(settings)
     raws = validate.samples(events, sys.stdin)
     verdicts = list(validate.verdicts(raws, settings, types))
-    for each in verdicts:
-        print(json.dumps(each) if as_json else yaml.safe_dump(each, sort_keys=False))
-    raise typer.Exit(any(each["verdict"] == "reject" for each in verdicts))
+    for verdict in verdicts:
+        print(json.dumps(verdict) if as_json else yaml.safe_dump(verdict, sort_keys=False))
+    raise typer.Exit(any(verdict["verdict"] == "reject" for verdict in verdicts))
 
 
 def plan(config: ConfigOption = LOCAL) -> None:

@@ -153,12 +153,12 @@ def _forward(
     forwarded: Sequence[Forwarded], values: Sequence[pd.Series], rejected: np.ndarray[Any, Any]
 ) -> dict[str, np.ndarray[Any, Any]]:
     """Return the forwarded columns; those for rejects only are None in other rows."""
-    columns = {each.name: column.to_numpy() for each, column in zip(forwarded, values, strict=True)}
-    for each in forwarded:
-        if each.rejects_only:
+    columns = {column.name: rows.to_numpy() for column, rows in zip(forwarded, values, strict=True)}
+    for column in forwarded:
+        if column.rejects_only:
             of_rejects = np.full(len(rejected), None, object)
-            of_rejects[rejected] = columns[each.name][rejected]
-            columns[each.name] = of_rejects
+            of_rejects[rejected] = columns[column.name][rejected]
+            columns[column.name] = of_rejects
     return columns
 
 
@@ -193,7 +193,7 @@ def decode_guarded(
 
 
 def _joined(parts: Sequence[Decoded]) -> Decoded:
-    names = [each.name for each in fields(Decoded) if each.name != "columns"]
+    names = [attribute.name for attribute in fields(Decoded) if attribute.name != "columns"]
     attributes = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
     columns = {
         name: np.concatenate([part.columns[name] for part in parts]) for name in parts[0].columns
@@ -211,7 +211,7 @@ class IndexFunction(_Step):
     def __init__(self, settings: Index, types: EventTypes) -> None:
         self._settings = settings
         self._types = types
-        self._mappings = {each.name: mapping(each) for each in types}
+        self._mappings = {event_type.name: mapping(event_type) for event_type in types}
 
     def open(self, function_context: FunctionContext) -> None:
         self._metrics = StepMetrics("index", function_context.get_metric_group())
@@ -256,7 +256,7 @@ class IndexFunction(_Step):
 
 def _rejections(outcomes: Sequence[Outcome]) -> pd.DataFrame:
     rejected = [outcome if isinstance(outcome, Rejected) else None for outcome in outcomes]
-    columns = {name: [each and getattr(each, name) for each in rejected] for name in _REJECTION}
+    columns = {name: [row and getattr(row, name) for row in rejected] for name in _REJECTION}
     return pd.DataFrame(columns, dtype=object)
 
 
@@ -273,7 +273,7 @@ class ClaimCheckFunction(_Step):
         settings = self._settings
         beside = byte_lengths(key)
         for values in headers:
-            sizes = [0 if each is None else byte_lengths(each).sum() for each in values]
+            sizes = [0 if value is None else byte_lengths(value).sum() for value in values]
             beside += np.array(sizes, np.int32)
         checked = claim_check(
             raw.to_numpy(),
@@ -293,7 +293,7 @@ def decode_function(
     forwarded: Sequence[Forwarded] = (),
 ) -> Any:
     """`decode_step(raw, arrival_ms[, …])`: a row of the forwarded columns, then of `decode_row`."""
-    row = {each.name: _SQL[each.kind] for each in forwarded}
+    row = {column.name: _SQL[column.kind] for column in forwarded}
     row |= decode_row(settings, types, documents=documents)
     step = DecodeFunction(settings, types, documents=documents, forwarded=forwarded)
     return _vectorised(step, row)
@@ -311,7 +311,7 @@ def decode_row(settings: config.Decode, types: EventTypes, *, documents: bool) -
 
 def _columns(decoder: Decoder) -> dict[str, Kind]:
     """Return the events' columns without `type`, which the verdict has."""
-    return {each.name: each.kind for each in decoder.columns if each.name != "type"}
+    return {column.name: column.kind for column in decoder.columns if column.name != "type"}
 
 
 def index_function(settings: Index, types: EventTypes) -> Any:

@@ -50,7 +50,7 @@ def indices(config: Config, types: EventTypes, *, may_be_away: bool) -> None:
     """
     if config.index is None:
         return
-    mappings = {each.name: mapping(each) for each in types}
+    mappings = {event_type.name: mapping(event_type) for event_type in types}
     try:
         ensure_templates(opensearch.client(config.index), mappings, config.index)
     except IndexAway as away:
@@ -84,7 +84,7 @@ def _event_types(config: Config, types: EventTypes) -> Iterator[str]:
 
 
 def _connected(config: Config) -> dict[str, Brokers]:
-    names = {each.kafka_cluster for each in targets(config).values() if each.kafka_topic}
+    names = {target.kafka_cluster for target in targets(config).values() if target.kafka_topic}
     if config.source.kafka_topics:
         names.add(config.source.kafka_cluster)
     if not names:
@@ -98,7 +98,7 @@ def _connected(config: Config) -> dict[str, Brokers]:
 def _largest_record(config: Config, clusters: dict[str, Brokers]) -> int:
     """Return the largest raw record that a source may hold, in bytes."""
     source = config.source
-    sizes = [clusters[source.kafka_cluster].max_message_bytes(each) for each in source.kafka_topics]
+    sizes = [clusters[source.kafka_cluster].max_message_bytes(name) for name in source.kafka_topics]
     sizes += [kinesis.RECORD_BYTES] if source.kinesis_streams else []
     return max(sizes)
 

@@ -230,7 +230,7 @@ class Reader:
             )["ShardIterator"]
             while iterator:
                 page = client.get_records(ShardIterator=iterator, Limit=10_000)
-                yield from ((each["PartitionKey"], each["Data"]) for each in page["Records"])
+                yield from ((record["PartitionKey"], record["Data"]) for record in page["Records"])
                 is_end = not page["Records"] and not page["MillisBehindLatest"]
                 iterator = None if is_end else page.get("NextShardIterator")
 
@@ -259,7 +259,7 @@ def visible(objects: Objects) -> list[str]:
     files = {p for p in objects if not any(part[0] in "_." for part in p.split("/"))}
     for path in (p for p in objects if p.startswith("_compacted/") and p.endswith("/record.json")):
         record = json.loads(objects[path]())
-        files |= {each["path"] for each in record["files"]}
+        files |= {file["path"] for file in record["files"]}
         files -= {each["path"] for each in record["replaced"]}
     return sorted(files)
 

@@ -11,4 +11,4 @@ from connectors.positions import SCHEMA, Position
 
 def table_of(positions: Iterable[Position]) -> pa.Table:
     """Return positions as a table of all six columns."""
-    return pa.Table.from_pylist([one._asdict() for one in positions], schema=SCHEMA)
+    return pa.Table.from_pylist([position._asdict() for position in positions], schema=SCHEMA)

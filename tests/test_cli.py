@@ -103,13 +103,13 @@ def test_every_command_that_tells_something_has_json() -> None:
     silent = {"plan", "config reference"}
     commands = dict(_commands())
     options = {
-        name: {flag for each in found.params for flag in each.opts}
+        name: {flag for param in found.params for flag in param.opts}
         for name, found in commands.items()
     }
     assert {name for name, found in options.items() if "--json" not in found} == silent
     assert all(
-        found.epilog and found.epilog.startswith("Example: streaming-etl")
-        for found in commands.values()
+        command.epilog and command.epilog.startswith("Example: streaming-etl")
+        for command in commands.values()
     )
 
 

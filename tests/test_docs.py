@@ -55,7 +55,7 @@ def test_links_lead_somewhere(page: Path) -> None:
         found = (page.parent / target) if target else page
         assert found.exists(), target
         titles = re.findall(r"^#+ (.*)$", found.read_text(), re.MULTILINE) if anchor else []
-        assert not anchor or anchor in [each.lower().replace(" ", "-") for each in titles]
+        assert not anchor or anchor in [title.lower().replace(" ", "-") for title in titles]
 
 
 def test_the_audited_versions_are_the_pinned_ones() -> None:
@@ -94,6 +94,6 @@ def is_ours(words: list[str]) -> bool:
     command: Any = load(words.pop(0))
     while words and words[0] in getattr(command, "commands", {}):
         command = command.commands[words.pop(0)]
-    options = {name for each in command.params for name in (*each.opts, *each.secondary_opts)}
+    options = {name for param in command.params for name in (*param.opts, *param.secondary_opts)}
     given = {word.partition("=")[0] for word in words if word.startswith("-")}
     return given <= options | {"--help"} and not hasattr(command, "commands")

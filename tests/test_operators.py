@@ -204,7 +204,7 @@ def test_rows_of_a_partition_come_together_and_bring_what_was_given_with_them() 
 def test_no_field_of_an_event_can_take_the_name_of_a_column_of_ours() -> None:
     own = set(_VERDICT) | set(_DOCUMENT)
     everywhere = config.Source(kafka_topics=("a",), kinesis_streams=("s",))
-    assert own | {each.name for each in forwarded_columns(everywhere)} <= RESERVED
+    assert own | {column.name for column in forwarded_columns(everywhere)} <= RESERVED
 
 
 def placed(place: int) -> bytes:

@@ -30,8 +30,8 @@ MADE = list(
 )
 RECORDS = [*local.on_kafka(MADE[::2]), *local.on_kinesis(MADE[1::2])]
 SENT = [Sent(text_of(record.position), record.made) for record in RECORDS]
-EVENTS = [one for one in SENT if one.made.expect == EVENT]
-REJECTS = [one for one in SENT if one.made.is_reject]
+EVENTS = [sent for sent in SENT if sent.made.expect == EVENT]
+REJECTS = [sent for sent in SENT if sent.made.is_reject]
 
 
 class World:
@@ -40,7 +40,7 @@ class World:
     def __init__(self, root: Path, files: Sinks | None = None) -> None:
         self.files = files
         self.archive, self.lake = root / "archive", root / "lake"
-        self.letters = [letter(one, "decode", one.made.expect) for one in REJECTS]
+        self.letters = [letter(reject, "decode", reject.made.expect) for reject in REJECTS]
         self.documents = documents()
         self.replica = [(one.position, event(one.made)) for one in EVENTS]
         self.guarantee: dict[str, bool] = {}
@@ -243,7 +243,7 @@ def test_altered_bytes_in_the_archive_are_found(world: World) -> None:
 
 
 def test_a_tombstone_and_no_bytes_are_not_the_same(world: World) -> None:
-    one = next(each for each in REJECTS if not each.made.raw)
+    one = next(reject for reject in REJECTS if not reject.made.raw)
     for path in world.archive.rglob("*.parquet"):
         at = [position(row) for row in pq.read_table(path, partitioning=None).to_pylist()]
         if one.position in at:

@@ -202,7 +202,7 @@ def _read(consumer: Consumer, topic: str, spans: Mapping[int, Span]) -> Iterator
         done = set() if len(valid) == len(received) else _ended(received)
         last: dict[Any, Any] = {message.partition(): message.offset() for message in valid}
         done |= {p for p, offset in last.items() if offset >= stops.get(p, 0) - 1}
-        page = valid if not done else [each for each in valid if _is_before(each, stops)]
+        page = valid if not done else [message for message in valid if _is_before(message, stops)]
         if page:
             yield page
             deadline = time.monotonic() + _TIMEOUT_SECONDS  # The caller may have taken long.

@@ -85,7 +85,7 @@ def _pages_of(
         pairs = zip(group, contents, strict=True)
         yield [(stored, _table(stored, content.result(), columns)) for stored, content in pairs]
         return
-    sources = [pa.BufferReader(each.result()) for each in contents] or [store.open(group[0].path)]
+    sources = [pa.BufferReader(body.result()) for body in contents] or [store.open(group[0].path)]
     for stored, source in zip(group, sources, strict=True):
         with source, _reported(stored.path):
             file = open_parquet(source, buffer_size=_BUFFER_BYTES)

@@ -32,8 +32,8 @@ def written(output: Path, topic: Topic) -> Written:
     Hidden files (`_SUCCESS`, `.part-…`) are skipped, as every reader does.
     """
     root = output / "lake" / "trip"
-    found = (path for path in root.rglob("*") if path.is_file())
-    paths = [path for path in found if _visible(path.relative_to(root))]
+    files = (path for path in root.rglob("*") if path.is_file())
+    paths = [path for path in files if _visible(path.relative_to(root))]
     names = ["source_partition", "source_offset", "pickup_datetime", "pickup_location_id"]
     columns = [*names, "pickup_location", "month"]
     table = ds.dataset(

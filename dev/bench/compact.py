@@ -63,8 +63,8 @@ def _in_folder(steps: Steps, place: Path, size: Size) -> dict[str, Any]:
 
 
 def _on_s3(steps: Steps, place: Path, size: Size) -> dict[str, Any]:
-    made = Stack(ROOT, run_dir=place / "run", free_ports=True, servers=("s3",))
-    with made.running(steps.say, wipe=True) as stack:
+    servers = Stack(ROOT, run_dir=place / "run", free_ports=True, servers=("s3",))
+    with servers.running(steps.say, wipe=True) as stack:
         environment = stack.environment()
         create_bucket(BUCKET, endpoint=environment["S3_ENDPOINT"])
         data = stack.run_dir / "s3" / "data" / BUCKET
@@ -123,7 +123,7 @@ def _make(
 
 
 def _table(columns: Mapping[str, Any], ids: Any) -> pa.Table:
-    found = {
+    fields = {
         name: pa.array(values).cast(_TIME) if name.endswith("_datetime") else pa.array(values)
         for name, values in columns.items()
     }
@@ -134,7 +134,7 @@ def _table(columns: Mapping[str, Any], ids: Any) -> pa.Table:
         "arrival_time": pa.array(ids).cast(_TIME),
         "schema_version": pa.array(np.ones(len(ids), np.int32)),
     }
-    return pa.table({**found, **origin})
+    return pa.table({**fields, **origin})
 
 
 def _config(uri: str) -> dict[str, Any]:
@@ -175,12 +175,12 @@ def _compact(config: Path, environment: Mapping[str, str]) -> dict[str, Any]:
         [program, "compact", *options], stdout=subprocess.PIPE, env={**os.environ, **environment}
     )
     assert process.stdout
-    said = process.stdout.read()
+    output = process.stdout.read()
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode == 2:
         raise UserError("the compaction failed; what it said is above")
-    report: dict[str, Any] = json.loads(said)
+    report: dict[str, Any] = json.loads(output)
     return {
         **report,
         "seconds": round(time.monotonic() - started, 1),

@@ -69,8 +69,8 @@ class Bench:
         """Start a fresh Flink cluster."""
         self.runs += 1
         run_dir = self.folder / f"flink-{self.runs}"
-        made = Stack(ROOT, run_dir=run_dir, free_ports=True, servers=("flink",))
-        with made.running(lambda text: None) as stack:
+        cluster = Stack(ROOT, run_dir=run_dir, free_ports=True, servers=("flink",))
+        with cluster.running(lambda text: None) as stack:
             yield stack
 
     def config(self, topic: str, output: Path, **sections: dict[str, Any]) -> Path:
@@ -113,8 +113,8 @@ def running(*names: str) -> Iterator[Stack]:
     """Start servers for a bench in a temporary folder."""
     setup(ROOT, say=print, servers=names)
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-        made = Stack(ROOT, run_dir=Path(folder) / "servers", free_ports=True, servers=names)
-        with made.running(print) as stack:
+        servers = Stack(ROOT, run_dir=Path(folder) / "servers", free_ports=True, servers=names)
+        with servers.running(print) as stack:
             yield stack
 
 
@@ -170,17 +170,17 @@ def _process(command: list[str]) -> Figures:
     launched = time.time()
     child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     with Gauge({child.pid}) as gauge:
-        said, _ = child.communicate(timeout=PATIENCE_SECONDS)
+        output, _ = child.communicate(timeout=PATIENCE_SECONDS)
     ended = time.time()
     assert child.returncode == 0, f"{command[1]} ended with {child.returncode}"
-    began = json.loads(said.splitlines()[-1])["began"]
+    began = json.loads(output.splitlines()[-1])["began"]
     return Figures(began - launched, ended - began, gauge.cpu_seconds, gauge.peak_bytes)
 
 
 def flink(bench: Bench, topic: Topic, output: Path, submit: Callable[[Stack], str]) -> Figures:
     """Run a Flink job on a fresh cluster until the topic is read and committed."""
     with bench.cluster() as stack:
-        roots = {each.pid for each in stack.started().values()}
+        roots = {started.pid for started in stack.started().values()}
         with Gauge(roots) as gauge:
             launched = time.time()
             job_id = submit(stack)
@@ -219,15 +219,15 @@ def _counter(cluster: Cluster, job_id: str) -> str | None:
     for vertex in cluster.get(f"/jobs/{job_id}")["vertices"]:
         if vertex["name"].startswith("Source"):
             path = f"/jobs/{job_id}/vertices/{vertex['id']}/subtasks/metrics"
-            known = [each["id"] for each in cluster.get(path)]
-            names = [each for each in known if re.fullmatch(r"Source__.*\.numRecordsIn", each)]
+            known = [metric["id"] for metric in cluster.get(path)]
+            names = [name for name in known if re.fullmatch(r"Source__.*\.numRecordsIn", name)]
             if names:
                 return f"{path}?get={names[0]}&agg=sum"
     return None
 
 
 def _sum(cluster: Cluster, path: str) -> int:
-    return int(sum(each["sum"] for each in cluster.get(path)))
+    return int(sum(metric["sum"] for metric in cluster.get(path)))
 
 
 def submit_ours(stack: Stack, config: Path) -> str:

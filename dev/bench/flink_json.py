@@ -45,13 +45,13 @@ def main(servers: str, topic: str, output: str, checkpoint_seconds: str, schemas
     environment.execute_sql(create_table("records", {**fields, **POSITION}, options))
     sink = lake.sink(Config(source=source), Lake(path=output), trip)
     environment.execute_sql(sink.create)
-    given = names(name for name in fields if name != "padding")
+    columns = names(name for name in fields if name != "padding")
     padding = "COALESCE(padding, '')"
     keys = (
         "LPAD(CAST(pickup_location_id AS STRING), 3, '0'), "
         "DATE_FORMAT(pickup_datetime, 'yyyy'), DATE_FORMAT(pickup_datetime, 'MM')"
     )
-    select = f"{given}, {padding}, {names(POSITION)}, 1, {keys}"
+    select = f"{columns}, {padding}, {names(POSITION)}, 1, {keys}"
     statements = environment.create_statement_set()
     statements.add_insert_sql(f"INSERT INTO lake_trip SELECT {select} FROM records")
     statements.attach_as_datastream()

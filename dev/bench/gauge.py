@@ -54,11 +54,11 @@ class Gauge:
 
 def family(roots: Collection[int]) -> set[psutil.Process]:
     """Return those of `roots` that live, with their descendants."""
-    found: set[psutil.Process] = set()
+    living: set[psutil.Process] = set()
     for pid in roots:
         try:
             process = psutil.Process(pid)
-            found |= {process, *process.children(recursive=True)}
+            living |= {process, *process.children(recursive=True)}
         except psutil.NoSuchProcess:
             continue
-    return found
+    return living

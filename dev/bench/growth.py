@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from dev.bench.contenders import Contender, ours, servers
-from dev.bench.run import one
+from dev.bench.run import run_contender
 from dev.bench.topic import fill
 
 _TIMES = 10
@@ -30,14 +30,14 @@ def main(
         topics = {times: fill(bench.servers, f"x{times}", events * times) for times in speeds}
         for number in range(rounds):
             for times in sorted(speeds, reverse=number % 2 == 1):
-                run = one(bench, Contender(f"x{times}", "", ours), topics[times], number)
+                run = run_contender(bench, Contender(f"x{times}", "", ours), topics[times], number)
                 typer.echo(f"{run.line()}, {run.figures.peak_bytes / 2**20:,.0f} MiB")
                 speeds[times].append(run.events_per_second)
     ratio = statistics.median(
         more / less for less, more in zip(speeds[1], speeds[_TIMES], strict=True)
     )
-    found = {f"x{times}": [round(each) for each in made] for times, made in speeds.items()}
-    typer.echo(json.dumps({"events": events, **found, "ratio": round(ratio, 3)}))
+    rounded = {f"x{times}": [round(speed) for speed in runs] for times, runs in speeds.items()}
+    typer.echo(json.dumps({"events": events, **rounded, "ratio": round(ratio, 3)}))
 
 
 if __name__ == "__main__":

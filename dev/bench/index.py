@@ -26,7 +26,7 @@ from connectors.opensearch.bulk import Document, Done, Limits
 from connectors.opensearch.options import Index
 from connectors.opensearch.templates import ensure_templates
 from dev.bench.contenders import running
-from dev.bench.topic import raws as made
+from dev.bench.topic import raws
 from pipeline.config.model import Job
 from pipeline.decode.decoder import Decoder
 from pipeline.events import event_types
@@ -41,27 +41,27 @@ Load = Callable[[Index, list[Document]], None]
 def documents(count: int) -> list[Document]:
     """Return trips as the decode step hands them to the index step."""
     decoder = Decoder(event_types.load(ROOT / "schemas"), documents=True)
-    found: list[Document] = []
-    raws = made(count)
-    while block := list(islice(raws, _BATCH)):
+    docs: list[Document] = []
+    payloads = raws(count)
+    while block := list(islice(payloads, _BATCH)):
         decoded = decoder.decode_batch(block)
         columns = zip(decoded.document_id, decoded.document_version, decoded.document, strict=True)
-        found += [Document("trip", key, int(version), body) for key, version, body in columns]
-    return found
+        docs += [Document("trip", key, int(version), body) for key, version, body in columns]
+    return docs
 
 
 def ours(tasks: int) -> Load:
     """Return our load with several tasks, here threads, each with its part."""
 
-    def load(settings: Index, given: list[Document]) -> None:
-        parts = [given[number::tasks] for number in range(tasks)]
+    def load(settings: Index, docs: list[Document]) -> None:
+        parts = [docs[number::tasks] for number in range(tasks)]
         with ThreadPoolExecutor(tasks) as pool:
             list(pool.map(partial(task, settings), parts))
 
     return load
 
 
-def task(settings: Index, given: list[Document]) -> None:
+def task(settings: Index, docs: list[Document]) -> None:
     """Run one task: one connection, one Arrow batch per call."""
     index, name = Index(url=settings.url), f"{settings.prefix}trip"
     indexer = Indexer(
@@ -72,17 +72,17 @@ def task(settings: Index, given: list[Document]) -> None:
         sleep=time.sleep,
         random=random.random,
     )
-    for start in range(0, len(given), _BATCH):
-        batch = [Document(name, d.id, d.version, d.body) for d in given[start : start + _BATCH]]
+    for start in range(0, len(docs), _BATCH):
+        batch = [Document(name, d.id, d.version, d.body) for d in docs[start : start + _BATCH]]
         assert set(indexer.index(batch)) == {Done.INDEXED}
 
 
 def theirs(threads: int) -> Load:
     """Return a load by `parallel_bulk` with several threads, of documents already in JSON."""
 
-    def load(settings: Index, given: list[Document]) -> None:
+    def load(settings: Index, docs: list[Document]) -> None:
         client = OpenSearch(settings.url, timeout=60, maxsize=threads)
-        actions = _actions(f"{settings.prefix}trip", given)
+        actions = _actions(f"{settings.prefix}trip", docs)
         options: dict[str, Any] = {"thread_count": threads, "chunk_size": 1000}
         for done, answer in parallel_bulk(client, actions, **options):
             assert done, answer
@@ -90,14 +90,14 @@ def theirs(threads: int) -> Load:
     return load
 
 
-def _actions(index: str, given: list[Document]) -> Iterator[dict[str, Any]]:
-    for each in given:
+def _actions(index: str, docs: list[Document]) -> Iterator[dict[str, Any]]:
+    for document in docs:
         yield {
             "_index": index,
-            "_id": each.id,
-            "version": each.version,
+            "_id": document.id,
+            "version": document.version,
             "version_type": "external_gte",
-            "_source": each.body.decode(),
+            "_source": document.body.decode(),
         }
 
 
@@ -113,43 +113,43 @@ def main(
     rounds: Annotated[int, typer.Option(min=1)] = 3,
 ) -> None:
     """Measure on a fresh node."""
-    given = documents(count)
+    docs = documents(count)
     with running("opensearch") as stack:
-        speeds = measure(stack.environment()["OPENSEARCH_URL"], given, rounds)
-    medians = {name: statistics.median(each) for name, each in speeds.items()}
+        speeds = measure(stack.environment()["OPENSEARCH_URL"], docs, rounds)
+    medians = {name: statistics.median(measured) for name, measured in speeds.items()}
     for number in AT_ONCE:
         ratio = medians[f"ours, {number} at once"] / medians[f"parallel_bulk, {number} at once"]
         typer.echo(f"ours / parallel_bulk, {number} at once: {ratio:.2f}")
     typer.echo(json.dumps({**speeds, "documents": count, "load_after": os.getloadavg()[0]}))
 
 
-def measure(url: str, given: list[Document], rounds: int) -> dict[str, list[int]]:
+def measure(url: str, docs: list[Document], rounds: int) -> dict[str, list[int]]:
     """Return documents per second of each load and round, after one warm-up round."""
     speeds: dict[str, list[int]] = {name: [] for name in LOADS}
     names = list(LOADS)
     for number in range(-1, rounds):
         turn = number % len(names)
         for name in names[turn:] + names[:turn]:
-            speed = one(url, f"r{number + 1}-{names.index(name)}-", given, LOADS[name])
+            speed = run_load(url, f"r{number + 1}-{names.index(name)}-", docs, LOADS[name])
             if number >= 0:
                 speeds[name].append(speed)
                 typer.echo(f"round {number + 1} {name}: {speed:,} documents/s")
     return speeds
 
 
-def one(url: str, prefix: str, given: list[Document], load: Load) -> int:
+def run_load(url: str, prefix: str, docs: list[Document], load: Load) -> int:
     """Run one load into its own index."""
     settings = Index(url=url, prefix=prefix, replicas=0, refresh_interval="1s")
     trip = event_types.load(ROOT / "schemas")["trip"]
     client = OpenSearch(url, timeout=60)
     ensure_templates(client, {"trip": mapping(trip)}, settings)
     began = time.monotonic()
-    load(settings, given)
+    load(settings, docs)
     seconds = time.monotonic() - began
     client.indices.refresh(index=f"{prefix}trip")
-    assert client.count(index=f"{prefix}trip")["count"] == len(given)
+    assert client.count(index=f"{prefix}trip")["count"] == len(docs)
     client.indices.delete(index=f"{prefix}trip")
-    return round(len(given) / seconds)
+    return round(len(docs) / seconds)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from dev.bench.contenders import CONTENDERS, servers
-from dev.bench.run import one
+from dev.bench.run import run_contender
 from dev.bench.topic import fill, spread
 
 
@@ -23,23 +23,23 @@ def main(
     ] = None,
 ) -> None:
     """Measure. Example: python -m dev.bench.partitions --counts 10 --counts 5000"""
-    ours = next(each for each in CONTENDERS if each.name == "ours")
-    found = {}
+    ours = next(contender for contender in CONTENDERS if contender.name == "ours")
+    figures = {}
     with servers("kafka") as (bench, _):
         for number, count in enumerate(counts or [10, 263, 5000]):
-            topic = fill(bench.servers, f"p{count}", events, given=spread(events, count))
-            run = one(bench, ours, topic, number)
+            topic = fill(bench.servers, f"p{count}", events, payloads=spread(events, count))
+            run = run_contender(bench, ours, topic, number)
             assert run.written.partitions == count, f"{run.written.partitions} partitions"
             typer.echo(
                 f"{count} partitions, {run.figures.peak_bytes / 2**20:,.0f} MiB: {run.line()}"
             )
-            found[count] = {
+            figures[count] = {
                 "events_per_second": round(run.events_per_second),
                 "cpu_seconds_per_million": round(run.cpu_per_million, 1),
                 "peak_bytes": run.figures.peak_bytes,
                 "files": run.written.files,
             }
-    typer.echo(json.dumps({"events": events, "partitions": found}))
+    typer.echo(json.dumps({"events": events, "partitions": figures}))
 
 
 if __name__ == "__main__":

@@ -15,18 +15,18 @@ from matplotlib import pyplot
 def main(path: Path) -> None:
     """Draw a bar for the median and a dot for each run, the fastest on top."""
     matplotlib.rcParams["svg.hashsalt"] = "bench"
-    found = json.loads(path.read_text(encoding="utf-8"))
+    bench = json.loads(path.read_text(encoding="utf-8"))
     speeds: dict[str, list[float]] = {}
-    for run in found["runs"]:
+    for run in bench["runs"]:
         speeds.setdefault(run["name"], []).append(run["events_per_second"])
-    medians = {name: sorted(each)[len(each) // 2] for name, each in speeds.items()}
+    medians = {name: sorted(measured)[len(measured) // 2] for name, measured in speeds.items()}
     names = sorted(medians, key=lambda name: medians[name])
     figure, axes = pyplot.subplots(figsize=(8, 3.2), layout="constrained")
     colours = ["#2a6f97" if name.startswith("ours") else "#b0b7bf" for name in names]
     axes.barh(names, [medians[name] for name in names], color=colours)
     for at, name in enumerate(names):
         axes.plot(speeds[name], [at] * len(speeds[name]), "o", color="#1b1b1b", markersize=3)
-    axes.set_xlabel(f"events a second, {found['events']:,} events of {found['event_bytes']} bytes")
+    axes.set_xlabel(f"events a second, {bench['events']:,} events of {bench['event_bytes']} bytes")
     axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(path.with_suffix(".svg"), metadata={"Date": None})
 

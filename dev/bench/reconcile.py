@@ -50,10 +50,10 @@ def bench(
     wanted = ("kafka", *(("s3",) if s3 else ()), *(("opensearch",) if index else ()))
     with TemporaryDirectory(dir=folder) as name:
         place = Path(name)
-        made = Stack(ROOT, run_dir=place / "run", free_ports=True, servers=wanted)
-        with made.running(steps.say, wipe=True) as stack:
-            found = _measured(steps, stack, place, records, checkpoint_records, index=index, s3=s3)
-    print(json.dumps(found))
+        servers = Stack(ROOT, run_dir=place / "run", free_ports=True, servers=wanted)
+        with servers.running(steps.say, wipe=True) as stack:
+            result = _measured(steps, stack, place, records, checkpoint_records, index=index, s3=s3)
+    print(json.dumps(result))
 
 
 def _measured(
@@ -90,7 +90,7 @@ def _measured(
 
 
 def _config(environment: dict[str, str], base: str, *, index: bool) -> dict[str, Any]:
-    found: dict[str, Any] = {
+    settings: dict[str, Any] = {
         "kafka": {"bootstrap_servers": environment["KAFKA_BOOTSTRAP_SERVERS"]},
         "source": {"kafka_topics": [bench_data.SOURCE]},
         "archive": {"path": f"{base}/archive"},
@@ -98,8 +98,8 @@ def _config(environment: dict[str, str], base: str, *, index: bool) -> dict[str,
         "dead_letters": {"kafka_topic": bench_data.DEAD},
     }
     if index:
-        found["index"] = {"url": environment["OPENSEARCH_URL"], "prefix": bench_data.PREFIX}
-    return found
+        settings["index"] = {"url": environment["OPENSEARCH_URL"], "prefix": bench_data.PREFIX}
+    return settings
 
 
 def _reconciled(config: Path, environment: Mapping[str, str], written: Written) -> dict[str, Any]:

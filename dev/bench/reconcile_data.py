@@ -49,7 +49,7 @@ _MOST_LINES: Final = 50_000
 class Chunk:
     """The records between two checkpoints: partition, offset and arrival of each."""
 
-    made: list[Made]
+    records: list[Made]
     partitions: NDArray[np.int32]
     offsets: NDArray[np.int64]
     arrival: NDArray[np.int64]
@@ -75,20 +75,20 @@ class Written:
     documents: int = 0
     _ends: list[int] = field(default_factory=lambda: [0] * PARTITIONS)
 
-    def chunk(self, made: list[Made]) -> Chunk:
+    def chunk(self, records: list[Made]) -> Chunk:
         """Positions for the next records: events of one key go to one partition."""
-        partitions = [digest(one.key) % PARTITIONS for one in made]
+        partitions = [digest(record.key) % PARTITIONS for record in records]
         offsets = []
         for partition in partitions:
             offsets.append(self._ends[partition])
             self._ends[partition] += 1
-        arrival = _FIRST_ARRIVAL_MS + np.arange(self.records, self.records + len(made)) // 50
-        self.records += len(made)
-        return Chunk(made, np.array(partitions, np.int32), np.array(offsets, np.int64), arrival)
+        arrival = _FIRST_ARRIVAL_MS + np.arange(self.records, self.records + len(records)) // 50
+        self.records += len(records)
+        return Chunk(records, np.array(partitions, np.int32), np.array(offsets, np.int64), arrival)
 
 
 def make(
-    made: Iterable[Made],
+    records: Iterable[Made],
     *,
     servers: str,
     folder: Path,
@@ -100,7 +100,7 @@ def make(
     """Topics, archive and lake (and the index, where there is an address for it) of records."""
     _topics(servers)
     producer = Producer({"bootstrap.servers": servers, **_PRODUCER})
-    written, remaining = Written(), iter(made)
+    written, remaining = Written(), iter(records)
     while part := list(islice(remaining, checkpoint_records)):
         chunk = written.chunk(part)
         _send(producer, chunk, written)
@@ -124,26 +124,26 @@ def _topics(servers: str) -> None:
 
 def _send(producer: Producer, chunk: Chunk, written: Written) -> None:
     places = zip(
-        chunk.made,
+        chunk.records,
         chunk.partitions.tolist(),
         chunk.offsets.tolist(),
         chunk.arrival.tolist(),
         strict=True,
     )
-    for one, partition, offset, arrival in places:
-        _produce(producer, SOURCE, one, partition=partition, timestamp=arrival)
-        if one.expect not in (EVENT, CONTROL):
+    for record, partition, offset, arrival in places:
+        _produce(producer, SOURCE, record, partition=partition, timestamp=arrival)
+        if record.expect not in (EVENT, CONTROL):
             written.dead_letters += 1
-            said = {"step": "decode", "reason": one.expect, "topic": SOURCE}
-            said |= {"partition": str(partition), "offset": str(offset)}
-            _produce(producer, DEAD, one, headers=list(said.items()))
+            headers = {"step": "decode", "reason": record.expect, "topic": SOURCE}
+            headers |= {"partition": str(partition), "offset": str(offset)}
+            _produce(producer, DEAD, record, headers=list(headers.items()))
     producer.flush()
 
 
-def _produce(producer: Producer, topic: str, one: Made, **options: Any) -> None:
+def _produce(producer: Producer, topic: str, record: Made, **options: Any) -> None:
     while True:
         try:
-            producer.produce(topic, one.raw, one.key, **options)
+            producer.produce(topic, record.raw, record.key, **options)
             return
         except BufferError:
             producer.poll(0.1)
@@ -157,12 +157,12 @@ def _archive(chunk: Chunk, folder: Path, written: Written) -> None:
         path.mkdir(parents=True, exist_ok=True)
         for part in range(_ARCHIVE_FILES):
             rows = np.flatnonzero((hours == hour) & (chunk.partitions % _ARCHIVE_FILES == part))
-            made = [chunk.made[row] for row in rows]
+            records = [chunk.records[row] for row in rows]
             columns = {
-                "raw": pa.array([one.raw for one in made], pa.binary()),
-                "key": pa.array([one.key for one in made], pa.binary()),
-                "header_names": pa.nulls(len(made), pa.list_(pa.string())),
-                "header_values": pa.nulls(len(made), pa.list_(pa.binary())),
+                "raw": pa.array([record.raw for record in records], pa.binary()),
+                "key": pa.array([record.key for record in records], pa.binary()),
+                "header_names": pa.nulls(len(records), pa.list_(pa.string())),
+                "header_values": pa.nulls(len(records), pa.list_(pa.binary())),
             }
             table = pa.table({**columns, **chunk.positions(rows)})
             _write(table, path / f"part-{written.archive_files}")
@@ -170,16 +170,16 @@ def _archive(chunk: Chunk, folder: Path, written: Written) -> None:
 
 
 def _lake(chunk: Chunk, event_type: EventType, folder: Path, written: Written) -> None:
-    mine = [row for row, one in enumerate(chunk.made) if one.event_type == event_type.name]
-    rows = np.array([row for row in mine if chunk.made[row].expect == EVENT], dtype=np.int64)
+    mine = [row for row, record in enumerate(chunk.records) if record.event_type == event_type.name]
+    rows = np.array([row for row in mine if chunk.records[row].expect == EVENT], dtype=np.int64)
     if not len(rows):
         return
-    table = _values([chunk.made[row].raw or b"" for row in rows.tolist()], event_type)
+    table = _values([chunk.records[row].raw or b"" for row in rows.tolist()], event_type)
     origin = chunk.positions(rows, "source_")
     for name, column in {**origin, "schema_version": pa.array([1] * len(rows), pa.int32())}.items():
         table = table.append_column(name, column)
-    places = np.array([chunk.made[row].pickup_location_id for row in rows.tolist()])
-    pickup = np.array([chunk.made[row].pickup_ms for row in rows.tolist()])
+    places = np.array([chunk.records[row].pickup_location_id for row in rows.tolist()])
+    pickup = np.array([chunk.records[row].pickup_ms for row in rows.tolist()])
     months = pickup.astype("datetime64[ms]").astype("datetime64[M]").astype(np.int64)
     for start, end, order in _slices(places * 100_000 + months):
         place, month = int(places[order[0]]), int(months[order[0]])
@@ -201,9 +201,9 @@ def _slices(keys: NDArray[np.int64]) -> Iterator[tuple[int, int, NDArray[np.int6
 def _values(raws: list[bytes], event_type: EventType) -> pa.Table:
     parts = (raws[start : start + _MOST_LINES] for start in range(0, len(raws), _MOST_LINES))
     table = pa.concat_tables([_parsed(part, event_type) for part in parts]).combine_chunks()
-    for number, one in enumerate(event_type.fields):
-        if one.kind == "timestamp":
-            table = table.set_column(number, one.name, table.column(one.name).cast(_TIME))
+    for number, member in enumerate(event_type.fields):
+        if member.kind == "timestamp":
+            table = table.set_column(number, member.name, table.column(member.name).cast(_TIME))
     return table
 
 
@@ -225,14 +225,14 @@ def _index(chunk: Chunk, url: str, types: EventTypes, written: Written) -> None:
     with OpenSearch(url, timeout=60) as client:
         actions = (
             {
-                "_index": f"{PREFIX}{one.event_type}",
-                "_id": str(one.trip_id),
-                "version": one.version_ms,
+                "_index": f"{PREFIX}{record.event_type}",
+                "_id": str(record.trip_id),
+                "version": record.version_ms,
                 "version_type": "external_gte",
-                "_source": (one.raw or b"").decode(),
+                "_source": (record.raw or b"").decode(),
             }
-            for one in chunk.made
-            if one.expect == EVENT and one.event_type in types.names
+            for record in chunk.records
+            if record.expect == EVENT and record.event_type in types.names
         )
         done, _ = bulk(client, actions, chunk_size=2_000, raise_on_error=False)
         written.documents += done

@@ -48,8 +48,8 @@ def write_trips(folder: Path, events: int, seed: int = 2018) -> None:
             for start in range(0, len(places), _BLOCK):
                 ids = FIRST_ID + places[start : start + _BLOCK]
                 dropoff = _FIRST_MS + (ids - FIRST_ID) * _EVENT_MILLIS
-                made = events_of("trip", rows.of_type("trip", ids, dropoff))
-                file.write(b"".join((one.raw or b"") + b"\n" for one in made))
+                trips = events_of("trip", rows.of_type("trip", ids, dropoff))
+                file.write(b"".join((trip.raw or b"") + b"\n" for trip in trips))
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +78,8 @@ class Bench:
         )
         if done.returncode:
             raise UserError(f"the replay failed: {done.stderr}")
-        found: dict[str, Any] = json.loads(done.stdout)
-        return {**found, "process_seconds": round(time.monotonic() - started, 1)}
+        report: dict[str, Any] = json.loads(done.stdout)
+        return {**report, "process_seconds": round(time.monotonic() - started, 1)}
 
 
 def main(
@@ -94,8 +94,8 @@ def main(
         folder = Path(name)
         write_trips(folder / "many", events)
         write_trips(folder / "few", rate * seconds)
-        made = Stack(ROOT, run_dir=folder / "run", free_ports=True, servers=("kafka",))
-        with made.running(typer.echo) as stack:
+        servers = Stack(ROOT, run_dir=folder / "run", free_ports=True, servers=("kafka",))
+        with servers.running(typer.echo) as stack:
             bench = Bench(stack.environment()["KAFKA_BOOTSTRAP_SERVERS"], folder)
             typer.echo(json.dumps(measure(bench, runs, rate)))
 
@@ -105,13 +105,13 @@ def measure(bench: Bench, runs: int, rate: int) -> dict[str, Any]:
     load = os.getloadavg()[0]
     speeds = []
     for run in range(runs):
-        found = bench.unpaced(bench.folder / "many", run)
-        speeds.append(found["events_per_second"])
-        typer.echo(f"unpaced: {found['events_per_second']:,} events/s, {found['bytes']:,} bytes")
+        report = bench.unpaced(bench.folder / "many", run)
+        speeds.append(report["events_per_second"])
+        typer.echo(f"unpaced: {report['events_per_second']:,} events/s, {report['bytes']:,} bytes")
     paced = bench.paced(bench.folder / "few", rate)
     typer.echo(f"paced at {rate:,}/s: deviation {paced['deviation_ms']} ms")
     return {
-        "event_bytes": round(found["bytes"] / found["events"]),
+        "event_bytes": round(report["bytes"] / report["events"]),
         "unpaced_events_per_second": speeds,
         "median": statistics.median(speeds),
         "paced_events_per_second": paced["events_per_second"],

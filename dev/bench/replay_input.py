@@ -62,10 +62,10 @@ def lines(count: int, first: int, every_ms: int, disorder_ms: int) -> Iterator[b
 
 def write(folder: Path, codec: str, events: int, files: int, disorder_ms: int) -> None:
     """Write consecutive files."""
-    each = events // files
+    size = events // files
     for at in range(files):
         path = folder / f"part-{at:03d}.json{f'.{codec}' if codec != 'none' else ''}"
-        text = b"".join(lines(each, at * each, 20, disorder_ms))
+        text = b"".join(lines(size, at * size, 20, disorder_ms))
         with pa.output_stream(str(path), compression=None if codec == "none" else codec) as out:
             out.write(text)
 
@@ -83,10 +83,10 @@ def measure(folder: Path, selection: Selection) -> None:
 
 def main() -> None:
     """Print a line for each codec, ordered and shuffled."""
-    given = argparse.ArgumentParser()
-    given.add_argument("--events", type=int, default=1_000_000)
-    given.add_argument("--files", type=int, default=4)
-    options = given.parse_args()
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--events", type=int, default=1_000_000)
+    parser.add_argument("--files", type=int, default=4)
+    options = parser.parse_args()
     for codec in ("none", "lz4", "gzip", "zstd", "bz2"):
         for disorder_ms in (0, 60_000):
             with tempfile.TemporaryDirectory() as name:

@@ -85,11 +85,11 @@ def show(runs: Sequence[Run]) -> None:
             print(f"ours / {name}: {ratio(runs, 'ours', name):.2f}")
 
 
-def ratio(runs: Sequence[Run], one: str, other: str) -> float:
+def ratio(runs: Sequence[Run], name: str, other: str) -> float:
     """Return the median over rounds of the ratio of two speeds in the same round."""
     speeds = {(run.name, run.round): run.events_per_second for run in runs}
-    rounds = {run.round for run in runs if run.name == one}
-    return _median(speeds[one, number] / speeds[other, number] for number in rounds)
+    rounds = {run.round for run in runs if run.name == name}
+    return _median(speeds[name, number] / speeds[other, number] for number in rounds)
 
 
 def keep(runs: Sequence[Run], folder: Path, sizes: dict[str, Any]) -> None:
@@ -98,7 +98,7 @@ def keep(runs: Sequence[Run], folder: Path, sizes: dict[str, Any]) -> None:
         KEYS[name]: round(_median(r.events_per_second for r in runs if r.name == name))
         for name in _names(runs)
     }
-    found = {
+    report = {
         **speeds,
         "ratio_to_spark_tuned": round(ratio(runs, "ours", "spark-tuned"), 3),
         "ratio_to_flink_json": round(ratio(runs, "ours", "flink-json"), 3),
@@ -125,17 +125,17 @@ def keep(runs: Sequence[Run], folder: Path, sizes: dict[str, Any]) -> None:
     }
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "lake.json"
-    path.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    path.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     program = Path(__file__).parent / "plot.py"
     subprocess.run([str(SPARK_PYTHON), str(program), str(path)], check=True)
     print(f"kept in {path} and {path.with_suffix('.svg')}")
 
 
-def page_table(kept: dict[str, Any]) -> str:
+def page_table(report: dict[str, Any]) -> str:
     """Return the table of a kept bench in docs/performance.md."""
     rows = []
     for contender in CONTENDERS:
-        own = [run for run in kept["runs"] if run["name"] == contender.name]
+        own = [run for run in report["runs"] if run["name"] == contender.name]
         speeds = sorted(run["events_per_second"] for run in own)
         cells = [
             f"{statistics.median(speeds):,}",

@@ -35,7 +35,7 @@ def main(
     / "benchmarks",
 ) -> None:
     """Measure, side by side. Example: make bench EVENTS=500000 ROUNDS=1"""
-    chosen = [each for each in CONTENDERS if not only or each.name in only]
+    chosen = [contender for contender in CONTENDERS if not only or contender.name in only]
     if len(chosen) < len(only or []):
         raise UserError(f"--only: there are {', '.join(c.name for c in CONTENDERS)}")
     _set_up_spark()
@@ -49,21 +49,21 @@ def main(
         for number in range(rounds):
             turn = number % len(chosen)
             for contender in chosen[turn:] + chosen[:turn]:
-                runs.append(one(bench, contender, bad if contender.bad else good, number))
+                runs.append(run_contender(bench, contender, bad if contender.bad else good, number))
                 typer.echo(runs[-1].line())
             show(runs)
             if not only:
                 keep(runs, folder, sizes | {"rounds": number + 1})
 
 
-def one(bench: Bench, contender: Contender, topic: Topic, number: int) -> Run:
+def run_contender(bench: Bench, contender: Contender, topic: Topic, number: int) -> Run:
     """Run one contender, read its output back and delete it."""
     output = bench.folder / f"{contender.name}-{number}"
     figures = contender.run(bench, topic, output)
-    made = written(output, topic)
+    rows = written(output, topic)
     for path in bench.folder.glob(f"{output.name}*"):
         shutil.rmtree(path) if path.is_dir() else path.unlink()
-    return Run(contender.name, number, topic.records, figures, made)
+    return Run(contender.name, number, topic.records, figures, rows)
 
 
 def _set_up_spark() -> None:

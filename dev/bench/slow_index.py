@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 import typer
 
 from dev.bench.contenders import Bench, Contender, Figures, configured, servers
-from dev.bench.run import one
+from dev.bench.run import run_contender
 from dev.bench.topic import Topic, fill
 
 _OWN = {"connection", "keep-alive", "transfer-encoding", "content-length"}
@@ -92,19 +92,19 @@ def main(
     delay: Annotated[int, typer.Option(help="Of each bulk request, in ms.", min=0)] = 200,
 ) -> None:
     """Measure. Example: python -m dev.bench.slow_index --delay 200"""
-    found = {}
+    speeds = {}
     with servers("kafka", "opensearch") as (bench, stack):
         url = stack.environment()["OPENSEARCH_URL"]
         topic = fill(bench.servers, "indexed", events)
         for number, wait in enumerate((delay, 0)):
             with slowed(url, wait / 1000) as slow:
                 run = ours(index={"url": slow, "prefix": f"d{wait}-"})
-                made = one(bench, Contender(f"index-{wait}-ms", "", run), topic, number)
-            typer.echo(made.line())
-            found[f"{wait} ms a bulk"] = round(made.events_per_second)
-        made = one(bench, Contender("without-index", "", ours()), topic, 2)
-        found["without an index"] = round(made.events_per_second)
-    typer.echo(json.dumps({"events": events, "events_per_second": found}))
+                run = run_contender(bench, Contender(f"index-{wait}-ms", "", run), topic, number)
+            typer.echo(run.line())
+            speeds[f"{wait} ms a bulk"] = round(run.events_per_second)
+        run = run_contender(bench, Contender("without-index", "", ours()), topic, 2)
+        speeds["without an index"] = round(run.events_per_second)
+    typer.echo(json.dumps({"events": events, "events_per_second": speeds}))
 
 
 if __name__ == "__main__":

@@ -96,7 +96,7 @@ def main(
         output = bench.folder / "sustained"
         feeder = Feeder(new_topic(bench.servers, "growing"), "growing", rate)
         job_id, cluster = _start(bench, output, flink)
-        roots = [each.pid for each in flink.started().values()]
+        roots = [started.pid for started in flink.started().values()]
         thread = threading.Thread(target=feeder.run)
         thread.start()
         try:
@@ -107,8 +107,8 @@ def main(
         finish(cluster, job_id, feeder.sent, output)
         topic = Topic("growing", feeder.sent, feeder.bad, feeder.size)
         rows = written(output, topic).rows
-    found = figures(samples, checkpoints, warm_minutes)
-    typer.echo(json.dumps({"rate": rate, "minutes": minutes, "rows": rows, **found}, indent=1))
+    report = figures(samples, checkpoints, warm_minutes)
+    typer.echo(json.dumps({"rate": rate, "minutes": minutes, "rows": rows, **report}, indent=1))
 
 
 def _start(bench: Bench, output: Path, flink: Stack) -> tuple[str, Cluster]:
@@ -139,8 +139,8 @@ def _watch(
 def _checkpoints(cluster: Cluster, job_id: str) -> dict[int, tuple[int, int]]:
     history = cluster.get(f"/jobs/{job_id}/checkpoints")["history"]
     return {
-        each["id"]: (start := each["trigger_timestamp"], start + each["end_to_end_duration"])
-        for each in history
+        entry["id"]: (start := entry["trigger_timestamp"], start + entry["end_to_end_duration"])
+        for entry in history
     }
 
 
@@ -148,7 +148,8 @@ def figures(
     samples: Sequence[Sample], checkpoints: Sequence[tuple[int, int]], warm_minutes: float
 ) -> dict[str, Any]:
     """Return the lag at and apart from checkpoints, and the memory in ten periods."""
-    counted = [each for each in samples if each.at_ms >= samples[0].at_ms + warm_minutes * 60_000]
+    start = samples[0].at_ms + warm_minutes * 60_000
+    counted = [sample for sample in samples if sample.at_ms >= start]
     windows = [(_at(pair, checkpoints), _mean(pair)) for pair in pairwise(counted)]
     quiet = [mean for at, mean in windows if not at]
     tenth = max(1, len(counted) // 10)
@@ -160,7 +161,7 @@ def figures(
         "checkpoints": len(checkpoints),
         "checkpoint_ms": sorted(end - start for start, end in checkpoints),
         "resident_mib": {
-            kind: [round(each.resident[kind] / 2**20) for each in counted[::tenth]]
+            kind: [round(sample.resident[kind] / 2**20) for sample in counted[::tenth]]
             for kind in sorted(counted[0].resident)
         },
     }

@@ -39,7 +39,7 @@ def fill(
     events: int,
     *,
     bad_share: float = 0.0,
-    given: Iterable[bytes] | None = None,
+    payloads: Iterable[bytes] | None = None,
 ) -> Topic:
     """Create and fill the topic, with a fixed seed; return when every record is acknowledged.
 
@@ -48,7 +48,7 @@ def fill(
     producer = new_topic(servers, name)
     bad = size = 0
     every = round(1 / bad_share) if bad_share else 0
-    for number, raw in enumerate(given or raws(events)):
+    for number, raw in enumerate(payloads or raws(events)):
         if every and number % every == 0:
             raw, bad = BAD, bad + 1
         size += len(raw)

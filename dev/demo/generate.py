@@ -74,8 +74,8 @@ class _Source:
         self._plan_defects(dropoff)
         self._plan_watermarks(dropoff)
         self._done += len(dropoff)
-        for number, made in enumerate(trips, first):
-            yield made
+        for number, trip in enumerate(trips, first):
+            yield trip
             yield from self._later.pop(number, ())
 
     def _trips(self, dropoff: Ints) -> list[Made]:
@@ -98,10 +98,10 @@ class _Source:
         repeated = [good[i] for i in np.flatnonzero(kinds == 0)]
         corrected = events_of(event_type, self._other_version(columns, kinds == 1, later=True))
         stale = events_of(event_type, self._other_version(columns, kinds == 2, later=False))
-        for made in (*repeated, *corrected, *stale):
+        for event in (*repeated, *corrected, *stale):
             delay = 1 + int(self.rng.exponential(_MEAN_DELAY))
-            number = made.trip_id - FIRST_ID + delay
-            self._later[min(number, recipe.events - 1)].append(made)
+            number = event.trip_id - FIRST_ID + delay
+            self._later[min(number, recipe.events - 1)].append(event)
 
     def _other_version(
         self, columns: Columns, chosen: NDArray[np.bool_], *, later: bool

@@ -58,12 +58,12 @@ class Expectation:
         """Rejects by reason, in alphabetical order."""
         return {r: n for r, n in sorted(self.outcomes.items()) if r not in (EVENT, CONTROL)}
 
-    def add(self, made: Made) -> None:
+    def add(self, record: Made) -> None:
         """Count one record."""
-        self.outcomes[made.expect] += 1
-        if made.expect == EVENT:
-            self.ids.setdefault(made.event_type, set()).add(made.trip_id)
-            self.at_airports += made.pickup_location_id in AIRPORTS
+        self.outcomes[record.expect] += 1
+        if record.expect == EVENT:
+            self.ids.setdefault(record.event_type, set()).add(record.trip_id)
+            self.at_airports += record.pickup_location_id in AIRPORTS
 
 
 def reasons_of(systems: Systems) -> dict[str, int]:
@@ -100,7 +100,7 @@ def _counts(
             yield "rows of the lake", due.outcomes[EVENT], _distinct(row)
         elif row.step.startswith("index."):
             event_type = row.step.removeprefix("index.")
-            yield f"documents of {event_type}", len(due.ids.get(event_type, ())), row.found
+            yield f"documents of {event_type}", len(due.ids.get(event_type, ())), row.observed
         elif row.step.startswith("replicate."):
             yield f"events in {row.step}", due.at_airports, _distinct(row)
 
@@ -118,11 +118,11 @@ def figures(due: Expectation, report: Report) -> dict[str, Any]:
         if row.step == "source" or row in index:
             continue
         sink = row.step.replace("replicate.", "replica_")
-        shown[_HELD.get(sink, f"{sink}_records")] = row.found
+        shown[_HELD.get(sink, f"{sink}_records")] = row.observed
         shown |= _findings(sink, [row])
         if sink == "dead_letters":
             shown["dead_letters_index"] = row.figures["of_index"]
-    shown["index_docs"] = {row.step.removeprefix("index."): row.found for row in index} or None
+    shown["index_docs"] = {row.step.removeprefix("index."): row.observed for row in index} or None
     return {**shown, **_findings("index", index)}
 
 
@@ -152,4 +152,4 @@ def _count(row: Row, kind: Kind) -> int:
 
 def _distinct(row: Row) -> int:
     """Return how many records a sink holds, copies of one counted once."""
-    return row.found - _count(row, "doubled")
+    return row.observed - _count(row, "doubled")

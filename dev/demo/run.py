@@ -161,8 +161,8 @@ def _files(systems: Systems) -> dict[str, int]:
     return {
         "archive_files": len(systems.store(config.archive.path).listing()),
         "lake_files": len(files),
-        "lake_bytes": sum(each.size for each in files),
-        "lake_partitions": len({each.path.rpartition("/")[0] for each in files}),
+        "lake_bytes": sum(file.size for file in files),
+        "lake_partitions": len({file.path.rpartition("/")[0] for file in files}),
     }
 
 

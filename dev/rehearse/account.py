@@ -56,8 +56,8 @@ class Account:
     @property
     def streams(self) -> dict[str, dict[str, Any]]:
         """The properties of the streams by their names."""
-        made = (self.properties(name) for name in ("SourceStream", "DeadLetterStream"))
-        return {str(each["Name"]): each for each in made}
+        streams = (self.properties(name) for name in ("SourceStream", "DeadLetterStream"))
+        return {str(stream["Name"]): stream for stream in streams}
 
     @property
     def source_stream(self) -> str:
@@ -71,29 +71,31 @@ class Account:
 
     def properties(self, resource: str) -> dict[str, Any]:
         """The properties of one resource, with nothing left to resolve."""
-        found: dict[str, Any] = self.stack.resolve(
+        properties: dict[str, Any] = self.stack.resolve(
             self.stack.template["Resources"][resource]["Properties"]
         )
-        return found
+        return properties
 
-    def alarm(self, found: Alarm) -> Alarm:
+    def alarm(self, declared: Alarm) -> Alarm:
         """An alarm with the threshold that the template gives it."""
-        if not found.parameter:
-            return found
-        return replace(found, threshold=float(self.stack.ref(found.parameter)))
+        if not declared.parameter:
+            return declared
+        return replace(declared, threshold=float(self.stack.ref(declared.parameter)))
 
     def groups(self) -> Groups:
         """The property groups, the template's with the changes of `changes`."""
-        made = [{**each, "PropertyMap": dict(each["PropertyMap"])} for each in self._own_groups()]
+        groups = [
+            {**group, "PropertyMap": dict(group["PropertyMap"])} for group in self._own_groups()
+        ]
         here = _here(self.servers)
-        for each in made:
-            changed = {**each["PropertyMap"], **here.get(each["PropertyGroupId"], {})}
-            each["PropertyMap"] = {key: text for key, text in changed.items() if text is not None}
-        return made
+        for group in groups:
+            changed = {**group["PropertyMap"], **here.get(group["PropertyGroupId"], {})}
+            group["PropertyMap"] = {key: text for key, text in changed.items() if text is not None}
+        return groups
 
     def changes(self) -> list[str]:
         """What is not the template's in the property groups: `group.key: here (template: its)`."""
-        own = {each["PropertyGroupId"]: each["PropertyMap"] for each in self._own_groups()}
+        own = {group["PropertyGroupId"]: group["PropertyMap"] for group in self._own_groups()}
         return [
             f"{group}.{key}: {text or _MASKED} (template: {own[group].get(key, _MASKED)})"
             for group, keys in _here(self.servers).items()
@@ -102,22 +104,22 @@ class Account:
 
     def platform_settings(self) -> dict[str, str]:
         """What the platform would make of the application's configuration, as Flink's settings."""
-        found = self._application()["FlinkApplicationConfiguration"]
-        checkpoints = found["CheckpointConfiguration"]
+        settings = self._application()["FlinkApplicationConfiguration"]
+        checkpoints = settings["CheckpointConfiguration"]
         return {
-            "parallelism.default": str(found["ParallelismConfiguration"]["Parallelism"]),
+            "parallelism.default": str(settings["ParallelismConfiguration"]["Parallelism"]),
             "execution.checkpointing.interval": f"{checkpoints['CheckpointInterval']} ms",
             "execution.checkpointing.min-pause": f"{checkpoints['MinPauseBetweenCheckpoints']} ms",
             "execution.checkpointing.dir": f"s3a://{self.bucket}/checkpoints",
         }
 
     def _own_groups(self) -> Groups:
-        found: Groups = self._application()["EnvironmentProperties"]["PropertyGroups"]
-        return found
+        groups: Groups = self._application()["EnvironmentProperties"]["PropertyGroups"]
+        return groups
 
     def _application(self) -> dict[str, Any]:
-        found: dict[str, Any] = self.properties("Application")["ApplicationConfiguration"]
-        return found
+        settings: dict[str, Any] = self.properties("Application")["ApplicationConfiguration"]
+        return settings
 
 
 def account(root: Path, servers: Mapping[str, str]) -> Account:
@@ -171,8 +173,8 @@ def _allowed(rule: Mapping[str, Any], value: str) -> str:
     return "" if least <= float(value) <= most else f"{least} to {most}"
 
 
-def _arn(made: Account, stream: str) -> str:
-    return f"arn:aws:kinesis:{made.servers['AWS_REGION']}:{kinesis.ACCOUNT}:stream/{stream}"
+def _arn(account: Account, stream: str) -> str:
+    return f"arn:aws:kinesis:{account.servers['AWS_REGION']}:{kinesis.ACCOUNT}:stream/{stream}"
 
 
 def _here(servers: Mapping[str, str]) -> dict[str, dict[str, str | None]]:

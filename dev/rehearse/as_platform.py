@@ -33,7 +33,7 @@ def property_groups(sections: Mapping[str, Mapping[str, Any]]) -> list[dict[str,
     """
     flat: dict[str, Mapping[str, Any]] = {}
     for name, keys in sections.items():
-        entries = {f"{name}.{entry}": each for entry, each in keys.items()}
+        entries = {f"{name}.{entry}": value for entry, value in keys.items()}
         is_entries = name in ("clusters", "replicate")
         flat |= entries if is_entries else {name: keys}
     groups = [
@@ -50,7 +50,7 @@ def placed(groups: Groups, path: Path = PROPERTY_GROUPS) -> Iterator[Path]:
     Raises:
         UserError: the place cannot be written, or there is such a file already.
     """
-    made = next((each for each in reversed(path.parents) if not each.exists()), None)
+    created = next((parent for parent in reversed(path.parents) if not parent.exists()), None)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("x", encoding="utf-8") as file:
@@ -63,8 +63,8 @@ def placed(groups: Groups, path: Path = PROPERTY_GROUPS) -> Iterator[Path]:
         yield path
     finally:
         path.unlink()
-        if made:
-            shutil.rmtree(made)
+        if created:
+            shutil.rmtree(created)
 
 
 def unpack(package: Path, folder: Path) -> list[str]:
@@ -84,7 +84,9 @@ def bare_python(folder: Path) -> Path:
     """
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
     (packages,) = folder.glob("lib/python3.*/site-packages")
-    homes = {home.name: home for each in _closure("apache-flink") for home in _top_levels(each)}
+    homes = {
+        home.name: home for installed in _closure("apache-flink") for home in _top_levels(installed)
+    }
     for name, home in sorted(homes.items()):
         (packages / name).symlink_to(home)
     return folder / "bin" / "python"
@@ -137,24 +139,24 @@ def _text(value: Any) -> str:
 
 def _closure(root: str) -> list[Distribution]:
     """The installed distributions that one needs, itself included; extras left out."""
-    found: dict[str, Distribution] = {}
+    installed: dict[str, Distribution] = {}
     pending = [root]
     while pending:
         name = re.sub(r"[-_.]+", "-", pending.pop()).lower()
         try:
-            found[name] = distribution(name)
+            installed[name] = distribution(name)
         except PackageNotFoundError:  # for another system or Python
             continue
-        needs = [text for text in found[name].requires or () if "extra ==" not in text]
+        needs = [text for text in installed[name].requires or () if "extra ==" not in text]
         names = [match[0] for text in needs if (match := re.match(r"[\w.-]+", text))]
-        pending += [each for each in names if re.sub(r"[-_.]+", "-", each).lower() not in found]
-    return list(found.values())
+        pending += [name for name in names if re.sub(r"[-_.]+", "-", name).lower() not in installed]
+    return list(installed.values())
 
 
-def _top_levels(each: Distribution) -> list[Path]:
+def _top_levels(installed: Distribution) -> list[Path]:
     """What it has installed and is still there: of two with a file AUTHORS, pip leaves one's."""
-    names = {path.parts[0] for path in each.files or ()} - {"..", "__pycache__", "bin"}
-    homes = (Path(str(each.locate_file(name))) for name in names)
+    names = {path.parts[0] for path in installed.files or ()} - {"..", "__pycache__", "bin"}
+    homes = (Path(str(installed.locate_file(name))) for name in names)
     return [home for home in homes if home.exists()]
 
 

@@ -22,7 +22,7 @@ def rehearse(
     from dev.rehearse.run import REPORT
     from dev.rehearse.run import rehearse as run
 
-    held = run(ROOT, keep=keep, console=Console(stderr=as_json))
+    ok = run(ROOT, keep=keep, console=Console(stderr=as_json))
     if as_json:
         print((ROOT / REPORT).read_text(encoding="utf-8"), end="")
-    raise typer.Exit(not held)
+    raise typer.Exit(not ok)

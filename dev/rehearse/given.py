@@ -19,7 +19,7 @@ _BASE: Final = 1_000_000.0
 
 def fires_on_given(alarm: Alarm) -> bool:
     """Return whether it fires on the first series and not on the second, with its own periods."""
-    beyond, within = (verdict(alarm, series(alarm, beyond=each)) for each in (True, False))
+    beyond, within = (verdict(alarm, series(alarm, beyond=beyond)) for beyond in (True, False))
     return beyond == "alarm" and within == "ok"
 
 

@@ -45,8 +45,8 @@ yaml.add_multi_constructor("!", _short_tag, Loader=_Loader)
 
 def read(path: Path) -> dict[str, Any]:
     """A template with every intrinsic in its long form."""
-    found: dict[str, Any] = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
-    return found
+    template: dict[str, Any] = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
+    return template
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +59,11 @@ class Stack:
 
     def resources(self) -> dict[str, Any]:
         """Every resource whose condition holds, with nothing left to resolve in it."""
-        found = self.template["Resources"].items()
+        declared = self.template["Resources"].items()
         return {
-            name: self.resolve(each)
-            for name, each in found
-            if "Condition" not in each or self.holds(each["Condition"])
+            name: self.resolve(resource)
+            for name, resource in declared
+            if "Condition" not in resource or self.holds(resource["Condition"])
         }
 
     def holds(self, condition: str) -> bool:
@@ -73,8 +73,8 @@ class Stack:
     def resolve(self, value: Any) -> Any:
         """The value with every intrinsic in it evaluated; what is AWS::NoValue is left out."""
         if isinstance(value, list):
-            parts = [self.resolve(each) for each in value]
-            return [each for each in parts if each is not _NOTHING]
+            parts = [self.resolve(part) for part in value]
+            return [part for part in parts if part is not _NOTHING]
         if not isinstance(value, dict):
             return value
         if len(value) == 1:
@@ -83,8 +83,8 @@ class Stack:
                 return self.ref(argument) if name == "Ref" else self.holds(argument)
             if name.startswith("Fn::"):
                 return _FUNCTIONS[name](self, argument)
-        made = {key: self.resolve(each) for key, each in value.items()}
-        return {key: each for key, each in made.items() if each is not _NOTHING}
+        resolved = {key: self.resolve(argument) for key, argument in value.items()}
+        return {key: argument for key, argument in resolved.items() if argument is not _NOTHING}
 
     def ref(self, name: str) -> Any:
         """A parameter's value, a pseudo parameter's, or the name of a resource."""
@@ -92,15 +92,15 @@ class Stack:
             return _NOTHING
         if name in self.template["Resources"]:
             return self.attributes.get(name, name)
-        given = {**ACCOUNT, **self.parameters}
-        if name in given:
-            return given[name]
+        values = {**ACCOUNT, **self.parameters}
+        if name in values:
+            return values[name]
         return str(self.template["Parameters"][name]["Default"])
 
     def substituted(self, argument: Any) -> str:
         """Fn::Sub, with or without variables of its own."""
         text, own = (argument, {}) if isinstance(argument, str) else argument
-        known = {name: self.resolve(each) for name, each in own.items()}
+        known = {name: self.resolve(argument) for name, argument in own.items()}
 
         def put(match: re.Match[str]) -> str:
             literal, name = match.groups()
@@ -119,7 +119,7 @@ class Stack:
 
 
 def _all(stack: Stack, argument: Any) -> list[Any]:
-    return [stack.resolve(each) for each in argument]
+    return [stack.resolve(value) for value in argument]
 
 
 _FUNCTIONS: Final[Mapping[str, Callable[[Stack, Any], Any]]] = {

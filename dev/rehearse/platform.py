@@ -76,13 +76,13 @@ class Platform:
 
     def _environment(self, key: str) -> dict[str, str]:
         """Return the servers' addresses, and Flink's configuration with the platform's settings."""
-        found = self.stack.environment()
+        environment = self.stack.environment()
         conf = self.folder / f"{key}.conf"
-        shutil.copytree(found["FLINK_CONF_DIR"], conf)
+        shutil.copytree(environment["FLINK_CONF_DIR"], conf)
         settings = self.account.platform_settings()
         with (conf / "config.yaml").open("a", encoding="utf-8") as file:
             file.writelines(f'{name}: "{value}"\n' for name, value in settings.items())
-        return {"PATH": os.environ["PATH"], **found, "FLINK_CONF_DIR": str(conf)}
+        return {"PATH": os.environ["PATH"], **environment, "FLINK_CONF_DIR": str(conf)}
 
     def _s3(self) -> Any:
         return s3_client(self.stack.environment())

@@ -33,23 +33,23 @@ class Proofs:
     notes: list[str] = field(default_factory=list)
     finished: bool = False
 
-    def add(self, what: str, how: How, ok: bool, seen: str) -> None:
+    def add(self, what: str, how: How, ok: bool, observed: str) -> None:
         """Add a proof."""
-        self.proofs.append(Proof(what, how, ok, seen))
+        self.proofs.append(Proof(what, how, ok, observed))
 
     @property
     def ok(self) -> bool:
         """Whether the rehearsal finished and everything held."""
-        return self.finished and all(each.ok for each in self.proofs)
+        return self.finished and all(proof.ok for proof in self.proofs)
 
     def as_dict(self, seconds: float) -> dict[str, Any]:
         """Return the report for JSON."""
-        counts = {how: sum(each.how == how for each in self.proofs) for how in _HOWS}
+        counts = {how: sum(proof.how == how for proof in self.proofs) for how in _HOWS}
         return {
             "ok": self.ok,
             "seconds": round(seconds, 1),
             "counts": counts,
-            "proofs": [asdict(each) for each in self.proofs],
+            "proofs": [asdict(proof) for proof in self.proofs],
             "notes": self.notes,
         }
 
@@ -72,8 +72,8 @@ def watched(alarm: Alarm, values: Values) -> str:
     """
     form = {"level": "", "growth": "growth of ", "ratio": "growth of ", "stalled": ""}[alarm.form]
     per = f" / {alarm.per}" if alarm.form == "ratio" else ""
-    seen = ", ".join("no data" if each is None else f"{each:.4g}" for each in values)
-    return f"{form}{alarm.signal}{per}: {seen}, fires at {alarm.comparison} {alarm.threshold:g}"
+    observed = ", ".join("no data" if value is None else f"{value:.4g}" for value in values)
+    return f"{form}{alarm.signal}{per}: {observed}, fires at {alarm.comparison} {alarm.threshold:g}"
 
 
 def render(proofs: Proofs, console: Console) -> None:
@@ -81,18 +81,18 @@ def render(proofs: Proofs, console: Console) -> None:
     if console.is_terminal:
         console.print(_table(proofs.proofs))
     else:
-        for each in proofs.proofs:
-            mark = "ok" if each.ok else "FAILED"
-            print(f"{mark} {each.what} [{each.how}]: {each.seen}", file=console.file)
+        for proof in proofs.proofs:
+            mark = "ok" if proof.ok else "FAILED"
+            print(f"{mark} {proof.what} [{proof.how}]: {proof.seen}", file=console.file)
     for note in proofs.notes:
         console.print(f"note: {note}", highlight=False, markup=False, soft_wrap=True)
-    held = sum(each.ok for each in proofs.proofs)
-    console.print(f"{held} of {len(proofs.proofs)} held", highlight=False)
+    count = sum(proof.ok for proof in proofs.proofs)
+    console.print(f"{count} of {len(proofs.proofs)} held", highlight=False)
 
 
 def _table(proofs: Sequence[Proof]) -> Table:
-    made = Table("proved", "how", "", "seen")
-    for each in proofs:
-        mark = "[green]ok[/]" if each.ok else "[bold red]FAILED[/]"
-        made.add_row(each.what, each.how, mark, each.seen)
-    return made
+    table = Table("proved", "how", "", "seen")
+    for proof in proofs:
+        mark = "[green]ok[/]" if proof.ok else "[bold red]FAILED[/]"
+        table.add_row(proof.what, proof.how, mark, proof.seen)
+    return table

@@ -36,10 +36,10 @@ def make_bucket(client: Any, properties: Mapping[str, Any]) -> list[Made]:
     """Create the bucket and set each property that S3 has a call for."""
     name = properties["BucketName"]
     client.create_bucket(Bucket=name)
-    made = [Made(name, "BucketName")]
+    results = [Made(name, "BucketName")]
     for key, put in _BUCKET.items():
-        made.append(Made(name, key, _refusal(partial(put, client, name, properties[key]))))
-    return made
+        results.append(Made(name, key, _refusal(partial(put, client, name, properties[key]))))
+    return results
 
 
 def make_stream(client: Any, properties: Mapping[str, Any]) -> list[Made]:
@@ -49,37 +49,37 @@ def make_stream(client: Any, properties: Mapping[str, Any]) -> list[Made]:
     if on_demand:
         client.create_stream(StreamName=name, ShardCount=2)
     kinesis.wait_until_active(client, name)
-    made = [Made(name, mode["StreamMode"], on_demand)]
+    results = [Made(name, mode["StreamMode"], on_demand)]
     for key, put in _STREAM.items():
-        made.append(Made(name, key, _refusal(partial(put, client, name, properties[key]))))
+        results.append(Made(name, key, _refusal(partial(put, client, name, properties[key]))))
         kinesis.wait_until_active(client, name)
-    return made
+    return results
 
 
 def lifecycle(rules: list[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Return CloudFormation's lifecycle rules in S3's terms."""
-    return [_rule(each) for each in rules]
+    return [_rule(rule) for rule in rules]
 
 
 def _rule(rule: Mapping[str, Any]) -> dict[str, Any]:
-    made: dict[str, Any] = {"ID": rule["Id"], "Status": rule["Status"]}
-    made["Filter"] = {"Prefix": rule.get("Prefix", "")}
+    converted: dict[str, Any] = {"ID": rule["Id"], "Status": rule["Status"]}
+    converted["Filter"] = {"Prefix": rule.get("Prefix", "")}
     if "ExpirationInDays" in rule:
-        made["Expiration"] = {"Days": int(rule["ExpirationInDays"])}
+        converted["Expiration"] = {"Days": int(rule["ExpirationInDays"])}
     if "AbortIncompleteMultipartUpload" in rule:
         days = rule["AbortIncompleteMultipartUpload"]["DaysAfterInitiation"]
-        made["AbortIncompleteMultipartUpload"] = {"DaysAfterInitiation": int(days)}
+        converted["AbortIncompleteMultipartUpload"] = {"DaysAfterInitiation": int(days)}
     if "NoncurrentVersionExpiration" in rule:
         days = rule["NoncurrentVersionExpiration"]["NoncurrentDays"]
-        made["NoncurrentVersionExpiration"] = {"NoncurrentDays": int(days)}
-    return made
+        converted["NoncurrentVersionExpiration"] = {"NoncurrentDays": int(days)}
+    return converted
 
 
 def _encryption(client: Any, name: str, value: Mapping[str, Any]) -> object:
-    given = value["ServerSideEncryptionConfiguration"]
+    declared = value["ServerSideEncryptionConfiguration"]
     rules = [
-        {"ApplyServerSideEncryptionByDefault": each["ServerSideEncryptionByDefault"]}
-        for each in given
+        {"ApplyServerSideEncryptionByDefault": rule["ServerSideEncryptionByDefault"]}
+        for rule in declared
     ]
     return client.put_bucket_encryption(
         Bucket=name, ServerSideEncryptionConfiguration={"Rules": rules}
@@ -87,9 +87,9 @@ def _encryption(client: Any, name: str, value: Mapping[str, Any]) -> object:
 
 
 def _metrics(client: Any, name: str, value: list[Mapping[str, Any]]) -> object:
-    (one,) = value
+    (metrics,) = value
     return client.put_bucket_metrics_configuration(
-        Bucket=name, Id=one["Id"], MetricsConfiguration={"Id": one["Id"]}
+        Bucket=name, Id=metrics["Id"], MetricsConfiguration={"Id": metrics["Id"]}
     )
 
 

@@ -55,7 +55,7 @@ def rehearse(root: Path, *, keep: bool, console: Console) -> bool:
             _play(root, folder, stack, steps, proofs)
             servers = stack.started().values()
         if not keep:
-            left = {left for each in servers for left in process.family(each)}
+            left = {left for server in servers for left in process.family(server)}
             proofs.add("no process is left", "done", not left, f"{len(left)} of the stack's")
         proofs.finished = True
     finally:
@@ -68,10 +68,10 @@ def rehearse(root: Path, *, keep: bool, console: Console) -> bool:
 def judge_given(proofs: Proofs) -> None:
     """Evaluate the alarms that nothing here can make fire, on synthetic samples."""
     for name in GIVEN:
-        found = alarm(name)
-        metric = signal(found.signal)
-        seen = f"samples of {metric.namespace} {metric.metric} beside {found.threshold:g}"
-        proofs.add(f"alarm {name}", "on given samples", fires_on_given(found), seen)
+        declared = alarm(name)
+        metric = signal(declared.signal)
+        observed = f"samples of {metric.namespace} {metric.metric} beside {declared.threshold:g}"
+        proofs.add(f"alarm {name}", "on given samples", fires_on_given(declared), observed)
 
 
 def _play(root: Path, folder: Path, stack: Stack, steps: Steps, proofs: Proofs) -> None:

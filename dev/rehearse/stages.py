@@ -59,13 +59,13 @@ class Rehearsal:
     def of(cls, root: Path, folder: Path, stack: Stack, steps: Steps, proofs: Proofs) -> Rehearsal:
         """Prepare a run: read the template, make the load and the bare Python."""
         servers = stack.environment()
-        made = account(root, servers)
+        aws = account(root, servers)
         with steps.step("making the historical data set"):
-            load = Load(folder / "load", made.topic, made.source_stream, servers)
+            load = Load(folder / "load", aws.topic, aws.source_stream, servers)
         python = as_platform.bare_python(folder / "python")
-        platform = Platform(made, stack, folder / "platform", python)
+        platform = Platform(aws, stack, folder / "platform", python)
         return cls(
-            root=root, folder=folder, stack=stack, steps=steps, proofs=proofs, account=made,
+            root=root, folder=folder, stack=stack, steps=steps, proofs=proofs, account=aws,
             platform=platform, load=load,
         )  # fmt: skip
 
@@ -79,19 +79,21 @@ class Rehearsal:
         s3, streams = s3_client(servers), kinesis.client(servers["KINESIS_ENDPOINT"])
         with self.steps.step("making bucket and streams"):
             s3.create_bucket(Bucket=self.platform.packages)
-            made = resources.make_bucket(s3, self.account.properties("DataBucket"))
+            results = resources.make_bucket(s3, self.account.properties("DataBucket"))
             for properties in self.account.streams.values():
-                made += resources.make_stream(streams, properties)
+                results += resources.make_stream(streams, properties)
             create_topics(
                 servers["KAFKA_BOOTSTRAP_SERVERS"],
                 source=self.load.topic,
                 dead_letters=None,
                 partitions=PARTITIONS,
             )
-        taken = sum(not each.refused for each in made)
-        seen = f"{taken} of {len(made)} of the template's properties taken by the local servers"
-        self.proofs.add("bucket and streams", "done", True, seen)
-        self.proofs.notes += [each.sentence() for each in made]
+        taken = sum(not result.refused for result in results)
+        observed = (
+            f"{taken} of {len(results)} of the template's properties taken by the local servers"
+        )
+        self.proofs.add("bucket and streams", "done", True, observed)
+        self.proofs.notes += [result.sentence() for result in results]
         self.proofs.notes.append("bucket policy: left out, nothing here comes over TLS")
         self.proofs.notes += self.account.changes()
 
@@ -105,8 +107,8 @@ class Rehearsal:
             self._start(key)
         self.watch = Watch(self.job.config, self.stack.environment, lambda: self.load.on_stream)
         self._drain()
-        seen = f"{self.load.records:,} records archived, {len(self.account.groups())} groups"
-        self.proofs.add("job from the package, by property groups", "done", True, seen)
+        observed = f"{self.load.records:,} records archived, {len(self.account.groups())} groups"
+        self.proofs.add("job from the package, by property groups", "done", True, observed)
 
     def provoke_all(self) -> None:
         """Provoke every fault, one after the other."""
@@ -124,10 +126,10 @@ class Rehearsal:
         usual = partial(feed, Scene(self.stack, self.load, self.job))
         with self.steps.step("judging with lowered thresholds"):
             fired = self.watch.wait_on(others, usual, patience_seconds=_FIRES_SECONDS)
-        for each in others:
-            seen = watched(each, fired.get(each.name, self.watch.values(each)))
-            own = f"{seen} (own: {alarm(each.name).threshold:g})"
-            self.proofs.add(f"alarm {each.name}", "threshold lowered", each.name in fired, own)
+        for other in others:
+            observed = watched(other, fired.get(other.name, self.watch.values(other)))
+            own = f"{observed} (own: {alarm(other.name).threshold:g})"
+            self.proofs.add(f"alarm {other.name}", "threshold lowered", other.name in fired, own)
 
     def stop_and_reconcile(self, version: str) -> None:
         """Stop with a savepoint when everything is read, and reconcile every sink."""
@@ -136,19 +138,19 @@ class Rehearsal:
         report = self._reconcile()
         for row in report.rows:
             counts = ", ".join(f"{row.count(k)} {k}" for k in ("missing", "doubled", "misplaced"))
-            ok = not any(one.is_error for one in row.findings)
-            seen = f"in {row.due:,}, out {row.found:,}: {counts}"
-            self.proofs.add(f"{version}: {row.step}", "reconciled", ok, seen)
+            ok = not any(finding.is_error for finding in row.findings)
+            observed = f"in {row.due:,}, out {row.observed:,}: {counts}"
+            self.proofs.add(f"{version}: {row.step}", "reconciled", ok, observed)
         self.proofs.notes += report.problems()
 
     def miss_the_job(self) -> None:
         """Check that the alarm for a stopped job fires."""
         (name,) = STOPPED
-        found = self.account.alarm(alarm(name))
-        was_off = not self.watch.is_on(found)
+        stopped = self.account.alarm(alarm(name))
+        was_off = not self.watch.is_on(stopped)
         with self.steps.step(f"fault: {STOPPED[name]}"):
-            on = self.watch.wait_on([found], lambda: None, patience_seconds=_FIRES_SECONDS)
-        self._note(STOPPED[name], found, on.get(name), was_off=was_off)
+            on = self.watch.wait_on([stopped], lambda: None, patience_seconds=_FIRES_SECONDS)
+        self._note(STOPPED[name], stopped, on.get(name), was_off=was_off)
 
     def miss_a_file(self) -> None:
         """Delete a file of the lake, reconcile, and restore it."""
@@ -157,15 +159,15 @@ class Rehearsal:
         with self.steps.step(f"fault: {RECONCILED[name]}"):
             listed = self.systems.store(f"s3a://{bucket}/lake").listing()
             key = f"lake/{listed[0].path}"
-            kept = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+            content = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
             s3.delete_object(Bucket=bucket, Key=key)
             try:
                 report = self._reconcile()
             finally:
-                s3.put_object(Bucket=bucket, Key=key, Body=kept)
+                s3.put_object(Bucket=bucket, Key=key, Body=content)
         missing = report.row("lake").count("missing")
-        seen = f"{missing} missing in the lake without {Path(key).name}"
-        self.proofs.add(f"alarm {name}", "provoked", mismatch(alarm(name), report.ok), seen)
+        observed = f"{missing} missing in the lake without {Path(key).name}"
+        self.proofs.add(f"alarm {name}", "provoked", mismatch(alarm(name), report.ok), observed)
 
     def upgrade(self) -> None:
         """Start the next version from the savepoint: yellow trips have one more nullable field."""
@@ -178,9 +180,9 @@ class Rehearsal:
         with self.steps.step("replaying events of the next version"):
             self.load.replay(to_topic=_UPGRADED, to_stream=_UPGRADED // 4, upgraded=True)
         self._drain()
-        found = self._indexed(FIELD)
-        seen = f"{found} documents have the new field {FIELD}"
-        self.proofs.add("upgraded from the savepoint", "done", found > 0, seen)
+        documents = self._indexed(FIELD)
+        observed = f"{documents} documents have the new field {FIELD}"
+        self.proofs.add("upgraded from the savepoint", "done", documents > 0, observed)
 
     # What follows is how it is done.
 
@@ -201,18 +203,20 @@ class Rehearsal:
         still = self.watch.wait_off([*due, *later], usual, patience_seconds=_FIRES_SECONDS)
         with fault.begin(scene):
             wait_on = partial(self.watch.wait_on, patience_seconds=_FIRES_SECONDS)
-            seen = wait_on(due, partial(fault.act, scene), lake=fault.lake)
-        seen |= wait_on(later, lambda: None)
-        for each in (*due, *later):
-            self._note(fault.what, each, seen.get(each.name), was_off=each.name not in still)
+            fired = wait_on(due, partial(fault.act, scene), lake=fault.lake)
+        fired |= wait_on(later, lambda: None)
+        for provoked in (*due, *later):
+            self._note(
+                fault.what, provoked, fired.get(provoked.name), was_off=provoked.name not in still
+            )
 
     def _note(
-        self, what: str, found: Alarm, seen: list[float | None] | None, *, was_off: bool
+        self, what: str, provoked: Alarm, values: list[float | None] | None, *, was_off: bool
     ) -> None:
-        told = watched(found, seen if seen is not None else self.watch.values(found))
+        observed = watched(provoked, values if values is not None else self.watch.values(provoked))
         before = "" if was_off else "; was on before"
-        ok = seen is not None and was_off
-        self.proofs.add(f"alarm {found.name}", "provoked", ok, f"{what}: {told}{before}")
+        ok = values is not None and was_off
+        self.proofs.add(f"alarm {provoked.name}", "provoked", ok, f"{what}: {observed}{before}")
 
     def _drain(self) -> None:
         """Wait until completed checkpoints cover everything sent."""
@@ -229,7 +233,7 @@ class Rehearsal:
     def _stop(self) -> None:
         with self.steps.step("stopping with a savepoint"):
             into = f"s3a://{self.account.bucket}/savepoints"
-            told = tool(
+            output = tool(
                 "stop",
                 self.job.job_id,
                 "--into",
@@ -237,7 +241,7 @@ class Rehearsal:
                 "--json",
                 environment=self.stack.environment(),
             )
-        self._savepoint = json.loads(told)["savepoint"]
+        self._savepoint = json.loads(output)["savepoint"]
 
     def _reconcile(self) -> Report:
         return reconcile(self.systems, Options(complete=True, settle_seconds=2.0), self.steps)

@@ -29,6 +29,6 @@ def tool(*words: str, environment: Mapping[str, str] | None = None) -> str:
         check=False,
     )
     if done.returncode:
-        said = (done.stdout + done.stderr)[-2000:]
-        raise UserError(f"streaming-etl {words[0]} ended with {done.returncode}:\n{said}")
+        output = (done.stdout + done.stderr)[-2000:]
+        raise UserError(f"streaming-etl {words[0]} ended with {done.returncode}:\n{output}")
     return done.stdout

@@ -53,9 +53,9 @@ class Watch:
     def look(self, *, lake: bool = True) -> None:
         """Take a sample; without `lake`, S3 is not read."""
         config = self._config if lake else _without_lake(self._config)
-        found = measure(config, self._environment())
+        sample = measure(config, self._environment())
         self.samples.append(
-            replace(found, values={**found.values, "source_records": float(self._sent())})
+            replace(sample, values={**sample.values, "source_records": float(self._sent())})
         )
 
     def is_on(self, alarm: Alarm) -> bool:
@@ -73,23 +73,23 @@ class Watch:
         while pending and time.monotonic() < deadline:
             act()
             self._next()
-            pending = [each for each in pending if self.is_on(each)]
-        return [each.name for each in pending]
+            pending = [alarm for alarm in pending if self.is_on(alarm)]
+        return [alarm.name for alarm in pending]
 
     def wait_on(
         self, alarms: Iterable[Alarm], act: Act, *, patience_seconds: float, lake: bool = True
     ) -> dict[str, Values]:
         """Act and sample until each alarm was on once; return what each observed."""
-        pending = {each.name: each for each in alarms}
-        seen: dict[str, Values] = {}
+        pending = {alarm.name: alarm for alarm in alarms}
+        fired: dict[str, Values] = {}
         deadline = time.monotonic() + patience_seconds
         while pending and time.monotonic() < deadline:
             act()
             self._next(lake=lake)
-            for name, each in list(pending.items()):
-                if self.is_on(each):
-                    seen[name] = self.values(pending.pop(name))
-        return seen
+            for name, alarm in list(pending.items()):
+                if self.is_on(alarm):
+                    fired[name] = self.values(pending.pop(name))
+        return fired
 
     def _next(self, *, lake: bool = True) -> None:
         """Take a sample, at least `LOOK_SECONDS` after the previous one."""

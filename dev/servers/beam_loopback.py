@@ -54,16 +54,16 @@ class Pool:
 
     def method(self, name: str) -> tuple[int, int, str]:
         """The number, class and signature of the one method of that name which the class calls."""
-        found = []
+        calls = []
         for number, (tag, content) in self.constants.items():
             if tag == METHOD:
                 owner, name_and_type = struct.unpack(">HH", content)
                 named, signature = struct.unpack(">HH", self.constants[name_and_type][1])
                 if self.text(named) == name:
-                    found.append((number, owner, self.text(signature)))
-        if len(found) != 1:
-            raise UserError(f"{CLASS} calls {name} {len(found)} times, not once: {REMEDY}")
-        return found[0]
+                    calls.append((number, owner, self.text(signature)))
+        if len(calls) != 1:
+            raise UserError(f"{CLASS} calls {name} {len(calls)} times, not once: {REMEDY}")
+        return calls[0]
 
 
 REMEDY = "this PyFlink differs from the one that dev/servers/beam_loopback.py was written for"

@@ -84,12 +84,12 @@ def status(
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
     """Ask every server whether it is ready; exit code 1 when one is not, or none was started."""
-    found = Stack(ROOT, run_dir=run_dir).status()
+    statuses = Stack(ROOT, run_dir=run_dir).status()
     if as_json:
-        typer.echo(msgspec.json.encode([asdict(each) for each in found]).decode())
+        typer.echo(msgspec.json.encode([asdict(status) for status in statuses]).decode())
     else:
-        show(found)
-    if not found or not all(each.ready for each in found):
+        show(statuses)
+    if not statuses or not all(status.ready for status in statuses):
         raise typer.Exit(1)
 
 
@@ -101,29 +101,33 @@ def speaker() -> Callable[[str], None]:
     return typer.echo
 
 
-def show(found: list[ServerStatus]) -> None:
+def show(statuses: list[ServerStatus]) -> None:
     """Print the servers as a table on a terminal, else as tab-separated lines."""
     console = Console()
-    if not found:
+    if not statuses:
         typer.echo("nothing is up")
     elif console.is_terminal:
-        console.print(table(found))
+        console.print(table(statuses))
     else:
-        for each in found:
-            typer.echo("\t".join([each.name, state(each), str(each.pid), each.url, each.log]))
+        for status in statuses:
+            typer.echo(
+                "\t".join([status.name, state(status), str(status.pid), status.url, status.log])
+            )
 
 
-def table(found: list[ServerStatus]) -> Table:
+def table(statuses: list[ServerStatus]) -> Table:
     """Return the servers as a table."""
-    made = Table("server", "state", "pid", "address", "log")
-    for each in found:
-        colour = "green" if each.ready else "red"
-        made.add_row(each.name, f"[{colour}]{state(each)}[/]", str(each.pid), each.url, each.log)
-    return made
+    shown = Table("server", "state", "pid", "address", "log")
+    for status in statuses:
+        colour = "green" if status.ready else "red"
+        shown.add_row(
+            status.name, f"[{colour}]{state(status)}[/]", str(status.pid), status.url, status.log
+        )
+    return shown
 
 
-def state(each: ServerStatus) -> str:
+def state(status: ServerStatus) -> str:
     """Return a server's state in one word."""
-    if each.ready:
+    if status.ready:
         return "ready"
-    return "starting" if each.alive else "dead"
+    return "starting" if status.alive else "dead"

@@ -44,19 +44,19 @@ def main(arguments: list[str]) -> int:
         return 2
 
 
-def run(arguments: list[str], given: Mapping[str, str]) -> int:
+def run(arguments: list[str], outer: Mapping[str, str]) -> int:
     """Run one of this project's roles to its end, or replace the process by the program."""
     role, *rest = arguments or ["bash"]
     if role in ("prepare", "job"):
         config = _config(rest)
-        print("\n".join(_prepare(config, given)) if role == "prepare" else _job(config, given))
+        print("\n".join(_prepare(config, outer)) if role == "prepare" else _job(config, outer))
         return 0
     if role in ("jobmanager", "taskmanager"):
-        environment = server_environment(write_configuration(given))
+        environment = server_environment(write_configuration(outer))
         script = f"{environment['FLINK_HOME']}/bin/{role}.sh"
         os.execve(script, [script, "start-foreground", *rest], environment)
     try:
-        os.execvpe(role, [role, *rest], given)
+        os.execvpe(role, [role, *rest], outer)
     except OSError as error:
         raise UserError(
             f"{role}: neither jobmanager, taskmanager, prepare or job, nor a program here"
@@ -64,21 +64,21 @@ def run(arguments: list[str], given: Mapping[str, str]) -> int:
         ) from error
 
 
-def write_configuration(given: Mapping[str, str]) -> dict[str, str]:
+def write_configuration(outer: Mapping[str, str]) -> dict[str, str]:
     """Write Flink's configuration folder and return the environment of its programs."""
     home = ServerCache(ROOT).flink_home
-    folder = Path(given.get("FLINK_FOLDER", "/tmp/flink"))
+    folder = Path(outer.get("FLINK_FOLDER", "/tmp/flink"))
     conf = folder / "conf"
     (folder / "tmp").mkdir(parents=True, exist_ok=True)
-    flink.copy_configuration(home / "conf", conf, settings(folder, given))
+    flink.copy_configuration(home / "conf", conf, settings(folder, outer))
     own = {
         "FLINK_HOME": str(home),
         "FLINK_CONF_DIR": str(conf),
         "FLINK_LOG_DIR": str(folder / "log"),
         "FLINK_PID_DIR": str(folder / "tmp"),
-        "PATH": os.pathsep.join([str(Path(sys.executable).parent), given.get("PATH", os.defpath)]),
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), outer.get("PATH", os.defpath)]),
     }
-    return {**s3.CREDENTIALS, **kinesis.JSON_ONLY, **given, **own}
+    return {**s3.CREDENTIALS, **kinesis.JSON_ONLY, **outer, **own}
 
 
 def server_environment(own: Mapping[str, str]) -> dict[str, str]:
@@ -93,7 +93,7 @@ def server_environment(own: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def settings(folder: Path, given: Mapping[str, str]) -> dict[str, Any]:
+def settings(folder: Path, environment: Mapping[str, str]) -> dict[str, Any]:
     """Flink's configuration in a container: as the local cluster's, but under compose's names.
 
     Beyond loopback it listens to the containers of its network alone; what docker-compose.yml
@@ -117,18 +117,18 @@ def settings(folder: Path, given: Mapping[str, str]) -> dict[str, Any]:
         "python.client.executable": sys.executable,
         **flink_settings.memory_settings(SLOTS),
         **flink_settings.failure_settings(),
-        **flink_settings.s3_settings(s3_endpoint(given)),
+        **flink_settings.s3_settings(s3_endpoint(environment)),
         f"{reporter}.factory.class": (
             "org.apache.flink.metrics.prometheus.PrometheusReporterFactory"
         ),
         f"{reporter}.port": METRICS_PORT,
-        **overrides(given.get("FLINK_PROPERTIES", "")),
+        **overrides(environment.get("FLINK_PROPERTIES", "")),
     }
 
 
-def s3_endpoint(given: Mapping[str, str]) -> str:
+def s3_endpoint(environment: Mapping[str, str]) -> str:
     """The address of the S3 server, `http://host:port`; UserError where the variable is absent."""
-    if not (endpoint := given.get("S3_ENDPOINT", "")):
+    if not (endpoint := environment.get("S3_ENDPOINT", "")):
         raise UserError("S3_ENDPOINT is not set; give http://HOST:PORT of the S3 server.")
     return endpoint
 
@@ -140,33 +140,33 @@ def overrides(text: str) -> dict[str, Any]:
         UserError: the text is something else; the message quotes none of it, it may hold keys.
     """
     try:
-        found = yaml.safe_load(text) or {}
+        properties = yaml.safe_load(text) or {}
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f" from line {mark.line + 1} on" if mark else ""
         raise UserError(
             f"FLINK_PROPERTIES: is not YAML{where}; give lines of key: value."
         ) from None
-    if not isinstance(found, dict):
-        kind = type(found).__name__
+    if not isinstance(properties, dict):
+        kind = type(properties).__name__
         raise UserError(f"FLINK_PROPERTIES: must be lines of key: value, it is one {kind}.")
-    return found
+    return properties
 
 
 def _config(arguments: list[str]) -> Path:
     parser = argparse.ArgumentParser(prog="prepare | job")
     parser.add_argument("--config", type=Path, default=CONFIG)
-    found: Path = parser.parse_args(arguments).config
-    return found
+    config: Path = parser.parse_args(arguments).config
+    return config
 
 
-def _prepare(config: Path, given: Mapping[str, str]) -> list[str]:
-    return prepare(load_config.load(config), s3_endpoint=s3_endpoint(given))
+def _prepare(config: Path, environment: Mapping[str, str]) -> list[str]:
+    return prepare(load_config.load(config), s3_endpoint=s3_endpoint(environment))
 
 
-def _job(config: Path, given: Mapping[str, str]) -> str:
+def _job(config: Path, outer: Mapping[str, str]) -> str:
     load_config.event_types(load_config.load(config))
-    environment = write_configuration(given)
+    environment = write_configuration(outer)
     written = yaml.safe_load((Path(environment["FLINK_CONF_DIR"]) / "config.yaml").read_text())
     address = f"http://{written['rest.address']}:{written.get('rest.port', 8081)}"
     job_id = flink_rest.submit(

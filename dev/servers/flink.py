@@ -54,8 +54,8 @@ def log_to_console_only(properties: Path) -> None:
     """
     lines = properties.read_text("utf-8").splitlines()
     rolling = ("rootLogger.appenderRef.rolling", "appender.rolling")
-    kept = [line for line in lines if not line.startswith(rolling)]
-    properties.write_text("\n".join([*kept, ""]), "utf-8")
+    others = [line for line in lines if not line.startswith(rolling)]
+    properties.write_text("\n".join([*others, ""]), "utf-8")
 
 
 def environment(cluster: Cluster) -> dict[str, str]:
@@ -168,7 +168,7 @@ def registered_ports(rest_url: str) -> set[int]:
     body = fetch(f"{rest_url}/taskmanagers")
     if body is None:
         return set()
-    return {rpc_port(each["path"]) for each in json.loads(body)["taskmanagers"]}
+    return {rpc_port(manager["path"]) for manager in json.loads(body)["taskmanagers"]}
 
 
 def rpc_port(path: str) -> int:

@@ -97,10 +97,10 @@ def keep_hashes(main: Path) -> None:
 
 def node() -> str:
     """Return Node's path; UserError if there is none."""
-    found = shutil.which("node")
-    if found is None:
+    node = shutil.which("node")
+    if node is None:
         raise UserError("node was not found on PATH: apt install nodejs")
-    return found
+    return node
 
 
 def client(endpoint: str) -> Any:
@@ -133,24 +133,24 @@ def create_stream(name: str, *, endpoint: str, shards: int = 1) -> str:
 
 def list_shards(stream: str, *, endpoint: str) -> list[dict[str, Any]]:
     """Every shard of a stream as the API describes it, closed ones included."""
-    found: list[dict[str, Any]] = client(endpoint).list_shards(StreamName=stream)["Shards"]
-    return found
+    shards: list[dict[str, Any]] = client(endpoint).list_shards(StreamName=stream)["Shards"]
+    return shards
 
 
 def open_shards(stream: str, *, endpoint: str) -> list[str]:
     """The ids of the shards that take records, in the order of their hash keys."""
-    found = [
+    shards = [
         shard
         for shard in list_shards(stream, endpoint=endpoint)
         if "EndingSequenceNumber" not in shard["SequenceNumberRange"]
     ]
-    return [shard["ShardId"] for shard in sorted(found, key=first_key)]
+    return [shard["ShardId"] for shard in sorted(shards, key=first_key)]
 
 
 def split_shard(stream: str, shard: str, *, endpoint: str) -> list[str]:
     """Split a shard in the middle of its hash keys and return its two children's ids."""
     kinesis = client(endpoint)
-    shards = {each["ShardId"]: each for each in list_shards(stream, endpoint=endpoint)}
+    shards = {listed["ShardId"]: listed for listed in list_shards(stream, endpoint=endpoint)}
     last = int(shards[shard]["HashKeyRange"]["EndingHashKey"])
     middle = (first_key(shards[shard]) + last + 1) // 2
     kinesis.split_shard(StreamName=stream, ShardToSplit=shard, NewStartingHashKey=str(middle))
@@ -169,8 +169,8 @@ def merge_shards(stream: str, shard: str, adjacent: str, *, endpoint: str) -> st
 
 def children(stream: str, shard: str, *, endpoint: str) -> list[str]:
     """The shards that name a shard as their parent."""
-    found = list_shards(stream, endpoint=endpoint)
-    return [each["ShardId"] for each in found if each.get("ParentShardId") == shard]
+    shards = list_shards(stream, endpoint=endpoint)
+    return [listed["ShardId"] for listed in shards if listed.get("ParentShardId") == shard]
 
 
 def first_key(shard: dict[str, Any]) -> int:

@@ -55,7 +55,7 @@ def preferred_ports(servers: tuple[str, ...]) -> dict[str, int]:
     unknown = [name for name in servers if name not in PREFERRED_PORTS]
     if unknown or not servers:
         raise UserError(f"Unknown server {', '.join(unknown)}; there are {', '.join(ALL_SERVERS)}")
-    return {name: port for each in servers for name, port in PREFERRED_PORTS[each].items()}
+    return {name: port for server in servers for name, port in PREFERRED_PORTS[server].items()}
 
 
 def read(path: Path) -> Layout | None:
@@ -96,13 +96,13 @@ def servers_of(layout: Layout, run_dir: Path) -> dict[str, Server]:
         "kinesis": kinesis_server,
         "kafka": kafka_server,
     }
-    made = [
+    servers = [
         server
         for name, make in makers.items()
         if name in layout.servers
         for server in make(layout, run_dir)
     ]
-    return {server.name: server for server in made}
+    return {server.name: server for server in servers}
 
 
 def kafka_server(layout: Layout, run_dir: Path) -> list[Server]:
@@ -156,16 +156,16 @@ def flink_servers(layout: Layout, run_dir: Path) -> list[Server]:
 
 def environment_of(layout: Layout, run_dir: Path) -> dict[str, str]:
     """Return what clients need as environment variables, for the servers that the stack has."""
-    found: dict[str, str] = {}
+    environment: dict[str, str] = {}
     if "kafka" in layout.servers:
-        found["KAFKA_BOOTSTRAP_SERVERS"] = f"127.0.0.1:{layout.ports['kafka']}"
-        found |= kafka_tls.environment(run_dir / "kafka", layout.port("kafka_tls"))
+        environment["KAFKA_BOOTSTRAP_SERVERS"] = f"127.0.0.1:{layout.ports['kafka']}"
+        environment |= kafka_tls.environment(run_dir / "kafka", layout.port("kafka_tls"))
     if "s3" in layout.servers:
-        found |= {"S3_ENDPOINT": layout.url("s3"), **s3.CREDENTIALS}
+        environment |= {"S3_ENDPOINT": layout.url("s3"), **s3.CREDENTIALS}
     if "kinesis" in layout.servers:
-        found |= {"KINESIS_ENDPOINT": layout.url("kinesis"), **s3.CREDENTIALS}
+        environment |= {"KINESIS_ENDPOINT": layout.url("kinesis"), **s3.CREDENTIALS}
     if "opensearch" in layout.servers:
-        found["OPENSEARCH_URL"] = layout.url("opensearch")
+        environment["OPENSEARCH_URL"] = layout.url("opensearch")
     if "flink" in layout.servers:
-        found |= flink.client_environment(cluster_of(layout, run_dir), layout.task_managers)
-    return found
+        environment |= flink.client_environment(cluster_of(layout, run_dir), layout.task_managers)
+    return environment

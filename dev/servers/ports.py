@@ -80,15 +80,15 @@ def is_free(port: int) -> bool:
 
 def unused(count: int, *, avoid: frozenset[int] = frozenset()) -> list[int]:
     """Return distinct free ports offered by the kernel, all held until all are known."""
-    found: list[int] = []
-    with ExitStack() as held:
-        while len(found) < count:
-            offered = held.enter_context(socket.socket(socket.AF_INET, socket.SOCK_STREAM))
+    ports: list[int] = []
+    with ExitStack() as sockets:
+        while len(ports) < count:
+            offered = sockets.enter_context(socket.socket(socket.AF_INET, socket.SOCK_STREAM))
             offered.bind(("127.0.0.1", 0))
             port = int(offered.getsockname()[1])
             if port not in avoid:
-                found.append(port)
-    return found
+                ports.append(port)
+    return ports
 
 
 def taken_message(taken: Mapping[str, int]) -> str:
@@ -104,19 +104,23 @@ def taken_message(taken: Mapping[str, int]) -> str:
 
 def holder_of(port: int) -> Holder | None:
     """Return who listens on a port; None if nobody does, or a process of another user."""
-    for each in psutil.net_connections("tcp"):
-        if each.status == psutil.CONN_LISTEN and each.laddr[1:] == (port,) and each.pid:
-            return Holder(each.pid, " ".join(command_line(each.pid))[:_COMMAND_LENGTH])
+    for connection in psutil.net_connections("tcp"):
+        if (
+            connection.status == psutil.CONN_LISTEN
+            and connection.laddr[1:] == (port,)
+            and connection.pid
+        ):
+            return Holder(connection.pid, " ".join(command_line(connection.pid))[:_COMMAND_LENGTH])
     return None
 
 
 def listeners_of(processes: Iterable[psutil.Process]) -> list[Listener]:
     """Return the listening sockets that the given processes hold."""
     return [
-        Listener(ip_address(each.laddr.ip), each.laddr.port)
+        Listener(ip_address(connection.laddr.ip), connection.laddr.port)
         for process in processes
-        for each in _connections(process)
-        if each.status == psutil.CONN_LISTEN
+        for connection in _connections(process)
+        if connection.status == psutil.CONN_LISTEN
     ]
 
 

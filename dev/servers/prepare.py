@@ -34,19 +34,19 @@ def prepare(config: Config, *, s3_endpoint: str) -> list[str]:
 
 def topics_of(config: Config) -> list[str]:
     """Return the topics that the configuration reads and writes."""
-    used = [each for each in targets(config).values() if each.kafka_topic]
-    others = {config.source.kafka_cluster, *(each.kafka_cluster for each in used)} - {""}
+    used = [sink for sink in targets(config).values() if sink.kafka_topic]
+    others = {config.source.kafka_cluster, *(sink.kafka_cluster for sink in used)} - {""}
     if others:
         raise UserError(
             f"topics are on the clusters {', '.join(sorted(others))}; only those of the section"
             " kafka are made here, make the others yourself."
         )
-    return sorted({*config.source.kafka_topics, *(each.kafka_topic for each in used)})
+    return sorted({*config.source.kafka_topics, *(sink.kafka_topic for sink in used)})
 
 
 def streams_of(config: Config) -> list[str]:
     """Return the streams that the configuration reads and writes."""
-    written = {each.kinesis_stream for each in targets(config).values()}
+    written = {sink.kinesis_stream for sink in targets(config).values()}
     return sorted({*config.source.kinesis_streams, *written} - {""})
 
 
@@ -54,7 +54,7 @@ def buckets_of(config: Config) -> list[str]:
     """Return the buckets that the configuration writes to."""
     sections = [config.lake, *targets(config).values()]
     paths = {config.job.checkpoint_dir}
-    paths |= {getattr(each, key, "") for each in sections for key in ("path", "large_path")}
+    paths |= {getattr(section, key, "") for section in sections for key in ("path", "large_path")}
     return sorted({path.split("/")[2] for path in paths if path.startswith("s3a://")})
 
 

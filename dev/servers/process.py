@@ -125,9 +125,9 @@ def _has_token(process: psutil.Process, started: Started) -> bool:
 def family(started: Started) -> set[psutil.Process]:
     """Return the process and its living descendants, known by the token in their environment."""
     return {
-        each
-        for each in psutil.process_iter(["environ"])
-        if (each.info["environ"] or {}).get(TOKEN) == started.token
+        candidate
+        for candidate in psutil.process_iter(["environ"])
+        if (candidate.info["environ"] or {}).get(TOKEN) == started.token
     }
 
 

@@ -57,10 +57,10 @@ def answers(url: str) -> bool:
 
 def java() -> str:
     """The JVM's path; a UserError where there is none."""
-    found = shutil.which("java")
-    if found is None:
+    java = shutil.which("java")
+    if java is None:
         raise UserError("java was not found on PATH: apt install openjdk-17-jdk-headless")
-    return found
+    return java
 
 
 def class_path(jars: Path) -> str:

@@ -88,7 +88,7 @@ class Stack:
         """
         with self.locked():
             wanted = self.known_layout()
-            if wanted is None or not any(each.alive for each in self.status()):
+            if wanted is None or not any(status.alive for status in self.status()):
                 wanted = self.new_layout()
             absent = [name for name in self.servers if name not in wanted.servers]
             if absent:
@@ -140,27 +140,31 @@ class Stack:
 
     def pids(self) -> set[int]:
         """Every living process of the stack, descendants included."""
-        return {each.pid for each in self.processes()}
+        return {member.pid for member in self.processes()}
 
     def processes(self) -> set[psutil.Process]:
         """Every living process of the stack, descendants included."""
-        return {each for started in self.started().values() for each in process.family(started)}
+        return {member for started in self.started().values() for member in process.family(started)}
 
     def task_manager_pids(self) -> dict[int, int]:
         """The JVMs' pids by TaskManager number, of those alive."""
-        found = {
+        managers = {
             number: self.started().get(f"taskmanager-{number}")
             for number in self.existing_layout().task_managers
         }
-        return {n: each.pid for n, each in found.items() if each and process.is_alive(each)}
+        return {
+            n: started.pid
+            for n, started in managers.items()
+            if started and process.is_alive(started)
+        }
 
     def python_worker_pids(self) -> set[int]:
         """The Python processes that Flink's TaskManagers run our functions in."""
         family = {
-            each.pid
+            member.pid
             for name, started in self.started().items()
             if name.startswith("taskmanager")
-            for each in process.family(started)
+            for member in process.family(started)
         }
         return {
             pid for pid in family if "pyflink.fn_execution" in " ".join(ports.command_line(pid))
@@ -223,7 +227,7 @@ class Stack:
         preferred = layout.preferred_ports(self.servers)
         chosen = ports.choose(preferred, free=self.free_ports, within=layout.WITHIN)
         numbers = range(1, self.task_managers + 1) if "flink" in self.servers else ()
-        made = Layout(
+        fresh = Layout(
             root=str(self.root),
             servers=self.servers,
             slots=self.slots,
@@ -231,14 +235,14 @@ class Stack:
             task_managers=dict(zip(numbers, ports.unused(len(numbers)), strict=True)),
         )
         shutil.rmtree(self.run_dir / "logs", ignore_errors=True)
-        layout.write(self.layout_file, made)
-        return made
+        layout.write(self.layout_file, fresh)
+        return fresh
 
     def started(self) -> dict[str, Started]:
         """What the pid files say was started, alive or not."""
         files = sorted((self.run_dir / "pids").glob("*.json"))
-        found = {file.stem: process.read(file) for file in files}
-        return {name: each for name, each in found.items() if each is not None}
+        records = {file.stem: process.read(file) for file in files}
+        return {name: started for name, started in records.items() if started is not None}
 
     def not_running(self, servers: dict[str, Server]) -> list[Server]:
         """Those that have to be started."""
@@ -303,10 +307,10 @@ class Stack:
 
     def stop(self, names: list[str], say: Say) -> None:
         """Stop some servers side by side and forget them."""
-        found = {name: each for name, each in self.started().items() if name in names}
-        for started in found.values():
+        chosen = {name: started for name, started in self.started().items() if name in names}
+        for started in chosen.values():
             process.terminate(started)
-        for name, started in found.items():
+        for name, started in chosen.items():
             process.stop(started, patience=STOP_SECONDS)
             self.pid_file(name).unlink(missing_ok=True)
             say(f"{name} stopped")
@@ -336,5 +340,5 @@ class Stack:
 def is_ready(server: Server, started: Started) -> bool:
     """Whether the server listens on its port itself and answers."""
     running = process.living(started)
-    held = {each.port for each in ports.listeners_of([running] if running else [])}
-    return server.port in held and server.is_ready()
+    open_ports = {listener.port for listener in ports.listeners_of([running] if running else [])}
+    return server.port in open_ports and server.is_ready()

@@ -20,19 +20,19 @@ RUNBOOK = "docs/alarms.md"
 
 def alarm_resources() -> dict[str, Any]:
     """Return every alarm resource by its logical id."""
-    return {f"Alarm{each.name}": _resource(each) for each in ALARMS}
+    return {f"Alarm{alarm.name}": _resource(alarm) for alarm in ALARMS}
 
 
-def query(found: Signal) -> dict[str, str]:
+def query(source: Signal) -> dict[str, str]:
     """Return a Metrics Insights query that names only the dimensions that AWS documents."""
-    where = " AND ".join(f"\"{name}\" = '{value}'" for name, value in found.labels)
-    select = f'SELECT {_FUNCTIONS[found.statistic]}("{found.metric}")'
-    return {"Fn::Sub": f'{select} FROM "{found.namespace}" WHERE {where}'}
+    where = " AND ".join(f"\"{name}\" = '{value}'" for name, value in source.labels)
+    select = f'SELECT {_FUNCTIONS[source.statistic]}("{source.metric}")'
+    return {"Fn::Sub": f'{select} FROM "{source.namespace}" WHERE {where}'}
 
 
-def rate(found: Signal, name: str) -> str:
+def rate(source: Signal, name: str) -> str:
     """Return the increase in a period, as metric math over the query `name`."""
-    return name if found.kind == "count" else f"RATE({name})*PERIOD({name})"
+    return name if source.kind == "count" else f"RATE({name})*PERIOD({name})"
 
 
 def _resource(alarm: Alarm) -> dict[str, Any]:
@@ -54,34 +54,34 @@ def _resource(alarm: Alarm) -> dict[str, Any]:
 
 
 def _watched(alarm: Alarm) -> dict[str, Any]:
-    found = signal(alarm.signal)
-    if found.exact and (alarm.form == "level" or (alarm.form, found.kind) == ("growth", "count")):
+    source = signal(alarm.signal)
+    if source.exact and (alarm.form == "level" or (alarm.form, source.kind) == ("growth", "count")):
         return {
-            **_metric(found),
-            "Statistic": found.statistic,
+            **_metric(source),
+            "Statistic": source.statistic,
             "Period": alarm.period_seconds,
         }
-    queries = [_queried(found, "m", alarm)]
+    queries = [_queried(source, "m", alarm)]
     queries += [_queried(signal(alarm.per), "p", alarm)] if alarm.per else []
     if alarm.form != "level":
-        made = {"Id": "value", "Expression": _expression(alarm, found), "ReturnData": True}
-        queries = [{**each, "ReturnData": False} for each in queries] + [made]
+        value = {"Id": "value", "Expression": _expression(alarm, source), "ReturnData": True}
+        queries = [{**entry, "ReturnData": False} for entry in queries] + [value]
     return {"Metrics": queries}
 
 
-def _queried(found: Signal, name: str, alarm: Alarm) -> dict[str, Any]:
-    if not found.exact:
-        return {"Id": name, "Expression": query(found), "Period": alarm.period_seconds}
+def _queried(source: Signal, name: str, alarm: Alarm) -> dict[str, Any]:
+    if not source.exact:
+        return {"Id": name, "Expression": query(source), "Period": alarm.period_seconds}
     stat = {
-        "Metric": _metric(found),
+        "Metric": _metric(source),
         "Period": alarm.period_seconds,
-        "Stat": found.statistic,
+        "Stat": source.statistic,
     }
     return {"Id": name, "MetricStat": stat}
 
 
-def _expression(alarm: Alarm, found: Signal) -> str:
-    grown = rate(found, "m")
+def _expression(alarm: Alarm, source: Signal) -> str:
+    grown = rate(source, "m")
     if alarm.form == "growth":
         return grown
     base = rate(signal(alarm.per), "p")
@@ -90,10 +90,10 @@ def _expression(alarm: Alarm, found: Signal) -> str:
     return f"IF(FILL({base}, 0) > 0 AND FILL({grown}, 0) <= 0, 1, 0)"
 
 
-def _metric(found: Signal) -> dict[str, Any]:
-    labels = [{"Name": name, "Value": _text(value)} for name, value in found.labels]
+def _metric(source: Signal) -> dict[str, Any]:
+    labels = [{"Name": name, "Value": _text(value)} for name, value in source.labels]
     dimensions = {"Dimensions": labels} if labels else {}
-    return {"Namespace": _text(found.namespace), "MetricName": found.metric, **dimensions}
+    return {"Namespace": _text(source.namespace), "MetricName": source.metric, **dimensions}
 
 
 def _text(text: str) -> Any:

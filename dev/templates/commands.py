@@ -27,9 +27,9 @@ def template(
     for path in differing if write else ():
         (ROOT / path).write_text(wanted[path], encoding="utf-8")
     done = "written" if write else "differs; say --write"
-    told = [f"{path}: {done}" for path in differing] or ["all are equal to the code"]
+    lines = [f"{path}: {done}" for path in differing] or ["all are equal to the code"]
     listed = {"differing": [str(path) for path in differing], "written": write}
-    print(json.dumps(listed) if as_json else "\n".join(told))
+    print(json.dumps(listed) if as_json else "\n".join(lines))
     raise typer.Exit(bool(differing) and not write)
 
 

@@ -12,7 +12,7 @@ from dev.templates.signals import Signal, signal
 
 def dashboard() -> dict[str, Any]:
     """Return the dashboard as a CloudFormation resource."""
-    widgets = [_widget(number, each) for number, each in enumerate(PANELS)]
+    widgets = [_widget(number, panel) for number, panel in enumerate(PANELS)]
     body = json.dumps({"widgets": widgets}, separators=(",", ":"))
     properties = {
         "DashboardName": {"Ref": "ApplicationName"},
@@ -39,13 +39,13 @@ def _widget(number: int, panel: Panel) -> dict[str, Any]:
 
 def _entries(line: Line, name: str) -> list[list[Any]]:
     """Return a line's metrics, hidden if an expression over them is shown instead."""
-    found = signal(line.signal)
+    source = signal(line.signal)
     if line.split:
-        return [[{"expression": _search(found, line.split), "id": name}]]
+        return [[{"expression": _search(source, line.split), "id": name}]]
     if line.form == "level":
-        return [_metric(found, name, label=line.label)]
-    grown = _per_second(found, name)
-    entries = [_metric(found, name, visible=False)]
+        return [_metric(source, name, label=line.label)]
+    grown = _per_second(source, name)
+    entries = [_metric(source, name, visible=False)]
     if line.per:
         base = signal(line.per)
         grown = f"{grown} / ({_per_second(base, f'{name}p')})"
@@ -53,19 +53,19 @@ def _entries(line: Line, name: str) -> list[list[Any]]:
     return [*entries, [{"expression": grown, "label": line.label, "id": f"{name}e"}]]
 
 
-def _per_second(found: Signal, name: str) -> str:
-    return f"{name}/PERIOD({name})" if found.kind == "count" else f"RATE({name})"
+def _per_second(source: Signal, name: str) -> str:
+    return f"{name}/PERIOD({name})" if source.kind == "count" else f"RATE({name})"
 
 
-def _search(found: Signal, split: str) -> str:
-    asked = f'Namespace="{found.namespace}" MetricName="{found.metric}"'
+def _search(source: Signal, split: str) -> str:
+    schema = f'Namespace="{source.namespace}" MetricName="{source.metric}"'
     application = 'Application="${ApplicationName}"'
-    return f"SEARCH('{asked} {application} {split}', '{found.statistic}', 60)"
+    return f"SEARCH('{schema} {application} {split}', '{source.statistic}', 60)"
 
 
-def _metric(found: Signal, name: str, **options: Any) -> list[Any]:
-    if not found.exact:
-        return [{"expression": query(found)["Fn::Sub"], "id": name, **options}]
-    labels = [text for pair in found.labels for text in pair]
-    shown = {"id": name, "stat": found.statistic, **options}
-    return [found.namespace, found.metric, *labels, shown]
+def _metric(source: Signal, name: str, **options: Any) -> list[Any]:
+    if not source.exact:
+        return [{"expression": query(source)["Fn::Sub"], "id": name, **options}]
+    labels = [text for pair in source.labels for text in pair]
+    shown = {"id": name, "stat": source.statistic, **options}
+    return [source.namespace, source.metric, *labels, shown]

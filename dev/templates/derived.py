@@ -74,7 +74,7 @@ def _page(path: Path) -> str:
 
 def alarms_page() -> str:
     """Render one section for each alarm: when it fires, what it means, what to do."""
-    return "".join(f"\n## {each.name}\n\n{_section(each)}\n" for each in ALARMS) + "\n"
+    return "".join(f"\n## {alarm.name}\n\n{_section(alarm)}\n" for alarm in ALARMS) + "\n"
 
 
 def condition(alarm: Alarm) -> str:

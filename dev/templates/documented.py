@@ -86,7 +86,7 @@ def documented(namespace: str, name: str) -> Documented:
     Raises:
         KeyError: AWS documents no such metric.
     """
-    for each in DOCUMENTED:
-        if (each.namespace, each.name) == (namespace, name):
-            return each
+    for metric in DOCUMENTED:
+        if (metric.namespace, metric.name) == (namespace, name):
+            return metric
     raise KeyError(f"{namespace} documents no metric {name}")

@@ -25,8 +25,8 @@ _WINDOW: Final = "1m"
 
 def board() -> str:
     """Render the dashboard as JSON; panels without a local metric are left out."""
-    panels = [each for each in PANELS if any(line.signal in LOCAL for line in each.lines)]
-    found = {
+    panels = [panel for panel in PANELS if any(line.signal in LOCAL for line in panel.lines)]
+    content = {
         "uid": "streaming-etl",
         "title": "streaming-etl",
         "schemaVersion": 39,
@@ -35,35 +35,35 @@ def board() -> str:
         "templating": {
             "list": [{"name": "datasource", "type": "datasource", "query": "prometheus"}]
         },
-        "panels": [_panel(number, each) for number, each in enumerate(panels)],
+        "panels": [_panel(number, panel) for number, panel in enumerate(panels)],
     }
-    return json.dumps(found, indent=1) + "\n"
+    return json.dumps(content, indent=1) + "\n"
 
 
 def expression(line: Line) -> str:
     """Return the line's PromQL expression."""
-    found = LOCAL[line.signal]
+    local = LOCAL[line.signal]
     if line.form == "ratio":
-        return f"{_grown(found)} / {_grown(LOCAL[line.per])}"
+        return f"{_grown(local)} / {_grown(LOCAL[line.per])}"
     if line.form == "growth":
-        return _grown(found)
-    level = _series(found) + (f" / {found.per}" if found.per else "")
+        return _grown(local)
+    level = _series(local) + (f" / {local.per}" if local.per else "")
     by = f" by ({_SPLITS[line.split]})" if line.split else ""
-    scale = f"{found.scale:g} * " if found.scale != 1 else ""
-    return f"{scale}{found.combine}{by} ({level})"
+    scale = f"{local.scale:g} * " if local.scale != 1 else ""
+    return f"{scale}{local.combine}{by} ({level})"
 
 
-def _grown(found: Local) -> str:
-    return f"sum (rate({_series(found)}[{_WINDOW}]))"
+def _grown(local: Local) -> str:
+    return f"sum (rate({_series(local)}[{_WINDOW}]))"
 
 
-def _series(found: Local) -> str:
-    labels = ",".join(f'{name}="{value}"' for name, value in found.labels)
-    return f"{found.metric}{{{labels}}}" if labels else found.metric
+def _series(local: Local) -> str:
+    labels = ",".join(f'{name}="{value}"' for name, value in local.labels)
+    return f"{local.metric}{{{labels}}}" if labels else local.metric
 
 
 def _panel(number: int, panel: Panel) -> dict[str, Any]:
-    lines = [each for each in panel.lines if each.signal in LOCAL]
+    lines = [line for line in panel.lines if line.signal in LOCAL]
     return {
         "id": number + 1,
         "type": "timeseries",
@@ -71,7 +71,7 @@ def _panel(number: int, panel: Panel) -> dict[str, Any]:
         "datasource": _SOURCE,
         "gridPos": {"x": number % 3 * 8, "y": number // 3 * 8, "w": 8, "h": 8},
         "fieldConfig": {"defaults": {"unit": _UNITS[panel.unit]}, "overrides": []},
-        "targets": [_target(chr(ord("A") + place), each) for place, each in enumerate(lines)],
+        "targets": [_target(chr(ord("A") + place), line) for place, line in enumerate(lines)],
     }
 
 

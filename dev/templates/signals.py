@@ -50,12 +50,12 @@ def _platform(
     exact: bool = True,
 ) -> Signal:
     """Make the signal of a documented metric; `place` is `namespace:metric`."""
-    found = documented(*place.split(":"))
+    metric = documented(*place.split(":"))
     return Signal(
         name=name,
         kind=kind,
-        namespace=found.namespace,
-        metric=found.name,
+        namespace=metric.namespace,
+        metric=metric.name,
         statistic=statistic,
         labels=tuple(labels.items()),
         exact=exact,
@@ -187,7 +187,7 @@ def signal(name: str) -> Signal:
     Raises:
         KeyError: there is no such signal.
     """
-    for each in SIGNALS:
-        if each.name == name:
-            return each
+    for candidate in SIGNALS:
+        if candidate.name == name:
+            return candidate
     raise KeyError(f"there is no signal {name}")

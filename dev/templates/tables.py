@@ -37,7 +37,9 @@ _HIVE: Final = "org.apache.hadoop.hive.ql.io.parquet"
 
 def glue_tables(types: EventTypes) -> dict[str, Any]:
     """The tables as CloudFormation resources: one per event type, and the archive's."""
-    lakes = {f"Table{_camel(each.name)}": _lake_table(each) for each in types.types}
+    lakes = {
+        f"Table{_camel(event_type.name)}": _lake_table(event_type) for event_type in types.types
+    }
     return {**lakes, "TableArchive": _archive_table()}
 
 
@@ -88,15 +90,15 @@ def _table(
         **projection,
         "storage.location.template": {"Fn::Sub": f"s3://${{DataBucket}}/{folder}/{template}"},
     }
-    plain = {each: kind for each, kind in columns.items() if each not in ranges}
+    plain = {column: kind for column, kind in columns.items() if column not in ranges}
     storage = {
         "Location": place,
         "InputFormat": f"{_HIVE}.MapredParquetInputFormat",
         "OutputFormat": f"{_HIVE}.MapredParquetOutputFormat",
         "SerdeInfo": {"SerializationLibrary": f"{_HIVE}.serde.ParquetHiveSerDe"},
-        "Columns": [{"Name": each, "Type": _ATHENA[kind]} for each, kind in plain.items()],
+        "Columns": [{"Name": column, "Type": _ATHENA[kind]} for column, kind in plain.items()],
     }
-    made = {
+    table = {
         "Name": name,
         "Description": doc,
         "TableType": "EXTERNAL_TABLE",
@@ -107,7 +109,7 @@ def _table(
     properties = {
         "CatalogId": {"Ref": "AWS::AccountId"},
         "DatabaseName": {"Ref": "Database"},
-        "TableInput": made,
+        "TableInput": table,
     }
     return {"Type": "AWS::Glue::Table", "Properties": properties}
 

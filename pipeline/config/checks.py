@@ -1,4 +1,4 @@
-"""Checks across keys: combinations of valid values that make no valid configuration."""
+"""Check across keys: refuse combinations of valid values that make no valid configuration."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pipeline.config.model import Archive, Config, DeadLetters, Replica
 
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 _BACK_ENDS = ("path", "kafka_topic", "kinesis_stream")
-# 1 MiB of data and partition key, less what the envelope or the key takes.
+# 1 MiB of data and partition key, minus what the envelope or the key takes.
 _KINESIS_RAW_BYTES = 740_000
 _KINESIS_REPLICA_BYTES = 1_048_000
 Target = Archive | DeadLetters | Replica
@@ -36,26 +36,26 @@ def contradictions(config: Config) -> Iterator[str]:
 
 
 def targets(config: Config) -> dict[str, Target]:
-    """Return every archive, dead-letter target and replica by the key of its section."""
+    """Return the archive, the dead-letter target and the replicas by the keys of their sections."""
     sections = {"archive": config.archive, "dead_letters": config.dead_letters}
-    replicas = {f"replicate.{name}": each for name, each in config.replicate.items()}
-    return {key: each for key, each in (sections | replicas).items() if each}
+    replicas = {f"replicate.{name}": section for name, section in config.replicate.items()}
+    return {key: section for key, section in (sections | replicas).items() if section}
 
 
 def streams(config: Config) -> list[tuple[str, str]]:
-    """Return every Kinesis stream that is read or written, after its key."""
+    """Return every Kinesis stream that is read or written, each as (key, stream)."""
     read = [("source.kinesis_streams", name) for name in config.source.kinesis_streams]
-    written = [(f"{k}.kinesis_stream", each.kinesis_stream) for k, each in targets(config).items()]
+    written = [(f"{k}.kinesis_stream", sink.kinesis_stream) for k, sink in targets(config).items()]
     return read + [(key, name) for key, name in written if name]
 
 
 def _clusters(config: Config) -> Iterator[str]:
     clusters = {"kafka": config.kafka} if config.kafka else {}
-    clusters |= {f"clusters.{name}": each for name, each in config.clusters.items()}
+    clusters |= {f"clusters.{name}": cluster for name, cluster in config.clusters.items()}
     for key, cluster in clusters.items():
         yield from _cluster(key, cluster)
     users = [("source", "".join(config.source.kafka_topics), config.source.kafka_cluster)]
-    users += [(key, each.kafka_topic, each.kafka_cluster) for key, each in targets(config).items()]
+    users += [(key, sink.kafka_topic, sink.kafka_cluster) for key, sink in targets(config).items()]
     for key, used, name in users:
         if name and name not in config.clusters:
             known = ", ".join(config.clusters) or "none"
@@ -119,7 +119,7 @@ def _source(config: Config) -> Iterator[str]:
         )
     if not source.kafka_topics and not source.kinesis_streams:
         yield "source has nothing to read; set kafka_topics or kinesis_streams."
-    names = [stream_of(each, config.kinesis).name for each in source.kinesis_streams]
+    names = [stream_of(stream, config.kinesis).name for stream in source.kinesis_streams]
     for name, times in (Counter(source.kafka_topics) | Counter(names)).items():
         if times > 1:
             yield f"source has {name} twice, but positions hold the name only; list it once."
@@ -141,8 +141,8 @@ def _source(config: Config) -> Iterator[str]:
 def _sinks(config: Config) -> Iterator[str]:
     if not any((config.archive, config.lake, config.index, config.replicate, config.job.discard)):
         yield "there is no sink; add archive, lake, index or replicate, or set job.discard."
-    for key, each in targets(config).items():
-        keys = {name: getattr(each, name) for name in _BACK_ENDS if hasattr(each, name)}
+    for key, sink in targets(config).items():
+        keys = {name: getattr(sink, name) for name in _BACK_ENDS if hasattr(sink, name)}
         used = {name: value for name, value in keys.items() if value}
         if not used:
             yield f"{key} has no target; set one of {', '.join(keys)}."
@@ -161,26 +161,26 @@ def _sinks(config: Config) -> Iterator[str]:
 
 
 def _claim_checks(config: Config) -> Iterator[str]:
-    for key, each in targets(config).items():
-        room = _KINESIS_REPLICA_BYTES if isinstance(each, Replica) else _KINESIS_RAW_BYTES
-        if each.kinesis_stream and each.max_bytes > room:
-            yield f"{key}.max_bytes is {each.max_bytes}; a Kinesis stream allows at most {room}."
-        if isinstance(each, Replica):
+    for key, sink in targets(config).items():
+        room = _KINESIS_REPLICA_BYTES if isinstance(sink, Replica) else _KINESIS_RAW_BYTES
+        if sink.kinesis_stream and sink.max_bytes > room:
+            yield f"{key}.max_bytes is {sink.max_bytes}; a Kinesis stream allows at most {room}."
+        if isinstance(sink, Replica):
             continue
-        if each.path and each.large_path:
+        if sink.path and sink.large_path:
             yield (
-                f"{key} has path {each.path} and large_path {each.large_path}; remove large_path, a"
+                f"{key} has path {sink.path} and large_path {sink.large_path}; remove large_path, a"
                 " path takes records of any size."
             )
-        if each.kinesis_stream and not each.large_path:
+        if sink.kinesis_stream and not sink.large_path:
             yield (
-                f"{key}.kinesis_stream is {each.kinesis_stream}, but large_path is empty; set it,"
+                f"{key}.kinesis_stream is {sink.kinesis_stream}, but large_path is empty; set it,"
                 " since a Kinesis record holds at most 1 MiB."
             )
-        if each.head_bytes > each.max_bytes:
+        if sink.head_bytes > sink.max_bytes:
             yield (
-                f"{key}.head_bytes is {each.head_bytes}; it must not exceed {key}.max_bytes,"
-                f" {each.max_bytes}."
+                f"{key}.head_bytes is {sink.head_bytes}; it must not exceed {key}.max_bytes,"
+                f" {sink.max_bytes}."
             )
 
 
@@ -204,9 +204,9 @@ def transactional(config: Config) -> list[str]:
     """Return the keys of the sinks that write to Kafka in transactions."""
     return [
         key
-        for key, each in targets(config).items()
-        if each.kafka_topic
-        and (isinstance(each, Archive) or getattr(each, "guarantee", "") == "exactly_once")
+        for key, sink in targets(config).items()
+        if sink.kafka_topic
+        and (isinstance(sink, Archive) or getattr(sink, "guarantee", "") == "exactly_once")
     ]
 
 
@@ -223,12 +223,12 @@ def transaction_too_short(timeout_seconds: float, checkpoint_seconds: float) -> 
 def _places_apart(config: Config) -> Iterator[str]:
     """Refuse a target that is also a source, and two targets with one topic or stream."""
     source = config.source
-    taken = {_topic(config, source.kafka_cluster, each): "source" for each in source.kafka_topics}
-    taken |= {_stream(config, each): "source" for each in source.kinesis_streams}
-    for key, each in targets(config).items():
-        place = _stream(config, each.kinesis_stream)
-        if each.kafka_topic:
-            place = _topic(config, each.kafka_cluster, each.kafka_topic)
+    taken = {_topic(config, source.kafka_cluster, topic): "source" for topic in source.kafka_topics}
+    taken |= {_stream(config, stream): "source" for stream in source.kinesis_streams}
+    for key, sink in targets(config).items():
+        place = _stream(config, sink.kinesis_stream)
+        if sink.kafka_topic:
+            place = _topic(config, sink.kafka_cluster, sink.kafka_topic)
         other = taken.setdefault(place, key) if place[2] else key
         if other == "source":
             target = f"{key}.{place[0]} is {place[2]}, which the source reads"
@@ -252,8 +252,8 @@ def _stream(config: Config, name_or_arn: str) -> tuple[str, str, str]:
 def _paths_apart(config: Config) -> Iterator[str]:
     """Refuse a folder inside another: readers of a folder read everything below it."""
     paths = {"lake.path": config.lake.path if config.lake else ""}
-    for key, each in targets(config).items():
-        paths |= {f"{key}.{name}": getattr(each, name, "") for name in ("path", "large_path")}
+    for key, sink in targets(config).items():
+        paths |= {f"{key}.{name}": getattr(sink, name, "") for name in ("path", "large_path")}
     folders = sorted((f"{path.rstrip('/')}/", key) for key, path in paths.items() if path)
     for (outer, key), (inner, other) in itertools.combinations(folders, 2):
         if inner.startswith(outer):

@@ -6,7 +6,7 @@ from pipeline.config.model import Job
 
 
 def flink_settings(job: Job) -> dict[str, str]:
-    """Return Flink's keys and values; a setting that is None is left to the cluster."""
+    """Return Flink's keys and values; leave a setting that is None to the cluster."""
     retention = None if job.checkpoint_seconds is None else "RETAIN_ON_CANCELLATION"
     settings = {
         "pipeline.name": job.name,
@@ -22,7 +22,7 @@ def flink_settings(job: Job) -> dict[str, str]:
         "execution.checkpointing.dir": job.checkpoint_dir or None,
         "execution.checkpointing.externalized-checkpoint-retention": retention,
     }
-    if job.max_failures is not None:  # then the job fails, and its last error is shown
+    if job.max_failures is not None:  # After that the job fails and its last error is shown.
         settings |= {
             "restart-strategy.type": "failure-rate",
             "restart-strategy.failure-rate.max-failures-per-interval": job.max_failures,

@@ -1,7 +1,7 @@
 """Translate the original application's properties: a table from old names to keys.
 
 Valid properties keep their meaning. Mistakes that the original ignored silently are refused: a
-misspelt name, half of a pair, one value given twice and differently.
+misspelt name, half of a pair, two different values for one key.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from connectors.errors import UserError
 
 GROUP = "FlinkApplicationProperties"
 _PAGE = "docs/from-the-original.md"
-_Setting = tuple[str, str, Any]  # its origin, our key, its value
+_Setting = tuple[str, str, Any]  # (origin, our key, value)
 _LOG = logging.getLogger(__name__)
 _STARTS = {"LATEST": "latest", "TRIM_HORIZON": "trim_horizon", "AT_TIMESTAMP": "at_timestamp"}
 _OTHER_REGION = (
@@ -77,7 +77,7 @@ class Property(NamedTuple):
 _FOLDERS = ("archive.path", "dead_letters.path")
 _ENDPOINT = "OutputElasticsearchEndpoint"
 # fmt: off
-# docs/from-the-original.md says what differs of each.
+# docs/from-the-original.md lists how each differs from the original.
 PROPERTIES: Mapping[str, Property] = {
     "InputKinesisStream": Property("source.kinesis_streams", _list),
     "InputStreamRegion": Property("kinesis.region"),
@@ -168,7 +168,7 @@ def _regions_needed(properties: Mapping[str, str], own: Mapping[str, Any]) -> di
     reads = [properties.get("InputKinesisStream", ""), *(_get(own, "source.kinesis_streams") or ())]
     writes = properties.get("OutputKinesisStream", "arn:")
     return {
-        "InputStreamRegion": any(each and not each.startswith("arn:") for each in reads),
+        "InputStreamRegion": any(stream and not stream.startswith("arn:") for stream in reads),
         "OutputStreamRegion": "OutputStreamRegion" in properties or not writes.startswith("arn:"),
     }
 

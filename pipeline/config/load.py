@@ -100,13 +100,13 @@ def check(
 
 
 def event_types(config: Config) -> EventTypes:
-    """Load the event types of `decode.schemas`; a relative folder may be the shipped one."""
+    """Load the event types of `decode.schemas`; a relative folder may also be the shipped one."""
     folder = Path(config.decode.schemas)
     return load_types(folder if folder.is_dir() else _SHIPPED / folder)
 
 
 def sections() -> dict[str, type[Section]]:
-    """Return the model's sections by name in order; for `ENTRIES` the section of one entry."""
+    """Return the model's sections by name, in order; for `ENTRIES`, the section of one entry."""
     hints = get_type_hints(Config)
     return {name: _section_of(hint) for name, hint in hints.items()}
 
@@ -138,7 +138,7 @@ def _groups(path: Path) -> dict[str, dict[str, str]]:
 
 
 def _leave_to_the_platform(content: dict[str, Any], where: str) -> None:
-    """Refuse settings that the platform makes itself, and drop our default for one of them."""
+    """Refuse settings that the platform controls, and drop our default for one of them."""
     job = content.get("job", {})
     for key in PLATFORM_KEYS:
         if key in job:

@@ -261,14 +261,14 @@ class Config(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     def transaction_prefix(self, key: str) -> str:
         """Return the prefix of a sink's transactional ids; `key` is `archive` or `replicate.NAME`.
 
-        It is the replica's own, or made of the job's name and the key.
+        That is the replica's own prefix, else the job's name and the key.
         """
-        replicas = {f"replicate.{name}": each for name, each in self.replicate.items()}
+        replicas = {f"replicate.{name}": section for name, section in self.replicate.items()}
         own = replicas[key].transaction_prefix if key in replicas else ""
         return own or f"{self.job.name}-{key}"
 
 
-# Of the section job: Managed Service for Apache Flink sets them itself.
+# Keys of the section job that Managed Service for Apache Flink sets itself.
 PLATFORM_KEYS = (
     "parallelism",
     "checkpoint_seconds",

@@ -1,4 +1,4 @@
-"""conf/reference.yaml: every key of the model with its meaning and default, generated from it."""
+"""Generate conf/reference.yaml from the model: every key with its meaning and default."""
 
 from __future__ import annotations
 

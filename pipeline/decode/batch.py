@@ -36,8 +36,8 @@ class Group:
         keep = ~np.isin(self.rows, np.fromiter(rows, np.int64, len(rows)))
         if keep.all():
             return self
-        events = [event for event, kept in zip(self.events, keep, strict=True) if kept]
-        times = {name: each[keep] for name, each in self.times.items()}
+        events = [event for event, keeps in zip(self.events, keep, strict=True) if keeps]
+        times = {name: millis[keep] for name, millis in self.times.items()}
         return Group(self.shape, self.rows[keep], events, times)
 
 
@@ -65,15 +65,15 @@ def read_times(groups: Sequence[Group], now: int) -> list[int]:
     texts: list[str] = []
     spans: list[tuple[Group, str, list[int]]] = []
     for group in groups:
-        for each in group.shape.timestamps:
-            field_texts = _canonical_texts(group.events, each)
+        for field in group.shape.timestamps:
+            field_texts = _canonical_texts(group.events, field)
             missing = []
-            if each.nullable:
+            if field.nullable:
                 missing = [at for at, text in enumerate(field_texts) if text is None]
             for at in missing:
                 field_texts[at] = _EPOCH_TEXT
             texts += cast("list[str]", field_texts)
-            spans.append((group, each.name, missing))
+            spans.append((group, field.name, missing))
     millis, good = timestamps.parse_canonical(texts)
     good &= millis <= now + timestamps.AHEAD
     bad: list[int] = []
@@ -100,15 +100,15 @@ def _set_times(
 _EPOCH_TEXT: Final = "1970-01-01T00:00:00.000Z"
 
 
-def _canonical_texts(events: Sequence[Struct], each: Field) -> list[str | None]:
+def _canonical_texts(events: Sequence[Struct], field: Field) -> list[str | None]:
     length, canonical = timestamps.CANONICAL_LENGTH, timestamps.canonical
-    texts: list[str | None] = columns.values(events, each)
-    if not each.nullable and set(map(len, cast("list[str]", texts))) == {length}:
+    texts: list[str | None] = columns.values(events, field)
+    if not field.nullable and set(map(len, cast("list[str]", texts))) == {length}:
         return texts
     result = [text if text is None or len(text) == length else canonical(text) for text in texts]
     for event, original, text in zip(events, texts, result, strict=True):
         if text is not original:
-            setattr(event, each.name, text)
+            setattr(event, field.name, text)
     return result
 
 
@@ -118,7 +118,7 @@ def long_ids(group: Group) -> list[int]:
     if event_type is None or event_type.field(event_type.id).kind != "string":
         return []
     ids = map(attrgetter(event_type.id), group.events)
-    long = [at for at, each in enumerate(ids) if len(each) * 4 > LONGEST_ID_BYTES]
+    long = [at for at, text in enumerate(ids) if len(text) * 4 > LONGEST_ID_BYTES]
     return [int(group.rows[at]) for at in long]
 
 
@@ -149,8 +149,8 @@ class Assembly:
         self._put("kind", rows, "event")
         self._put("event_type", rows, event_type.name)
         self._put("schema_version", rows, event_type.version)
-        for each in event_type.fields:
-            self._put_column(each.column, rows, self._values(group, event_type, each.column))
+        for field in event_type.fields:
+            self._put_column(field.column, rows, self._values(group, event_type, field.column))
         self._add_position(group, event_type)
         if documents:
             ids = columns.values(group.events, event_type.field(event_type.id))
@@ -180,12 +180,12 @@ class Assembly:
         return Decoded(columns=self._columns, **self._arrays)
 
     def _values(self, group: Group, event_type: EventType, column: str) -> Any:
-        each = next(field for field in event_type.fields if field.column == column)
-        if each.name == "type":
+        field = next(field for field in event_type.fields if field.column == column)
+        if field.name == "type":
             return event_type.name
-        if each.kind == "timestamp":
-            return group.times[each.name]
-        return columns.array(columns.values(group.events, each), self._union[column])
+        if field.kind == "timestamp":
+            return group.times[field.name]
+        return columns.array(columns.values(group.events, field), self._union[column])
 
     def _add_position(self, group: Group, event_type: EventType) -> None:
         place = self._columns[event_type.field(event_type.place).column][group.rows]

@@ -165,7 +165,7 @@ class Decoder:
 
 def _event(decoded: Decoded, types: EventTypes) -> Event:
     event_type = types[decoded.event_type[0]]
-    names = [(each.name, each.column) for each in event_type.fields]
+    names = [(field.name, field.column) for field in event_type.fields]
     if UNKNOWN_FIELDS.name in decoded.columns:
         names.append((UNKNOWN_FIELDS.name, UNKNOWN_FIELDS.name))
     return Event(

@@ -38,8 +38,8 @@ def partition(place: int, millis: int) -> Partition:
 
 _MONTH_STARTS: Final = np.arange(_MONTHS).astype("M8[M]").astype("M8[ms]").astype(np.int64)
 _BY_MONTH: Final = [partition(0, start) for start in _MONTH_STARTS.tolist()]
-_YEAR_TEXT: Final = np.array([each.year for each in _BY_MONTH], dtype=object)
-_MONTH_TEXT: Final = np.array([each.month for each in _BY_MONTH], dtype=object)
+_YEAR_TEXT: Final = np.array([month.year for month in _BY_MONTH], dtype=object)
+_MONTH_TEXT: Final = np.array([month.month for month in _BY_MONTH], dtype=object)
 _PLACE_TEXT: Final = np.array(
     [partition(place, 0).pickup_location for place in range(LARGEST_PLACE + 1)], dtype=object
 )

@@ -57,7 +57,7 @@ def forwarded_columns(source: Source) -> tuple[Forwarded, ...]:
 def call(records: str, forwarded: Sequence[Forwarded]) -> str:
     """Select decode's call over `records`; its result is `f0`."""
     if forwarded:
-        arguments = ", ".join(each.argument for each in forwarded)
+        arguments = ", ".join(column.argument for column in forwarded)
         return f"SELECT decode_step({arguments}) AS f0 FROM {records}"
     return f"SELECT *, decode_step(`raw`, {ARRIVAL_MS}) AS f0 FROM {records}"
 
@@ -69,7 +69,7 @@ def select(source: Source, columns: Iterable[str], forwarded: Sequence[Forwarded
     `columns` on its own: Flink copies a whole row or map for each statement that looks into it. An
     arrival time beyond the year 9999 is null.
     """
-    selected = {each.name: each.result for each in forwarded} or _bypassing(source)
+    selected = {column.name: column.result for column in forwarded} or _bypassing(source)
     selected |= {f"d_{name}": f"f0.{identifier(name)}" for name in columns}
     return ", ".join(f"{text} AS {identifier(name)}" for name, text in selected.items())
 

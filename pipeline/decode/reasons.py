@@ -75,5 +75,5 @@ _TABLE: Final = (
            " filter."),
 )  # fmt: skip
 
-REASONS: Final[Mapping[str, Reason]] = MappingProxyType({each.code: each for each in _TABLE})
+REASONS: Final[Mapping[str, Reason]] = MappingProxyType({reason.code: reason for reason in _TABLE})
 """Reasons by code, in the order of the documentation."""

@@ -71,8 +71,8 @@ def examine(raw: bytes | None, rule: Rule) -> Accepted | Fault:
         name = _type_name(content, rule.types)
         fields = event_type.fields if event_type else _WATERMARK_FIELDS
         unknown = _unknown(content, fields, rule)
-        for each in fields:
-            _check_member(content, each, event_type, rule)
+        for field in fields:
+            _check_member(content, field, event_type, rule)
     except Refused as refused:
         name, version = (event_type.name, event_type.version) if event_type else ("", 0)
         return Fault(refused.reason, refused.detail, name, version)
@@ -82,14 +82,14 @@ def examine(raw: bytes | None, rule: Rule) -> Accepted | Fault:
 
 def _bytes(raw: bytes | None, rule: Rule) -> bytes:
     if not raw:
-        seen = "no value (a Kafka tombstone)" if raw is None else "no bytes"
-        raise Refused("empty_payload", f"payload: saw {seen}; allowed: one JSON object")
+        observed = "no value (a Kafka tombstone)" if raw is None else "no bytes"
+        raise Refused("empty_payload", f"payload: saw {observed}; allowed: one JSON object")
     # Checked before the size: no limit, however high, makes an event of it.
     if raw.startswith(_KPL_MAGIC):
-        seen = (
+        observed = (
             f"{len(raw)} bytes (begins like an aggregated record of the Kinesis Producer Library)"
         )
-        raise Refused("kpl_aggregated", f"payload: saw {seen}; allowed: one JSON object")
+        raise Refused("kpl_aggregated", f"payload: saw {observed}; allowed: one JSON object")
     if len(raw) > rule.max_record_bytes:
         allowed = f"allowed: {rule.max_record_bytes} (max_record_bytes)"
         raise Refused("record_too_large", f"payload: saw {len(raw)} bytes; {allowed}")
@@ -110,11 +110,11 @@ def _type_name(content: Mapping[str, Any], types: EventTypes) -> str:
 
 
 def _unknown(content: Mapping[str, Any], fields: Iterable[Field], rule: Rule) -> dict[str, Any]:
-    known = {each.name for each in fields}
+    known = {field.name for field in fields}
     unknown = {key: value for key, value in content.items() if key not in known}
     if unknown and rule.unknown_fields == "refuse":
         first = next(iter(unknown))
-        aliases = {alias.lower(): each.name for each in fields for alias in each.aliases}
+        aliases = {alias.lower(): field.name for field in fields for alias in field.aliases}
         guess = aliases.get(first.lower())
         hint = f" (did you mean {guess}?)" if guess else did_you_mean(first, known)
         refuse("unknown_field", "$", first, f"the schema's fields{hint}")
@@ -122,30 +122,30 @@ def _unknown(content: Mapping[str, Any], fields: Iterable[Field], rule: Rule) ->
 
 
 def _check_member(
-    content: Mapping[str, Any], each: Field, event_type: EventType | None, rule: Rule
+    content: Mapping[str, Any], field: Field, event_type: EventType | None, rule: Rule
 ) -> None:
-    kind, types = _JSON_TYPES[each.kind]
-    allowed = f"{kind} or null" if each.nullable else kind
-    if each.name not in content:
-        if not each.optional:
-            raise Refused("missing_field", f"$.{each.name}: saw nothing; allowed: {allowed}")
+    kind, types = _JSON_TYPES[field.kind]
+    allowed = f"{kind} or null" if field.nullable else kind
+    if field.name not in content:
+        if not field.optional:
+            raise Refused("missing_field", f"$.{field.name}: saw nothing; allowed: {allowed}")
         return
-    value = content[each.name]
-    if value is None and each.nullable:
+    value = content[field.name]
+    if value is None and field.nullable:
         return
     if type(value) not in types:
-        refuse("wrong_type", f"$.{each.name}", value, allowed)
-    if each.kind == "timestamp":
-        _check_timestamp(value, each, event_type, rule)
-    elif each.kind == "string":
-        _check_text(value, each, is_id=event_type is not None and each.name == event_type.id)
-    elif each.minimum is not None and each.maximum is not None:
-        if not each.minimum <= value <= each.maximum:
-            refuse("out_of_range", f"$.{each.name}", value, f"{each.minimum} to {each.maximum}")
+        refuse("wrong_type", f"$.{field.name}", value, allowed)
+    if field.kind == "timestamp":
+        _check_timestamp(value, field, event_type, rule)
+    elif field.kind == "string":
+        _check_text(value, field, is_id=event_type is not None and field.name == event_type.id)
+    elif field.minimum is not None and field.maximum is not None:
+        if not field.minimum <= value <= field.maximum:
+            refuse("out_of_range", f"$.{field.name}", value, f"{field.minimum} to {field.maximum}")
 
 
-def _check_timestamp(value: str, each: Field, event_type: EventType | None, rule: Rule) -> None:
-    path = f"$.{each.name}"
+def _check_timestamp(value: str, field: Field, event_type: EventType | None, rule: Rule) -> None:
+    path = f"$.{field.name}"
     millis = timestamps.parse(value)
     if isinstance(millis, timestamps.BadTimestamp):
         refuse(millis.reason, path, value, millis.allowed)
@@ -156,13 +156,13 @@ def _check_timestamp(value: str, each: Field, event_type: EventType | None, rule
         refuse("timestamp_out_of_range", path, value, allowed)
 
 
-def _check_text(value: str, each: Field, *, is_id: bool) -> None:
-    path = f"$.{each.name}"
-    if each.enum and value not in each.enum:
-        refuse("out_of_range", path, value, f"one of {', '.join(each.enum)}")
-    if each.max_length is not None and len(value) > each.max_length:
-        refuse("out_of_range", path, value, f"at most {each.max_length} characters")
-    if each.pattern is not None and not re.search(each.pattern, value):
-        refuse("out_of_range", path, value, f"text matching {each.pattern}")
+def _check_text(value: str, field: Field, *, is_id: bool) -> None:
+    path = f"$.{field.name}"
+    if field.enum and value not in field.enum:
+        refuse("out_of_range", path, value, f"one of {', '.join(field.enum)}")
+    if field.max_length is not None and len(value) > field.max_length:
+        refuse("out_of_range", path, value, f"at most {field.max_length} characters")
+    if field.pattern is not None and not re.search(field.pattern, value):
+        refuse("out_of_range", path, value, f"text matching {field.pattern}")
     if is_id and not 0 < len(value.encode()) <= LONGEST_ID_BYTES:
         refuse("out_of_range", path, value, f"1 to {LONGEST_ID_BYTES} bytes of UTF-8 for an id")

@@ -55,8 +55,8 @@ class RejectLimit:
         slot = self._current()
         slot.records += records
         slot.rejected.update(rejected)
-        total = sum(each.records for each in self._slots)
-        reasons = sum((each.rejected for each in self._slots), Counter[str]())
+        total = sum(slot.records for slot in self._slots)
+        reasons = sum((slot.rejected for slot in self._slots), Counter[str]())
         if total >= self._least and reasons.total() / total > self._ratio:
             raise RejectLimitExceeded(self._message(total, reasons))
 

@@ -36,7 +36,7 @@ def shapes(types: EventTypes, unknown_fields: UnknownFields) -> tuple[Shape, ...
     strict = unknown_fields == "refuse"
     control = (Field("watermark", "timestamp"),)
     return (
-        *(_shape(each.name, each, each.fields, strict=strict) for each in types),
+        *(_shape(declared.name, declared, declared.fields, strict=strict) for declared in types),
         _shape(WATERMARK, None, control, strict=strict),
     )
 
@@ -44,20 +44,21 @@ def shapes(types: EventTypes, unknown_fields: UnknownFields) -> tuple[Shape, ...
 def _shape(
     name: str, event_type: EventType | None, fields: tuple[Field, ...], *, strict: bool
 ) -> Shape:
-    fields = tuple(each for each in fields if each.name != "type")
+    fields = tuple(field for field in fields if field.name != "type")
+    id_name = event_type.id if event_type else None
     struct = msgspec.defstruct(
         name,
-        [_member(each, is_id=bool(event_type and event_type.id == each.name)) for each in fields],
+        [_member(field, is_id=field.name == id_name) for field in fields],
         tag_field="type",
         tag=name,
         forbid_unknown_fields=strict,
         kw_only=True,
         gc=False,
     )
-    certain = [each for each in fields if not _uncertain(each)]
-    quotes = TYPE_QUOTES + sum(4 if _quoted(each) else 2 for each in certain)
-    uncertain = tuple(each.name for each in fields if _uncertain(each))
-    timestamps = tuple(each for each in fields if each.kind == "timestamp")
+    certain = [field for field in fields if not _uncertain(field)]
+    quotes = TYPE_QUOTES + sum(4 if _quoted(field) else 2 for field in certain)
+    uncertain = tuple(field.name for field in fields if _uncertain(field))
+    timestamps = tuple(field for field in fields if field.kind == "timestamp")
     return Shape(name, struct, event_type, timestamps, quotes, uncertain)
 
 

@@ -104,7 +104,7 @@ def parse_canonical(texts: Sequence[str]) -> tuple[npt.NDArray[Any], npt.NDArray
     """
     joined = "".join(texts)
     if not joined.isascii():
-        joined = "".join(each if each.isascii() else _BLANKS for each in texts)
+        joined = "".join(text if text.isascii() else _BLANKS for text in texts)
     return _parse_rows(np.frombuffer(joined.encode("ascii"), np.uint8))
 
 

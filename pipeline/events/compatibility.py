@@ -40,7 +40,7 @@ def changes(old: EventTypes, new: EventTypes) -> Iterator[Change]:
             yield Change(before.name, "", "removed", "its events would become dead letters")
         else:
             yield from _of_type(before, after)
-    yield from (Change(each.name, "", "added") for each in new if old.get(each.name) is None)
+    yield from (Change(added.name, "", "added") for added in new if old.get(added.name) is None)
 
 
 def _of_type(old: EventType, new: EventType) -> Iterator[Change]:
@@ -61,8 +61,8 @@ def _roles(old: EventType, new: EventType) -> Iterator[Change]:
 
 
 def _fields(old: EventType, new: EventType) -> Iterator[Change]:
-    before = {each.name: each for each in old.fields}
-    after = {each.name: each for each in new.fields}
+    before = {field.name: field for field in old.fields}
+    after = {field.name: field for field in new.fields}
     for name in before:
         if name in after:
             for what, refused in _of_field(before[name], after[name]):
@@ -106,13 +106,13 @@ def _limits(old: Field, new: Field) -> Iterator[tuple[str, str]]:
     if old.pattern != new.pattern:
         what = f"pattern was {old.pattern!r}, is {new.pattern!r}"
         yield what, why if new.pattern is not None else ""
-    if lost := [each for each in old.aliases if each not in new.aliases]:
+    if lost := [alias for alias in old.aliases if alias not in new.aliases]:
         yield f"aliases lost {lost}", "historical files name their columns so"
 
 
 def _columns(old: EventType, new: EventType) -> Iterator[Change]:
     """Yield changed names in the union of all types' columns, which replica filters use."""
-    after = {each.name: each for each in new.fields}
+    after = {field.name: field for field in new.fields}
     for field in old.fields:
         now = after.get(field.name, field)
         if now.kind == field.kind and now.column != field.column:
@@ -123,8 +123,8 @@ def _columns(old: EventType, new: EventType) -> Iterator[Change]:
 
 def _mapping(old: EventType, new: EventType) -> Iterator[Change]:
     """Yield changed index definitions of the fields that kept their type."""
-    after = {each.name: each.kind for each in new.fields}
-    both = [each.name for each in old.fields if after.get(each.name) == each.kind]
+    after = {field.name: field.kind for field in new.fields}
+    both = [field.name for field in old.fields if after.get(field.name) == field.kind]
     for difference in mapping_differences(_only(both, mapping(old)), _only(both, mapping(new))):
         why = "an index cannot change it; reindex under another index.prefix"
         yield Change(new.name, "", f"mapping: {difference}", why)

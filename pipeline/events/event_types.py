@@ -52,7 +52,7 @@ def of(event_types: Iterable[EventType]) -> EventTypes:
     """
     columns: dict[str, Column] = {}
     named: list[EventType] = []
-    for event_type in sorted(event_types, key=lambda each: each.name):
+    for event_type in sorted(event_types, key=lambda declared: declared.name):
         fields = tuple(_with_column(field, event_type, columns) for field in event_type.fields)
         named.append(replace(event_type, fields=fields))
     return EventTypes(tuple(named), tuple(columns.values()))

@@ -98,7 +98,7 @@ class EventTypes:
 
     def get(self, name: str) -> EventType | None:
         """Return the event type of that name, or None."""
-        return next((each for each in self.types if each.name == name), None)
+        return next((event_type for event_type in self.types if event_type.name == name), None)
 
     def __getitem__(self, name: str) -> EventType:
         event_type = self.get(name)

@@ -153,9 +153,9 @@ class _Schema:
 
     def _fields(self, event_type: str) -> tuple[Field, ...]:
         listed = self.record.get("fields")
-        if not isinstance(listed, list) or not all(isinstance(each, dict) for each in listed):
+        if not isinstance(listed, list) or not all(isinstance(field, dict) for field in listed):
             self._fault("fields", listed, "a list of Avro fields")
-        fields = tuple(self._field(each, event_type) for each in listed)
+        fields = tuple(self._field(field, event_type) for field in listed)
         names = [field.name for field in fields]
         for name in names:
             if names.count(name) > 1:
@@ -211,7 +211,7 @@ class _Schema:
 
     def _kind(self, name: str, avro: object) -> tuple[Kind, bool]:
         if isinstance(avro, list):
-            inner = [each for each in avro if each != "null"]
+            inner = [branch for branch in avro if branch != "null"]
             if len(inner) != 1 or len(avro) != 2:
                 self._fault(f"field {name}: type", avro, 'a union of "null" and one type')
             return self._kind(name, inner[0])[0], True
@@ -251,7 +251,7 @@ class _Schema:
         if key not in declared:
             return ()
         texts = declared[key]
-        proper = isinstance(texts, list) and all(isinstance(each, str) and each for each in texts)
+        proper = isinstance(texts, list) and all(isinstance(text, str) and text for text in texts)
         if not proper or not texts:
             self._fault(f"field {name}: {key}", texts, "a list of texts")
         return tuple(texts)

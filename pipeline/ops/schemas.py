@@ -39,11 +39,11 @@ def check(
             " written with, or keep a copy of them there."
         )
     all_changes = list(changes(load(before), load(folder)))
-    refused = sum(bool(each.refused) for each in all_changes)
+    refused = sum(bool(change.refused) for change in all_changes)
     if as_json:
         print(json.dumps({"fine": not refused, "changes": list(map(asdict, all_changes))}))
     else:
-        for each in all_changes:
-            print(f"{'refused' if each.refused else 'allowed'}  {each}")
+        for change in all_changes:
+            print(f"{'refused' if change.refused else 'allowed'}  {change}")
         print(f"{folder} against {before}: {len(all_changes)} changes, {refused} refused")
     raise typer.Exit(bool(refused))

@@ -55,7 +55,7 @@ class Systems:
 
 
 def systems(config: Path, environment: Mapping[str, str] = os.environ) -> Systems:
-    """Read the configuration; addresses and keys that it does not have come from `environment`.
+    """Read the configuration; missing addresses and keys come from `environment`.
 
     Raises:
         UserError: what is wrong in the configuration or the schemas.

@@ -34,10 +34,10 @@ def write_large(
     if not settings.large_path:
         return view
     flow.function(f"claim_check_{name}", claim_check_function(settings))
-    measured = names(each for each in ("raw", "key", "header_values") if each in columns)
+    measured = names(name for name in ("raw", "key", "header_values") if name in columns)
     # `f0` is the planner's own name where it has to split the query: with it, it calls once.
     call = f"SELECT *, claim_check_{name}({measured}) AS f0 FROM {view}"
-    results = ", ".join(f"f0.`{each}` AS `{column}`" for each, column in _CHECKED.items())
+    results = ", ".join(f"f0.`{field}` AS `{column}`" for field, column in _CHECKED.items())
     flow.view(f"checked_{name}", f"SELECT *, {results} FROM ({call})")
     partition = {"arrival_date": ARRIVAL_DATE, "sha256": "sha256"}
     whole = Sink.files(f"large_{name}", columns, settings.large_path, partition)

@@ -37,11 +37,11 @@ def events_select(name: str, config: Config, settings: Replica, types: EventType
     Each statement that uses it writes it out: the planner computes every column of a view.
     """
     source = config.source
-    chosen = [each for each in types if each.name in (settings.event_types or types.names)]
-    fields = {field.column: decoded(field) for each in chosen for field in each.fields}
+    chosen = [schema for schema in types if schema.name in (settings.event_types or types.names)]
+    fields = {field.column: decoded(field) for schema in chosen for field in schema.fields}
     columns = fields | _written(source, settings)
     listed = ", ".join(f"{text} AS {identifier(column)}" for column, text in columns.items())
-    names = ", ".join(literal(each.name) for each in chosen)
+    names = ", ".join(literal(schema.name) for schema in chosen)
     where = f"d_is_event AND d_event_type IN ({names}) AND {_is_due(name, source)}"
     condition = settings.filter or "TRUE"
     return f"SELECT * FROM (SELECT {listed} FROM decoded WHERE {where}) WHERE (\n{condition}\n)"
@@ -55,8 +55,8 @@ def rejects_select(name: str, config: Config, events: str) -> str:
         "detail": f"CONCAT('replica {name}: ', CAST(__bytes AS STRING), ' bytes')",
     }
     columns = (
-        f"{known.get(each, f'`__{each}`')} AS `{each}`"
-        for each in dead_letters.columns(config.source)
+        f"{known.get(name, f'`__{name}`')} AS `{name}`"
+        for name in dead_letters.columns(config.source)
     )
     limit = config.replicate[name].max_bytes
     return f"SELECT {', '.join(columns)} FROM ({events}) WHERE __bytes > {limit}"

@@ -59,7 +59,11 @@ def line(**changes: object) -> bytes:
 
 
 VALID: Final = {
-    name: next(each.raw for each in examples() if (each.event_type, each.expect) == (name, "valid"))
+    name: next(
+        example.raw
+        for example in examples()
+        if (example.event_type, example.expect) == (name, "valid")
+    )
     for name in TYPES.names
 }
 """The first valid example of each type."""

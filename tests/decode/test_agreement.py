@@ -28,7 +28,7 @@ from tests.decode.corpus import (
 
 _BASES = st.sampled_from([*VALID.values(), WATERMARK, line(padding="\u00e9\U0001f695 x")])
 _KEYS = st.sampled_from(
-    [each.name for event_type in TYPES for each in event_type.fields] + ["watermark", "x", "tip"]
+    [field.name for event_type in TYPES for field in event_type.fields] + ["watermark", "x", "tip"]
 )
 _SCALARS = (
     st.none()
@@ -68,11 +68,11 @@ def _assert_same_values(decoder: Decoder, raw: bytes, verdict: Accepted) -> None
         return
     assert event.event_type == verdict.event_type
     event_type = TYPES[event.event_type]
-    for each in event_type.fields:
-        if each.kind != "timestamp":
-            value = verdict.members.get(each.name, each.default)
-            assert event.values[each.name] == value
-            assert type(event.values[each.name]) is type(value) or each.kind == "double"
+    for field in event_type.fields:
+        if field.kind != "timestamp":
+            value = verdict.members.get(field.name, field.default)
+            assert event.values[field.name] == value
+            assert type(event.values[field.name]) is type(value) or field.kind == "double"
     again = decoder.decode(event.document)
     assert isinstance(again, Event) and again.document == event.document
 
@@ -214,8 +214,8 @@ def test_years(year: str) -> None:
 
 
 def test_the_slow_rule_explains_every_refusal_of_the_examples() -> None:
-    _assert_agreed([each.raw for each in examples()])
-    _assert_agreed([each.raw for each in examples()], KEEPING, KEEPING_RULE)
+    _assert_agreed([example.raw for example in examples()])
+    _assert_agreed([example.raw for example in examples()], KEEPING, KEEPING_RULE)
 
 
 @pytest.mark.parametrize("digits", [10, 19, 20, 400, 5000, 50_000])

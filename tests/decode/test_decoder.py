@@ -22,7 +22,7 @@ from tests.decode.corpus import (
     line,
 )
 
-_DECODE_CODES = [each.code for each in REASONS.values() if each.step == "decode"]
+_DECODE_CODES = [reason.code for reason in REASONS.values() if reason.step == "decode"]
 _INTERNAL = "internal_error"
 """Given where the job calls the decoder, not by the decoder: it stands for a fault of ours."""
 
@@ -33,9 +33,9 @@ def _rejected(raw: bytes | None, decoder: Decoder = DECODER) -> Reject:
     return outcome
 
 
-@pytest.mark.parametrize("code", [each for each in _DECODE_CODES if each != _INTERNAL])
+@pytest.mark.parametrize("code", [code for code in _DECODE_CODES if code != _INTERNAL])
 def test_every_reason_is_given(code: str) -> None:
-    raws = [each.raw for each in examples() if each.expect == code]
+    raws = [example.raw for example in examples() if example.expect == code]
     raws += [line(padding="x" * 1_000_000)] if code == "record_too_large" else []
     assert raws
     for raw in raws:
@@ -90,7 +90,7 @@ def test_one_event() -> None:
     assert (event.document_id, event.document_version) == ("4071441", 1_514_766_263_000)
     assert event.values["pickup_datetime"] == 1_514_766_065_000
     assert event.values["fare_amount"] == 4.5 and event.values["padding"] == ""
-    assert list(event.values) == [each.name for each in TYPES["trip"].fields]
+    assert list(event.values) == [field.name for field in TYPES["trip"].fields]
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,7 @@ def test_a_watermark_is_control() -> None:
 
 
 def test_a_batch_keeps_the_order_and_says_what_the_scalar_says() -> None:
-    raws: list[bytes | None] = [each.raw for each in examples()]
+    raws: list[bytes | None] = [example.raw for example in examples()]
     raws += [None, WATERMARK, *VALID.values()]
     raws *= 3
     batch = DECODER.decode_batch(raws)
@@ -242,7 +242,9 @@ def test_a_naughty_key_is_refused_or_kept(text: str) -> None:
     assert isinstance(KEEPING.decode(raw), Event)
 
 
-@pytest.mark.parametrize("example", [each for each in examples() if each.expect == "valid"])
+@pytest.mark.parametrize(
+    "example", [example for example in examples() if example.expect == "valid"]
+)
 def test_what_we_write_we_read(example: Example) -> None:
     event = DECODER.decode(example.raw)
     assert isinstance(event, Event)
@@ -258,4 +260,4 @@ def test_equal_events_have_equal_documents() -> None:
         line(tip_amount=0),
         b" " + line().replace(b'"N"', b'"\\u004e"'),
     ]
-    assert [DECODER.decode(each) for each in others] == [first] * len(others)
+    assert [DECODER.decode(other) for other in others] == [first] * len(others)

@@ -84,7 +84,7 @@ def test_a_window_of_any_length_keeps_a_bounded_number_of_slots(seconds: float) 
         clock.now += seconds / 200
         found.add(10, {"wrong_type": 1})
     assert len(found._slots) <= 60
-    assert 1900 <= sum(each.records for each in found._slots) <= 2000
+    assert 1900 <= sum(slot.records for slot in found._slots) <= 2000
 
 
 _BATCHES = st.lists(

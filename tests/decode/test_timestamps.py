@@ -32,7 +32,7 @@ def test_any_offset_is_the_same_instant(moment: datetime, offset: timezone) -> N
 
 @given(st.lists(st.integers(0, _LAST)))
 def test_the_column_says_what_the_rule_says(times: list[int]) -> None:
-    millis, good = parse_canonical([text(each) for each in times])
+    millis, good = parse_canonical([text(time) for time in times])
     assert good.all() and millis.tolist() == times
 
 

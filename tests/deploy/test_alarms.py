@@ -143,11 +143,11 @@ def test_every_metric_of_the_template_is_known() -> None:
         (step, name) for step in ("decode", "index", "claim_check") for name in metrics.names(step)
     }
     for name, each in alarm_resources().items():
-        for found in _metrics(each["Properties"]):
-            labels = {label["Name"]: label["Value"] for label in found.get("Dimensions", ())}
-            place = (found["Namespace"], found["MetricName"])
-            is_ours = (labels.get("step"), found["MetricName"]) in ours
-            is_made = found["Namespace"] == {"Fn::Sub": OWN} and found["MetricName"] in MADE
+        for metric in _metrics(each["Properties"]):
+            labels = {label["Name"]: label["Value"] for label in metric.get("Dimensions", ())}
+            place = (metric["Namespace"], metric["MetricName"])
+            is_ours = (labels.get("step"), metric["MetricName"]) in ours
+            is_made = metric["Namespace"] == {"Fn::Sub": OWN} and metric["MetricName"] in MADE
             assert is_ours or is_made or place in known, name
 
 
@@ -160,19 +160,19 @@ def _metrics(found: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 def test_the_template_makes_the_metrics_of_log_lines() -> None:
     filters = {
         transformation["MetricName"]: transformation["MetricNamespace"]
-        for each in stack(**EVERYTHING).resources().values()
-        if each["Type"] == "AWS::Logs::MetricFilter"
-        for transformation in each["Properties"]["MetricTransformations"]
+        for resource in stack(**EVERYTHING).resources().values()
+        if resource["Type"] == "AWS::Logs::MetricFilter"
+        for transformation in resource["Properties"]["MetricTransformations"]
     }
     assert filters == dict.fromkeys(MADE, "StreamingEtl/streaming-etl")
 
 
 def test_an_alarm_has_one_query_at_most_and_watches_one_value() -> None:
-    for each in alarm_resources().values():
-        queries = each["Properties"].get("Metrics", [])
-        asked = [one for one in queries if "SELECT" in str(one.get("Expression"))]
+    for resource in alarm_resources().values():
+        queries = resource["Properties"].get("Metrics", [])
+        asked = [query for query in queries if "SELECT" in str(query.get("Expression"))]
         assert len(asked) <= 1, "GetMetricData takes one Metrics Insights query"
-        assert sum(one.get("ReturnData", True) for one in queries) == bool(queries)
+        assert sum(query.get("ReturnData", True) for query in queries) == bool(queries)
 
 
 @pytest.mark.parametrize("name", RECOMMENDED)

@@ -68,9 +68,11 @@ def test_every_line_of_a_panel_is_a_signal() -> None:
 
 
 def test_the_board_shows_every_reason_of_a_reject() -> None:
-    (panel,) = [each for each in PANELS if each.title == "Rejects by reason"]
+    (panel,) = [panel for panel in PANELS if panel.title == "Rejects by reason"]
     shown = {line.label for line in panel.lines}
-    assert shown == {each.code for each in REASONS.values() if each.step in ("decode", "index")}
+    assert shown == {
+        reason.code for reason in REASONS.values() if reason.step in ("decode", "index")
+    }
 
 
 def test_every_metric_of_the_dashboard_is_known() -> None:
@@ -85,18 +87,18 @@ def test_every_metric_of_the_dashboard_is_known() -> None:
 
 def _named(entries: list[list[object]]) -> list[tuple[str, str]]:
     """Namespace and metric of every entry, also of what an expression asks for."""
-    text = json.dumps([each[0] for each in entries if isinstance(each[0], dict)])
+    text = json.dumps([entry[0] for entry in entries if isinstance(entry[0], dict)])
     asked = [
         *re.findall(r'Namespace=\\+"(.*?)\\+" MetricName=\\+"(.*?)\\+"', text),
         *((b, a) for a, b in re.findall(r'SELECT \w+\(\\+"(.*?)\\+"\) FROM \\+"(.*?)\\+"', text)),
     ]
-    plain = [(str(each[0]), str(each[1])) for each in entries if isinstance(each[0], str)]
+    plain = [(str(entry[0]), str(entry[1])) for entry in entries if isinstance(entry[0], str)]
     return plain + asked
 
 
 def test_widgets_do_not_lie_on_one_another() -> None:
     text = dashboard()["Properties"]["DashboardBody"]["Fn::Sub"]
-    places = [(each["x"], each["y"]) for each in json.loads(text)["widgets"]]
+    places = [(widget["x"], widget["y"]) for widget in json.loads(text)["widgets"]]
     assert len(set(places)) == len(places)
     assert all(x + 8 <= 24 for x, _ in places)
 
@@ -106,5 +108,5 @@ def test_every_metric_of_the_grafana_board_is_pushed() -> None:
     expressions = [
         target["expr"] for panel in json.loads(board())["panels"] for target in panel["targets"]
     ]
-    named = {name for each in expressions for name in re.findall(r"flink_\w+", each)}
+    named = {name for expression in expressions for name in re.findall(r"flink_\w+", expression)}
     assert named and named <= local

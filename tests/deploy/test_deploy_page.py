@@ -25,8 +25,8 @@ CLIENT_OPTIONS = {"--query"}
 
 def _outputs() -> list[str]:
     made = stack(**EVERYTHING)
-    values = [str(made.resolve(each["Value"])) for each in template()["Outputs"].values()]
-    return [each for each in values if each.startswith("aws ")]
+    values = [str(made.resolve(output["Value"])) for output in template()["Outputs"].values()]
+    return [value for value in values if value.startswith("aws ")]
 
 
 def test_there_are_fewer_than_twenty() -> None:
@@ -48,9 +48,9 @@ def test_aws_knows_the_command(command: str) -> None:
     if (service, operation) in HIGH_LEVEL:
         return
     model = botocore.session.get_session().get_service_model(service)
-    names = {xform_name(each, "-"): each for each in model.operation_names}
+    names = {xform_name(name, "-"): name for name in model.operation_names}
     shape = model.operation_model(names[operation]).input_shape
-    known = {f"--{xform_name(each, '-')}" for each in shape.members} | CLIENT_OPTIONS
+    known = {f"--{xform_name(member, '-')}" for member in shape.members} | CLIENT_OPTIONS
     assert {word for word in rest if word.startswith("--")} <= known
 
 

@@ -11,7 +11,7 @@ import pytest
 from tests.deploy.permissions import ANY, NEEDS, STARS, Need
 from tests.deploy.stacks import EVERYTHING, stack
 
-ROLES = sorted({each.role for each in NEEDS})
+ROLES = sorted({need.role for need in NEEDS})
 
 
 def _statements() -> dict[str, list[dict[str, Any]]]:
@@ -54,13 +54,13 @@ def test_the_template_has_exactly_these_roles() -> None:
 
 @pytest.mark.parametrize("need", NEEDS, ids=lambda need: f"{need.role} {need.resource[-30:]}")
 def test_every_need_is_granted(need: Need) -> None:
-    assert [each for each in need.actions if not _is_granted(need, each)] == []
+    assert [action for action in need.actions if not _is_granted(need, action)] == []
 
 
 @pytest.mark.parametrize("role", ROLES)
 def test_nothing_is_granted_that_is_not_needed(role: str) -> None:
-    needed = [(action, each.resource) for each in NEEDS if each.role == role
-              for action in each.actions]  # fmt: skip
+    needed = [(action, need.resource) for need in NEEDS if need.role == role
+              for action in need.actions]  # fmt: skip
     surplus = [
         (action, pattern)
         for action, pattern in _grants(role)
@@ -116,5 +116,7 @@ def test_the_bucket_refuses_what_comes_without_tls() -> None:
 def test_without_options_the_role_has_none_of_their_actions() -> None:
     role = stack(OpenSearch="none").resources()["ApplicationRole"]["Properties"]
     statements = role["Policies"][0]["PolicyDocument"]["Statement"]
-    services = {action.split(":")[0] for each in statements for action in _many(each["Action"])}
+    services = {
+        action.split(":")[0] for statement in statements for action in _many(statement["Action"])
+    }
     assert services == {"s3", "logs", "kinesis"}

@@ -124,7 +124,7 @@ def test_the_platform_owns_checkpoints_and_scaling() -> None:
     assert flink["ParallelismConfiguration"]["AutoScalingEnabled"] == "true"
     snapshots = application["ApplicationConfiguration"]["ApplicationSnapshotConfiguration"]
     assert snapshots == {"SnapshotsEnabled": True}
-    (job,) = [each for each in _groups(stack()) if each["PropertyGroupId"] == "job"]
+    (job,) = [group for group in _groups(stack()) if group["PropertyGroupId"] == "job"]
     assert set(job["PropertyMap"]) == {"name"}
 
 
@@ -148,8 +148,8 @@ def test_the_bucket_is_private_encrypted_and_versioned() -> None:
 
 def test_unfinished_uploads_outlive_the_snapshots_that_are_kept() -> None:
     rules = template()["Resources"]["DataBucket"]["Properties"]["LifecycleConfiguration"]["Rules"]
-    (days,) = [each["AbortIncompleteMultipartUpload"] for each in rules
-               if "AbortIncompleteMultipartUpload" in each]  # fmt: skip
+    (days,) = [rule["AbortIncompleteMultipartUpload"] for rule in rules
+               if "AbortIncompleteMultipartUpload" in rule]  # fmt: skip
     assert days == {"DaysAfterInitiation": {"Ref": "AbortUploadDays"}}
     parameter = template()["Parameters"]["AbortUploadDays"]
     assert "keep snapshots for 7 days" in parameter["Description"]
@@ -193,4 +193,4 @@ def test_conditions_leave_out_what_is_not_asked_for(parameters: dict[str, str]) 
 
 def test_the_board_for_grafana_is_json() -> None:
     found = json.loads((ROOT / BOARD).read_text())
-    assert [each["id"] for each in found["panels"]] == list(range(1, len(found["panels"]) + 1))
+    assert [panel["id"] for panel in found["panels"]] == list(range(1, len(found["panels"]) + 1))

@@ -27,13 +27,13 @@ def _load(folder: Path, **files: object) -> Any:
 def _changed(of: str, /, **changes: object) -> dict[str, Any]:
     """The schema of trips with one field changed."""
     schema = copy.deepcopy(_TRIP)
-    next(each for each in schema["fields"] if each["name"] == of).update(changes)
+    next(field for field in schema["fields"] if field["name"] == of).update(changes)
     return schema
 
 
 def _as(event_type: str, schema: dict[str, Any]) -> dict[str, Any]:
     """The schema as that of another event type."""
-    next(each for each in schema["fields"] if each["name"] == "type")["enum"] = [event_type]
+    next(field for field in schema["fields"] if field["name"] == "type")["enum"] = [event_type]
     return {**schema, "eventType": event_type}
 
 
@@ -50,12 +50,12 @@ def test_fields_of_one_kind_share_a_column() -> None:
     assert Column("ehail_fee", "double", nullable=True) in TYPES.columns
     for event_type in TYPES:
         kinds = {column.name: column.kind for column in TYPES.columns}
-        assert all(kinds[each.column] == each.kind for each in event_type.fields)
+        assert all(kinds[field.column] == field.kind for field in event_type.fields)
 
 
 def test_fields_of_two_kinds_have_two_columns(tmp_path: Path) -> None:
     other = _as("tram_trip", _changed("vendor_id", type="string"))
-    vendor = next(each for each in other["fields"] if each["name"] == "vendor_id")
+    vendor = next(field for field in other["fields"] if field["name"] == "vendor_id")
     del vendor["minimum"], vendor["maximum"]
     types = _load(tmp_path, trip=_TRIP, tram_trip=other)
     assert types["tram_trip"].field("vendor_id").column == "vendor_id"
@@ -82,7 +82,7 @@ def test_flink_types() -> None:
 def test_mapping_is_strict_and_has_the_override_merged_in() -> None:
     made = mapping(TYPES["trip"])
     assert made["dynamic"] == "strict"
-    assert set(made["properties"]) == {each.name for each in TYPES["trip"].fields}
+    assert set(made["properties"]) == {field.name for field in TYPES["trip"].fields}
     assert made["properties"]["trip_id"] == {"type": "long"}
     assert made["properties"]["pickup_datetime"] == {"type": "date", "format": "strict_date_time"}
     padding = {"type": "keyword", "index": False, "doc_values": False}

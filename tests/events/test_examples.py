@@ -43,7 +43,7 @@ def test_yellow_has_the_twenty_fields_of_the_original() -> None:
         " fare_amount extra mta_tax tip_amount tolls_amount improvement_surcharge total_amount"
         " padding"
     )
-    assert [each.name for each in TYPES["trip"].fields] == names.split()
+    assert [field.name for field in TYPES["trip"].fields] == names.split()
 
 
 def test_a_fourth_event_type_is_a_schema_and_its_examples(tmp_path: Path) -> None:
@@ -57,7 +57,7 @@ def test_a_fourth_event_type_is_a_schema_and_its_examples(tmp_path: Path) -> Non
     decoder = Decoder(types, documents=True, now=lambda: NOW)
 
     assert types.names == ("ferry_trip", "fhv_trip", "green_trip", "trip")
-    outcomes = [(each.expect, decoder.decode(each.raw)) for each in examples(tmp_path)]
+    outcomes = [(example.expect, decoder.decode(example.raw)) for example in examples(tmp_path)]
     for expect, outcome in outcomes:
         assert expect == (outcome.reason if isinstance(outcome, Reject) else "valid")
     ferry = next(each for _, each in outcomes if isinstance(each, Event))
@@ -65,7 +65,7 @@ def test_a_fourth_event_type_is_a_schema_and_its_examples(tmp_path: Path) -> Non
     assert ferry.partition.path() == "pickup_location=007/year=2018/month=03"
     assert ferry.document_id == "EF-1"
     assert decoder.decode(ferry.document) == ferry
-    batch = decoder.decode_batch([each.raw for each in examples(tmp_path)])
+    batch = decoder.decode_batch([example.raw for example in examples(tmp_path)])
     reported = batch.columns["reported"][batch.event_type == "ferry_trip"]
     assert [str(each) for each in reported[:3]] == ["NaT", "2018-03-02T00:00:00.000", "NaT"]
 

@@ -77,7 +77,7 @@ QUICK = ("--settle", "1", "--show", "100000")
 
 def _swap(harness: Harness, damage: Damage) -> None:
     partitions = (damage.lost_partition, damage.doubled_partition)
-    wanted = [word for each in partitions for word in ("--partition", each)]
+    wanted = [word for partition in partitions for word in ("--partition", partition)]
     swap = ("backfill", "swap", "--rebuilt", INTO, "--name", "mend", *wanted)
     assert _command(harness, *swap, "--dry-run")["swapped"] is False
     swapped = _command(harness, *swap)

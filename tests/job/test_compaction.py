@@ -80,7 +80,7 @@ def test_nothing_is_missing_or_doubled_while_the_job_runs(stack: Stack, tmp_path
     assert sum(report.merged_files for report in world.reports) > 0
     assert [text for report in world.reports for text in report.problems + report.left] == []
     assert len(world.seen) <= len(events_in(world.sent))
-    assert any(one.made.is_reject for one in world.sent)
+    assert any(record.made.is_reject for record in world.sent)
     assert harness.verdict(world.sent).problems() == []
 
     last = world.compaction().run()

@@ -220,4 +220,4 @@ def test_no_timestamp_is_given_to_python(types: EventTypes, without: str) -> Non
     text = plan.explain(config(without), types)
     calls = [line for line in text.splitlines() if "PythonCalc(" in line and "_step(" in line]
     arguments = [re.findall(r"(?:decode|index)_step\(([^)]*)\)", line)[0] for line in calls]
-    assert arguments and not [each for each in arguments if "arrival_time" in each]
+    assert arguments and not [argument for argument in arguments if "arrival_time" in argument]

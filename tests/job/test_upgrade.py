@@ -131,7 +131,7 @@ class Chain:
 
     def next_id(self) -> int:
         """The first trip id that was not sent yet."""
-        return 1 + max(one.made.trip_id for one in self.sent)
+        return 1 + max(record.made.trip_id for record in self.sent)
 
     def restart(self, **sections: dict[str, Any]) -> None:
         """Stop while records are under way, change the configuration, start from the savepoint."""

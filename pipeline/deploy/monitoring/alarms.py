@@ -362,7 +362,7 @@ ALARMS: Final[tuple[Alarm, ...]] = (*_JOB, *_FLOW, *_INDEX, *_KAFKA)
 
 def alarm(name: str) -> Alarm:
     """Return the alarm of that name; KeyError if there is none."""
-    for each in ALARMS:
-        if each.name == name:
-            return each
+    for candidate in ALARMS:
+        if candidate.name == name:
+            return candidate
     raise KeyError(f"there is no alarm {name}")

@@ -33,20 +33,20 @@ def alarms(
     """
     local = systems(config)
     chosen = measured_here(local.config)
-    end = time.monotonic() + period * (1 + max(each.periods for each in chosen))
+    end = time.monotonic() + period * (1 + max(alarm.periods for alarm in chosen))
     samples = [measure(local.config, local.environment)]
     while time.monotonic() < end:
         time.sleep(period / 2)
         samples.append(measure(local.config, local.environment))
     evaluations = [
         {
-            "alarm": each.name,
-            "verdict": verdict(each, samples, period_seconds=period),
-            "values": datapoints(each, samples, period),
-            "fires_if": f"{each.comparison} {each.threshold:g}",
-            "meaning": each.meaning,
+            "alarm": alarm.name,
+            "verdict": verdict(alarm, samples, period_seconds=period),
+            "values": datapoints(alarm, samples, period),
+            "fires_if": f"{alarm.comparison} {alarm.threshold:g}",
+            "meaning": alarm.meaning,
         }
-        for each in chosen
+        for alarm in chosen
     ]
     print(json.dumps(evaluations) if as_json else yaml.safe_dump(evaluations, sort_keys=False))
-    raise typer.Exit(any(each["verdict"] == "alarm" for each in evaluations))
+    raise typer.Exit(any(evaluation["verdict"] == "alarm" for evaluation in evaluations))

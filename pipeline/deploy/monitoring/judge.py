@@ -39,10 +39,10 @@ def verdict(alarm: Alarm, samples: Sequence[Sample], *, period_seconds: float = 
     """
     points = datapoints(alarm, samples, period_seconds or alarm.period_seconds)
     if alarm.missing == "missing":
-        points = [each for each in points if each is not None]
+        points = [point for point in points if point is not None]
         if not points:
             return "no_data"
-    breaches = [_breaches(alarm, each) for each in points]
+    breaches = [_breaches(alarm, point) for point in points]
     return "alarm" if all(breaches) and len(breaches) >= alarm.periods else "ok"
 
 
@@ -52,7 +52,7 @@ def datapoints(
     """Return the alarm's value in each of its last periods, newest last; None if unknown."""
     end = samples[-1].at if samples else 0
     ends = [end - back * period_seconds for back in reversed(range(alarm.periods))]
-    return [_value(alarm, samples, each - period_seconds, each) for each in ends]
+    return [_value(alarm, samples, until - period_seconds, until) for until in ends]
 
 
 def _breaches(alarm: Alarm, value: float | None) -> bool:
@@ -63,8 +63,8 @@ def _breaches(alarm: Alarm, value: float | None) -> bool:
 
 def _value(alarm: Alarm, samples: Sequence[Sample], start: float, end: float) -> float | None:
     if alarm.form == "level":
-        within = [each.values for each in samples if start < each.at <= end]
-        values = [each[alarm.signal] for each in within if alarm.signal in each]
+        within = [sample.values for sample in samples if start < sample.at <= end]
+        values = [signals[alarm.signal] for signals in within if alarm.signal in signals]
         return _combined(alarm.statistic, values) if values else None
     grown = _growth(alarm.signal, samples, start, end)
     if alarm.form == "growth":
@@ -87,8 +87,8 @@ def _combined(statistic: Statistic, values: Sequence[float]) -> float:
 
 def _growth(name: str, samples: Sequence[Sample], start: float, end: float) -> float | None:
     """Return a counter's increase; negative after a restart, when it begins at 0 again."""
-    known = [each for each in samples if name in each.values and each.at <= end]
-    before = [each for each in known if each.at <= start]
+    known = [sample for sample in samples if name in sample.values and sample.at <= end]
+    before = [sample for sample in known if sample.at <= start]
     if not before or before[-1] is known[-1]:
         return None
     return known[-1].values[name] - before[-1].values[name]

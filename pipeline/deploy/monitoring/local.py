@@ -59,16 +59,16 @@ LOCAL: Final[Mapping[str, Local]] = {
     "millis_behind": Local(f"{_OPERATOR}_KinesisConsumer_stream_shardId_millisBehindLatest"),
     "records_lag": Local(f"{_OPERATOR}_KafkaSourceReader_KafkaConsumer_records_lag_max"),
     **{
-        f"{each.step}.{each.name}": Local(
-            f"{STEP_SCOPE}_{each.name}", "sum", (("step", each.step),)
+        f"{metric.step}.{metric.name}": Local(
+            f"{STEP_SCOPE}_{metric.name}", "sum", (("step", metric.step),)
         )
-        for each in METRICS
-        if "lag_le" not in each.name
+        for metric in METRICS
+        if "lag_le" not in metric.name
     },
 }
 """Prometheus metrics by the name of their signal."""
 
-_FETCHED: Final = {name for each in LOCAL.values() for name in (each.metric, each.per)}
+_FETCHED: Final = {name for local in LOCAL.values() for name in (local.metric, local.per)}
 
 
 def measure(config: Config, environment: Mapping[str, str]) -> Sample:
@@ -122,5 +122,7 @@ def measured_here(config: Config) -> list[Alarm]:
     }
     signals = {"", "uncommitted", "lake_objects", *LOCAL}
     return [
-        each for each in ALARMS if conditions.get(each.when) and {each.signal, each.per} <= signals
+        alarm
+        for alarm in ALARMS
+        if conditions.get(alarm.when) and {alarm.signal, alarm.per} <= signals
     ]

@@ -1,4 +1,4 @@
-"""`streaming-etl backfill`: the lake rebuilt from the archive, and partitions swapped."""
+"""`streaming-etl backfill`: rebuild the lake from the archive, and swap partitions."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ NameOption = Annotated[str, typer.Option(help="Of this backfill; of letters, dig
 
 
 def add_to(main: typer.Typer) -> None:
-    """Make this group of commands the main program's own."""
+    """Add this group of commands to the main program."""
     main.add_typer(app, name="backfill")
 
 
@@ -93,15 +93,15 @@ def swap(
     For a moment a reader may see a partition twice. Exit 1 when a partition was refused.
     """
     work = Swap(systems(config), _name(name))
-    compared = [work.compare(rebuilt, checked(each)) for each in partition]
-    problems = [text for each in compared for text in each.problems(work.topics)]
+    compared = [work.compare(rebuilt, checked(name)) for name in partition]
+    problems = [text for comparison in compared for text in comparison.problems(work.topics)]
     _announce([] if problems else work.plan(compared))
     if not dry_run and not problems:
         problems = work.switch(rebuilt, compared)
     report = {
         "name": work.name,
-        "partitions": {each.partition: each.counts() for each in compared},
-        "kept": work.kept,
+        "partitions": {comparison.partition: comparison.counts() for comparison in compared},
+        "kept": work.old_files,
         "swapped": not dry_run and not problems,
         "problems": problems,
     }
@@ -148,7 +148,7 @@ def confirm(
 
 
 def _name(requested: str) -> str:
-    """Return the name of a topic, a job and a folder; by default made of the time."""
+    """Return the name of the topic, the job and the folder; by default, derive it from the time."""
     name = requested or f"backfill-{datetime.now(UTC):%Y%m%d-%H%M%S}"
     if not _NAME.fullmatch(name):
         raise UserError(f"the name {name!r} is not of lower-case letters, digits and dashes.")

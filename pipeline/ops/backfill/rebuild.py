@@ -1,5 +1,5 @@
-"""Rebuild the lake, and fill the index, from the archive: the main job's code reads a topic of
-archived records, beside the main job."""
+"""Rebuild the lake, and fill the index, from the archive: a second job, with the main job's code,
+reads a topic of archived records."""
 
 from __future__ import annotations
 
@@ -38,14 +38,13 @@ _LIMITS: Final = ("reject_limit_ratio", "reject_limit_seconds", "reject_limit_re
 class LeftOut:
     """Decides which archived records to leave out: the dead letters of step decode.
 
-    Those are in the live lake under the position of their redriven copy, or not at all. It is
-    called for every record, so `ends` has the last position read of each topic and partition, or
-    stream and shard.
+    If redriven, such a record is in the live lake under the position of its copy. Called for every
+    record, so `ends` has the last position read of each topic and partition, or stream and shard.
     """
 
     def __init__(self, systems: Systems) -> None:
         letters = read_letters(systems) if systems.config.dead_letters else ()
-        self._rejected = {digest_of(each.where) for each in letters if each.step == "decode"}
+        self._rejected = {digest_of(letter.where) for letter in letters if letter.step == "decode"}
         self.ends: dict[tuple[str, str], int] = {}
 
     def __call__(self, position: Position) -> bool:
@@ -58,11 +57,11 @@ class LeftOut:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rebuild:
-    """One backfill: which archived records (arrival time, epoch milliseconds), and where to.
+    """One backfill: the archived records to read (by arrival, epoch milliseconds), and the target.
 
-    `path` is the main job's configuration, `folder` takes the backfill's. `name` is the name of its
-    topic, job and consumer group. `into` is the prefix of the rebuilt lake, without a slash at its
-    end. `parallelism` None: as the main job.
+    `path` is the main job's configuration; the backfill's is written to `folder`. `name` is that of
+    its topic, job and consumer group. `into` is the prefix of the rebuilt lake, without a slash at
+    its end. `parallelism` None means that of the main job.
     """
 
     systems: Systems
@@ -95,7 +94,7 @@ class Rebuild:
         return self._feed(None, LeftOut(self.systems))
 
     def run(self) -> dict[str, Any]:
-        """Run the backfill; return its report. One that was interrupted needs a new name."""
+        """Run the backfill and return its report; after an interruption, use a new name."""
         self._refuse_again()
         admin = kafka_admin.connect(self._cluster)
         topics = admin.topics & set(self.systems.config.source.kafka_topics)

@@ -2,7 +2,7 @@
 
 S3 cannot rename: a reader may briefly see a partition's rows twice, but never miss one, because the
 rebuilt files are copied in before the old ones are deleted. Every step may be repeated; a journal
-beside the old files lets an interrupted swap go on.
+beside the old files lets an interrupted swap continue.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ class Compared:
         problems = []
         lost = np.setdiff1d(self.replaced.positions, self.rebuilt.positions)
         if len(lost):
-            named = ", ".join(described(each, topics) for each in lost[:_NAMED].tolist())
+            named = ", ".join(described(position, topics) for position in lost[:_NAMED].tolist())
             problems.append(
                 f"{self.partition}: {len(lost):,} rows of files to be replaced were not rebuilt:"
                 f" {named}{', ...' if len(lost) > _NAMED else ''}. They were not archived, were not"
@@ -122,8 +122,8 @@ class Journal(msgspec.Struct, frozen=True):
 class Swap:
     """One named swap in the live lake of a configuration.
 
-    `kept` is where the old files are kept; readers skip names that begin with an underscore.
-    `topics` are those that a position may name.
+    `old_files` is where the old files are kept; readers skip names that begin with an underscore.
+    `topics` are the topics that a position may name.
     """
 
     def __init__(self, systems: Systems, name: str) -> None:
@@ -132,13 +132,13 @@ class Swap:
         self._systems = systems
         self._path = systems.lake_path
         self._folder = f"{REPLACED}/{name}"
-        self.kept = f"{self._path}/{self._folder}"
+        self.old_files = f"{self._path}/{self._folder}"
         self._live = systems.store(self._path)
         self._records = Records(self._live)
         self._lock = PartitionLock(self._records, name)
 
     def compare(self, rebuilt: str, partition: str) -> Compared:
-        """Read a partition in both places."""
+        """Read a partition of the live lake and its rebuilt counterpart."""
         live, beside = (
             rows(self._systems.lake(path), partition, self.topics) for path in (self._path, rebuilt)
         )
@@ -147,10 +147,10 @@ class Swap:
     def plan(self, compared: Iterable[Compared]) -> list[str]:
         """Describe what `switch` will do, one sentence for each step."""
         partitions = list(compared)
-        old = sum(len(each.replaced.files) for each in partitions)
-        new = sum(len(each.rebuilt.files) for each in partitions)
+        old = sum(len(partition.replaced.files) for partition in partitions)
+        new = sum(len(partition.rebuilt.files) for partition in partitions)
         return [
-            f"keep {old:,} live files of {len(partitions)} partitions in {self.kept}",
+            f"keep {old:,} live files of {len(partitions)} partitions in {self.old_files}",
             f"copy {new:,} rebuilt files into {self._path}; for a moment readers see both",
             f"delete those {old:,} live files, and read the partitions again",
         ]
@@ -167,11 +167,11 @@ class Swap:
     def plan_confirm(self) -> list[str]:
         """Describe what `confirm` will do."""
         old = self._begun("switched", "confirmed").old()
-        return [f"delete {len(old):,} old files from {self.kept}, for good"]
+        return [f"delete {len(old):,} old files from {self.old_files}, for good"]
 
     def switch(self, rebuilt: str, compared: Iterable[Compared]) -> list[str]:
         """Swap the partitions and check them; return the problems found."""
-        partitions = {each.partition: self._moved(each) for each in compared}
+        partitions = {comparison.partition: self._moved(comparison) for comparison in compared}
         if self.journal():
             raise UserError(f"there was a swap {self.name} before; give another --name.")
         journal = Journal(rebuilt, partitions, "switching")
@@ -236,7 +236,7 @@ class Swap:
         """Return the files to move; refuse a partition that compaction changed meanwhile."""
         partition, old = compared.partition, list(compared.replaced.files)
         record = self._records.read(partition).record
-        if {each.path for each in record.replaced} & set(old):
+        if {entry.path for entry in record.replaced} & set(old):
             raise UserError(
                 f"{partition}: `streaming-etl compact` changed it meanwhile; nothing was swapped."
                 " Give the same command again."
@@ -250,7 +250,7 @@ class Swap:
     def _refuse_merged(self, journal: Journal, partition: str, moved: Moved) -> None:
         """Refuse an undo after compaction merged the new files with others."""
         live = self._systems.lake(self._path).partitions(partition)
-        gone = set(moved.new.values()) - {each.path for one in live for each in one.current()}
+        gone = set(moved.new.values()) - {file.path for listed in live for file in listed.current()}
         if gone:
             self._end(journal, "switched")
             raise UserError(
@@ -271,7 +271,7 @@ class Swap:
 
     def _move(self, rebuilt: str, partition: str, moved: Moved) -> None:
         for path in moved.old:
-            # Repeated: a file that was deleted before is kept already.
+            # On a repetition, a file that is already deleted has been copied before.
             if self._live.stat(path):
                 self._live.copy(path, f"{self._folder}/{path}")
         source = self._systems.store(rebuilt)
@@ -297,9 +297,9 @@ class Swap:
 
 def rows(lake: Lake, partition: str, topics: list[str]) -> Rows:
     """Read the positions of a partition; a missing one has no files."""
-    files = [each for one in lake.partitions(partition) for each in one.current()]
+    files = [stored for listed in lake.partitions(partition) for stored in listed.current()]
     columns = [_PREFIX + name for name in positions.COLUMNS]
-    parts: dict[str, list[Positions]] = {each.path: [] for each in files}
+    parts: dict[str, list[Positions]] = {stored.path: [] for stored in files}
     for page in pages(lake, files, columns):
         for stored, table in page:
             parts[stored.path].append(positions.numbers(table, topics, _PREFIX))
@@ -308,7 +308,7 @@ def rows(lake: Lake, partition: str, topics: list[str]) -> Rows:
 
 
 def described(position: int, topics: list[str]) -> str:
-    """Describe a position for people; of a Kinesis record only a hash is known."""
+    """Describe a position for people; for a Kinesis record only a hash is known."""
     if position < 0:
         return f"a Kinesis record (hash {-position})"
     code, partition, offset = positions.unpacked(position)

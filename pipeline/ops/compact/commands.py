@@ -29,7 +29,7 @@ PartitionOption = Annotated[
 
 
 def add_to(main: typer.Typer) -> None:
-    """Make the commands the main program's own."""
+    """Add the commands to the main program."""
     main.command(epilog="Example: streaming-etl compact --event-type trip --dry-run")(compact)
     main.add_typer(app, name="lake")
 
@@ -100,10 +100,10 @@ def files(
     configured = systems(config)
     path = configured.lake_path
     current = [
-        {"uri": uri(path, each.path), "partition": one.name, "bytes": each.size}
+        {"uri": uri(path, stored.path), "partition": listed.name, "bytes": stored.size}
         for below in _below(configured, event_type or [], partition or []) or ("",)
-        for one in configured.lake(path).partitions(below)
-        for each in one.current()
+        for listed in configured.lake(path).partitions(below)
+        for stored in listed.current()
     ]
     if as_json:
         print(json.dumps(current))
@@ -113,9 +113,9 @@ def files(
 
 
 def _below(configured: Systems, event_types: list[str], partitions: list[str]) -> tuple[str, ...]:
-    """Return the folders asked for; none means the whole lake."""
+    """Return the requested folders; none means the whole lake."""
     names = configured.types.names
-    for name in (*event_types, *(checked(each).partition("/")[0] for each in partitions)):
+    for name in (*event_types, *(checked(folder).partition("/")[0] for folder in partitions)):
         if name not in names:
             raise UserError(
                 f"{name!r} is no event type of this configuration; it has {', '.join(names)}."

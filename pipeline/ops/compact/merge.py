@@ -1,7 +1,7 @@
 """Read small files and merge their rows into one, ordered by event time.
 
 Memory: the rows of one merged file are held twice while they are sorted or compared, and once
-encoded. They take at most `DECODED_BYTES` plus the last file, whatever the target is.
+encoded. They take at most `DECODED_BYTES` plus the last file, regardless of the target size.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Batch:
     decoded_bytes: int = 0
 
     def takes(self, stored: Stored, part: pa.Table, target_bytes: int) -> bool:
-        """Return whether this part of a file belongs to this batch; a file is never divided."""
+        """Return whether this part of a file belongs to this batch; files are never split."""
         if not self.parts or stored.path in self.files:
             return True
         has_room = self.file_bytes < target_bytes and self.decoded_bytes < DECODED_BYTES
@@ -83,13 +83,13 @@ def batches(lake: ReadableStore, files: list[Stored], target_bytes: int) -> Iter
 def encoded(table: pa.Table) -> bytes:
     """Encode the rows as one Parquet file: ZSTD, row groups of 131,072 rows.
 
-    Dictionaries save space except in columns of times, ids and positions: with them a file was 1.5
-    times as large.
+    Dictionaries save space except in columns of times, ids and positions, where they made a file
+    1.5 times as large.
     """
     with_dictionary = [
-        each.name
-        for each in table.schema
-        if not (pa.types.is_int64(each.type) or pa.types.is_timestamp(each.type))
+        column.name
+        for column in table.schema
+        if not (pa.types.is_int64(column.type) or pa.types.is_timestamp(column.type))
     ]
     sink = pa.BufferOutputStream()
     write_table(

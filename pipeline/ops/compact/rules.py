@@ -1,8 +1,8 @@
 """Pure rules: what to compact, which files of a partition to merge, and which to delete for good.
 
 A replaced file may be deleted when its rows have been in a merged file for the grace period, so
-that a query that planned with it can end. Its entry leaves the record a grace period later, and
-only when the file is gone: a listing that still has the file never meets a record without it.
+that a query planned with it can finish. Its entry leaves the record a grace period later, and only
+when the file is gone: a listing that still has the file never meets a record without it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _ORPHAN_MS: Final = 3_600_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What to do, and where: `below` are event types or partitions; empty: all.
+    """What to do, and where: `below` names event types or partitions; empty means all.
 
     Merge files below half of `target_bytes`, written at least `older_than_seconds` ago; a partition
     with fewer than `min_files` such files is left alone.
@@ -37,23 +37,23 @@ class Request:
 
 
 def small_files(partition: Partition, request: Request, now_ms: int) -> list[Stored]:
-    """Return the files to merge, oldest first; earlier merged files come first of all."""
+    """Return the files to merge, oldest first; files merged earlier come before all others."""
     closed_ms = now_ms - int(request.older_than_seconds * 1000)
     small = [
-        each
-        for each in partition.current()
-        if 2 * each.size < request.target_bytes and (each.modified_ms or 0) <= closed_ms
+        stored
+        for stored in partition.current()
+        if 2 * stored.size < request.target_bytes and (stored.modified_ms or 0) <= closed_ms
     ]
     if len(small) < max(request.min_files, 2):
         return []
-    return sorted(small, key=lambda each: (each.modified_ms or 0, each.path))
+    return sorted(small, key=lambda stored: (stored.modified_ms or 0, stored.path))
 
 
 @dataclass(frozen=True, slots=True)
 class Rubbish:
-    """Paths to delete, and the record to write afterwards; None: it stays as it is.
+    """Paths to delete, and the record to write afterwards; None: leave it unchanged.
 
-    `missing`: current files that were not listed; while there are any, nothing may be deleted.
+    `missing` are current files that were not listed; while there are any, delete nothing.
     """
 
     paths: tuple[str, ...] = ()
@@ -69,25 +69,25 @@ def rubbish(partition: Partition, request: Request, now_ms: int) -> Rubbish:
     listed before the record was read, so the record names those that switched meanwhile.
     """
     record, grace_ms = partition.record, int(request.grace_seconds * 1000)
-    listed = {each.path for each in (*partition.visible, *partition.made)}
-    missing = tuple(each.path for each in record.files if each.path not in listed)
+    listed = {stored.path for stored in (*partition.visible, *partition.written)}
+    missing = tuple(merged.path for merged in record.files if merged.path not in listed)
     if missing or record.held:
         return Rubbish(missing=missing)
-    over = [each for each in record.replaced if each.since_ms + grace_ms <= now_ms]
+    over = [entry for entry in record.replaced if entry.since_ms + grace_ms <= now_ms]
     gone = {
-        each.path
-        for each in over
-        if each.since_ms + 2 * grace_ms <= now_ms and each.path not in listed
+        entry.path
+        for entry in over
+        if entry.since_ms + 2 * grace_ms <= now_ms and entry.path not in listed
     }
-    known = {each.path for each in record.files} | {each.path for each in record.replaced}
+    known = {merged.path for merged in record.files} | {entry.path for entry in record.replaced}
     orphan_ms = now_ms - max(grace_ms, _ORPHAN_MS)
     orphans = (
-        each.path
-        for each in partition.made
-        if each.path not in known and each.modified_ms and each.modified_ms <= orphan_ms
+        stored.path
+        for stored in partition.written
+        if stored.path not in known and stored.modified_ms and stored.modified_ms <= orphan_ms
     )
-    remaining = tuple(each for each in record.replaced if each.path not in gone)
+    remaining = tuple(entry for entry in record.replaced if entry.path not in gone)
     return Rubbish(
-        paths=(*(each.path for each in over if each.path in listed), *orphans),
+        paths=(*(entry.path for entry in over if entry.path in listed), *orphans),
         record=msgspec.structs.replace(record, replaced=remaining) if gone else None,
     )

@@ -39,9 +39,9 @@ class Mismatch(Exception):
 
 @dataclass(slots=True, kw_only=True)
 class Report:
-    """What was done, or would be. Files and bytes are the current ones.
+    """What was done, or would be done. File and byte counts are those of the current files.
 
-    `left`: partitions that were left alone, and why. `problems`: what needs attention.
+    `left` names the partitions left alone, and why; `problems`, what needs attention.
     """
 
     partitions: int = 0
@@ -65,7 +65,7 @@ def wall_clock_ms() -> int:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Compaction:
-    """One run over a lake: reads go through `lake`, changes through `store`."""
+    """Compact a lake once; read through `lake`, write through `store`."""
 
     lake: Lake
     store: Store
@@ -77,13 +77,14 @@ class Compaction:
     def plan(self) -> Report:
         """Report what `run` would do now; change nothing. The number of merged files is unknown."""
         report = Report()
-        for one in self._partitions(report):
-            chosen = self._chosen(one, report)
-            _count(report, one.current(), one.current())
+        for partition in self._partitions(report):
+            chosen = self._chosen(partition, report)
+            _count(report, partition.current(), partition.current())
             report.partitions += bool(chosen)
             report.replaced_files += len(chosen)
             if self.request.clean:
-                report.deleted_files += len(rules.rubbish(one, self.request, self.clock_ms()).paths)
+                rubbish = rules.rubbish(partition, self.request, self.clock_ms())
+                report.deleted_files += len(rubbish.paths)
         return report
 
     def run(self) -> Report:
@@ -98,59 +99,58 @@ class Compaction:
             partitions = self._partitions(report)
         total = len(partitions)
         with self.steps.step("compacting", unit="partitions", total=total) as progress:
-            for done, one in enumerate(partitions, 1):
-                self._partition(one, report)
+            for done, partition in enumerate(partitions, 1):
+                self._partition(partition, report)
                 progress(done)
         return report
 
     def _partitions(self, report: Report) -> list[Partition]:
-        partitions = [
-            one for below in self.request.below or ("",) for one in self.lake.partitions(below)
-        ]
-        foreign = {_event_type(one) for one in partitions} - set(self.types.names)
+        below = self.request.below or ("",)
+        partitions = [partition for name in below for partition in self.lake.partitions(name)]
+        foreign = {_event_type(partition) for partition in partitions} - set(self.types.names)
         report.left += [f"{name}: is the folder of no event type" for name in sorted(foreign)]
-        return [one for one in partitions if _event_type(one) not in foreign]
+        return [partition for partition in partitions if _event_type(partition) not in foreign]
 
-    def _partition(self, one: Partition, report: Report) -> None:
-        now = one
-        chosen = self._chosen(one, report)
+    def _partition(self, partition: Partition, report: Report) -> None:
+        now = partition
+        chosen = self._chosen(partition, report)
         if chosen:
-            self._merge(one, chosen, report)
-        # What to delete is decided by a record that was just read.
+            self._merge(partition, chosen, report)
+        # Read again: deletions must be decided by the newest record.
         if chosen or self.request.manifests or self.request.clean:
-            now = next(iter(self.lake.partitions(one.name)), one)
-        _count(report, one.current(), now.current())
+            now = next(iter(self.lake.partitions(partition.name)), partition)
+        _count(report, partition.current(), now.current())
         if self.request.manifests:
-            lines = [f"{uri(self.store.uri, each.path)}\n" for each in now.current()]
+            lines = [f"{uri(self.store.uri, stored.path)}\n" for stored in now.current()]
             self.store.write(manifest_path(now.name), "".join(lines).encode())
             report.manifests += 1
         if self.request.clean:
             self._clean(now, report)
 
-    def _chosen(self, one: Partition, report: Report) -> list[Stored]:
-        if one.record.held:
+    def _chosen(self, partition: Partition, report: Report) -> list[Stored]:
+        if partition.record.held:
             report.left.append(
-                f"{one.name}: the swap {one.record.held} is at work there; if it was interrupted,"
-                " end it with `streaming-etl backfill resume` or `undo`"
+                f"{partition.name}: the swap {partition.record.held} is at work there; if it was"
+                " interrupted, end it with `streaming-etl backfill resume` or `undo`"
             )
             return []
-        return rules.small_files(one, self.request, self.clock_ms())
+        return rules.small_files(partition, self.request, self.clock_ms())
 
-    def _merge(self, one: Partition, chosen: list[Stored], report: Report) -> None:
-        event_time = next(each for each in self.types if each.name == _event_type(one)).event_time
-        generation = one.record.generation
+    def _merge(self, partition: Partition, chosen: list[Stored], report: Report) -> None:
+        event_time = self.types[_event_type(partition)].event_time
+        generation = partition.record.generation
         try:
             for batch in merge.batches(self.lake, chosen, self.request.target_bytes):
-                rows = self._switch(one.name, generation, batch, event_time)
+                rows = self._switch(partition.name, generation, batch, event_time)
                 generation += 1
                 report.merged_files += 1
                 report.merged_rows += rows
                 report.replaced_files += len(batch.files)
         except (Changed, Gone):
-            report.left.append(f"{one.name}: another run or a swap changed it meanwhile")
+            report.left.append(f"{partition.name}: another run or a swap changed it meanwhile")
         except Mismatch as error:
             report.problems.append(f"{error}; it was deleted, and the small files still count")
-        report.partitions += generation > one.record.generation
+        report.partitions += generation > partition.record.generation
 
     def _switch(self, partition: str, generation: int, batch: merge.Batch, event_time: str) -> int:
         """Merge and switch readers to the merged file; return how many rows it has.
@@ -188,8 +188,8 @@ class Compaction:
             raise Mismatch(problem)
         return merged
 
-    def _clean(self, one: Partition, report: Report) -> None:
-        rubbish = rules.rubbish(one, self.request, self.clock_ms())
+    def _clean(self, partition: Partition, report: Report) -> None:
+        rubbish = rules.rubbish(partition, self.request, self.clock_ms())
         report.problems += [
             f"{path} is in the record of its partition and not there: nothing was deleted"
             for path in rubbish.missing
@@ -200,21 +200,21 @@ class Compaction:
         report.deleted_files += len(rubbish.paths)
         if rubbish.record:
             records = Records(self.store)
-            read = records.read(one.name)
-            if read.record.generation == one.record.generation:
-                records.write(one.name, read, rubbish.record)
+            read = records.read(partition.name)
+            if read.record.generation == partition.record.generation:
+                records.write(partition.name, read, rubbish.record)
 
 
 def _after(record: Record, merged: Merged, files: dict[str, int], now_ms: int) -> Record:
     """Return the record with the merged file in place of the files (path -> rows)."""
     known = tuple(
-        msgspec.structs.replace(each, into=merged.path) if each.into in files else each
-        for each in record.replaced
+        msgspec.structs.replace(entry, into=merged.path) if entry.into in files else entry
+        for entry in record.replaced
     )
     new = tuple(Replaced(path, rows, merged.path, now_ms) for path, rows in files.items())
     return msgspec.structs.replace(
         record,
-        files=(*(each for each in record.files if each.path not in files), merged),
+        files=(*(file for file in record.files if file.path not in files), merged),
         replaced=(*known, *new),
     )
 
@@ -238,9 +238,9 @@ def uri(lake: str, path: str) -> str:
 def _count(report: Report, before: list[Stored], after: list[Stored]) -> None:
     report.files_before += len(before)
     report.files_after += len(after)
-    report.bytes_before += sum(each.size for each in before)
-    report.bytes_after += sum(each.size for each in after)
+    report.bytes_before += sum(stored.size for stored in before)
+    report.bytes_after += sum(stored.size for stored in after)
 
 
-def _event_type(one: Partition) -> str:
-    return one.name.partition("/")[0]
+def _event_type(partition: Partition) -> str:
+    return partition.name.partition("/")[0]

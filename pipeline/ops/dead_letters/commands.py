@@ -145,11 +145,12 @@ def show_command(
             print(f"there is no dead letter of {position}", file=sys.stderr)
             raise typer.Exit(1)
         if raw:
-            _write_raw({read_whole(each, configured.store) for each in letters.values()}, position)
+            whole = {read_whole(letter, configured.store) for letter in letters.values()}
+            _write_raw(whole, position)
         elif as_json:
-            print(json.dumps([letter_dict(each) for each in letters.values()]))
+            print(json.dumps([letter_dict(letter) for letter in letters.values()]))
         else:
-            typer.echo("\n\n".join("\n".join(letter_lines(each)) for each in letters.values()))
+            typer.echo("\n\n".join("\n".join(letter_lines(letter)) for letter in letters.values()))
 
 
 @app.command(
@@ -200,7 +201,7 @@ def redrive_command(
 
 @contextmanager
 def _os_errors_reported() -> Iterator[None]:
-    """Raise UserError instead of OSError, which is what stores of files and objects raise."""
+    """Raise UserError instead of the OSError of a file or object store."""
     try:
         yield
     except OSError as error:
@@ -209,7 +210,7 @@ def _os_errors_reported() -> Iterator[None]:
 
 def _print_groups(grouped: list[Group], *, as_json: bool) -> None:
     """Print a table on a terminal, elsewhere tab-separated lines with the same columns."""
-    rows = [each.as_dict() for each in grouped]
+    rows = [group.as_dict() for group in grouped]
     if as_json:
         print(json.dumps(rows))
         return
@@ -231,10 +232,10 @@ def _print_groups(grouped: list[Group], *, as_json: bool) -> None:
 
 
 def _write_raw(letters: set[Letter | str], position: str) -> None:
-    for each in letters:
-        if isinstance(each, str):
-            raise UserError(f"the record of {position} can't be written: {each}.")
-    contents = {each.raw for each in letters if isinstance(each, Letter)}
+    for letter in letters:
+        if isinstance(letter, str):
+            raise UserError(f"the record of {position} can't be written: {letter}.")
+    contents = {letter.raw for letter in letters if isinstance(letter, Letter)}
     if len(contents) > 1:
         raise UserError(
             f"{len(contents)} different records share the position {position}, as those of one KPL"
@@ -263,7 +264,7 @@ def groups(letters: Iterable[Letter], log: Collection[bytes]) -> list[Group]:
         if digest not in digests:
             digests.add(digest)
             group.add(letter, is_redriven=digest in log)
-    return sorted(grouped.values(), key=lambda each: (-each.count, each.reason, each.step))
+    return sorted(grouped.values(), key=lambda group: (-group.count, group.reason, group.step))
 
 
 def letter_lines(letter: Letter) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""A dead letter, whatever back end holds it, its identity, and the filters of the commands."""
+"""A dead letter of any back end, its identity, and the filters of the commands."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from connectors.positions import Position
 from pipeline.decode.reasons import REASONS
 from pipeline.decode.timestamps import EPOCH, MILLISECOND
 
-STEPS: Final = tuple(dict.fromkeys(each.step for each in REASONS.values()))
+STEPS: Final = tuple(dict.fromkeys(reason.step for reason in REASONS.values()))
 _REPLICA: Final = re.compile(r"replica ([a-z][a-z0-9_]*): ")
 _DIGEST_BYTES: Final = 16
 _SHA256_DIGITS: Final = 32
@@ -24,7 +24,7 @@ _SHA256_DIGITS: Final = 32
 class Letter:
     """A rejected record with its position in the source, and why it was rejected.
 
-    `raw` of a large record is only its head; the whole record, of `raw_bytes` bytes and that
+    For a large record, `raw` is only its head; the whole record, of `raw_bytes` bytes and with that
     `sha256`, is in the folder `full_record`. `place` is where the dead letter itself is stored.
     `arrival_ms` is in epoch milliseconds, None if unknown.
     """
@@ -66,7 +66,7 @@ class Letter:
 
     @property
     def identity(self) -> str:
-        """Equal for all copies of this dead letter, different from any other's.
+        """A text that all copies of this dead letter share, and no other dead letter has.
 
         The records of one KPL aggregate share a position; the hash tells them apart.
         """
@@ -77,12 +77,12 @@ class Letter:
 
     @property
     def digest(self) -> bytes:
-        """The identity in 16 bytes, of which millions fit into memory."""
+        """The identity's digest of 16 bytes, so that millions fit into memory."""
         return digest_of(self.identity)
 
 
 Matches = Callable[[Letter], bool]
-"""Whether a dead letter is chosen."""
+"""Returns whether a dead letter is chosen."""
 
 
 def chosen_by(
@@ -95,14 +95,16 @@ def chosen_by(
 ) -> Matches:
     """Return a command's filters, which must all match; an empty one matches everything.
 
-    A dead letter of unknown arrival time is in no interval. UserError for a value that matches
-    nothing.
+    A dead letter of unknown arrival time is in no interval.
+
+    Raises:
+        UserError: a value can match nothing.
     """
     _check("--step", steps, STEPS)
     _check("--reason", reasons, REASONS)
-    for each in partitions or ():
-        if each.count("/") != 1:
-            raise UserError(f"--partition {each}: give topic/partition or stream/shard.")
+    for partition in partitions or ():
+        if partition.count("/") != 1:
+            raise UserError(f"--partition {partition}: give topic/partition or stream/shard.")
     first, end = _millis("--since", since), _millis("--until", until)
 
     def matches(letter: Letter) -> bool:
@@ -157,6 +159,4 @@ def position_text(position: Position) -> str:
 def escaped(text: str | bytes | None) -> str:
     """Return text that is safe to print: other characters are escaped as in Python's literals."""
     decoded = text.decode("utf-8", "backslashreplace") if isinstance(text, bytes) else text or ""
-    return "".join(
-        each if each.isprintable() else each.encode("unicode_escape").decode() for each in decoded
-    )
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in decoded)

@@ -1,7 +1,7 @@
-"""Reads dead letters from S3, Kafka or Kinesis, and the whole of large records.
+"""Read dead letters from S3, Kafka or Kinesis, and the whole of large records.
 
-Dead letters that are written after the reading began are not read. Otherwise a record that is
-redriven and rejected again would be read again and again.
+Dead letters written after reading began are not read. Otherwise a record that is redriven and
+rejected again would be read without end.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from pipeline.ops.readers import carried
 from pipeline.ops.readers.carried import Carried, OpenFolder, number
 from pipeline.ops.systems import Systems
 
-# Records may be large, and compressed well: few rows are decoded at a time.
+# Records may be large and well compressed, so decode few rows at a time.
 _ROWS: Final = 64
 _TEXTS: Final = ("step", "reason", "detail", "event_type", "sha256", "full_record")
 

@@ -1,4 +1,4 @@
-"""Sends dead letters back, so that the step that rejected them is repeated."""
+"""Send dead letters back, so that the step that rejected them is repeated."""
 
 from __future__ import annotations
 
@@ -32,10 +32,9 @@ _BATCH_BYTES: Final = 8 * 1024 * 1024
 
 @dataclass(slots=True)
 class RedriveReport:
-    """Counts of a redrive: `selected` = `redriven` + `already` + `cannot`.
+    """Counts of a redrive; without an error, `selected` = `redriven` + `already` + `cannot`.
 
-    Less if an error ended it. Copies of a dead letter, which a crash of the job leaves, are
-    counted separately.
+    Copies of a dead letter, which a crash of the job leaves, are counted separately.
     """
 
     selected: int = 0
@@ -108,11 +107,11 @@ def redrive(
     dry_run: bool = False,
     progress: Callable[[int], None] = lambda _: None,
 ) -> RedriveReport:
-    """Redrive at most `limit` of the chosen dead letters, without those in the redrive log.
+    """Redrive at most `limit` of the chosen dead letters, except those in the redrive log.
 
-    To Kafka exactly once, whatever ends this program; of two at a time the earlier is fenced off.
-    To Kinesis at least once; into the index effectively once. `rate` is in records a second, by
-    default 1,000 unless all targets are on this machine. A dry run sends and logs nothing.
+    Guarantee: exactly once to Kafka, whatever ends this program (of two concurrent ones the earlier
+    is fenced off); at least once to Kinesis; effectively once into the index. `rate` is in records
+    a second, by default 1,000 unless all targets are on this machine. A dry run sends nothing.
 
     Raises:
         UserError: a system stays unreachable, or another redrive took over; run again to continue.
@@ -128,7 +127,7 @@ def redrive(
 
 
 def default_rate(config: Config) -> float | None:
-    """Return records a second; None, without a limit, if all targets are on this machine."""
+    """Return the rate in records a second; None (no limit) if all targets are on this machine."""
     hosts: set[str | None] = set()
     if config.source.kafka_topics:
         servers = config.cluster(config.source.kafka_cluster).bootstrap_servers.split(",")
@@ -149,7 +148,7 @@ class Pace:
         """The maximum number of records in a batch."""
 
     def wait(self, records: int) -> None:
-        """Wait until so many records may be sent."""
+        """Wait until that many records may be sent."""
         if self._rate is not None:
             time.sleep(max(0.0, self._next - time.monotonic()))
             self._next = max(self._next, time.monotonic()) + records / self._rate
@@ -182,7 +181,7 @@ class _Targets:
     _open: dict[str, _Target] = field(default_factory=dict)
 
     def send(self, letters: Iterable[Letter], limit: int | None) -> None:
-        """Send at most `limit` dead letters; copies, and what the log has, do not count."""
+        """Send at most `limit` dead letters, not counting copies and those in the log."""
         digests: set[bytes] = set()
         sent = 0
         for letter in letters:

@@ -1,10 +1,10 @@
 """The redrive log: which dead letters were redriven already.
 
-Of a Kafka topic it is a compacted topic beside it, `<topic>.redriven`. An entry is written in the
+For a Kafka topic it is a compacted topic beside it, `<topic>.redriven`. An entry is written in the
 transaction of the redriven record, so either both exist or neither.
 
-Of Kinesis streams and of the index it is a folder of JSON objects on S3, `_redriven/`. An entry is
-written after the acknowledgement, so after a crash in between a record is redriven again.
+For Kinesis streams and the index it is a folder of JSON objects on S3, `_redriven/`. An entry is
+written after the acknowledgement, so a crash in between redrives the record again.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _FOLDER: Final = "_redriven"  # Readers of the path ignore names that begin with
 
 
 def read_all(systems: Systems) -> set[bytes]:
-    """Return the digests of what was redriven to any source of a configuration, or its index."""
+    """Return the digests of all letters redriven to the sources or the index of a configuration."""
     config, digests = systems.config, set[bytes]()
     for topic in config.source.kafka_topics:
         digests |= read_topic_log(config.cluster(config.source.kafka_cluster), topic)
@@ -45,10 +45,11 @@ def log_topic(topic: str) -> str:
 
 
 def read_topic_log(cluster: Kafka, topic: str) -> set[bytes]:
-    """Return the digests of what committed transactions redrove to a topic; empty without log."""
+    """Return the digests of committed redrives to a topic; empty without a log."""
     if log_topic(topic) not in kafka_admin.connect(cluster).topics:
         return set()
-    keys: Iterable[Any] = (each.key() for each in kafka_topic.messages(cluster, log_topic(topic)))
+    messages = kafka_topic.messages(cluster, log_topic(topic))
+    keys: Iterable[Any] = (message.key() for message in messages)
     return {digest_of(bytes(key).decode(errors="replace")) for key in keys if key is not None}
 
 
@@ -92,7 +93,7 @@ class StoredLog:
 
 
 def log_path(config: Config) -> str:
-    """Return where the log on S3 is: at the dead letters' path, else the archive's, else empty."""
+    """Return the log's path on S3: below the dead letters' path, else the archive's; else empty."""
     letters, archive = config.dead_letters, config.archive
     paths = (letters.path, letters.large_path) if letters else ()
     return next((path for path in (*paths, archive.path if archive else "") if path), "")

@@ -26,7 +26,7 @@ from pipeline.ops.dead_letters.letter import Letter
 from pipeline.ops.dead_letters.redrive_log import log_topic, now_text, read_topic_log
 from pipeline.ops.systems import Systems
 
-TOO_LARGE_FOR_TOPIC: Final = "larger, with its redrive headers, than the topic takes"
+TOO_LARGE: Final = "larger, with its redrive headers, than the topic takes"
 TOO_LARGE_FOR_STREAM: Final = "larger, with its partition key, than the stream takes"
 _HEADERS_BYTES: Final = 1_024
 
@@ -42,9 +42,9 @@ target stays unreachable; then only `close` may be called.
 class TopicSender:
     """Writes the original bytes and their log entries, a batch in one transaction.
 
-    So whatever ends this program, a dead letter is either redriven and in the log, or neither. The
-    transactional id belongs to the topic: of two redrives to one topic the later one fences the
-    earlier one off. `log` has the digests of what was redriven before.
+    Whatever ends this program, a dead letter is either redriven and in the log, or neither. The
+    transactional id belongs to the topic: of two redrives to one topic, the later one fences off
+    the earlier one. `log` has the digests of what was redriven before.
     """
 
     def __init__(self, cluster: Kafka, topic: str) -> None:
@@ -65,12 +65,12 @@ class TopicSender:
         self.log = read_topic_log(cluster, topic)
 
     def deliver(self, batch: Sequence[Letter]) -> list[str | None]:
-        """See `Deliver`. A record that may be too large gets a transaction of its own."""
+        """Deliver as `Deliver` says; a record that may be too large gets its own transaction."""
         most = self._limit - _HEADERS_BYTES
-        stored = self._write([each for each in batch if each.size <= most])
+        stored = self._write([letter for letter in batch if letter.size <= most])
         return [
-            None if (stored and each.size <= most) or self._write([each]) else TOO_LARGE_FOR_TOPIC
-            for each in batch
+            None if (stored and letter.size <= most) or self._write([letter]) else TOO_LARGE
+            for letter in batch
         ]
 
     def close(self) -> None:
@@ -78,11 +78,12 @@ class TopicSender:
         self._producer.close()
 
     def _write(self, batch: Sequence[Letter]) -> bool:
-        """Return False if nothing was written since a record is too large."""
+        """Write the batch; return False if nothing was written because a record is too large."""
         if not batch:
             return True
         try:
-            return self._producer.write([each for one in batch for each in self._records(one)])
+            records = [record for letter in batch for record in self._records(letter)]
+            return self._producer.write(records)
         except Fenced as error:
             raise UserError(
                 f"another redrive of the topic {self._topic} started and took over. This one did"
@@ -120,8 +121,8 @@ class StreamSender:
         self._decoder = Decoder(systems.types, unknown_fields=unknown_fields)
 
     def deliver(self, batch: Sequence[Letter]) -> list[str | None]:
-        """See `Deliver`."""
-        refusals = [self._send(each) for each in batch]
+        """Deliver as `Deliver` says."""
+        refusals = [self._send(letter) for letter in batch]
         self._producer.flush()
         return refusals
 
@@ -163,7 +164,7 @@ class IndexSender:
         )
         self._prefix = index.prefix
         self._indexer = Indexer(
-            careful_sender(index, {each.name: mapping(each) for each in types}),
+            careful_sender(index, {event_type.name: mapping(event_type) for event_type in types}),
             limits=Limits(documents=index.max_documents, bytes=index.max_bytes),
             retry=RetryPolicy(seconds=index.retry_seconds, breaker_seconds=index.breaker_seconds),
             clock=time.monotonic,
@@ -172,14 +173,14 @@ class IndexSender:
         )
 
     def deliver(self, batch: Sequence[Letter]) -> list[str | None]:
-        """See `Deliver`; an unreachable OpenSearch is a reason of each dead letter, no error."""
-        decoded = [self._document(each) for each in batch]
-        documents = [each for each in decoded if isinstance(each, Document)]
+        """Deliver as `Deliver` says; return an unreachable OpenSearch as a reason, not an error."""
+        decoded = [self._document(letter) for letter in batch]
+        documents = [result for result in decoded if isinstance(result, Document)]
         refusals = (
-            f"the index refused it: {each.reason}" if isinstance(each, Rejected) else None
-            for each in self._indexer.index(documents)
+            f"the index refused it: {outcome.reason}" if isinstance(outcome, Rejected) else None
+            for outcome in self._indexer.index(documents)
         )
-        return [each if isinstance(each, str) else next(refusals) for each in decoded]
+        return [result if isinstance(result, str) else next(refusals) for result in decoded]
 
     def _document(self, letter: Letter) -> Document | str:
         event = self._decoder.decode(letter.raw)

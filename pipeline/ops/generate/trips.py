@@ -1,6 +1,6 @@
-"""Make a historical data set of taxi trips: as large as wanted, seeded, without a fault in it.
+"""Make a historical data set of taxi trips: of any size, seeded, and without defects.
 
-Trips follow the course of the day and of the week, zones their popularity, and fares the distance.
+Trips follow the hour and the weekday, zones their popularity, and fares the distance.
 The same settings always give the same values, as numpy columns, a block of rows at a time.
 """
 
@@ -21,7 +21,7 @@ SHARES: Final = {"trip": 0.55, "green_trip": 0.15, "fhv_trip": 0.30}
 """The share of each event type; the order is that of its code in a block."""
 
 FIRST_ID: Final = 4_071_000
-"""The id of the first trip; the others follow without a gap."""
+"""The id of the first trip; the others are consecutive."""
 
 BLOCK: Final = 50_000
 ZONES: Final = 265
@@ -73,7 +73,7 @@ WINTER: Final = Span("2017-12", 3)
 
 @dataclass(frozen=True, slots=True)
 class Trips:
-    """Trips in order of dropoff: which event type each is of, and each type's rows as columns."""
+    """Trips in order of dropoff: the event type of each, and each type's rows as columns."""
 
     codes: Ints
     of_type: dict[str, Columns]
@@ -117,7 +117,7 @@ def dropoffs(
 
 
 def zone_shares(rng: np.random.Generator) -> Floats:
-    """Return the share of trips of zones 1 to 265: some busy ones, a long quiet tail, shuffled.
+    """Return the share of trips of zones 1 to 265: a few busy ones and a long tail, shuffled.
 
     As in New York, where some fifty zones have most pickups and most zones nearly none.
     """

@@ -16,7 +16,7 @@ from connectors.arrow import ParquetWriter
 from pipeline.ops.generate.trips import AMOUNTS, Columns, Trips
 
 Progress = Callable[[int], None]
-"""Gets how many trips are done."""
+"""Receives the number of trips written so far."""
 
 _encode: Final = msgspec.json.Encoder().encode
 

@@ -1,9 +1,9 @@
-"""Which files a lake consists of: the one rule that compaction and every reader here share.
+"""Determine which files a lake consists of: one rule for compaction and every reader here.
 
-Of each partition, `_compacted/<partition>/record.json` names the merged files and the files that
+For each partition, `_compacted/<partition>/record.json` names the merged files and the files that
 these replaced. The content of a partition is
 
-    its visible files, without the replaced, with the merged.
+    its visible files, minus the replaced files, plus the merged files.
 
 Merged files lie below `_compacted`, which readers that only list folders skip. One write of the
 record switches from the small files to the merged one; docs/compaction.md explains why a reader
@@ -67,28 +67,28 @@ class Record(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Partition:
-    """One partition: its visible files, those that compaction wrote, and its record.
+    """One partition: its visible files, the files that compaction wrote, and its record.
 
-    They were read in that order.
+    They are read in that order.
     """
 
     name: str
     visible: tuple[Stored, ...]
-    made: tuple[Stored, ...]
+    written: tuple[Stored, ...]
     record: Record
 
     def current(self) -> list[Stored]:
         """Return the files that make up its content, in the order of their paths."""
-        replaced = {each.path for each in self.record.replaced}
-        merged = [Stored(each.path, each.bytes) for each in self.record.files]
-        return [*merged, *(each for each in self.visible if each.path not in replaced)]
+        replaced = {entry.path for entry in self.record.replaced}
+        merged = [Stored(entry.path, entry.bytes) for entry in self.record.files]
+        return [*merged, *(stored for stored in self.visible if stored.path not in replaced)]
 
 
 class Lake:
     """A lake as a store: `listing` returns the files that it consists of now.
 
-    A file may be deleted while a reader is slower than compaction's grace period: that raises Gone,
-    and never returns a row too few or too many.
+    If a reader is slower than compaction's grace period and a file is deleted meanwhile, reading
+    raises Gone; it never returns a row too few or too many.
     """
 
     def __init__(self, store: ReadableStore) -> None:
@@ -105,7 +105,7 @@ class Lake:
         return _sorted(self._store, below)[1]
 
     def everything(self, below: str = "") -> list[Stored]:
-        """As the store."""
+        """Return all objects below a folder, as the store does."""
         return self._store.everything(below)
 
     def read(self, path: str) -> bytes:
@@ -124,10 +124,10 @@ class Lake:
 
 
 def checked(partition: str) -> str:
-    """Return a partition's name, TYPE/pickup_location=041/year=2018/month=01, if it is one.
+    """Return the name if it is a partition's: TYPE/pickup_location=041/year=2018/month=01.
 
     Raises:
-        UserError: it is not, so that no path is made of it.
+        UserError: it is not one, so no path must be built from it.
     """
     if not _NAME.fullmatch(partition):
         raise UserError(
@@ -162,21 +162,21 @@ def decoded(content: bytes, path: str) -> Record:
 
 
 def _sorted(store: ReadableStore, below: str) -> tuple[list[Stored], list[Partition]]:
-    """Visible files outside of partitions, and the partitions.
+    """Return the visible files outside of partitions, and the partitions.
 
-    The order is the guarantee: 1 the files, 2 which records there are, 3 the records. So a file
-    that was deleted before it could be listed stands in a record that is read.
+    Correctness depends on the order: 1 list the files, 2 list the records, 3 read the records. So a
+    file that was deleted before it could be listed is named in a record that is read.
     """
-    visible = [each for each in store.everything(below) if not is_hidden(each.path)]
+    visible = [stored for stored in store.everything(below) if not is_hidden(stored.path)]
     beside = store.everything(f"{COMPACTED}/{below}" if below else COMPACTED)
-    names = [_partition(each.path) for each in beside if each.path.endswith(f"/{_RECORD}")]
+    names = [_partition(stored.path) for stored in beside if stored.path.endswith(f"/{_RECORD}")]
     records = _records(store, names)
     files = _by_partition(visible)
-    made = _by_partition(each for each in beside if each.path.endswith(".parquet"))
-    partitions = sorted(filter(_PARTITION.fullmatch, {*files, *made, *records}))
-    other = [each for name in files.keys() - set(partitions) for each in files[name]]
+    written = _by_partition(stored for stored in beside if stored.path.endswith(".parquet"))
+    partitions = sorted(filter(_PARTITION.fullmatch, {*files, *written, *records}))
+    other = [stored for name in files.keys() - set(partitions) for stored in files[name]]
     return other, [
-        Partition(name, tuple(files[name]), tuple(made[name]), records.get(name, Record()))
+        Partition(name, tuple(files[name]), tuple(written[name]), records.get(name, Record()))
         for name in partitions
     ]
 

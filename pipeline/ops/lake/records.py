@@ -44,7 +44,7 @@ class Records:
         return self._lake.replace(record_path(partition), content, read.version)
 
     def change(self, partition: str, how: Callable[[Record], Record]) -> None:
-        """Change a record; `how` is called again if another writer was first."""
+        """Change a record; if another writer was first, call `how` again on its version."""
         while True:
             read = self.read(partition)
             changed = how(read.record)
@@ -88,19 +88,19 @@ class PartitionLock:
         self.records.change(
             partition,
             lambda record: replace(
-                record, files=tuple(each for each in record.files if each.path not in removed)
+                record, files=tuple(file for file in record.files if file.path not in removed)
             ),
         )
 
     def restore_files(self, partition: str, old: Iterable[str], before: Record) -> None:
-        """Put the old files back into the record as they were `before` the swap."""
+        """Restore the old files' entries as they were in the record `before` the swap."""
         restored = set(old)
 
         def with_files(record: Record) -> Record:
-            files = {each.path: each for each in record.files}
-            files |= {each.path: each for each in before.files if each.path in restored}
-            replaced = {each.path: each for each in record.replaced}
-            replaced |= {each.path: each for each in before.replaced if each.path in restored}
+            files = {file.path: file for file in record.files}
+            files |= {file.path: file for file in before.files if file.path in restored}
+            replaced = {file.path: file for file in record.replaced}
+            replaced |= {file.path: file for file in before.replaced if file.path in restored}
             return replace(record, files=(*files.values(),), replaced=(*replaced.values(),))
 
         self.records.change(partition, with_files)
@@ -114,6 +114,6 @@ class PartitionLock:
 
 
 def with_sources(files: Iterable[str], record: Record) -> list[str]:
-    """Return the files, and those that the merged ones among them were made of."""
+    """Return the files, and the small files that the merged ones among them replaced."""
     paths = dict.fromkeys(files)
-    return [*paths, *(each.path for each in record.replaced if each.into in paths)]
+    return [*paths, *(file.path for file in record.replaced if file.into in paths)]

@@ -1,7 +1,7 @@
 """Read records of the archive and dead letters from a topic or stream: bytes and metadata.
 
-On Kafka the metadata is in headers; a Kinesis record is a JSON object with the bytes in base64. Of
-a record that was too large for the target there is only the head, and a pointer to all of it on S3.
+On Kafka the metadata is in headers; a Kinesis record is a JSON object with the bytes in base64. For
+a record too large for the target there is only the head, and a pointer to the whole on S3.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def of_envelope(record: Record) -> Carried:
         raw, key = (_decoded(members.pop(name, None)) for name in ("raw", "key"))
         own = _own_headers(members.pop("header_names", None), members.pop("header_values", None))
     except (msgspec.MsgspecError, binascii.Error, TypeError):
-        return Carried(record.data, {})  # Of no position, so it is reported as unexpected.
+        return Carried(record.data, {})  # Has no position, so it is reported as unexpected.
     about = {name: str(value) for name, value in members.items() if value is not None}
     return Carried(raw, own | about, key)
 
@@ -77,7 +77,7 @@ def _decoded(text: str | None) -> bytes | None:
 
 
 def _own_headers(names: list[str] | None, values: list[str | None] | None) -> dict[str, str]:
-    """Values are base64, as msgspec and Flink write bytes in JSON."""
+    """Decode the record's own headers; msgspec and Flink write bytes in JSON as base64."""
     pairs = zip(names or (), values or (), strict=False)
     return {
         f"{OWN_HEADER}{name}": base64.b64decode(value, validate=True).decode(errors="replace")
@@ -87,9 +87,9 @@ def _own_headers(names: list[str] | None, values: list[str | None] | None) -> di
 
 
 def whole(record: Carried, open_folder: OpenFolder) -> bytes | None:
-    """All bytes of a large record; None where its pointer leads nowhere or astray.
+    """Read the whole of a large record; return None if its pointer is broken.
 
-    Where it leads, the record of this position must lie once, with the bytes that are meant.
+    The folder must have this position's record exactly once, with the expected size and digest.
     """
     store = open_folder(record.about["full_record"])
     columns = ["raw", *positions.COLUMNS]

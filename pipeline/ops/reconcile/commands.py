@@ -14,7 +14,7 @@ from pipeline.progress import Steps
 
 
 def add_to(main: typer.Typer) -> None:
-    """Make the command the main program's own."""
+    """Add the command to the main program."""
     main.command(
         epilog="Example: streaming-etl reconcile --config conf/local.yaml --out findings.json"
     )(reconcile)

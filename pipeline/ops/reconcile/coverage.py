@@ -1,10 +1,10 @@
-"""Which positions are judged: those requested, as far as completed checkpoints cover them.
+"""Determine the positions to judge: those requested, as far as completed checkpoints cover them.
 
 Flink commits offsets to the consumer group when a checkpoint has completed (an idle source up to
 ten seconds later: its reader is not woken from a poll for that). For Kinesis nothing is committed
 anywhere, so a shard is covered up to its last record in the archive, else in the lake.
 
-Coverage is read before any sink, so what it covers is in the sinks, or will be in a moment.
+Coverage is read before any sink, so what it covers is in the sinks or soon will be.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ _ALL: Final = (0, END)
 class Coverage:
     """What completed checkpoints cover, whether the source still holds it or not.
 
-    Without `parts` nothing is known of the source, so every position is covered. `pending` counts
-    the Kafka offsets beyond (an open transaction and its markers count too). `uncommitted` topics
-    have no committed offset.
+    If `parts` is None, nothing is known of the source, so every position is covered. `pending`
+    counts the Kafka offsets beyond the coverage, including open transactions and their markers.
+    `uncommitted` are the topics without a committed offset.
     """
 
     parts: Mapping[Part, Interval] | None
@@ -42,8 +42,8 @@ class Coverage:
 class Bounds:
     """The positions to judge in each partition and shard, and the arrival times.
 
-    With `whole`, no range was requested: then a topic that is not in `sources` is judged too, since
-    it may be the archive's, and is unexpected otherwise; and with `open_shards` an unknown shard.
+    `whole`: no range was requested. Then a topic that is not in `sources` is judged too (it may be
+    the archive's, else it is unexpected), and with `open_shards` also an unknown shard.
     `since` and `until` (exclusive) are epoch milliseconds.
     """
 
@@ -55,13 +55,13 @@ class Bounds:
     sources: frozenset[str] = frozenset()
 
     def of(self, part: Part) -> list[Interval]:
-        """The intervals to judge of a partition or shard."""
+        """Return the intervals to judge of a partition or shard."""
         source, _, shard = part
         is_open = self.whole and (self.open_shards if shard else source not in self.sources)
         return self.parts.get(part, [_ALL] if is_open else [])
 
     def spans(self, topic: str) -> dict[int, Interval]:
-        """The first and the last offset to read of a topic's partitions."""
+        """Return the first and the last offset to read of each of a topic's partitions."""
         return {
             partition: (intervals[0][0], intervals[-1][1])
             for (source, partition, shard), intervals in self.parts.items()
@@ -69,7 +69,7 @@ class Bounds:
         }
 
     def texts(self) -> list[str]:
-        """The positions to judge, as ranges; an end that is not known is left out."""
+        """Return the positions to judge, as ranges; leave out an unknown end."""
         return [
             f"{source}/{shard or partition}@{first}..{'' if last == END else last}"
             for (source, partition, shard), intervals in self.parts.items()
@@ -78,7 +78,7 @@ class Bounds:
 
 
 def bounds(coverage: Coverage, options: Options, sources: Iterable[str]) -> Bounds:
-    """What is covered, cut to what is requested.
+    """Return the intersection of the coverage and the requested ranges.
 
     Raises:
         UserError: a range names a topic or stream that is not in `sources`.
@@ -109,7 +109,7 @@ def bounds(coverage: Coverage, options: Options, sources: Iterable[str]) -> Boun
 
 
 def _merged(intervals: list[Interval], lowest: int, highest: int) -> list[Interval]:
-    """The intervals cut to what lies within both limits: ascending and disjoint."""
+    """Return the intervals clipped to both limits, ascending and disjoint."""
     merged: list[Interval] = []
     for start, end in sorted(intervals):
         first, last = max(start, lowest), min(end, highest)
@@ -123,9 +123,9 @@ def _merged(intervals: list[Interval], lowest: int, highest: int) -> list[Interv
 def read(
     systems: Systems, options: Options, shards: Callable[[], Mapping[Part, Interval]]
 ) -> Coverage:
-    """How far the job is; with `complete`, how far the source is.
+    """Return how far the job has read; with `complete`, how far the source reaches.
 
-    `shards` is called for how far the job is in each shard.
+    `shards` is called for the job's progress in each shard.
     """
     if options.complete and options.from_archive:
         return Coverage(None)

@@ -1,7 +1,7 @@
-"""The private DuckDB database in which one reconciliation joins what it has read.
+"""Provide the private DuckDB database in which a reconciliation joins what it has read.
 
-Tables live in a file in a temporary folder that only this user can read, and that goes with the
-database. DuckDB keeps at most `MEMORY` of them in memory. It loads no extension and gets no
+Tables are in a file in a temporary folder that only this user can read, and that is deleted with
+the database. DuckDB keeps at most `MEMORY` of them in memory. It loads no extension and gets no
 credentials: files from S3 are fetched by our own client first.
 """
 
@@ -55,7 +55,7 @@ class Database:
         self._connection = duckdb.connect(str(self.folder / "reconcile.db"), config=settings)
         self._connection.execute("SET TimeZone = 'UTC'")
         self._sources: dict[str, ArrowStream] = {}
-        # With the last reference too, and at the latest when the process ends.
+        # Also called with the last reference, and at the latest when the process ends.
         self._close = weakref.finalize(self, _close, self._connection, self.folder)
 
     def close(self) -> None:
@@ -63,36 +63,36 @@ class Database:
         self._close()
 
     def run(self, sql: str, parameters: Sequence[Any] = ()) -> int:
-        """Run a statement; how many rows it changed."""
+        """Run a statement; return how many rows it changed."""
         result = self._connection.execute(sql, list(parameters)).fetchone()
         return int(result[0]) if result and isinstance(result[0], int) else 0
 
     def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
-        """All rows of a query."""
+        """Return all rows of a query."""
         return self._connection.execute(sql, list(parameters)).fetchall()
 
     def count(self, sql: str, parameters: Sequence[Any] = ()) -> int:
-        """The first value of a query's only row, as an integer; 0 for NULL."""
+        """Return the first value of a query's only row, as an integer; 0 for NULL."""
         [(value, *_)] = self.rows(sql, parameters)
         return int(value or 0)
 
     def size(self, relation: str) -> int:
-        """How many rows a relation has."""
+        """Return how many rows a relation has."""
         return self.count(f"SELECT count(*) FROM {relation}")
 
     def columns(self, sql: str) -> dict[str, str]:
-        """Name and DuckDB type of each column of a query, which is not run."""
+        """Return the columns of a query, without running it: DuckDB types by name."""
         return {row[0]: row[1] for row in self.rows(f"DESCRIBE {sql}")}
 
     def present(self, name: str, table: pa.Table) -> None:
-        """Make an Arrow table readable under that name, in place of the one before."""
+        """Make an Arrow table readable under that name, replacing an earlier one."""
         assert _PLAIN.fullmatch(name), name
         stream = ArrowStream(table)
         self._connection.register(name, stream)
         self._sources[name] = stream
 
     def function(self, name: str, function: Callable[..., str]) -> None:
-        """Make a function of texts to a text callable in SQL; NULL gives NULL."""
+        """Register a function from texts to a text for SQL; NULL gives NULL."""
         self._connection.create_function(name, function)
 
 
@@ -132,7 +132,7 @@ _capsule.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p]
 
 
 def ahead(items: Iterator[T]) -> Iterator[T]:
-    """The same items; while one is used, a thread makes the next."""
+    """Yield the same items; while one is used, a thread makes the next."""
     with ThreadPoolExecutor(1) as pool:
         coming = pool.submit(next, items, None)
         while (item := coming.result()) is not None:
@@ -141,12 +141,12 @@ def ahead(items: Iterator[T]) -> Iterator[T]:
 
 
 def paged(items: Iterable[T], size: int) -> Iterator[list[T]]:
-    """The items in lists of at most that many."""
+    """Yield the items in lists of at most `size`."""
     remaining = iter(items)
     while page := list(islice(remaining, size)):
         yield page
 
 
 def name(column: str) -> str:
-    """A column's name, quoted."""
+    """Return a column's name, quoted for SQL."""
     return '"' + column.replace('"', '""') + '"'

@@ -1,4 +1,4 @@
-"""Index and replicas against the lake, whose rows were judged by the source before."""
+"""Judge index and replicas by the lake, whose rows are judged by the source first."""
 
 from __future__ import annotations
 
@@ -77,18 +77,18 @@ _STRANGE: Final = "events of no row of the lake"
 
 
 class Downstream:
-    """Judges index and replicas; the tables `lake`, `letters` and `expected` are filled before."""
+    """Judges index and replicas; the tables `lake`, `letters` and `expected` must be filled."""
 
     def __init__(self, ws: Workspace) -> None:
         self._ws = ws
         self._run = ws.database.run
         self._size = ws.database.size
         self._findings = ws.findings
-        # Else what no row of the lake explains may be explained by a later one.
+        # Else a later row of the lake may explain what no row explains now.
         self._whole = ws.options.everything and ws.options.complete
 
     def rows(self) -> Iterator[Row]:
-        """A row for each event type of the index, and for each replica."""
+        """Yield a row for each event type of the index, and for each replica."""
         index = self._ws.config.index
         if index and not self._whole:
             self._ws.notes.append(
@@ -111,15 +111,14 @@ class Downstream:
         return row
 
     def due_documents(self, event_type: str) -> None:
-        """Find what the lake's rows of a type ask of the index; their ids are in `ids`."""
+        """Find what the lake's rows of a type require of the index; put their ids into `ids`."""
         self._run(_DUE_DOCUMENTS.format(event_type=literal(event_type)))
 
     def documents(self, event_type: str, *, whole: bool) -> Row:
-        """Each id a document of its newest version or a newer one, with that version's values.
+        """Require of each id a document of its newest version or a newer one, with its values.
 
-        A version that waits as a dead letter of step index may be there or not. Where an id has one
-        version with several values, any of these will do. Only if `whole`, documents of no row are
-        judged.
+        A version in a dead letter of step index may be there or not. If an id has several values
+        for one version, any of them is right. Documents without a row are judged only if `whole`.
         """
         self._run(_DOCUMENTS)
         row = Row(f"index.{event_type}", self._size("newest"), self._size("documents"))
@@ -153,14 +152,14 @@ class Downstream:
         return row
 
     def due_events(self, replica: str, event_types: Iterable[str]) -> None:
-        """Find what the lake's rows of these types ask of a replica."""
+        """Find what the lake's rows of these types require of a replica."""
         types = ", ".join(map(literal, event_types))
         self._run(_DUE_EVENTS.format(replica=literal(replica), event_types=types))
 
     def find_missing(self, *, by_position: bool) -> int:
-        """Fill `missing` with what a replica lacks; how many rows. `by_position` or else by values.
+        """Fill `missing` with what a replica lacks, by position or by values; return the count.
 
-        What waits as a dead letter may be there or not, as may redriven copies.
+        Events in a dead letter, and redriven copies, may be there or not.
         """
         self._run(_MISSING_BY_POSITION if by_position else _MISSING_BY_CONTENT)
         return self._size("missing")
@@ -168,10 +167,10 @@ class Downstream:
     def replica(
         self, name: str, *, by_position: bool, exactly_once: bool, values: bool, raw: bool
     ) -> Row:
-        """Each event once, with its `values`, and for a `raw` copy its bytes.
+        """Require each event once, with its `values`, and in a `raw` copy its bytes.
 
-        Without positions every row's values must be there, and no others. How often can't be
-        judged: at-least-once makes copies, and events may be alike.
+        Without positions, require every row's values and no others. How often isn't judged:
+        at-least-once makes copies, and events may be alike.
         """
         due = "due" if not by_position else "(SELECT DISTINCT part, number FROM due)"
         row = Row(f"replicate.{name}", self._size(due), self._size("replica"))
@@ -192,7 +191,7 @@ class Downstream:
         return row
 
     def _read(self, name: str, settings: Replica, *, by_position: bool) -> None:
-        """Read a replica, and again for what is missing there, until it settles."""
+        """Read a replica; read again for what is missing there, until it settles."""
         self._run(_NEW_REPLICA)
         sink = Sink(self._ws, settings)
         with self._ws.phase(f"reading the replica {name}", "events") as progress:
@@ -205,7 +204,7 @@ class Downstream:
         self._ws.settle(f"in the replica {name}", compare, again)
 
     def _take(self, sink: Sink, settings: Replica, progress: Progress, where: str = "true") -> None:
-        """Take the events that were not read before; of a stream all of them anew."""
+        """Take the events that were not read before; of a stream, take all again."""
         stream, rows = settings.kinesis_stream, 0
         for taken in self._of_stream(stream) if stream else self._of_topic(sink, where):
             rows += taken
@@ -221,13 +220,13 @@ class Downstream:
             yield self._ws.index.put("replica", "digest, content", where)
 
     def _of_stream(self, name_or_arn: str) -> Iterator[int]:
-        """A stream has no positions, so every row of it stands nowhere."""
+        """Read the whole stream, which has no positions, into rows without one."""
         self._run(_NEW_REPLICA)
         records = kinesis_stream.records(*self._ws.systems.stream(name_or_arn))
         for page in paged(records, _PAGE_RECORDS):
             raws = pa.array([record.data for record in page], pa.binary())
             self._ws.database.present("incoming", pa.table({"raw": raws}))
-            # Such an event names its type only in the JSON itself.
+            # Only the JSON itself names the event's type.
             self._make_page("FROM incoming", "TRY_CAST(members.type ->> '$' AS event_type)")
             yield self._run("INSERT INTO replica SELECT 0, -1, NULL, digest, content FROM page")
 
@@ -240,7 +239,7 @@ class Downstream:
         )
 
     def _limit(self, row: Row, name: str, settings: Replica) -> None:
-        """Strike out what can't be judged of this replica, and note why."""
+        """Drop what can't be judged of this replica, and note why."""
         if settings.filter:
             row.drop("missing")
             self._ws.notes.append(

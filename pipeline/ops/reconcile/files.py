@@ -1,8 +1,7 @@
-"""Parquet files of the archive, lake and dead letters, as paths that DuckDB can read.
+"""Provide Parquet files of the archive, lake and dead letters as paths that DuckDB can read.
 
-DuckDB reads local files where they lie. What is on S3 is fetched by our own client into the
-database's folder, a group of files at a time, since DuckDB would need an extension from the network
-and our credentials.
+DuckDB reads local files in place. Our own client fetches files on S3 into the database's folder, a
+group at a time, since DuckDB would need an extension from the network and our credentials.
 """
 
 from __future__ import annotations
@@ -27,15 +26,15 @@ _GROUP_FILES: Final = 1_000
 _GROUP_BYTES: Final = 64 * 1024 * 1024
 _COPY_BYTES: Final = 4 * 1024 * 1024
 _GLOB: Final = frozenset("*?[]{}")
-"""DuckDB takes a path with one of these for a pattern."""
+"""DuckDB treats a path with one of these as a pattern."""
 
 
 Group = Mapping[str, str]
-"""Where DuckDB can read files, and their paths below a store's root."""
+"""The paths at which DuckDB can read files, and those files' paths below a store's root."""
 
 
 class Files:
-    """The files of a store; `groups` gives each file once, however often it is called."""
+    """The files of a store; `groups` yields each file once, however often it is called."""
 
     def __init__(self, database: Database, store: ReadableStore, uri: str) -> None:
         self._database = database
@@ -48,11 +47,11 @@ class Files:
 
     @property
     def read(self) -> int:
-        """How many files were given so far."""
+        """The number of files that `groups` has yielded so far."""
         return len(self._paths)
 
     def groups(self, key: Callable[[str], str] = lambda _: "") -> Iterator[Group]:
-        """The files that were not there before, some hundred of one key at a time."""
+        """Yield the files that were not yielded before, some hundred of one key at a time."""
         new = [stored for stored in self._store.listing() if stored.path not in self._paths]
         self._paths.update(stored.path for stored in new)
         self.bytes += sum(stored.size for stored in new)
@@ -64,7 +63,7 @@ class Files:
                     path.unlink()
 
     def relation(self, group: Group, about: str = "") -> tuple[str, dict[str, str]]:
-        """SQL for files of the present group as a table, and its columns' names and types.
+        """Return SQL for the current group as a table, and its columns' types by name.
 
         A column that some files lack is NULL there. `about` is SQL for further columns, made of
         `path`, the path of a row's file below the root.
@@ -85,7 +84,7 @@ class Files:
         return sql, columns
 
     def run(self, sql: str) -> None:
-        """Run a statement that reads the present group.
+        """Run a statement that reads the current group.
 
         Raises:
             UserError: a file is no Parquet, or was deleted meanwhile.

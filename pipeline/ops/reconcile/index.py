@@ -1,4 +1,4 @@
-"""Read the index: id, version and values of documents, all of a type or those of given ids."""
+"""Read the index: id, version and values of all documents of a type, or of given ids."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _KEEP: Final = "2m"
 _SLICES: Final = 2
 _TIMEOUT_SECONDS: Final = 60.0
 _FEW: Final = 0.2
-"""Below this share of an index its documents are requested by id, not all read."""
+"""Below this share of an index, documents are requested by id instead of reading all."""
 _JSON: Final = {"content-type": "application/json"}
 T = TypeVar("T")
 
@@ -61,7 +61,7 @@ class IndexReader:
         ws.database.run("CREATE OR REPLACE TABLE documents AS FROM documents LIMIT 0")
 
     def read(self, progress: Callable[[int], None], *, whole: bool) -> int:
-        """Take the documents, unless `whole` only of ids in the table `ids`; how many there are."""
+        """Take the documents, unless `whole` only of ids in the table `ids`; return the count."""
         count = self._count()
         pages: Iterable[list[_Hit]] = ()
         if count and not whole and self._database.size("ids") < count * _FEW:
@@ -78,7 +78,7 @@ class IndexReader:
         return count
 
     def _count(self) -> int:
-        """How many documents there are after a refresh; 0 without an index."""
+        """Return how many documents there are after a refresh; 0 without an index."""
         client = self._clients[0]
         with self._reported():
             if not client.indices.exists(index=self._index):
@@ -124,7 +124,7 @@ class IndexReader:
         return [hit for hit in answer.docs if hit.found]
 
     def _request(self, url: str, body: Any, kind: type[T], client: int = 0) -> T:
-        """Send a request below the client, which would parse every document into objects."""
+        """Send a request through the transport: the client would parse documents into objects."""
         connection = self._clients[client].transport.get_connection()
         content = msgspec.json.encode(body)
         with self._reported():

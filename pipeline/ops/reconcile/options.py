@@ -1,4 +1,4 @@
-"""What to reconcile, parsed from the command line."""
+"""Parse from the command line what to reconcile."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Interval = tuple[int, int]
 """First and last offset or sequence number, both included."""
 
 DIGITS: Final = 57
-"""Decimal digits of a sequence number; AWS documents no length, and 56 are common."""
+"""Decimal digits reserved for a sequence number; AWS documents no length, 56 are common."""
 END: Final = 10**DIGITS - 1
 """The last position of an open interval."""
 
@@ -52,7 +52,7 @@ class Options:
     """`since` and `until` (exclusive) are epoch milliseconds of arrival; no span means all.
 
     `values` compares the values of rows, not only their positions. `settle_seconds` is how long to
-    look again for what is missing, for files become visible a moment after offsets are committed.
+    look again for what is missing: files become visible shortly after offsets are committed.
     """
 
     spans: tuple[Span, ...] = ()
@@ -70,7 +70,7 @@ class Options:
 
 
 def span(text: str) -> Span:
-    """`trips/0@100..200`, `trips/0@100..`, `trips/0@..200`, `trips/0@..` or `trips/0@100`."""
+    """Parse `trips/0@100..200`, `trips/0@100..`, `trips/0@..200`, `trips/0@..` or `trips/0@100`."""
     if match := _RANGE.fullmatch(text):
         place, part, only, first, last = match.groups()
         first, last = (int(end) if end else None for end in (only or first, only or last))
@@ -81,7 +81,7 @@ def span(text: str) -> Span:
 
 
 def instant(option: str, text: str | None) -> int | None:
-    """Epoch milliseconds of an ISO-8601 text with offset."""
+    """Return the epoch milliseconds of an ISO-8601 text with an offset."""
     if text is None:
         return None
     moment = parse(text)

@@ -1,7 +1,7 @@
-"""Where rows stand in their source, and which of them are judged.
+"""Index rows by their position in the source, and select those to judge.
 
-A partition or shard has a number in the table `parts`; 0 stands for no known position. Within it a
-row is known by `number`: on Kafka its offset; on Kinesis 63 bits of a hash of the sequence number,
+A partition or shard has a number in the table `parts`; 0 means no known position. Within it, a row
+is identified by `number`: on Kafka its offset; on Kinesis 63 bits of a hash of the sequence number,
 which is too long for an integer and is kept beside it in `sequence`.
 """
 
@@ -50,15 +50,15 @@ ORDER BY part = 0, shard <> '', source, partition, shard, {ordered}, first
 
 
 def ordered(sequence: str) -> str:
-    """SQL for a sequence number as a text that compares as the number does."""
+    """Return SQL for a sequence number as a text that compares like the number."""
     return f"lpad({sequence}, {DIGITS}, '0')"
 
 
 def placed(columns: Collection[str], prefix: str = "") -> str:
-    """SQL for the columns source, partition, shard, number and sequence of a row.
+    """Return SQL for the columns source, partition, shard, number and sequence of a row.
 
-    Made of the row's own topic, partition and offset, or stream, shard and sequence_number, of
-    those in `columns`; `prefix` stands before their names there.
+    They are derived from topic, partition and offset, or stream, shard and sequence_number, where
+    they are in `columns` with `prefix` before their names.
     """
 
     def column(name: str, kind: str) -> str:
@@ -81,13 +81,13 @@ def placed(columns: Collection[str], prefix: str = "") -> str:
 
 
 def is_held() -> str:
-    """SQL for whether a row joined with `held` AS h is in what the source holds."""
+    """Return SQL for whether the source retains a row that is joined with `held` AS h."""
     return f"""coalesce(CASE WHEN sequence IS NULL THEN number >= h.first_number
         ELSE {ordered("sequence")} >= h.first_sequence END, false)"""
 
 
 class PositionIndex:
-    """The partitions and shards met so far. A row is judged if it lies in the bounds."""
+    """The known partitions and shards; rows within the bounds are judged."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -95,12 +95,12 @@ class PositionIndex:
         database.run(_TABLES)
 
     def judge(self, bounds: Bounds) -> None:
-        """Set what is judged; before anything is put in."""
+        """Set what is judged; call it before `put`."""
         self._bounds = bounds
         self._add(_NOWHERE, [(-1, -1)] if bounds.whole else [])
 
     def put(self, into: str, columns: str, where: str = "true") -> int:
-        """Add the judged rows of the table `page` to another; how many they were.
+        """Add the judged rows of the table `page` to another table; return how many.
 
         `columns` is SQL for what follows part, number and sequence there. `page` must have source,
         partition, shard, number, sequence and arrival_ms.
@@ -122,16 +122,16 @@ class PositionIndex:
             """
         )
 
-    def hold(self, held: Iterable[tuple[Part, int]]) -> None:
-        """Note the first position that the source holds of each partition or shard."""
-        for part, first in held:
+    def note_retained(self, retained: Iterable[tuple[Part, int]]) -> None:
+        """Note the first position that the source retains of each partition or shard."""
+        for part, first in retained:
             row = [*part, min(first, _LAST_OFFSET), _padded(first)]
             self._database.run("INSERT INTO held VALUES (?, ?, ?, ?, ?)", row)
 
     def names(self, relation: str, most: int | None = None) -> list[str]:
-        """The positions in a relation with part, number and sequence: trips/0@5..9.
+        """Name the positions in a relation with part, number and sequence: trips/0@5..9.
 
-        In ascending order; those without a gap between them are one range. `most` limits them.
+        They ascend; consecutive positions are one range. `most` limits the number of names.
         """
         limit = "" if most is None else f" LIMIT {most}"
         sql = _RANGES.format(relation=relation, ordered=ordered("sequence"))
@@ -147,7 +147,7 @@ class PositionIndex:
 
     def _in_time(self) -> str:
         since, until = self._bounds.since, self._bounds.until
-        # A row without an arrival time is before all times.
+        # A row without an arrival time sorts before all times.
         return ("true" if since is None else f"arrival_ms >= {since}") + (
             "" if until is None else f" AND (arrival_ms < {until} OR arrival_ms IS NULL)"
         )

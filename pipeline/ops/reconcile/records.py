@@ -1,4 +1,4 @@
-"""The table `expected`: every record of the source once, with what the sinks must have of it.
+"""Fill the table `expected`: each record of the source once, and what the sinks must have of it.
 
 Where the source no longer holds a record, or with `--from-archive`, the archive provides it.
 """
@@ -21,7 +21,7 @@ HOUR_OF_PATH: Final = """CASE
         regexp_extract(path, '^(arrival_date=[^/]{10}/arrival_hour=[0-9]{2})/[^/]+$', 1),
         'arrival_date=%Y-%m-%d/arrival_hour=%H'))::BIGINT // 3600, -2)
     END::INTEGER AS folder_hour"""
-"""SQL for the hour of an archive's file, see `hours_sql`; -2, which is no hour, for an odd path."""
+"""SQL for the hour of an archive's file, see `hours_sql`; -2 (no hour) for an odd path."""
 
 _HOUR_MS: Final = 3_600_000
 _SANE_HOURS: Final = "BETWEEN 341_880 AND 1_139_567"
@@ -35,8 +35,8 @@ CASE WHEN members.type ->> '$' = '{WATERMARK}' THEN coalesce(
     AND regexp_matches(document ->> '$.watermark', '{_OFFSET}')
     AND TRY_CAST(document ->> '$.watermark' AS TIMESTAMPTZ) IS NOT NULL, false)
 ELSE false END"""
-# What decode refused is nowhere yet; what a later step refused is in the lake already, so that a
-# redriven copy of it must not be.
+# What decode rejected is in no sink yet; what a later step rejected is in the lake already, so a
+# redriven copy of it must not be there again.
 _IS_COPY: Final = "coalesce(redrive_step <> 'decode'::BLOB, false)"
 _PAGE: Final = """
 CREATE OR REPLACE TEMP TABLE page AS
@@ -52,9 +52,9 @@ FROM (
 
 
 def hours_sql(arrival: str) -> str:
-    """SQL for the hour since 1970 of an arrival (epoch milliseconds).
+    """Return SQL for the hour since 1970 of an arrival (epoch milliseconds).
 
-    -1 for an absurd time and for NULL.
+    It is -1 for an implausible time and for NULL.
     """
     hour = f"({arrival} // {_HOUR_MS})"
     return f"(CASE WHEN {hour} {_SANE_HOURS} THEN {hour} ELSE -1 END)::INTEGER"
@@ -69,12 +69,12 @@ class Records:
         self._values = ws.values
 
     def add(self, page: pa.Table) -> int:
-        """Take a page of the source, see `Source`; how many records are judged."""
+        """Take a page of `Source`; return how many of its records are judged."""
         self.make_page(self.incoming(page), self._database.run)
         return self.add_page()
 
     def incoming(self, page: pa.Table) -> str:
-        """SQL for a page of the source as `make_page` takes it."""
+        """Return SQL for a page of the source, as `make_page` takes it."""
         self._database.present("incoming", page)
         return f"""
             SELECT {placed(page.column_names)}, arrival_ms, raw, redrive_step, aggregated,
@@ -83,9 +83,9 @@ class Records:
             FROM incoming"""
 
     def raws(self, rows: str) -> list[Row]:
-        """Part, number, bytes and arrival of those rows that are in the table `wanted`.
+        """Return part, number, bytes and arrival of the rows that are in the table `wanted`.
 
-        Of a record of which only the head is there nothing is returned.
+        Leave out records of which only the head is available.
         """
         return self._database.rows(
             f"""SELECT w.part, w.number, raw, arrival_ms FROM ({rows}) AS r
@@ -97,7 +97,7 @@ class Records:
 
         `rows` is a query for the columns of a position (`placed`), arrival_ms, raw, redrive_step,
         known_digest (where the bytes are not all of the record), is_head, aggregated, folder_hour
-        and is_new. Only of new records type and values are read. `run` runs the statement.
+        and is_new. Type and values are read of new records only. `run` runs the statement.
         """
         run(
             _PAGE.format(
@@ -111,17 +111,17 @@ class Records:
         )
 
     def add_page(self, where: str = "true") -> int:
-        """Take judged records from `page`; how many."""
+        """Take judged records from `page`; return how many."""
         return self._index.put("expected", _COLUMNS, where)
 
-    def drop_copies(self, held: int) -> None:
-        """Keep only the first of what the archive has more than once; `held` are of the source."""
+    def drop_copies(self, start: int) -> None:
+        """Keep the first of each record that the archive, from row `start` on, has repeatedly."""
         self._database.run(
             f"""
             DELETE FROM expected WHERE rowid IN (
                 SELECT unnest(rowids[2:]) FROM (
                     SELECT list(rowid ORDER BY rowid) AS rowids
-                    FROM expected WHERE rowid >= {held}
+                    FROM expected WHERE rowid >= {start}
                     GROUP BY part, number HAVING count(*) > 1
                 )
             )"""

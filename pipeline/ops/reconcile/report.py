@@ -1,4 +1,4 @@
-"""What a reconciliation found: a row for each step, and findings that name positions or ids."""
+"""Report on a reconciliation: a row for each step, and findings that name positions or ids."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ SHOWN: Final = 10
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something that must not be: how often, and where: `names` returns the first ones, or all.
+    """A kind of difference: how often, and where; `names` returns the first positions, or all.
 
-    `is_error` is false where a sink's guarantee allows it, as a copy where it is at least once.
+    `is_error` is false where the guarantee allows it, such as copies in an at-least-once sink.
     """
 
     step: str
@@ -39,7 +39,7 @@ class Finding:
     reason: str = ""
 
     def sentence(self, most: int = SHOWN) -> str:
-        """The finding for people."""
+        """Return the finding as a sentence for people."""
         names = self.names(most + 1)
         more = ", ..." if len(names) > most else ""
         return (
@@ -48,7 +48,7 @@ class Finding:
         )
 
     def as_dict(self, most: int | None) -> dict[str, Any]:
-        """For programs."""
+        """Return the values for JSON."""
         about: dict[str, Any] = {"kind": self.kind, "count": self.count, "is_error": self.is_error}
         reason = {"reason": self.reason} if self.reason else {}
         return {**about, **reason, "meaning": self.meaning, "names": self.names(most)}
@@ -56,41 +56,41 @@ class Finding:
 
 @dataclass(slots=True)
 class Row:
-    """One step: how many should be there, how many are. `not_judged` kinds are no zeros."""
+    """One step: how many are due and how many were observed. `not_judged` kinds have no count."""
 
     step: str
     due: int
-    found: int
+    observed: int
     figures: dict[str, int] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
     not_judged: tuple[Kind, ...] = ()
 
     def drop(self, kind: Kind) -> None:
-        """Take back what was found of a kind that can't be judged."""
+        """Drop the findings of a kind that can't be judged."""
         self.findings = [finding for finding in self.findings if finding.kind != kind]
         if kind not in self.not_judged:
             self.not_judged = (*self.not_judged, kind)
 
     def count(self, kind: Kind) -> int | None:
-        """How many errors of that kind; None where it isn't judged."""
+        """Return how many errors of that kind there are; None if it isn't judged."""
         if kind in self.not_judged:
             return None
         errors = (finding for finding in self.findings if finding.kind == kind and finding.is_error)
         return sum(finding.count for finding in errors)
 
     def counts(self) -> dict[str, int | None]:
-        """How many errors of each kind."""
+        """Return how many errors of each kind there are."""
         return {kind: self.count(kind) for kind in KINDS}
 
     def as_dict(self, most: int | None) -> dict[str, Any]:
-        """For programs."""
+        """Return the values for JSON."""
         findings = [finding.as_dict(most) for finding in self.findings]
-        about: dict[str, Any] = {"step": self.step, "in": self.due, "out": self.found}
+        about: dict[str, Any] = {"step": self.step, "in": self.due, "out": self.observed}
         return {**about, **self.counts(), "figures": self.figures, "findings": findings}
 
 
 class Findings:
-    """Adds to rows of the report what SQL finds, and keeps its positions or ids in a table."""
+    """Adds results of SQL to rows of the report, and keeps their positions or ids in tables."""
 
     def __init__(self, database: Database, index: PositionIndex) -> None:
         self._database = database
@@ -116,7 +116,7 @@ class Findings:
             row.findings.append(Finding(row.step, kind, count, meaning, names, is_error, reason))
 
     def add_doubled(self, row: Row, relation: str, also: str = "", *, is_error: bool) -> None:
-        """Add the positions that are in a relation more than once, of columns `also` each alike."""
+        """Add the positions that a relation has more than once with equal columns `also`."""
         twice = f"""(SELECT part, number, any_value(sequence) AS sequence, count(*) - 1 AS surplus
             FROM {relation} GROUP BY part, number{also} HAVING count(*) > 1)"""
         meaning = "there more than once"
@@ -125,7 +125,7 @@ class Findings:
     def add_ids(self, row: Row, kind: Kind, event_type: str, relation: str, meaning: str) -> None:
         """Add the documents' ids in a relation: `trip 4071001`."""
         table = self._table(f"id FROM {relation}")
-        # Numbers in their order, although they are texts.
+        # Ids are texts: sort those that are numbers by value.
         sql = f"SELECT {literal(f'{event_type} ')} || id FROM {table} ORDER BY length(id), id"
 
         def names(most: int | None = None) -> list[str]:
@@ -145,7 +145,7 @@ class Findings:
 class Report:
     """The outcome of a reconciliation.
 
-    `bounds` are the positions that were judged, as ranges; `notes` say what wasn't, and why.
+    `bounds` are the judged positions, as ranges; `notes` say what was not judged, and why.
     """
 
     rows: list[Row]
@@ -154,7 +154,7 @@ class Report:
     seconds: dict[str, float]
     peak_rss_bytes: int
     database: Database
-    """Holds the names of the findings, and is deleted with the report."""
+    """Has the names of the findings; deleted with the report."""
 
     @property
     def ok(self) -> bool:
@@ -162,18 +162,18 @@ class Report:
         return not self._errors()
 
     def problems(self, most: int = SHOWN) -> list[str]:
-        """One sentence for each thing that is wrong, naming the first positions."""
+        """Return one sentence for each error, naming the first positions."""
         return [finding.sentence(most) for finding in self._errors()]
 
     def _errors(self) -> list[Finding]:
         return [finding for row in self.rows for finding in row.findings if finding.is_error]
 
     def row(self, step: str) -> Row:
-        """The row of that step; KeyError if there is none."""
+        """Return the row of that step; KeyError if there is none."""
         return {row.step: row for row in self.rows}[step]
 
     def as_dict(self, most: int | None = SHOWN) -> dict[str, Any]:
-        """For programs; so many names of each finding, None: all."""
+        """Return the report for JSON, with at most `most` names of each finding; None: all."""
         return {
             "ok": self.ok,
             "steps": [row.as_dict(most) for row in self.rows],
@@ -185,20 +185,20 @@ class Report:
         }
 
     def write(self, path: Path) -> None:
-        """Write all of it as JSON; UserError if that's impossible."""
+        """Write the whole report as JSON; UserError if that's impossible."""
         try:
             path.write_text(json.dumps(self.as_dict(None), indent=1) + "\n")
         except OSError as error:
             raise UserError(f"--out {path}: cannot be written ({error.strerror})") from error
 
     def show(self, console: Console, most: int = SHOWN) -> None:
-        """Print it for people: a table on a terminal, else lines; then sentences."""
+        """Print the report for people: a table on a terminal, else lines; then sentences."""
         if console.is_terminal:
             console.print(_table(self.rows))
         else:
             for row in self.rows:
                 counts = {k: "not judged" if n is None else n for k, n in row.counts().items()}
-                cells = {"in": row.due, "out": row.found, **counts, **row.figures}
+                cells = {"in": row.due, "out": row.observed, **counts, **row.figures}
                 for name, value in cells.items():
                     print(f"{row.step} {name}: {value}")
         plain = partial(console.print, highlight=False, markup=False, soft_wrap=True)
@@ -215,7 +215,7 @@ def _table(rows: list[Row]) -> Table:
         table.add_column(name, justify="right")
     table.add_column("of which, besides")
     for row in rows:
-        cells = [f"{row.due:,}", f"{row.found:,}", *map(_cell, row.counts().values())]
+        cells = [f"{row.due:,}", f"{row.observed:,}", *map(_cell, row.counts().values())]
         figures = ", ".join(f"{name} {n:,}" for name, n in row.figures.items() if n)
         table.add_row(row.step, *cells, figures)
     return table
@@ -228,9 +228,9 @@ def _cell(count: int | None) -> str:
 
 
 def peak_rss_bytes() -> int:
-    """The most memory that this process has held."""
+    """Return the peak resident memory of this process, in bytes."""
     status = Path("/proc/self/status")
-    if status.exists():  # There `getrusage` tells the parent's figure where that was larger.
+    if status.exists():  # On Linux, `getrusage` returns the parent's figure if that was larger.
         line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
         return int(line.split()[1]) * 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -1,7 +1,7 @@
-"""The rules, as SQL: what is expected of each sink against what was observed there.
+"""Compare in SQL what is expected of each sink with what was observed there.
 
 The tables are those that the readers fill: `expected`, `archive`, `lake` and `letters`. A rule's
-result is a row of the report; positions at fault are kept in a table each until the report is no
+result is a row of the report; faulty positions are kept in a table each until the report is no
 longer needed.
 """
 
@@ -96,19 +96,19 @@ class Rules:
         self._dead = self._events = 0
 
     def compare_archive(self) -> int:
-        """Find what differs between archive and source; how many records the archive lacks."""
+        """Compare the archive with the source; return how many records it lacks."""
         self._database.run(_ARCHIVE)
         return self._size("archive_missing")
 
     def compare_lake(self) -> int:
-        """Find what differs between lake and source; how many records are nowhere (`lost`)."""
+        """Compare the lake with the source; return how many records no sink has (`lost`)."""
         wrong = _WRONG_VALUES if self._with_values else "false"
         self._database.run(_LAKE.format(wrong=wrong))
         self._database.run(_LOST)
         return self._size("lost")
 
     def attribute(self, part: int, number: int, outcome: str, name: str) -> None:
-        """Note what a lost record is: EVENT and its type, REJECT and the reason, or CONTROL."""
+        """Note what a lost record is: EVENT and its type, REJECT and its reason, or CONTROL."""
         self._database.run(
             "INSERT INTO attributed SELECT part, number, sequence, ?, ? FROM lost"
             " WHERE part = ? AND number = ?",
@@ -116,12 +116,12 @@ class Rules:
         )
 
     def archive(self, *, exactly_once: bool, has_folders: bool) -> Row:
-        """Every record once, byte for byte, in the folder of its arrival hour."""
+        """Require every record once, byte for byte, in the folder of its arrival hour."""
         row = Row("archive", self._size("expected"), self._size("archive"))
         unexpected = self._size("archive_differences WHERE unexpected")
         missing = self._size("archive_missing")
-        # Without surplus rows there is nothing twice, and grouping all of them is spared.
-        if self._size("expected WHERE aggregated") or row.found - unexpected > row.due - missing:
+        # Without surplus rows nothing is doubled, so don't group them all.
+        if self._size("expected WHERE aggregated") or row.observed - unexpected > row.due - missing:
             due = "archive SEMI JOIN (FROM expected WHERE NOT aggregated) USING (part, number)"
             self._findings.add_doubled(row, due, is_error=exactly_once)
         self._add_flagged(row, "archive_differences", _OF_ARCHIVE)
@@ -130,9 +130,9 @@ class Rules:
         return row
 
     def source(self) -> Row:
-        """Every record accounted for; a lost record that is attributed is in the sink's row.
+        """Require every record in some sink; a lost, attributed one counts in that sink's row.
 
-        `compare_lake` was called before; `letters` and `lake` may be called after.
+        Call `compare_lake` before, and `letters` and `lake` after.
         """
         records, copies = self._size("expected"), self._size("expected WHERE is_copy")
         aggregated = self._size("expected WHERE aggregated")
@@ -155,7 +155,7 @@ class Rules:
         return row
 
     def lake(self) -> Row:
-        """Each event once, in its folder, with its values, and not a dead letter of decode too."""
+        """Require each event once, in its folder, with its values, and without a dead letter."""
         row = Row("lake", self._events, self._size("lake"))
         for event_type in self._names(EVENT):
             lost = _attributed(EVENT, event_type)
@@ -163,7 +163,7 @@ class Rules:
         own = "(FROM expected WHERE NOT is_copy AND NOT aggregated)"
         present = self._size("expected") - self._size("lake_differences WHERE NOT is_row")
         unknown = self._size("lake_differences WHERE is_row AND unknown_position")
-        if row.found - unknown > present:
+        if row.observed - unknown > present:
             due = f"lake SEMI JOIN {own} USING (part, number)"
             self._findings.add_doubled(row, due, is_error=True)
         both = """expected SEMI JOIN dead USING (part, number) SEMI JOIN lake USING (part, number)
@@ -178,7 +178,7 @@ class Rules:
         return row
 
     def letters(self, *, exactly_once: bool) -> Row:
-        """Each reject there, of a record of the source, with its bytes."""
+        """Require a dead letter for each reject, with its bytes, and none of unknown records."""
         self._database.run(_LETTERS)
         due = self._dead + self._size(_attributed(REJECT))
         row = Row("dead_letters", due, self._size("letters WHERE step = 'decode'"))
@@ -194,12 +194,12 @@ class Rules:
         return row
 
     def _add_flagged(self, row: Row, relation: str, meanings: Mapping[Kind, str]) -> None:
-        """Add the rows of a relation for which the column of a kind's name is true."""
+        """Add the rows of a relation for which the column named as the kind is true."""
         for kind, meaning in meanings.items():
             self._findings.add(row, kind, f"{relation} WHERE {kind}", meaning)
 
     def _names(self, outcome: str) -> list[str]:
-        """The event types or reasons that lost records are attributed to."""
+        """Return the event types or reasons to which lost records are attributed."""
         sql = f"SELECT DISTINCT name FROM {_attributed(outcome)} ORDER BY name"
         return [name for (name,) in self._database.rows(sql)]
 

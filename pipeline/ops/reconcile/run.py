@@ -1,4 +1,4 @@
-"""The whole of a reconciliation: coverage, then the sinks, then the source, then the rules."""
+"""Run a reconciliation: read coverage, sinks and source, in that order, then apply the rules."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from pipeline.progress import Steps
 
 _MOST: Final = 10_000
 _CLOSE: Final = 50_000
-"""Lost offsets with at most this gap are read at one go: a new consumer costs as much."""
+"""Lost offsets with at most this gap are read together: a new consumer costs as much."""
 _IN_TABLE: Final = (
     "EXISTS (FROM {table} AS w WHERE w.part = judged.part AND w.number = page.number)"
 )
@@ -57,8 +57,8 @@ DELETE FROM {{table}} WHERE part <> 0 AND rowid NOT IN (
 def reconcile(systems: Systems, options: Options, steps: Steps) -> Report:
     """Compare every sink of a configuration with its source, without the job's code.
 
-    Only reads. Memory is bounded; some 65 bytes a record go to a temporary folder, which is deleted
-    with the report, or when the process ends.
+    It only reads. Memory is bounded; some 65 bytes a record go to a temporary folder, which is
+    deleted with the report, or when the process ends.
 
     Raises:
         UserError: a system can't be read, or no checkpoint covers anything yet.
@@ -136,14 +136,14 @@ class _Run:
         with self._ws.phase("reading the source", "records") as progress:
             for page in ahead(self._source.pages(self._bounds)):
                 judged = self._records.add(page)
-                if self._ws.options.everything:  # Of a topic nothing else is read.
+                if self._ws.options.everything:  # Of a topic, only judged offsets are read.
                     self._pending += page.num_rows - judged
                 records += judged
                 progress(records)
-        self._ws.index.hold(self._source.held)
+        self._ws.index.note_retained(self._source.retained)
 
     def _read_archive(self, archive: ArchiveReader) -> None:
-        held = self._ws.database.size("expected")
+        start = self._ws.database.size("expected")
         with self._ws.phase("reading the archive", "records") as progress:
             unheld = archive.read(progress)
         if unheld:
@@ -151,10 +151,10 @@ class _Run:
                 f"{unheld:,} records are no longer in the source (or weren't requested there); what"
                 " was there is taken from the archive"
             )
-            self._records.drop_copies(held)
+            self._records.drop_copies(start)
 
     def _drop_unheld(self) -> None:
-        """Without an archive nothing is known of what was before the source's beginning."""
+        """Drop rows of records before the source's beginning, of which nothing else is known."""
         run = self._ws.database.run
         dropped = sum(run(_DROP_UNHELD.format(table=table)) for table in ("letters", "lake"))
         if dropped:
@@ -179,13 +179,13 @@ class _Run:
         )
 
     def _compare(self) -> int:
-        """How many records are nowhere, or not in the archive."""
+        """Return how many records no sink has, or the archive lacks."""
         with self._ws.phase("comparing"):
             lost = self._rules.compare_lake() if self._lake else 0
             return lost + (self._rules.compare_archive() if self._archive else 0)
 
     def _look_again(self, progress: Progress) -> None:
-        """Read what is new of what is missing."""
+        """Read what has become visible of the missing records."""
         size = self._ws.database.size
         if self._lake and size("lost"):
             self._lake.read(progress, _IN_TABLE.format(table="lost"))
@@ -220,7 +220,7 @@ class _Run:
         return rows
 
     def _attribute(self) -> None:
-        """Name the sink that lacks a record that is nowhere: the lake or the dead letters.
+        """Name the sink that lacks a lost record: the lake or the dead letters.
 
         This calls the job's own decoder, so it is no evidence, only a hint where to look.
         """
@@ -247,13 +247,13 @@ class _Run:
                 if isinstance(outcome, Event):
                     self._rules.attribute(part, number, EVENT, outcome.event_type)
                 elif isinstance(outcome, Control) or self._letters is None:
-                    # Without dead letters a reject is nowhere, as a watermark is.
+                    # Without dead letters no sink has rejects, as with watermarks.
                     self._rules.attribute(part, number, CONTROL, "")
                 else:
                     self._rules.attribute(part, number, REJECT, outcome.reason)
 
     def _lost(self) -> Iterator[tuple[int, int, bytes | None, int]]:
-        """Lost records again, from the source where it holds them, else from the archive."""
+        """Yield the lost records, from the source if it retains them, else from the archive."""
         ws, records, source = self._ws, self._records, self._source
         ws.database.run(_WANTED.format(limit=f"LIMIT {_MOST}" if self._letters else ""))
         for topic, partition, first, last in ws.database.rows(_RUNS):

@@ -1,6 +1,6 @@
 """Read the archive, the lake and the dead letters, wherever they are.
 
-Each reader fills a table. Called again, it takes of what is new since the rows for which `where`
+Each reader fills a table. Called again, it takes the rows that are new since, and for which `where`
 is true.
 """
 
@@ -54,7 +54,7 @@ _FOLDERS: Final = ", ".join(
     f"TRY_CAST(regexp_extract(path, '{_PATH}', {group}) AS INTEGER) AS folder_{part}"
     for group, part in enumerate(("place", "year", "month"), 2)
 )
-"""Place, year and month that a file's folder names; NULL for an odd path."""
+"""Place, year and month in the name of a file's folder; NULL for an odd path."""
 _LAKE_PAGE: Final = """
 CREATE OR REPLACE TEMP TABLE page AS
 SELECT {position}, {arrival} AS arrival_ms, {event_type} AS event_type, {misplaced} AS misplaced,
@@ -64,9 +64,9 @@ FROM {files}
 
 
 class Sink:
-    """Files, a topic or a stream; `pages` gives of files and topics each part once.
+    """Files, a topic or a stream; of files and topics, `pages` yields each part once.
 
-    `prefix` stands before the names of our headers.
+    `prefix` precedes the names of our headers.
     """
 
     def __init__(self, ws: Workspace, settings: Target, prefix: str = "") -> None:
@@ -79,10 +79,10 @@ class Sink:
         self.files = Files(ws.database, ws.systems.store(path), path) if path else None
 
     def pages(self, about: str = "") -> Iterator[tuple[str, Collection[str]]]:
-        """What is new: a relation and its columns, a page at a time, the last no longer readable.
+        """Yield what is new: a relation and its columns, a page at a time, valid until the next.
 
-        Besides texts there are raw, arrival_ms, known_digest (of a record of which `raw` is only
-        the head, as `is_head` says). `about` is for files, see `Files.relation`.
+        Besides texts there are raw, arrival_ms, is_head (`raw` is only the record's head) and then
+        known_digest, that of the whole. `about` is for files, see `Files.relation`.
         """
         if self.files:
             for group in self.files.groups():
@@ -118,7 +118,7 @@ class Sink:
         return paged(map(carried.of_envelope, records), _PAGE_RECORDS)
 
     def _digest(self, record: Carried) -> int | None:
-        """The digest of a large record, at which its pointer leads; 0, if it leads astray."""
+        """Return the digest of a whole large record; 0 if its pointer is broken."""
         if not record.is_large:
             return None
         whole = carried.whole(record, self._systems.store)
@@ -126,7 +126,7 @@ class Sink:
 
 
 class ArchiveReader:
-    """Fills `archive`, whose folder_hour is NULL where the archive has no folders."""
+    """Fills `archive`; `folder_hour` is NULL where the archive has no folders."""
 
     def __init__(self, ws: Workspace, settings: Archive, records: Records) -> None:
         self._ws = ws
@@ -138,9 +138,9 @@ class ArchiveReader:
         self.has_folders = bool(settings.path)
 
     def read(self, progress: Progress, where: str = "") -> int:
-        """Take the records that were not read before, and for which `where` is true.
+        """Take the records that were not read before and for which `where` is true.
 
-        Without `where`, those that the source doesn't hold go into `expected` too; return how many.
+        Without `where`, also put those that the source lacks into `expected`; return how many.
         """
         rows = unheld = 0
         for sql in self._queries(self._sink):
@@ -152,7 +152,7 @@ class ArchiveReader:
         return unheld
 
     def all(self) -> Iterator[str]:
-        """Queries for all records there are, as `Records.make_page` takes them."""
+        """Yield queries for all records, as `Records.make_page` takes them."""
         return self._queries(Sink(self._ws, self._settings, "source."))
 
     def _queries(self, sink: Sink) -> Iterator[str]:
@@ -170,7 +170,7 @@ class ArchiveReader:
 
 
 class LettersReader:
-    """Fills `letters`, whose `replica` is the name of the replica that refused the event, or ""."""
+    """Fills `letters`; `replica` is the name of the replica that refused the event, or ""."""
 
     def __init__(self, ws: Workspace, settings: DeadLetters) -> None:
         self._index = ws.index
@@ -178,7 +178,7 @@ class LettersReader:
         self.exactly_once = bool(settings.path)
 
     def read(self, progress: Progress, where: str = "true") -> None:
-        """Take the dead letters that were not read before, and for which `where` is true."""
+        """Take the dead letters that were not read before and for which `where` is true."""
         rows = 0
         for relation, columns in self._sink.pages():
             detail = "detail" if "detail" in columns else "''"
@@ -194,7 +194,7 @@ class LettersReader:
 
 
 class LakeReader:
-    """Fills the table `lake`, of which `event_type` is NULL for rows in an unknown type's folder.
+    """Fills the table `lake`; `event_type` is NULL for rows in an unknown type's folder.
 
     `content` and `unknown` (of unknown members) are checksums, NULL and 0 without values. `id` and
     `version` (epoch milliseconds) are NULL unless there is an index.
@@ -206,7 +206,7 @@ class LakeReader:
         self.files = Files(ws.database, ws.systems.lake(settings.path), settings.path)
 
     def read(self, progress: Progress, where: str = "true") -> None:
-        """Take the rows within the bounds of all files that were not read before."""
+        """Take the rows within the bounds, of all files that were not read before."""
         rows = 0
         for group in self.files.groups(_type_of):
             event_type = self._ws.types.get(_type_of(next(iter(group.values()))))
@@ -218,7 +218,7 @@ class LakeReader:
     def _alike(
         self, group: Group, event_type: EventType | None
     ) -> Iterator[tuple[str, dict[str, str]]]:
-        """The group, or each file alone where a column has another type than its field can have.
+        """Yield the group, or its files singly if a column has a type that its field can't have.
 
         Read together, such a column would be text in all files.
         """
@@ -259,7 +259,7 @@ class LakeReader:
 
 
 def covered_shards(ws: Workspace) -> dict[Part, Interval]:
-    """Each shard up to its last record in the archive, or without one in the lake."""
+    """Cover each shard up to its last record in the archive, or without one in the lake."""
     last: dict[Part, int] = {}
     prefix = "" if ws.config.archive else "source_"
     for relation, columns in _archived(ws):

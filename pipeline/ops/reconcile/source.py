@@ -1,4 +1,4 @@
-"""Read the source itself: raw records as they are now in topics and streams."""
+"""Read the source itself: the raw records that are now in topics and streams."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ _PAGE_MESSAGES: Final = 50_000
 _PAGE_BYTES: Final = 32 * 1024 * 1024
 _PAGE_RECORDS: Final = 10_000
 _AGGREGATED: Final = b"\xf3\x89\x9a\xc2"
-"""What a record of the Kinesis Producer Library with several in it begins with; an MD5 ends it."""
+"""How a record of the Kinesis Producer Library with several in it begins; it ends with an MD5."""
 _MD5_BYTES: Final = 16
 REDRIVE_STEP: Final = "redrive_step"
 
 
 class Source:
-    """Topics and streams of a configuration.
+    """The topics and streams of a configuration.
 
     A page has the columns of a position, arrival_ms, raw, redrive_step and aggregated.
     """
@@ -36,29 +36,29 @@ class Source:
     def __init__(self, systems: Systems) -> None:
         self._systems = systems
         self._config = systems.config.source
-        self.held: list[tuple[Part, int]] = []
+        self.retained: list[tuple[Part, int]] = []
 
     @property
     def names(self) -> list[str]:
-        """The topics and streams; a stream's name, where the configuration may have its ARN."""
+        """The names of topics and streams, where the configuration may have a stream's ARN."""
         kinesis = self._systems.config.kinesis
-        streams = (stream_of(each, kinesis).name for each in self._config.kinesis_streams)
+        streams = (stream_of(key, kinesis).name for key in self._config.kinesis_streams)
         return [*self._config.kafka_topics, *streams]
 
     def pages(self, bounds: Bounds) -> Iterator[pa.Table]:
-        """What the source still holds: of topics within the bounds, of streams everything.
+        """Yield what the source still retains: of topics within the bounds, of streams everything.
 
-        At the end, `held` has the first position that the source holds of each partition or shard.
+        At the end, `retained` has the first position of each partition and shard.
         """
         for topic in self._config.kafka_topics:
             yield from self.of_topic(topic, bounds.spans(topic))
-            # Only now: what retention deleted meanwhile is not missing.
+            # Only now, since what retention deleted meanwhile is not missing.
             ends = kafka_topic.ends(self._cluster, topic)
-            self.held += [((topic, partition, ""), low) for partition, (low, _) in ends.items()]
+            self.retained += [((topic, partition, ""), low) for partition, (low, _) in ends.items()]
         yield from self.of_streams()
 
     def of_topic(self, topic: str, spans: Mapping[int, Interval]) -> Iterator[pa.Table]:
-        """Pages of what a topic still holds of each partition's offsets, as the job sees it."""
+        """Return pages of what a topic still retains of these offsets, with the job's isolation."""
         ends = kafka_topic.ends(self._cluster, topic)
         clipped = {
             partition: (max(first, ends[partition][0]), min(last + 1, ends[partition][1]))
@@ -70,7 +70,7 @@ class Source:
         return (_of_messages(page, topic) for page in _together(pages))
 
     def of_streams(self) -> Iterator[pa.Table]:
-        """Pages of all that the streams still hold."""
+        """Yield pages of all that the streams still retain."""
         for name in self._config.kinesis_streams:
             client, stream = self._systems.stream(name)
             first: dict[str, str] = {}
@@ -78,7 +78,7 @@ class Source:
                 for record in page:
                     first.setdefault(record.shard, record.sequence_number)
                 yield _of_records(page, stream)
-            self.held += [((stream, -1, shard), int(number)) for shard, number in first.items()]
+            self.retained += [((stream, -1, shard), int(number)) for shard, number in first.items()]
 
     @property
     def _cluster(self) -> Any:
@@ -114,7 +114,7 @@ def _of_records(page: list[Record], stream: str) -> pa.Table:
 
 
 def is_aggregated(data: bytes) -> bool:
-    """Whether a record holds several, which share its position and can't be told apart."""
+    """Return whether a record aggregates several, which share its position."""
     if not data.startswith(_AGGREGATED):
         return False
     body, checksum = data[len(_AGGREGATED) : -_MD5_BYTES], data[-_MD5_BYTES:]
@@ -127,7 +127,7 @@ def _redrive_step(message: Message) -> bytes | None:
 
 
 def _together(pages: Iterator[list[Message]]) -> Iterator[list[Message]]:
-    """Larger pages, for DuckDB works on several batches at once."""
+    """Yield larger pages, since DuckDB works on several batches at once."""
     page: list[Message] = []
     size = 0
     for part in pages:

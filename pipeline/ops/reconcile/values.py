@@ -1,9 +1,9 @@
 """SQL for the checksum of an event's values: of a row of the lake, or of raw JSON.
 
-Both come to the same 64-bit number exactly where the values are equal. Numbers are compared as
+Both give the same 64-bit number exactly if the values are equal. Numbers are compared as
 doubles, which is exact for integers below 2**53, instants in microseconds, and an empty text is
-the same as null. DuckDB's JSON reader casts a text to a number where it can. So each member is read
-as raw JSON first, and what has another type than the schema's never matches.
+the same as null. DuckDB's JSON reader casts a text to a number where it can, so each member is
+read as raw JSON first, and a type other than the schema's never matches.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _INSTANTS: Final = (
     *("TIMESTAMP WITH TIME ZONE", "TIMESTAMP_NS WITH TIME ZONE"),
 )
 _OFFSET: Final = "[+-][0-9][0-9]:[0-9][0-9]$"
-# What has another type than the schema's becomes a value that the other side never has.
+# A type other than the schema's becomes a value that the other side never has.
 _ODD_JSON: Final = {
     "number": "'nan'::DOUBLE",
     "instant": "-1::BIGINT",
@@ -48,9 +48,9 @@ _ODD_COLUMN: Final = {
 
 
 class Values:
-    """Checksums of the values of events. With `keep_unknown`, unknown members count too.
+    """SQL for checksums of the values of events; with `keep_unknown`, also of unknown members.
 
-    Unless they `compare`, all checksums are NULL, and of JSON only the type is read.
+    Without `compare`, all checksums are NULL, and only the type is read from JSON.
     """
 
     def __init__(
@@ -67,24 +67,24 @@ class Values:
             self._members[field.name] = kind if known == kind else "JSON"
 
     def prepare(self, database: Database) -> None:
-        """Define what the SQL below calls."""
+        """Register the function that the SQL below calls."""
         if self._keep_unknown:
             database.function(_UNKNOWN_MEMBERS, _unknown_members(self._types))
 
     def members(self, rows: str, wanted: str = "true") -> str:
-        """SQL for rows with `raw` as text (`document`) and as a struct of JSON (`members`) besides.
+        """Return SQL that adds `raw` as text (`document`) and as a struct of JSON (`members`).
 
-        Both are NULL where `wanted` is false, and where `raw` isn't UTF-8, or no JSON.
+        Both are NULL where `wanted` is false, or `raw` isn't UTF-8 or no JSON.
         """
-        # Validity is checked first: an error would show the record's text, and TRY would then go
-        # through the whole vector row by row.
+        # Check validity first: an error would show the record's text, and TRY would then process
+        # the whole vector row by row.
         return f"""
         SELECT *, CASE WHEN json_valid(document) THEN
             from_json(document, {literal(json.dumps(self._members))}) END AS members
         FROM (SELECT *, CASE WHEN {wanted} THEN TRY(decode(raw)) END AS document FROM ({rows}))"""
 
     def of_json(self, event_type: str) -> str:
-        """SQL for the checksum of `members` as an event of the type; NULL for no known type."""
+        """Return SQL for the checksum of `members` as an event of the type; NULL if unknown."""
         if not self.compare:
             return _NOT_COMPARED
         cases = " ".join(
@@ -93,21 +93,21 @@ class Values:
         return f"CASE {event_type} {cases} END"
 
     def unknown_of_json(self, event_type: str) -> str:
-        """SQL for what the unknown members of `document` add to the checksum, by `xor`."""
+        """Return SQL for what unknown members of `document` add to the checksum, by `xor`."""
         return self._unknown("document", f"{event_type}::VARCHAR")
 
     def of_columns(self, event_type: EventType, columns: Mapping[str, str]) -> str:
-        """SQL for the checksum of a row of the lake; `columns` are their names and DuckDB types."""
+        """Return SQL for the checksum of a row of the lake; `columns` are DuckDB types by name."""
         if not self.compare:
             return _NOT_COMPARED
         return _hash([_column_value(field, columns.get(field.name)) for field in event_type.fields])
 
     def unknown_of_columns(self, columns: Mapping[str, str]) -> str:
-        """SQL for what the unknown members of a row of the lake add to the checksum."""
+        """Return SQL for what a lake row's unknown members add to the checksum."""
         return self._unknown(UNKNOWN if UNKNOWN in columns else "NULL::VARCHAR", "''")
 
     def agrees(self, event_type: EventType, columns: Mapping[str, str]) -> bool:
-        """Whether all columns have types that their fields can have, or need not."""
+        """Return whether all columns that are compared have types that their fields can have."""
         fields = [field for field in event_type.fields if field.name in columns and self.compare]
         return all(_kind_of(columns[field.name]) == _kind(field) for field in fields)
 
@@ -160,7 +160,7 @@ def _json_value(value: str, field: Field) -> str:
 
 
 def _with_default(field: Field, value: str) -> str:
-    """A field that was left out has its default in the lake."""
+    """Replace a missing field by its default, as decode does for the lake."""
     if not field.optional or field.default in (None, ""):
         return value
     kind = _kind(field)
@@ -188,8 +188,8 @@ def _column_value(field: Field, column_type: str | None) -> str:
 
 
 def _unknown_members(types: EventTypes) -> Callable[[str, str], str]:
-    """The members of JSON that no field of the type reads, as JSON in one form; "" for none."""
-    known = {each.name: {field.name for field in each.fields} for each in types}
+    """Return a function for the members that no field reads, as canonical JSON; "" if none."""
+    known = {event_type.name: {field.name for field in event_type.fields} for event_type in types}
 
     def unknown_members(document: str, event_type: str) -> str:
         try:

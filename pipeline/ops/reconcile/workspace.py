@@ -1,4 +1,4 @@
-"""What all parts of one reconciliation share."""
+"""Hold what all parts of one reconciliation share."""
 
 from __future__ import annotations
 
@@ -45,11 +45,11 @@ CREATE TABLE attributed (
 """
 
 Progress = Callable[[int], None]
-"""Takes how much is done."""
+"""Receives how much is done."""
 
 
 class Workspace:
-    """The database and what its tables are filled with; notes and times for the report."""
+    """The database, what fills its tables, and notes and times for the report."""
 
     def __init__(
         self, systems: Systems, options: Options, steps: Steps, database: Database
@@ -81,9 +81,9 @@ class Workspace:
     def settle(
         self, what: str, compare: Callable[[], int], again: Callable[[Progress], object]
     ) -> None:
-        """Look `again` while `compare` finds something missing, at most for `settle_seconds`.
+        """Look `again` while `compare` finds something missing, for at most `settle_seconds`.
 
-        Files become visible a moment after offsets are committed.
+        Files become visible shortly after offsets are committed.
         """
         deadline = time.monotonic() + self.options.settle_seconds
         while compare() and (remaining := deadline - time.monotonic()) > 0:

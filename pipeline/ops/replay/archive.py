@@ -37,12 +37,12 @@ _NEEDED: Final = ("raw", "arrival_time")
 _ARRIVAL_HEADER: Final = "source.arrival_time"
 _OURS: Final = frozenset({_ARRIVAL_HEADER, *(f"source.{name}" for name in positions.COLUMNS)})
 _WIDTHS: Final = {"partition": 10, "offset": 19, "sequence_number": 128}
-"""Digits of a column's largest number, so that texts sort as the numbers do."""
+"""The digits of each column's largest number, so that padded texts sort as the numbers do."""
 
 
 @dataclass(frozen=True, slots=True)
 class Archive:
-    """An archive's files, and which of its records are wanted."""
+    """An archive's files, and the selection of its records."""
 
     data: DataSet
     selection: Selection
@@ -60,7 +60,7 @@ class Archive:
                 yield from merged(self._parts(list(of_folder)), self.selection.reorder)
 
     def _may_hold(self, folder: str) -> bool:
-        """Tell whether selected records can be there; clocks may be off by an hour."""
+        """Return whether the hour may hold selected records; clocks may be off by an hour."""
         hour = _hour_ms(folder)
         if hour is None:
             return True
@@ -117,7 +117,7 @@ def _folder(file: Stored) -> str:
 
 
 def _hour_ms(folder: str) -> int | None:
-    """Return when the folder's hour begins; None for another one, as that of unknown times."""
+    """Return when the folder's hour begins; None for other folders, such as `unknown`."""
     match = _FOLDER.fullmatch(folder)
     if match is None:
         return None
@@ -171,7 +171,7 @@ def _column(table: pa.Table, name: str) -> Any:
 
 
 def _own_headers(where: pa.Table, times: Times) -> list[Headers]:
-    """Return the headers of position and arrival, built by column: by record takes 20 % longer."""
+    """Return the headers of position and arrival, built by column: by record took 20 % longer."""
     stamps = np.char.add(np.datetime_as_string(times.astype("M8[ms]")), "Z").astype("S").tolist()
     headers: list[Iterable[tuple[str, bytes | None]]] = []
     of_one_kind = True
@@ -189,7 +189,7 @@ def _own_headers(where: pa.Table, times: Times) -> list[Headers]:
 
 
 def _headers(table: pa.Table, own: list[Headers]) -> list[Headers]:
-    """Return the archived headers, and our own in place of those that a replay had added."""
+    """Return the archived headers, with ours in place of those that an earlier replay added."""
     names = _column(table, "header_names")
     if names.null_count == len(names):
         return own

@@ -48,7 +48,7 @@ app = typer.Typer()
 
 
 class ReplayCommand(TyperCommand):
-    """Accept the options of the original's replay too."""
+    """Accept the options of the original replay too."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Translate old options into ours, with a note about each."""
@@ -59,7 +59,7 @@ class ReplayCommand(TyperCommand):
 
 
 def add_to(main: typer.Typer) -> None:
-    """Make this command the main program's own."""
+    """Add this command to the main program."""
     main.registered_commands.extend(app.registered_commands)
 
 

@@ -1,4 +1,4 @@
-"""List the files of a data set and open them: the only module here that knows of stores."""
+"""List the files of a data set and open them; the only replay module that accesses stores."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class DataSet:
     files: tuple[Stored, ...]
 
     def is_parquet(self, file: Stored) -> bool:
-        """Tell whether a file is Parquet, by its name or else by its first bytes."""
+        """Return whether a file is Parquet, by its name, else by its first bytes."""
         suffix = PurePosixPath(file.path).suffix
         if suffix == ".parquet":
             return True
@@ -65,9 +65,9 @@ class DataSet:
         batch_rows: int,
         columns: list[str] | None = None,
     ) -> Iterator[Rows]:
-        """Convert a file batch by batch, given the index of the first row; count it if damaged.
+        """Convert a file batch by batch, given each batch's first row number; count it if damaged.
 
-        Memory holds a row group as it is stored. Raises UserError if the store fails.
+        Memory holds one encoded row group. Raises UserError if the store fails.
         """
         row = 0
         try:
@@ -81,7 +81,7 @@ class DataSet:
             counts.bad_file(file.path, f"damaged from here on, after row {row}: {error}")
 
     def _open_parquet(self, file: Stored) -> Any:
-        # Archived files are many and small: one request instead of three or four.
+        # Archived files are many and small: this takes one request instead of three or four.
         if file.size > _WHOLE_BYTES:
             return self.open(file.path)
         with _reporting(file.path):
@@ -89,7 +89,7 @@ class DataSet:
 
     @contextmanager
     def unpacked(self, path: str, buffer_bytes: int = _BUFFER_BYTES) -> Iterator[Any]:
-        """Open a file as a stream of bytes, decompressed as its first bytes or its name say.
+        """Open a file as a stream of bytes, decompressed by its first bytes or its name.
 
         Reading raises OSError where the compressed bytes are damaged, UserError where the store
         fails.
@@ -108,7 +108,7 @@ class DataSet:
 def data_set(uri: str, environment: Mapping[str, str]) -> DataSet:
     """List a local folder or an S3 prefix, or find one file.
 
-    Names that begin with `_`, `.` or README are left out, folders of such names too. An empty
+    Files and folders whose names begin with `_`, `.` or README are left out. An empty
     folder or prefix is an empty data set.
 
     Raises:

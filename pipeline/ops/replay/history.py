@@ -37,10 +37,10 @@ _MOST: Final = 5_000
 class History:
     """A data set in a local folder, a file or below an S3 prefix.
 
-    Files are JSON lines, plain or packed (lz4, gzip, zstd, bzip2), and TLC's own Parquet, in any
-    mixture; with `Selection.archive` our own archive, and `leave_out` is asked about every record
-    selected. `types` are needed for Parquet and for more rounds than one; by default those of the
-    schemas we ship.
+    Files are JSON lines, plain or compressed (lz4, gzip, zstd, bzip2), and TLC's own Parquet, in
+    any mixture; with `Selection.archive` our own archive, and `leave_out` is called for every
+    selected record. `types`, by default those of the shipped schemas, are needed for Parquet and
+    for several rounds.
 
     Raises:
         UserError: there is nothing at that address, or the selection contradicts itself.
@@ -65,9 +65,9 @@ class History:
     def blocks(self, skip: int = 0, observe: Observe | None = None) -> Iterator[Block]:
         """Make one pass over the events in the order of their time, 1,000 to 5,000 a block.
 
-        The first `skip` are passed over; with the same files and selection the order is the same.
-        `observe` is called with times and bytes of all events, the passed over ones too. Memory
-        holds a buffer of each file that is open. What is not yielded is counted.
+        Skip the first `skip`; with the same files and selection the order is the same. Call
+        `observe` with times and bytes of all events, also of skipped ones. Memory holds a buffer of
+        each open file. Events that are not yielded are counted.
 
         Raises:
             UserError: a file is Parquet of another kind, or the store fails.
@@ -85,7 +85,7 @@ class History:
                 yield rows.part(passed).block()
 
     def _count_late(self, times: Times, reached: int | None, passed: int) -> int:
-        """Count the events after one of a later time, but for the first `passed`."""
+        """Count the events that follow one of a later time, except the first `passed`."""
         latest = never_falling(times, reached)
         late = (latest - times)[passed:]
         counts = self.counts
@@ -112,7 +112,7 @@ class History:
         return merged(self._parts(), self.selection.reorder)
 
     def _parts(self) -> list[Part]:
-        """Return the files with their first times, without those that begin after the end."""
+        """Return the files with their first times, except those that begin after the end."""
         with ThreadPoolExecutor(_READERS) as pool:
             looked_at = list(pool.map(self._looked_at, self._data.files))
         refuse_same_ids([tlc for tlc, _ in looked_at if tlc])
@@ -139,7 +139,7 @@ class History:
         yield from ()
 
     def _selected(self, batches: Iterator[Rows]) -> Iterator[Rows]:
-        """Yield the rows within start and end; stop where only later ones can be expected."""
+        """Yield the rows within start and end; stop where all further rows are later."""
         self.counts.files += 1
         selection, beyond = self.selection, 0
         for rows in batches:
@@ -153,7 +153,7 @@ class History:
 
 
 def _packed(batches: Iterator[Rows]) -> Iterator[Rows]:
-    """Yield the same rows, at least 1,000 and at most 5,000 together."""
+    """Yield the same rows in blocks of 1,000 to 5,000."""
     parts: list[Rows] = []
     count = 0
     for rows in batches:

@@ -1,4 +1,4 @@
-"""Read files of JSON lines, packed or plain; the bytes of a line are forwarded unchanged."""
+"""Read files of JSON lines, compressed or plain; the bytes of a line are forwarded unchanged."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ EXPECTED: Final = {
     "iso": "no ISO-8601 instant with an offset or Z, such as 2018-01-01T00:21:05.000Z",
     "sql": "no instant such as 2018-01-01 00:21:05 or 2018-01-01 00:21:05.000",
 }
-"""The message about a text that is no instant, by format."""
+"""The error message for an invalid time, by format."""
 
 _SQL: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?")
 _READ_BYTES: Final = 1024 * 1024
@@ -44,10 +44,10 @@ _Tree = dict[str, Any]
 
 
 class LineReader:
-    """Read lines; bad ones are counted and named, never fatal.
+    """Read lines; count and name bad ones, without failing.
 
     Raises:
-        UserError: the time's or the key's field is misnamed.
+        UserError: the field name of the time or the key is invalid.
     """
 
     def __init__(self, selection: Selection) -> None:
@@ -55,7 +55,7 @@ class LineReader:
         self._fields = EventFields(selection.timestamp_field, selection.key_field)
 
     def first_ms(self, data: DataSet, path: str) -> int:
-        """Return the earliest time among the first lines, `LOWEST` if there is none."""
+        """Return the earliest time among the first lines; `LOWEST` if there is none."""
         try:
             with data.unpacked(path, _PEEK_BYTES) as stream:
                 text = stream.read(_PEEK_BYTES)
@@ -66,7 +66,7 @@ class LineReader:
         return int(rows.times.min()) if len(rows) else LOWEST
 
     def read(self, data: DataSet, path: str, counts: Counts) -> Iterator[Rows]:
-        """Yield a file's rows in the order of its lines, of a damaged file those that are whole."""
+        """Yield a file's rows in the order of its lines; of a damaged file, the whole ones."""
         number = 1
         try:
             for lines in _lines(data, path):
@@ -76,7 +76,7 @@ class LineReader:
             counts.bad_file(path, f"damaged from here on, after line {number - 1}: {damage}")
 
     def _rows(self, lines: list[bytes], path: str, number: int, counts: Counts) -> Rows:
-        """Return the good lines as rows; the first line has that number."""
+        """Return the good lines as rows; `number` is that of the first line."""
         counts.lines += len(lines)
         try:
             events, indices = list(map(self._fields.decode, lines)), list(range(len(lines)))
@@ -113,14 +113,14 @@ class LineReader:
 
 
 def _why(error: BaseException) -> str:
-    # msgspec's messages name fields and types, never values; Python's name bytes.
+    # msgspec's messages name fields and types, never values; Python's contain bytes.
     if isinstance(error, UnicodeDecodeError):
         return "not UTF-8"
     return "nested too deep" if isinstance(error, RecursionError) else str(error)
 
 
 class _Damage(Exception):
-    """A file cannot be read any further."""
+    """The rest of a file cannot be read."""
 
 
 def _lines(data: DataSet, path: str) -> Iterator[list[bytes]]:
@@ -140,7 +140,7 @@ def _lines(data: DataSet, path: str) -> Iterator[list[bytes]]:
 
 
 def _texts(data: DataSet, path: str) -> Iterator[bytes]:
-    """Yield the unpacked bytes to the end, or all that can be read before _Damage is raised."""
+    """Yield the decompressed bytes, up to the end or up to where _Damage is raised."""
     good = 0
     try:
         with data.unpacked(path) as stream:
@@ -153,7 +153,7 @@ def _texts(data: DataSet, path: str) -> Iterator[bytes]:
 
 
 def _rescued(data: DataSet, path: str, good: int) -> bytes:
-    """Read on, byte by byte, after the first `good` bytes: the read that failed lost some."""
+    """Continue byte by byte after the first `good` bytes: the read that failed lost some."""
     rescued = bytearray()
     with data.unpacked(path) as stream:
         while good > 0:
@@ -165,7 +165,7 @@ def _rescued(data: DataSet, path: str, good: int) -> bytes:
 
 
 class EventFields:
-    """Decode JSON into a struct of time and key alone; all other fields are skipped.
+    """Decode JSON into a struct with time and key only; skip all other fields.
 
     Dots in a field's name lead into objects. The time is required.
 
@@ -186,7 +186,7 @@ class EventFields:
         return list(map(self._time, events))
 
     def keys(self, events: Sequence[Struct]) -> list[bytes | None]:
-        """Return a text's UTF-8, the JSON of any other value, None if null or absent."""
+        """Return the keys: UTF-8 of a text, JSON of any other value, None if null or absent."""
         if self._key is None:
             return [None] * len(events)
         if self._key is self._time:
@@ -196,7 +196,7 @@ class EventFields:
 
 
 def _getter(tree: _Tree, path: str, kind: type) -> Callable[[Struct], Any]:
-    """Add a field to the tree of those to decode, and return what gets it of a struct."""
+    """Add a field to the tree of fields to decode; return a function that gets it from a struct."""
     *folders, leaf = names = path.split(".")
     for name in folders:
         tree = tree.setdefault(name, {}) if isinstance(tree, dict) else tree
@@ -215,7 +215,7 @@ def _attribute(name: str) -> str:
 
 
 def struct_of(tree: _Tree) -> type[Struct]:
-    """Make a struct of fields by name: str is required, Raw is empty if absent, a dict nests."""
+    """Define a struct by field names: str is required, Raw is empty if absent, a dict nests."""
     renamed = {_attribute(name): name for name in tree}
     members = [_member(_attribute(name), kind) for name, kind in tree.items()]
     return msgspec.defstruct("EventFields", members, rename=renamed, kw_only=True, gc=False)
@@ -244,7 +244,7 @@ def _key(value: bytes) -> bytes | None:
 
 
 def parse_times(texts: Sequence[str], kind: TimeFormat) -> tuple[Times, NDArray[np.bool_]]:
-    """Parse instants to epoch milliseconds, cutting off what is finer; tell which are valid."""
+    """Parse instants to epoch milliseconds, truncated; also return which are valid."""
     if kind == "sql":
         texts = [f"{t[:10]}T{t[11:]}Z" if _SQL.fullmatch(t) else "" for t in texts]
     if set(map(len, texts)) <= {CANONICAL_LENGTH}:

@@ -1,4 +1,4 @@
-"""Translate the single-dash options of both generations of the original's replay into ours."""
+"""Translate the single-dash options of both generations of the original replay into ours."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from connectors.errors import UserError
 
 
 class Old(NamedTuple):
-    """An old option: its successor ("" where it has no meaning any more), and what differs."""
+    """An old option: its successor ("" if it has none), and how that differs."""
 
     name: str
     ours: str
@@ -43,13 +43,13 @@ _BY_NAME: Final = {old.name: old for old in OLD}
 
 
 def translate(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Return the arguments with every old option in our spelling, and a note about each.
+    """Return the arguments with old options replaced by ours, and a note about each.
 
     >>> translate(["-streamName", "trips", "-noBackpressure"])[0]
     ['--stream', 'trips']
 
     Raises:
-        UserError: an old option without its value, or one half of bucket and prefix.
+        UserError: an old option lacks its value, or only one of bucket and prefix is given.
     """
     ours: list[str] = []
     notes: list[str] = []
@@ -75,7 +75,7 @@ def translate(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
 
 
 def with_loop_count(arguments: Sequence[str]) -> list[str]:
-    """Add 0, which means for ever, to `--loop` without a number.
+    """Add 0 (forever) to a `--loop` without a number.
 
     >>> with_loop_count(["data", "--loop", "--unpaced"])
     ['data', '--loop', '0', '--unpaced']

@@ -1,8 +1,8 @@
-"""Put the events of several files into the order of their time, in bounded memory.
+"""Sort the events of several files by time, in bounded memory.
 
 Each file's rows go through a buffer that restores the order within it, and the buffers' output is
-merged. A file is opened when the merge has reached its first time, so files that follow one
-another are read one at a time. A row too late for its buffer is emitted at once.
+merged. A file is opened when the merge reaches its first time, so consecutive files are read one
+at a time. A row too late for its buffer is emitted at once.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _SIDES: Final = ("left", "right")
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Columns of events: times (epoch ms), bytes and keys; of archived records more.
+    """Columns of events: times (epoch ms), bytes and keys; more for archived records.
 
     `ties` are sortable texts that order rows of the same time; without them the order of files and
     lines holds. A column that is None is None in the whole data set.
@@ -58,7 +58,7 @@ class Rows:
         return Rows(*(None if c is None else c[which] for c in self.columns()))  # type: ignore[arg-type]
 
     def block(self) -> Block:
-        """Convert to what producers take."""
+        """Convert to a block for producers."""
         headers = None if self.headers is None else self.headers.tolist()
         return Block(self.times, self.raws.tolist(), self.keys.tolist(), headers)
 
@@ -88,7 +88,7 @@ def values(column: pa.Array | pa.ChunkedArray) -> list[Any]:
         column = column.combine_chunks()
     is_null = np.asarray(column.is_null())
     if pa.types.is_integer(column.type):
-        column = column.fill_null(0)  # Beside null, numpy has no integers.
+        column = column.fill_null(0)  # numpy has no integers beside nulls.
     array = column.to_numpy(zero_copy_only=False)
     if is_null.any():
         array = array.astype(object)
@@ -105,7 +105,7 @@ class Part:
 
 
 def never_falling(times: Times, reached: int | None) -> Times:
-    """Return the latest time so far at each row; `reached` is that before the first."""
+    """Return the latest time so far at each row; `reached` is the latest before the first row."""
     latest: Times = np.maximum.accumulate(times)
     return latest if reached is None else np.maximum(latest, reached)
 
@@ -132,7 +132,7 @@ def merged(parts: Sequence[Part], reorder: int) -> Iterator[Rows]:
 
 
 def _drawn(runs: Sequence[_Run], horizon: Horizon) -> Rows:
-    """Take all rows up to the horizon; no file that is read further has any before it."""
+    """Take all rows up to the horizon, before which no open file has any further row."""
     drawn = [pair for pair in (run.draw(horizon) for run in runs) if len(pair[0])]
     rows = joined([rows for rows, _ in drawn])
     if len(drawn) == 1:
@@ -148,9 +148,9 @@ def _by_time(times: Times, ties: NDArray[np.bytes_] | None) -> NDArray[np.intp]:
 
 
 class _Run:
-    """An open file: a buffer of unordered rows, and the ordered ones that have left it.
+    """An open file: a buffer of unordered rows, and the ordered rows that have left it.
 
-    `_times` never decrease: a row that is too late has there the time it is emitted at.
+    `_times` never decrease: for a row that is too late it has the time at which it is emitted.
     """
 
     def __init__(self, number: int, rows: Iterator[Rows], reorder: int) -> None:
@@ -163,7 +163,7 @@ class _Run:
         self._reached: int | None = None
 
     def filled(self) -> bool:
-        """Read until a row is ready; False at the end of the file."""
+        """Read until a row is ready; return False at the end of the file."""
         if self._ready is not None and len(self._ready):
             return True
         rows, is_last = self._read()
@@ -177,7 +177,7 @@ class _Run:
         return True
 
     def _read(self) -> tuple[Rows | None, bool]:
-        """Return the buffer filled to 1.5 times its size, and whether the file ends here."""
+        """Return the buffer, filled to 1.5 times its size, and whether the file ends here."""
         parts = [] if self._buffer is None else [self._buffer]
         missing = self._reorder + max(1, self._reorder // 2) - sum(map(len, parts))
         for rows in self._unread:
@@ -194,7 +194,7 @@ class _Run:
         return int(self._times[-1]), b"" if ties is None else bytes(ties[-1]), self.number
 
     def draw(self, horizon: Horizon) -> tuple[Rows, Times]:
-        """Take the ready rows up to the horizon, with the times they are emitted at."""
+        """Take the ready rows up to the horizon, with the times at which they are emitted."""
         assert self._ready is not None, "call filled() first"
         cut = len(self._ready) if horizon == self.last() else self._cut(self._ready.ties, horizon)
         drawn = self._ready.part(0, cut), self._times[:cut]

@@ -1,4 +1,4 @@
-"""When each event is due, how many may be sent, and how punctual that was."""
+"""Compute when events are due, limit their rate, and measure how punctual they were."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ Seconds = NDArray[np.float64]
 
 _BURST_SECONDS: Final = 0.05
 _EDGES: Final = np.geomspace(1e-5, 1e5, 4_001)
-"""Buckets of deviations, each 0.6 % wide: from 10 microseconds to a day."""
+"""Buckets of deviations, each 0.6 % wide, from 10 microseconds to a day."""
 
 
 class Pace:
-    """Map event time to wall time: when events are due, in seconds since the first one was.
+    """Map event time to wall time: when events are due, in seconds after the first.
 
-    `speedup` is event seconds in a second; None: everything is due at once. A pause of the events
-    that would be a wait of more than `max_wait_seconds` is cut to that.
+    `speedup` is event seconds per second; None: everything is due at once. A gap between events
+    that would be a wait of more than `max_wait_seconds` is shortened to that.
     """
 
     def __init__(self, speedup: float | None, max_wait_seconds: float) -> None:
@@ -33,7 +33,7 @@ class Pace:
         self._latest: int | None = None
 
     def due(self, times: Times) -> Seconds:
-        """Return when the next events are due; `times` never decrease, nor from call to call."""
+        """Return when the next events are due; `times` must not decrease, also across calls."""
         if not len(times):
             return np.zeros(0)
         waits = np.diff(times, prepend=times[0] if self._latest is None else self._latest)
@@ -50,7 +50,7 @@ class Pace:
 
 
 class Cap:
-    """Allow at most so many events a second, in bursts of at most 50 ms worth; None: no cap."""
+    """Cap events per second, in bursts of at most 50 ms worth; None: no cap."""
 
     def __init__(self, rate: float | None) -> None:
         self._rate = rate
@@ -68,7 +68,7 @@ class Cap:
         return int(self._room)
 
     def took(self, events: int) -> None:
-        """Note that so many were sent."""
+        """Note how many were sent."""
         self._room -= events
 
     def wait(self) -> float:
@@ -86,7 +86,7 @@ class Spread:
 
 
 class Deviations:
-    """By how much events were handed over after they were due; every one is counted."""
+    """Counts how much later than due each event was handed over."""
 
     def __init__(self) -> None:
         self._counts = np.zeros(len(_EDGES) + 1, dtype=np.int64)
@@ -98,7 +98,7 @@ class Deviations:
         self._largest = max(self._largest, float(late.max(initial=0.0)))
 
     def spread(self) -> Spread | None:
-        """Return the quantiles, None without any event."""
+        """Return the quantiles; None without any event."""
         if not self._counts.sum():
             return None
         largest = round(1000 * self._largest, 3)

@@ -1,4 +1,4 @@
-"""What a replay reports while it runs, and at its end."""
+"""Report on a replay while it runs and at its end."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SHOWN: Final = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """Where a replay is now; `part` is the share of it that is done, if that is known."""
+    """The progress of a replay; `part` is the share that is done, if known."""
 
     events: int
     reached_ms: int | None
@@ -29,7 +29,7 @@ class Standing:
     part: float | None
 
     def line(self, *, brief: bool = False) -> str:
-        """Return one plain line, `brief` for the bar of a narrow terminal."""
+        """Return one plain line; `brief` suits the bar of a narrow terminal."""
         if self.reached_ms is None:
             return "no event so far"
         reached = timestamps.text(self.reached_ms)
@@ -45,7 +45,7 @@ class Standing:
 
 
 class Show:
-    """A bar on a terminal, elsewhere one plain line every so often; use it as `with show.bar`."""
+    """Shows a bar on a terminal, elsewhere a plain line at intervals; use it as `with show.bar`."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -75,7 +75,7 @@ class Show:
 
 @dataclass(kw_only=True)
 class _Report:
-    """What a replay and a dry run both report; it grows meanwhile."""
+    """What a replay and a dry run both report, updated while they run."""
 
     counts: Counts
     events: int = 0
@@ -86,7 +86,7 @@ class _Report:
     cut_seconds: float = 0.0
 
     def add(self, block: Block, times: Times) -> None:
-        """Count events that were sent or would be; `times` never decrease."""
+        """Count events that were sent or would be; `times` must not decrease."""
         self.events += len(block)
         self.bytes += sum(len(raw) for raw in block.raws if raw)
         self.first_ms = int(times[0]) if self.first_ms is None else self.first_ms
@@ -94,13 +94,13 @@ class _Report:
 
     @property
     def exit_code(self) -> int:
-        """1 where a line or file is bad."""
+        """1 if a line or file is bad, else 0."""
         return int(bool(self.counts.bad_lines or self.counts.bad_files))
 
     def as_dict(self) -> dict[str, Any]:
         """Return the figures for `--json`: ISO-8601 in UTC, seconds to the millisecond.
 
-        Of bad lines and files the first few are named.
+        Only the first few bad lines and files are named.
         """
         counts = self.counts
         figures = asdict(counts) | asdict(self)
@@ -145,7 +145,7 @@ class _Report:
 
 @dataclass(kw_only=True)
 class Summary(_Report):
-    """What a replay did. `acknowledged` is of the target that has the fewest."""
+    """What a replay did. `acknowledged` is the lowest count of all targets."""
 
     targets: tuple[str, ...]
     resumed_at: int
@@ -162,14 +162,14 @@ class Summary(_Report):
 
     @property
     def exit_code(self) -> int:
-        """130 stopped; 1 something was bad or is not known as stored; else 0."""
+        """130 if stopped; 1 if something was bad or is not acknowledged; else 0."""
         if self.stopped:
             return 130
         return super().exit_code or int(self.acknowledged < self.events)
 
     @property
     def events_per_second(self) -> int:
-        """Over the whole run, the last acknowledgement included."""
+        """Events a second over the whole run, including the last acknowledgement."""
         return round(self.events / self.seconds) if self.seconds else 0
 
     def as_dict(self) -> dict[str, Any]:

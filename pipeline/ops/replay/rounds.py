@@ -1,4 +1,4 @@
-"""The events of a data set once or in rounds, each round later and with ids of its own."""
+"""Repeat the events of a data set in rounds, each later and with its own ids."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Piece(NamedTuple):
 class Rounds:
     """The events of a history, repeated `rounds` times; 0 is forever.
 
-    `spans` are those of an earlier whole pass. Without any event, one round is all.
+    `spans` are those of an earlier complete pass. Without any event there is only one round.
 
     Raises:
         UserError: an archive cannot be replayed in rounds.
@@ -61,7 +61,7 @@ class Rounds:
         self.rounds = rounds
 
     def pieces(self, first: int = 0, skip: int = 0) -> Iterator[Piece]:
-        """Yield from a round on; of that one the first `skip` events are passed over."""
+        """Yield the pieces from a round on, without that round's first `skip` events."""
         for number in count(first):
             for block in self._later(number, skip) if number else self._first(skip):
                 yield Piece(number, block)
@@ -91,7 +91,7 @@ class Rounds:
 
 
 class Ahead:
-    """Read a few pieces ahead, in a thread of its own: reading must not disturb the pace."""
+    """Read a few pieces ahead in its own thread, so that reading doesn't disturb the pace."""
 
     def __init__(self, pieces: Iterator[Piece]) -> None:
         self._pieces = pieces
@@ -101,17 +101,17 @@ class Ahead:
             self._request()
 
     def is_ready(self, seconds: float) -> bool:
-        """Wait for the next piece, at most so long."""
+        """Wait for the next piece, at most for that time; return whether it is ready."""
         return bool(wait([self._waiting[0]], seconds).done)
 
     def take(self) -> Piece | None:
-        """Return the next piece, None at the end. Raises what reading raised."""
+        """Return the next piece; None at the end. Re-raise what reading raised."""
         piece = self._waiting.popleft().result()
         self._request()
         return piece
 
     def close(self) -> None:
-        """Stop reading, after the piece that is being read."""
+        """Stop reading after the current piece."""
         self._pool.shutdown(cancel_futures=True)
 
     def _request(self) -> None:
@@ -119,7 +119,7 @@ class Ahead:
 
 
 class Spans(NamedTuple):
-    """First and last time and least and largest id of a data set: what a round is moved by."""
+    """First and last time and least and largest id of a data set, from which shifts follow."""
 
     first_ms: int
     last_ms: int
@@ -127,12 +127,12 @@ class Spans(NamedTuple):
     largest_id: int | None
 
     def move(self, number: int) -> tuple[int, int]:
-        """Return by how many milliseconds and by how much of an id round `number` is moved.
+        """Return the milliseconds and the id offset by which round `number` is moved.
 
-        Milliseconds are those of whole days, as many as the data set spans.
+        The milliseconds are whole days, as many as the data set spans.
 
         Raises:
-            UserError: ids would go beyond what every JSON reader keeps exactly.
+            UserError: ids would exceed what every JSON reader represents exactly.
         """
         ms = number * ((self.last_ms - self.first_ms) // _DAY_MS + 1) * _DAY_MS
         if self.least_id is None or self.largest_id is None:
@@ -147,7 +147,7 @@ class Spans(NamedTuple):
 
 
 class Extent:
-    """Find the spans of events while they pass."""
+    """Find the spans of events as they are read."""
 
     def __init__(self, types: EventTypes) -> None:
         struct = struct_of({event_type.id: Raw for event_type in types})
@@ -156,14 +156,14 @@ class Extent:
         self._ids: list[int] = []
 
     def add(self, times: Times, raws: Sequence[bytes | None]) -> None:
-        """Take in events: times (epoch ms) and bytes."""
+        """Add events: times (epoch ms) and bytes."""
         ids = (number for raw in raws for number in self._ids_of(raw or b""))
         self._times = _ends([*self._times, int(times.min()), int(times.max())])
         self._ids = _ends([*self._ids, *ids])
 
     @property
     def spans(self) -> Spans | None:
-        """None if there was no event."""
+        """The spans; None if there was no event."""
         return Spans(*self._times, *(self._ids or (None, None))) if self._times else None
 
     def _ids_of(self, raw: bytes) -> list[int]:
@@ -179,7 +179,7 @@ def _ends(numbers: list[int]) -> list[int]:
 
 
 class Shift:
-    """Move blocks into another round; what cannot be moved is counted as a bad line."""
+    """Move blocks into another round; count events that cannot be moved as bad lines."""
 
     def __init__(self, types: EventTypes, selection: Selection, counts: Counts) -> None:
         self._members = {event_type.name: _Members.of(event_type) for event_type in types}
@@ -187,10 +187,10 @@ class Shift:
         self._counts = counts
 
     def moved(self, block: Block, spans: Spans, number: int) -> Block:
-        """Return the events of a block as those of round `number`: id, times and key are moved.
+        """Return a block's events as those of round `number`, with id, times and key moved.
 
-        The times are those of the event type's schema and that of the selection. An event that is
-        no object, of no known type, or lacks one of them is a bad line. JSON is written anew.
+        The times are those of the event type's schema and of the selection. An event that is no
+        object, has no known type, or lacks a time is a bad line. The JSON is written anew.
         """
         ms, ids = spans.move(number)
         events: dict[int, dict[str, Any]] = {}
@@ -232,7 +232,7 @@ class Shift:
         return event
 
     def _times(self, event: dict[str, Any]) -> Iterator[tuple[TimeFormat, dict[str, Any], str]]:
-        """Yield the format of each time that moves, the object that holds it, and its name."""
+        """Yield each time to move: its format, the object that holds it, and its name there."""
         members = self._members[event["type"]]
         for field in members.times:
             value = event.get(field.name, _ABSENT)
@@ -257,11 +257,11 @@ class Shift:
 
 
 _Time = tuple[int, dict[str, Any], str]
-"""Row, the object that holds the time, and its name there."""
+"""A row, the object that holds its time, and the time's name there."""
 
 
 class _Immovable(Exception):
-    """Why an event cannot be moved into another round."""
+    """An event cannot be moved into another round; the message is the reason."""
 
 
 class _Members(NamedTuple):
@@ -279,12 +279,12 @@ class _Members(NamedTuple):
 
 
 def _move(times: Sequence[_Time], ms: int, kind: TimeFormat) -> dict[int, str]:
-    """Move times, parsed all at once because that is fast; return why rows are refused."""
+    """Move times, parsed together because that is faster; return why rows are refused."""
     if not times:
         return {}
     texts = [holder[name] for _, holder, name in times]
     is_iso = kind == "iso"
-    if is_iso:  # Not `parse_times`: it would cut off what is finer than a millisecond.
+    if is_iso:  # Not `parse_times`, which truncates to milliseconds.
         millis, good = parse_canonical(list(map(canonical, texts)))
     else:
         millis, good = parse_times(texts, kind)
@@ -299,7 +299,7 @@ def _move(times: Sequence[_Time], ms: int, kind: TimeFormat) -> dict[int, str]:
 
 
 def _holder(event: dict[str, Any], path: str) -> tuple[dict[str, Any], str]:
-    """Return the object that a dotted path leads to, empty if none, and the name in it."""
+    """Return the object that a dotted path leads to (empty if none), and the name in it."""
     *folders, name = path.split(".")
     holder: Any = event
     for folder in folders:

@@ -1,4 +1,4 @@
-"""The replay itself: hand over what is due, and save how far it has come; or only count it."""
+"""Run a replay: hand over due events and save the progress; or only count them."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _WATERMARK_SECONDS: Final = 1.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """How fast to send; `speedup` None is unpaced, `rate` None uncapped."""
+    """How fast to send; without `speedup` unpaced, without `rate` uncapped."""
 
     speedup: float | None = 3600.0
     rate: float | None = None
@@ -43,7 +43,7 @@ class Plan:
 
 
 class State(msgspec.Struct, frozen=True, kw_only=True):
-    """`sent` events of round number `round` are acknowledged, and all of earlier rounds.
+    """`sent` events of round `round` are acknowledged, and all events of earlier rounds.
 
     The first five fields identify the replay: only the same one may continue from here.
     """
@@ -60,16 +60,16 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     finished: bool = False
 
     def path(self, folder: Path) -> Path:
-        """Derive a file's name from what identifies the replay."""
+        """Derive the file's path from what identifies the replay."""
         identity = [self.input, self.selection, *self.targets, str(self.rounds)]
         name = hashlib.sha256(msgspec.json.encode(identity)).hexdigest()[:16]
         return folder / f"{name}.json"
 
     def resumed(self, path: Path) -> State:
-        """Read the state that `--resume` continues from; self is that of the beginning.
+        """Read the state that `--resume` continues from; `self` is the initial state.
 
         Raises:
-            UserError: there is none, or it is of another input, selection or target.
+            UserError: there is none, or it belongs to another input, selection or target.
         """
         try:
             saved = msgspec.json.decode(path.read_bytes(), type=State)
@@ -104,7 +104,7 @@ class Replay:
     """One replay. Guarantee: a saved state is acknowledged by every target, without a gap.
 
     `save` is called with the state after each flush and at the end; setting `stop` ends the replay
-    in order. Raises UserError when a target rejects an event or stays unreachable; the last saved
+    cleanly. Raises UserError when a target rejects an event or stays unreachable; the last saved
     state is valid then.
     """
 
@@ -135,7 +135,7 @@ class Replay:
 
     def run(self) -> Summary:
         """Send everything, or until it is stopped."""
-        self._save(self._state)  # So that no state of an earlier run is mistaken for this one's.
+        self._save(self._state)  # Else an earlier run's state could be taken for this one.
         pieces = self._rounds.pieces(self._state.round, self._state.sent)
         with closing(Ahead(pieces)) as ahead:
             while not self._stop.is_set():
@@ -159,7 +159,7 @@ class Replay:
         # An event out of order is sent with the one before it.
         times = never_falling(block.times, self._summary.last_ms)
         if not self._summary.events:
-            # The clock starts here: what it took to find the first event is no lag.
+            # The clock starts here: the time to find the first event is no lag.
             self._start = time.monotonic()
             self._next_watermark = self._start + _WATERMARK_SECONDS
         due = self._start + self._pace.due(times)
@@ -175,7 +175,7 @@ class Replay:
                 self._wait(due[sent])
 
     def _end(self, due: Seconds, start: int, now: float) -> int:
-        """Return up to which event may be handed over now."""
+        """Return the index up to which events may be handed over now."""
         end = min(int(np.searchsorted(due, now, side="right")), start + _SLICE)
         allowed = self._cap.allowed(now)
         return end if allowed is None else min(end, start + allowed)
@@ -214,10 +214,10 @@ class Replay:
             self._show.draw(self._standing(now), now - self._start)
 
     def _send_watermark(self) -> None:
-        """Promise every partition and shard that nothing behind it happened before its instant.
+        """Send a watermark to every partition and shard: no later record is of an earlier time.
 
-        That is the time of the latest event handed over. An event out of order in the input breaks
-        the promise; those are counted when the input is read.
+        Its time is that of the latest event handed over. Events out of order in the input violate
+        it; they are counted when the input is read.
         """
         if self._plan.watermarks and self._summary.last_ms is not None:
             instant = timestamps.text(self._summary.last_ms)
@@ -244,7 +244,7 @@ class Replay:
         )
 
     def _part(self) -> float | None:
-        """Return the share that is done, if the number of events or the last instant is known."""
+        """Return the share that is done; None unless the number of events or the end is known."""
         selection, rounds = self._rounds.history.selection, self._state.rounds
         first, last = self._summary.first_ms, self._summary.last_ms
         if not rounds or first is None or last is None:
@@ -269,10 +269,10 @@ class Replay:
 
 
 def dry_run(rounds: Rounds, plan: Plan) -> DryRun:
-    """Read and count everything, of an endless replay the first round; send nothing.
+    """Read and count everything (of an endless replay, the first round); send nothing.
 
     Raises:
-        UserError: as reading does.
+        UserError: the input cannot be read.
     """
     report, pace = DryRun(counts=rounds.history.counts), Pace(plan.speedup, plan.max_wait_seconds)
     for number, block in rounds.pieces():

@@ -1,4 +1,4 @@
-"""Which events of a data set are replayed, and what was counted while they were read."""
+"""The selection of a data set's events, and the counts of reading them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _EXAMPLES: Final = 100
 
 @dataclass(frozen=True, kw_only=True)
 class Selection:
-    """Which events, and which field says when they happened.
+    """Which events to replay, and which field has their time.
 
     A dotted field lies in objects: `properties.time`. `timestamp_format` sql is
     `2018-01-01 00:00:00[.sss]`, taken as UTC; iso needs an offset or Z. `start_ms` is inclusive,
@@ -36,7 +36,7 @@ class Selection:
     archive: bool = False
 
     def includes(self, times: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Tell which times are between start and end."""
+        """Return which times are between start and end."""
         inside = np.ones(len(times), np.bool_)
         if self.start_ms is not None:
             inside &= times >= self.start_ms
@@ -53,13 +53,13 @@ class Counts:
     """
 
     files: int = 0  # Opened.
-    files_outside: int = 0  # Begin at or after the end, and were not opened.
+    files_outside: int = 0  # Not opened, since they begin at or after the end.
     lines: int = 0  # Or rows of Parquet, without the blank ones.
     events: int = 0  # Yielded to be sent.
-    skipped: int = 0  # Passed over because they were sent before.
+    skipped: int = 0  # Skipped because they were sent before.
     blank_lines: int = 0
     bad_lines: int = 0
-    # `file:line: why` of the first hundred, without anything of the line.
+    # `file:line: why` of the first hundred, without content of the line.
     bad_examples: list[str] = field(default_factory=list)
     # `file: why`: unreadable from somewhere on; what came before was yielded.
     bad_files: list[str] = field(default_factory=list)
@@ -67,7 +67,7 @@ class Counts:
     largest_lateness_ms: int = 0
     outside: int = 0  # Before the start, or at or after the end.
     left_out: int = 0  # Archived records that `leave_out` chose.
-    # Columns of TLC's files, by event type, that its schema has no field for.
+    # Columns of TLC's files, by event type, for which the schema has no field.
     columns_left_out: dict[str, set[str]] = field(default_factory=dict)
 
     def bad_line(self, where: str, why: str) -> None:
@@ -77,7 +77,7 @@ class Counts:
             self.bad_examples.append(f"{where}: {why}")
 
     def bad_file(self, path: str, why: str) -> None:
-        """Note a file that cannot be read to its end; once, however often it is read."""
+        """Note once that a file cannot be read to its end, however often it is read."""
         text = f"{path}: {why}"
         if text not in self.bad_files:
             self.bad_files.append(text)

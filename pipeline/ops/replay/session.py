@@ -1,4 +1,4 @@
-"""One run of `streaming-etl replay`: from its options to its exit code."""
+"""Run `streaming-etl replay`, from its options to its exit code."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def run(options: Options) -> int:
 def _send(
     rounds: Rounds, producers: Sequence[Producer], plan: Plan, state: State, path: Path
 ) -> Summary:
-    """Run the replay, and close the targets whatever happens."""
+    """Run the replay; close the targets also after an error."""
     stop, show, flush = Event(), Show(Console(stderr=True)), True
     run = Replay(rounds, producers, plan, state, save=partial(save, path), show=show, stop=stop)
     try:
@@ -91,7 +91,7 @@ def _send(
 
 @contextmanager
 def _signals(stop: Event) -> Iterator[None]:
-    """Stop in order at the first Ctrl-C or SIGTERM, at once at a second one."""
+    """Stop cleanly at the first Ctrl-C or SIGTERM, at once at the second."""
 
     def handle(number: int, frame: FrameType | None) -> None:
         if stop.is_set():

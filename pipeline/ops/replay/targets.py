@@ -1,4 +1,4 @@
-"""Choose the targets of a replay: which topic and stream, how to reach them, and no accidents."""
+"""Choose the targets of a replay, and guard against sending to the wrong ones."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _SAY_WHERE: Final = "Say where to with --topic NAME or --stream NAME_OR_ARN."
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TargetOptions:
-    """The command's options about targets; empty texts and None: not given."""
+    """The command's options about targets; an empty text or None means not given."""
 
     config: Path | None = None
     topic: str = ""
@@ -43,7 +43,7 @@ class TargetOptions:
 
 
 class Target(NamedTuple):
-    """A target that is not yet connected; `hosts` has an empty one for AWS itself."""
+    """A target that is not yet connected; in `hosts`, an empty name is AWS itself."""
 
     name: str
     hosts: tuple[str, ...]
@@ -53,7 +53,7 @@ class Target(NamedTuple):
 def choose(options: TargetOptions) -> tuple[list[Target], EventTypes | None]:
     """Return the targets that the options name, or the only one that the configuration reads from.
 
-    The event types are the configuration's, None without one. Beyond this machine, `--remote` and
+    The event types are the configuration's; None without one. Beyond this machine, `--remote` and
     `--rate` are required: a replay is a load test.
 
     Raises:
@@ -83,7 +83,7 @@ def _config(options: TargetOptions) -> Config | None:
 
 
 def _only_source(config: Config | None, options: TargetOptions) -> tuple[str, str]:
-    """Return the configuration's topic or stream, if it has exactly one; the other is empty."""
+    """Return the configuration's only topic or stream; the other one is empty."""
     if config is None or options.bootstrap_servers:
         raise UserError(f"--bootstrap-servers alone is no target. {_SAY_WHERE}")
     topics, streams = config.source.kafka_topics, config.source.kinesis_streams

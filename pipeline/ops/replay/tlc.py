@@ -2,7 +2,7 @@
 
 `trip_id` is a number of fifteen digits that no other row of TLC's has: the kind of the file (1
 yellow, 2 green, 3 for-hire, 4 high-volume for-hire), the month as YYYYMM, and the row, from 1, in
-eight digits. The month is that of the file's name, else of its first pickup.
+eight digits. The month is that in the file's name, else that of its first pickup.
 
 TLC writes local times without a zone: they are taken as UTC. Null leaves the member out. TLC has
 some integers as doubles: an integral one becomes an integer, any other number stays as it is.
@@ -40,7 +40,7 @@ _MONTH: Final = re.compile(r"(\d{4})-(0[1-9]|1[0-2])")
 _ROWS_A_FILE: Final = 10**8
 _MONTHS: Final = 10**6
 _BARE: Final = (pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean, pa.types.is_null)
-"""Types that JSON has no quotes for."""
+"""Types that JSON writes without quotes."""
 _encode: Final = msgspec.json.Encoder().encode
 _GENERATED: Final = ("trip_id", "type")
 """Fields that TLC's files do not have."""
@@ -118,10 +118,10 @@ class TlcFile:
 
 
 def open_tlc(data: DataSet, file: Stored, types: EventTypes, selection: Selection) -> TlcFile:
-    """Find out which of TLC's files this is, by its columns; read its footer and first rows only.
+    """Determine by its columns which of TLC's files this is; read only its footer and first rows.
 
     Raises:
-        UserError: it is none of TLC's that we know, or lacks the selected time.
+        UserError: it is no known kind of TLC's files, or lacks the selected time.
         pyarrow.ArrowException, OSError: it is damaged.
     """
     path = file.path
@@ -207,7 +207,7 @@ def _month(path: str, pickups: Times) -> int:
 
 
 def _epoch_ms(column: pa.Array) -> Times:
-    """Convert timestamps to epoch milliseconds, cut off; a null becomes `LOWEST`."""
+    """Convert timestamps to epoch milliseconds, truncated; a null becomes `LOWEST`."""
     return checksums.millis(column.cast(pa.timestamp("ms", column.type.tz), safe=False))
 
 
@@ -216,7 +216,7 @@ def _plain(column: pa.Array) -> pa.Array:
 
 
 def _has_infinite(columns: Iterable[pa.Array], rows: int) -> NDArray[np.bool_]:
-    """Tell which rows hold a number that JSON has no text for."""
+    """Return which rows have a number that JSON cannot represent."""
     infinite = np.zeros(rows, np.bool_)
     for column in columns:
         if pa.types.is_floating(column.type):

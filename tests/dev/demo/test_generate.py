@@ -85,14 +85,14 @@ def judged(decoder: Decoder, one: Made) -> tuple[str, str]:
 
 
 def test_all_zones_occur_and_some_are_far_more_popular(events: list[Made]) -> None:
-    zones = Counter(one.pickup_location_id for one in events)
+    zones = Counter(event.pickup_location_id for event in events)
     assert sorted(zones) == list(range(1, 266))
     counts = sorted(zones.values())
     assert counts[-1] > 20 * counts[len(counts) // 2]
 
 
 def test_the_types_have_their_shares(events: list[Made]) -> None:
-    types = Counter(one.event_type for one in events)
+    types = Counter(event.event_type for event in events)
     shares = {name: round(count / len(events), 2) for name, count in types.items()}
     assert shares == pytest.approx({"trip": 0.55, "green_trip": 0.15, "fhv_trip": 0.30}, abs=0.02)
 
@@ -100,8 +100,10 @@ def test_the_types_have_their_shares(events: list[Made]) -> None:
 def test_pickups_lie_in_the_three_months_and_before_their_dropoffs(events: list[Made]) -> None:
     first = datetime(2017, 12, 1, tzinfo=UTC).timestamp() * 1000
     end = datetime(2018, 3, 1, tzinfo=UTC).timestamp() * 1000
-    assert all(first <= one.pickup_ms < min(end, one.version_ms) for one in events)
-    months = {datetime.fromtimestamp(one.pickup_ms / 1000, UTC).strftime("%Y-%m") for one in events}
+    assert all(first <= event.pickup_ms < min(end, event.version_ms) for event in events)
+    months = {
+        datetime.fromtimestamp(event.pickup_ms / 1000, UTC).strftime("%Y-%m") for event in events
+    }
     assert months == {"2017-12", "2018-01", "2018-02"}
 
 
@@ -113,12 +115,12 @@ def test_first_versions_come_in_order_of_dropoff() -> None:
 
 
 def test_nights_are_calm(events: list[Made]) -> None:
-    hours = Counter(datetime.fromtimestamp(one.version_ms / 1000, UTC).hour for one in events)
+    hours = Counter(datetime.fromtimestamp(event.version_ms / 1000, UTC).hour for event in events)
     assert hours[4] * 3 < hours[18]
 
 
 def test_fares_follow_the_distance(events: list[Made]) -> None:
-    rows = [json.loads(one.raw or b"") for one in events if one.event_type == "trip"]
+    rows = [json.loads(event.raw or b"") for event in events if event.event_type == "trip"]
     distance = [row["trip_distance"] for row in rows]
     fare = [row["fare_amount"] for row in rows]
     assert np.corrcoef(distance, fare)[0, 1] > 0.9
@@ -126,16 +128,16 @@ def test_fares_follow_the_distance(events: list[Made]) -> None:
 
 def test_repeats_corrections_and_stale_versions_occur(events: list[Made]) -> None:
     versions: dict[int, list[int]] = defaultdict(list)
-    for one in events:
-        versions[one.trip_id].append(one.version_ms)
-    again = [found for found in versions.values() if len(found) > 1]
+    for event in events:
+        versions[event.trip_id].append(event.version_ms)
+    again = [version for version in versions.values() if len(version) > 1]
     kinds = Counter((found[1] > found[0]) - (found[1] < found[0]) for found in again)
     for kind, share in ((0, 0.0025), (1, 0.0025), (-1, 0.002)):
         assert kinds[kind] == pytest.approx(share * RECIPE.events, rel=0.4)
 
 
 def test_all_versions_of_an_id_have_its_key(events: list[Made]) -> None:
-    assert all(one.key == str(one.trip_id).encode() for one in events)
+    assert all(event.key == str(event.trip_id).encode() for event in events)
 
 
 def test_the_facts_are_those_of_the_bytes(events: list[Made]) -> None:

@@ -55,7 +55,7 @@ def test_what_was_written_is_counted(tmp_path: Path) -> None:
     assert due.outcomes[CONTROL] == RECIPE.watermarks
     assert sum(due.rejected.values()) == sum(one.is_reject for one in MADE) == 10
     assert {(name, id) for name, ids in due.ids.items() for id in ids} == {
-        (one.event_type, one.trip_id) for one in events
+        (event.event_type, event.trip_id) for event in events
     }
     assert 0 < due.at_airports < len(events)
 

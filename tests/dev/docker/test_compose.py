@@ -49,15 +49,15 @@ def test_the_client_takes_it() -> None:
 
 
 def test_every_published_port_is_on_loopback() -> None:
-    ports = [port for each in SERVICES.values() for port in each.get("ports", [])]
+    ports = [port for service in SERVICES.values() for port in service.get("ports", [])]
     assert len(ports) == 7
     assert [port for port in ports if not re.fullmatch(r"127\.0\.0\.1:(\d+):\1", port)] == []
 
 
 def test_every_image_has_a_version() -> None:
-    images = [each["image"] for each in SERVICES.values()]
+    images = [service["image"] for service in SERVICES.values()]
     images += re.findall(r"^FROM (\S+)", DOCKERFILE, re.MULTILINE)
-    floating = [each for each in images if not re.search(r":v?\d+\.\d+", each)]
+    floating = [image for image in images if not re.search(r":v?\d+\.\d+", image)]
     assert set(floating) == {"streaming-etl:local"}
 
 
@@ -68,8 +68,8 @@ def test_what_stays_up_has_a_health_check_and_the_rest_is_on_request() -> None:
 
 
 def test_whom_a_service_waits_for_is_there_and_has_a_health_check() -> None:
-    for each in SERVICES.values():
-        for name, asked in each.get("depends_on", {}).items():
+    for service in SERVICES.values():
+        for name, asked in service.get("depends_on", {}).items():
             assert asked == {"condition": "service_healthy"}
             assert "healthcheck" in SERVICES[name]
 
@@ -140,9 +140,9 @@ def test_flink_has_the_reporter_that_prometheus_asks() -> None:
 
 def test_prometheus_asks_the_services_on_the_reporter_s_port() -> None:
     found = yaml.safe_load((ROOT / "conf" / "docker" / "prometheus.yml").read_text())
-    jobs = {each["job_name"]: each for each in found["scrape_configs"]}
+    jobs = {config["job_name"]: config for config in found["scrape_configs"]}
     assert set(jobs) <= set(SERVICES)
-    (targets,) = (each["targets"] for each in jobs["jobmanager"]["static_configs"])
+    (targets,) = (config["targets"] for config in jobs["jobmanager"]["static_configs"])
     assert targets == [f"jobmanager:{container.METRICS_PORT}"]
     (looked_up,) = jobs["taskmanager"]["dns_sd_configs"]
     assert looked_up["names"] == ["taskmanager"]
@@ -158,7 +158,7 @@ def test_grafana_finds_its_datasource_and_the_folder_of_the_board() -> None:
     (provider,) = yaml.safe_load((provisioning / "dashboards" / "streaming-etl.yml").read_text())[
         "providers"
     ]
-    mounts = dict(reversed(each.split(":")[:2]) for each in SERVICES["grafana"]["volumes"])
+    mounts = dict(reversed(volume.split(":")[:2]) for volume in SERVICES["grafana"]["volumes"])
     assert mounts[provider["options"]["path"]] == "./conf/grafana"
     assert mounts["/etc/grafana/provisioning"] == "./conf/docker/grafana"
 

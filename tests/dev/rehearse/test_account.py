@@ -48,7 +48,7 @@ def test_the_job_takes_the_groups(made: Account, tmp_path: Path) -> None:
     assert (config.index.url, config.index.auth, config.index.shards) == (
         "http://127.0.0.1:9200", "none", 3,
     )  # fmt: skip
-    assert not {each["PropertyGroupId"] for each in made.groups()} & set(PLATFORM_KEYS)
+    assert not {group["PropertyGroupId"] for group in made.groups()} & set(PLATFORM_KEYS)
 
 
 def test_what_is_not_the_template_s_is_told(made: Account) -> None:
@@ -57,14 +57,14 @@ def test_what_is_not_the_template_s_is_told(made: Account) -> None:
     assert "index.auth: none (template: sigv4)" in told
     assert "index.retry_seconds: 8 (template: (none))" in told
     own = {
-        (each["PropertyGroupId"], key): text
-        for each in made._own_groups()
-        for key, text in each["PropertyMap"].items()
+        (group["PropertyGroupId"], key): text
+        for group in made._own_groups()
+        for key, text in group["PropertyMap"].items()
     }
     here = {
-        (each["PropertyGroupId"], key): text
-        for each in made.groups()
-        for key, text in each["PropertyMap"].items()
+        (group["PropertyGroupId"], key): text
+        for group in made.groups()
+        for key, text in group["PropertyMap"].items()
     }
     differing = {place for place in {*own, *here} if own.get(place) != here.get(place)}
     assert {f"{group}.{key}" for group, key in differing} == {

@@ -48,9 +48,9 @@ def test_given_samples_are_never_called_provoked() -> None:
     proofs = Proofs()
     judge_given(proofs)
     assert len(proofs.proofs) == len(GIVEN)
-    assert {each.how for each in proofs.proofs} == {"on given samples"}
-    assert all(each.ok for each in proofs.proofs)
-    assert "AWS/ES ClusterStatus.red" in "".join(each.seen for each in proofs.proofs)
+    assert {proof.how for proof in proofs.proofs} == {"on given samples"}
+    assert all(proof.ok for proof in proofs.proofs)
+    assert "AWS/ES ClusterStatus.red" in "".join(proof.seen for proof in proofs.proofs)
 
 
 def test_a_period_is_played_in_less_time_but_never_less_than_three_looks() -> None:

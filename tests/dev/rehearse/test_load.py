@@ -80,4 +80,7 @@ def test_every_line_that_is_sent_is_an_event_of_its_version(
 
 def verdicts(raws: list[bytes], types: EventTypes) -> set[str]:
     """What becomes of them, without repetition."""
-    return {each["verdict"] for each in validate.verdicts(raws, check(CONFIG, where="test"), types)}
+    return {
+        verdict["verdict"]
+        for verdict in validate.verdicts(raws, check(CONFIG, where="test"), types)
+    }

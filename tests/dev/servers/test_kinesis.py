@@ -98,7 +98,7 @@ def test_merge_closes_both_parents_and_names_them(endpoint: str) -> None:
     child = merge_shards("quiet", one, two, endpoint=endpoint)
     put(endpoint, "quiet", range(50, 100))
 
-    shards = {each["ShardId"]: each for each in list_shards("quiet", endpoint=endpoint)}
+    shards = {shard["ShardId"]: shard for shard in list_shards("quiet", endpoint=endpoint)}
     assert (shards[child]["ParentShardId"], shards[child]["AdjacentParentShardId"]) == (one, two)
     assert open_shards("quiet", endpoint=endpoint) == [child]
     assert ranges(endpoint, "quiet", [child]) == [FULL_RANGE]
@@ -159,8 +159,9 @@ def read(endpoint: str, stream: str, shard: str) -> list[int]:
 def ranges(endpoint: str, stream: str, shards: list[str]) -> list[tuple[int, int]]:
     """The hash keys of some shards."""
     known = {
-        each["ShardId"]: each["HashKeyRange"] for each in list_shards(stream, endpoint=endpoint)
+        shard["ShardId"]: shard["HashKeyRange"] for shard in list_shards(stream, endpoint=endpoint)
     }
     return [
-        (int(known[each]["StartingHashKey"]), int(known[each]["EndingHashKey"])) for each in shards
+        (int(known[shard]["StartingHashKey"]), int(known[shard]["EndingHashKey"]))
+        for shard in shards
     ]

@@ -71,7 +71,7 @@ def test_listeners_show_address_and_owner(address: str, only_this_machine: bool)
     dual = family == socket.AF_INET6
     with socket.create_server((address, 0), family=family, dualstack_ipv6=dual) as server:
         port = server.getsockname()[1]
-        (found,) = [each for each in listeners() if each.port == port]
+        (found,) = [listener for listener in listeners() if listener.port == port]
         assert found.address == ip_address(address or "0.0.0.0")
         assert found.is_loopback is only_this_machine
         stranger = subprocess.Popen(["sleep", "60"])

@@ -27,7 +27,7 @@ def write(root: Path, path: str, offsets: Sequence[int]) -> None:
     count = len(offsets)
     columns = {
         "pickup_datetime": pa.array([1_514_764_800_000] * count, pa.timestamp("ms")),
-        "fare_amount": pa.array([float(each) for each in offsets]),
+        "fare_amount": pa.array([float(offset) for offset in offsets]),
         "source_topic": pa.array(["trips"] * count),
         "source_partition": pa.array([0] * count, pa.int32()),
         "source_offset": pa.array(list(offsets), pa.int64()),
@@ -61,7 +61,7 @@ class Lakes:
 
     def switch(self, *partitions: str, name: str = "one") -> list[str]:
         swap, beside = self.swap(name), f"file://{self.rebuilt}"
-        compared = [swap.compare(beside, each) for each in partitions]
+        compared = [swap.compare(beside, partition) for partition in partitions]
         problems = [text for each in compared for text in each.problems(swap.topics)]
         return problems or swap.switch(beside, compared)
 

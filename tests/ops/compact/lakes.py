@@ -29,9 +29,9 @@ _FIRST_MS = 1_514_764_800_000
 
 def parquet(offsets: Sequence[int], more: Mapping[str, pa.Array] | None = None) -> bytes:
     """A file as Flink writes it, of rows from those offsets; later offsets have earlier times."""
-    times = pa.array([_FIRST_MS + 10**9 - each for each in offsets]).cast(pa.timestamp("ms"))
+    times = pa.array([_FIRST_MS + 10**9 - offset for offset in offsets]).cast(pa.timestamp("ms"))
     columns = {
-        "trip_id": pa.array([10**15 + each for each in offsets], pa.int64()),
+        "trip_id": pa.array([10**15 + offset for offset in offsets], pa.int64()),
         "pickup_datetime": times,
         "type": pa.array(["trip"] * len(offsets)),
         "source_topic": pa.array(["trips"] * len(offsets)),

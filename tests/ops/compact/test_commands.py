@@ -70,7 +70,7 @@ def test_the_listed_files_are_what_any_reader_needs(lakes: Lakes, command: Comma
     assert merged["partition"] == new["partition"] == TRIPS
     assert merged["bytes"] == Path(merged["uri"].removeprefix("file://")).stat().st_size
     names = command.run("lake", "files").stdout.split()
-    found = [pq.read_table(each.removeprefix("file://"))["source_offset"] for each in names]
+    found = [pq.read_table(name.removeprefix("file://"))["source_offset"] for name in names]
     assert sorted(each for column in found for each in column.to_pylist()) == [*ALL, 100]
 
 

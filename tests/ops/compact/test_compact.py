@@ -80,7 +80,7 @@ def test_files_of_another_schema_are_not_mixed(lakes: Lakes) -> None:
     assert (report.merged_files, report.files_after) == (2, 2)
     assert lakes.offsets() == [*ALL, 20, 21, 22, 23]
     contents = [BytesIO(lakes.lake.read(each.path)) for each in lakes.lake.listing()]
-    found = [pq.read_schema(each).names for each in contents]
+    found = [pq.read_schema(content).names for content in contents]
     assert sorted("tip" in names for names in found) == [False, True]
 
 

@@ -217,11 +217,11 @@ class Case:
 
     def _to_kafka(self, letters: Sequence[DeadRecord]) -> None:
         producer = Producer({"bootstrap.servers": self.servers.kafka.bootstrap_servers})
-        for one in letters:
-            about = {name: str(value).encode() for name, value in self._about(one).items()}
+        for letter in letters:
+            about = {name: str(value).encode() for name, value in self._about(letter).items()}
             # Flink writes a header without a value for what is not known.
             headers: Any = list(({"sha256": None, "full_record": None} | about).items())
-            raw, key = self._head_or_record(one)
+            raw, key = self._head_or_record(letter)
             producer.produce(self.dead, raw, key, headers=headers)
         assert producer.flush(30) == 0
 
@@ -259,14 +259,14 @@ def _parquet(letters: Sequence[DeadRecord]) -> bytes:
     """Return a file with the columns of the sink of dead letters."""
     rows = [
         {
-            "raw": one.raw,
-            "key": one.key,
-            **{name: getattr(one, name) for name in ("step", "reason", "detail", "event_type")},
-            **one.position._asdict(),
-            "arrival_time": one.arrived,
+            "raw": letter.raw,
+            "key": letter.key,
+            **{name: getattr(letter, name) for name in ("step", "reason", "detail", "event_type")},
+            **letter.position._asdict(),
+            "arrival_time": letter.arrived,
             "schema_version": 1,
         }
-        for one in letters
+        for letter in letters
     ]
     schema = pa.schema(
         {

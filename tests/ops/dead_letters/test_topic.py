@@ -24,7 +24,7 @@ from confluent_kafka.admin import (
 from connectors.errors import UserError
 from connectors.flink.rest import wait_for
 from pipeline.ops.dead_letters.redrive_log import log_topic
-from pipeline.ops.dead_letters.senders import TOO_LARGE_FOR_TOPIC
+from pipeline.ops.dead_letters.senders import TOO_LARGE
 from tests.ops.dead_letters.harness import BackEnd, Case, DeadRecord, Servers, many
 
 ALL: list[BackEnd] = ["s3", "kafka", "kinesis"]
@@ -57,13 +57,17 @@ def test_exact_bytes_go_back_once(servers: Servers, back_end: BackEnd) -> None:
         for record in case.records()
     }
     assert len(found) == 5
-    for one in letters:
-        position = "/".join(map(str, one.position[:3]))
-        record = found[one.step, position]
-        assert (record.raw, record.key) == (one.raw, one.key)
-        assert record.partition == one.position.partition
-        replica = {"redrive_replica": "airport"} if one.step == "replicate" else {}
-        assert record.headers == {"redrive_step": one.step, "redrive_position": position, **replica}
+    for letter in letters:
+        position = "/".join(map(str, letter.position[:3]))
+        record = found[letter.step, position]
+        assert (record.raw, record.key) == (letter.raw, letter.key)
+        assert record.partition == letter.position.partition
+        replica = {"redrive_replica": "airport"} if letter.step == "replicate" else {}
+        assert record.headers == {
+            "redrive_step": letter.step,
+            "redrive_position": position,
+            **replica,
+        }
 
     again = case.json("redrive", "--all")
     assert (again["redriven"], again["already_redriven"]) == (0, 5)
@@ -182,7 +186,7 @@ def test_one_too_large_for_the_topic_holds_up_nothing(servers: Servers) -> None:
     case.write([DeadRecord(raw=raw, position=case.position(n)) for n, raw in enumerate(raws)])
     report = case.json("redrive", "--all", exit_code=1)
     assert report["cannot_be_redriven"] == {
-        TOO_LARGE_FOR_TOPIC: {"count": 1, "samples": [f"{case.name}/0/1"]}
+        TOO_LARGE: {"count": 1, "samples": [f"{case.name}/0/1"]}
     }
     assert {record.raw for record in case.records()} == {b"{}", tight, b"[]"}
     assert case.json("redrive", "--all", exit_code=1)["already_redriven"] == 3

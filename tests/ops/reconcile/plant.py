@@ -197,10 +197,10 @@ def found(report: Report) -> dict[tuple[str, str], set[str]]:
     """All errors: the names by step and kind, ranges taken apart."""
     errors: dict[tuple[str, str], set[str]] = {}
     for row in report.rows:
-        for one in row.findings:
-            if one.is_error:
-                names = {part for name in one.names() for part in apart(name)}
-                errors.setdefault((one.step, one.kind), set()).update(names)
+        for finding in row.findings:
+            if finding.is_error:
+                names = {part for name in finding.names() for part in apart(name)}
+                errors.setdefault((finding.step, finding.kind), set()).update(names)
     return errors
 
 

@@ -28,7 +28,7 @@ def newest(plant: Plant, event_type: str, version: int = 1) -> list[str]:
     """Ids of that type with so many versions."""
     events = plant.of(lambda r: is_event(r) and r.made.event_type == event_type)
     ids = [str(record.made.trip_id) for record in events]
-    return [one for one in dict.fromkeys(ids) if ids.count(one) == version]
+    return [id_ for id_ in dict.fromkeys(ids) if ids.count(id_) == version]
 
 
 def rows_of(plant: Plant, document_id: str) -> list[Record]:
@@ -41,7 +41,7 @@ def test_documents_are_named_by_type_and_id(plant: Plant) -> None:
     client = fill_index(plant, prefix)
     report = plant.reconcile()
     assert report.problems() == []
-    assert report.row("index.trip").due == report.row("index.trip").found > 50
+    assert report.row("index.trip").due == report.row("index.trip").observed > 50
     client.close()
     ids = newest(plant, "trip")
     stale, wrong = (plant.sinks.documents["trip"][one] for one in ids[1:3])
@@ -119,7 +119,7 @@ def test_a_replica_in_a_topic(plant: Plant, world: World) -> None:
     }
     report = plant.reconcile()
     assert report.ok, report.problems()
-    assert report.row("replicate.all").found == len(events)
+    assert report.row("replicate.all").observed == len(events)
     lacking = replicate(world, [*events[1:], events[4]])
     plant.config["replicate"] = {
         "all": {"kafka_topic": lacking},
@@ -190,7 +190,7 @@ def test_an_archive_in_a_topic(plant: Plant, world: World) -> None:
     for from_archive in (False, True):
         report = plant.reconcile(from_archive=from_archive)
         assert report.ok, report.problems()
-        assert report.row("archive").found == len(plant.records)
+        assert report.row("archive").observed == len(plant.records)
     world.send(topic, [messages[0], {**messages[1], "value": b"other"}])
     assert found(plant.reconcile()) == {
         ("archive", "doubled"): places(plant.records[:2]),

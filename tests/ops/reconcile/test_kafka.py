@@ -49,9 +49,9 @@ def test_a_faultless_run_is_faultless(plant: Plant) -> None:
     assert report.problems() == []
     assert report.ok
     events, rejects = plant.of(is_event), plant.of(is_reject)
-    assert (report.row("lake").due, report.row("lake").found) == (len(events), len(events))
-    assert report.row("dead_letters").found == len(rejects) > 20
-    assert report.row("archive").due == report.row("archive").found == len(MADE)
+    assert (report.row("lake").due, report.row("lake").observed) == (len(events), len(events))
+    assert report.row("dead_letters").observed == len(rejects) > 20
+    assert report.row("archive").due == report.row("archive").observed == len(MADE)
     figures = report.row("source").figures
     assert figures["dead_letters"] == len(rejects)
     assert figures["control"] == len(MADE) - len(events) - len(rejects)
@@ -66,7 +66,7 @@ def test_a_compacted_lake_is_as_faultless(world: World, tmp_path: Path) -> None:
     assert merged > 0
     report = plant.reconcile()
     assert report.problems() == []
-    assert report.row("lake").found == len(plant.of(is_event))
+    assert report.row("lake").observed == len(plant.of(is_event))
 
 
 def test_a_deleted_lake_file_names_its_positions(plant: Plant) -> None:
@@ -137,7 +137,12 @@ def test_a_lost_dead_letter_is_named_with_its_reason(plant: Plant, world: World)
     report = plant.reconcile()
     assert found(report) == {("dead_letters", "missing"): places(rejects[:2])}
     findings = report.row("dead_letters").findings
-    told = {name: one.reason for one in findings for each in one.names() for name in apart(each)}
+    told = {
+        name: finding.reason
+        for finding in findings
+        for each in finding.names()
+        for name in apart(each)
+    }
     assert told == {place(record): record.made.expect for record in rejects[:2]}
 
 
@@ -158,8 +163,10 @@ def test_copies_and_strange_dead_letters(own: Plant, world: World) -> None:
         ("dead_letters", "unexpected"): places([stray]),
         ("dead_letters", "wrong"): places([altered]),
     }
-    copies = [one for one in report.row("dead_letters").findings if one.kind == "doubled"]
-    assert [(one.count, one.is_error) for one in copies] == [(4, False)]
+    copies = [
+        finding for finding in report.row("dead_letters").findings if finding.kind == "doubled"
+    ]
+    assert [(copy.count, copy.is_error) for copy in copies] == [(4, False)]
     assert report.row("dead_letters").figures["of_index"] == 1
 
 
@@ -258,7 +265,7 @@ def test_what_comes_a_moment_later_is_waited_for(plant: Plant) -> None:
     path.rename(hidden)
     report = plant.reconcile(steps=Late(hidden, path), settle_seconds=30.0)
     assert report.ok, report.problems()
-    assert report.row("lake").found == len(plant.of(is_event))
+    assert report.row("lake").observed == len(plant.of(is_event))
     assert "values_not_compared" not in report.row("lake").figures
     assert "looking again for what is missing" in report.seconds
 

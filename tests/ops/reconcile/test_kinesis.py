@@ -30,7 +30,7 @@ def test_a_stream_is_judged_as_a_topic_is(stream: Plant, world: World, tmp_path:
     report = stream.reconcile()
     assert report.ok, report.problems()
     assert report.row("source").due == len(stream.records)
-    assert report.row("archive").found == len(stream.records)
+    assert report.row("archive").observed == len(stream.records)
     path = stream.lake_files()[0]
     hidden = path.with_name("." + path.name)
     path.rename(hidden)
@@ -50,10 +50,10 @@ def test_a_stream_is_judged_as_a_topic_is(stream: Plant, world: World, tmp_path:
     hidden.rename(path)
     copies = stream.of(is_reject)[:2]
     dead = stream.config["dead_letters"]["kinesis_stream"]
-    world.put(dead, [envelope(one, tmp_path / "large") for one in copies])
+    world.put(dead, [envelope(copy, tmp_path / "large") for copy in copies])
     report = stream.reconcile()
     assert report.ok
-    told = [one for one in report.row("dead_letters").findings if not one.is_error]
+    told = [finding for finding in report.row("dead_letters").findings if not finding.is_error]
     assert [one.count for one in told] == [2]
 
 
@@ -81,12 +81,12 @@ def test_the_archive_in_a_stream(stream: Plant, world: World, tmp_path: Path) ->
     for from_archive in (False, True):
         report = stream.reconcile(from_archive=from_archive)
         assert report.ok, report.problems()
-        assert report.row("archive").found == len(stream.records)
+        assert report.row("archive").observed == len(stream.records)
     world.put(target, [envelope(stream.records[0], large)])
     whole = next(large.rglob("part-0.parquet"))
     whole.unlink()
     report = stream.reconcile()
-    told = [one for one in report.row("archive").findings if not one.is_error]
+    told = [finding for finding in report.row("archive").findings if not finding.is_error]
     assert [(one.kind, one.count) for one in told] == [("doubled", 1)]
     heads = stream.of(lambda r: len(r.made.raw or b"") > 500_000)
     errors = found(report)
@@ -98,7 +98,7 @@ def test_topic_and_stream_of_one_name_at_once(world: World, tmp_path: Path) -> N
     both = on_both(world, tmp_path)
     report = both.reconcile()
     assert report.ok, report.problems()
-    assert report.row("source").due == report.row("archive").found == len(both.records)
+    assert report.row("source").due == report.row("archive").observed == len(both.records)
     for path in both.lake_files():
         path.unlink()
     events = both.of(is_event)

@@ -107,9 +107,9 @@ def desk() -> Iterator[Desk]:
 def found(row: Row) -> dict[str, set[int]]:
     """The rows of what is wrong, by kind; each must be counted as often as it is named or more."""
     named: dict[str, set[int]] = {}
-    for one in row.findings:
-        assert one.count >= len(rows_named(one.names()))
-        named.setdefault(one.kind, set()).update(rows_named(one.names()))
+    for finding in row.findings:
+        assert finding.count >= len(rows_named(finding.names()))
+        named.setdefault(finding.kind, set()).update(rows_named(finding.names()))
     return named
 
 

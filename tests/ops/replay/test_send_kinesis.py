@@ -69,9 +69,9 @@ def test_a_block_arrives_once_and_each_key_keeps_its_order(server: Server, strea
     target.close()
     assert (target.acknowledged_records, target.retries) == (2_000, 0)
     records = read(server, stream)
-    assert sorted(int(one.data) for one in records) == list(numbers)
-    for key in {one.key for one in records}:
-        mine = [one for one in records if one.key == key]
+    assert sorted(int(record.data) for record in records) == list(numbers)
+    for key in {record.key for record in records}:
+        mine = [record for record in records if record.key == key]
         assert len({one.shard for one in mine}) == 1
         assert [int(one.data) % 50 for one in mine] == [int(key.split()[1])] * len(mine)
         assert [int(one.data) for one in mine] == sorted(int(one.data) for one in mine)
@@ -112,7 +112,7 @@ class Watched:
 
     def put_records(self, **request: Any) -> Any:
         records = request["Records"]
-        size = sum(len(one["Data"]) + len(one["PartitionKey"]) for one in records)
+        size = sum(len(record["Data"]) + len(record["PartitionKey"]) for record in records)
         self.sizes.append((len(records), size))
         return self.client.put_records(**request)
 
@@ -331,11 +331,11 @@ def taken_apart(server: Server, stream: str, record: Record) -> list[tuple[str, 
     keys = [found.decode() for number, found in fields(message) if number == 1]
     members = [dict(fields(found)) for number, found in fields(message) if number == 3]
     shards = kinesis.list_shards(stream, endpoint=server.endpoint)
-    (own,) = (one["HashKeyRange"] for one in shards if one["ShardId"] == record.shard)
+    (own,) = (shard["HashKeyRange"] for shard in shards if shard["ShardId"] == record.shard)
     first, last = int(own["StartingHashKey"]), int(own["EndingHashKey"])
-    hashes = [int(hashlib.md5(keys[one[1]].encode()).hexdigest(), 16) for one in members]
-    own_keys = all(first <= one <= last for one in hashes)
-    return [(keys[one[1]], one[3]) for one in members] if own_keys else []
+    hashes = [int(hashlib.md5(keys[member[1]].encode()).hexdigest(), 16) for member in members]
+    own_keys = all(first <= hash <= last for hash in hashes)
+    return [(keys[member[1]], member[3]) for member in members] if own_keys else []
 
 
 def fields(message: bytes) -> Iterator[tuple[int, Any]]:
