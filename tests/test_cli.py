@@ -79,7 +79,7 @@ def test_config_show_masks_secrets(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     file.write_text(
         "kafka: {bootstrap_servers: '127.0.0.1:1'}\n"
         "source: {kafka_topics: [t]}\n"
-        "archive: {path: 's3a://b/a'}\n"
+        "archive: {path: 's3a://bucket/a'}\n"
         "index: {url: 'https://h', auth: basic, username: u, password: '${env:INDEX_PASSWORD}'}\n"
     )
     done = run("config", "show", "--config", str(file))
