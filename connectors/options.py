@@ -59,6 +59,8 @@ Brokers = Annotated[str, whole(rf" *{_BROKER} *(?:, *{_BROKER} *)*")]
 OptionalRegion = Annotated[str, whole(r"(?:[a-z0-9]+(?:-[a-z0-9]+)*)?")]
 Name = Annotated[str, whole(r"[a-z][a-z0-9_]{0,31}")]
 Line = Annotated[str, whole(f"{_LINE}{{1,1000}}")]
+LocalPath = Annotated[str, whole(rf"(?!.*://){_LINE}{{1,1000}}")]
+OptionalLocalPath = Annotated[str, whole(rf"(?!.*://){_LINE}{{0,1000}}")]
 OptionalLine = Annotated[str, whole(f"{_LINE}{{0,1000}}")]
 Seconds = Annotated[float, Meta(ge=0.001, le=604_800)]
 """A millisecond, Flink's unit, to a week."""

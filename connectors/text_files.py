@@ -55,7 +55,7 @@ def cut(text: str, longest: int = _LONGEST_SHOWN) -> str:
 def masked(text: str) -> str:
     """Return a configured text for a message: cut, without credentials that a URL may have."""
     without_user = re.sub(r"(?s)^.*@", "********@", text)
-    return cut(re.sub(r"(?s)(//[^?]*\?).*", r"\1********", without_user))
+    return cut(re.sub(r"(?s)(//[^?#]*[?#]).*", r"\1********", without_user))
 
 
 def shown(value: object) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from connectors.options import Brokers, OptionalLine, Section, doc
+from connectors.options import Brokers, OptionalLine, OptionalLocalPath, Section, doc
 
 
 class Kafka(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -26,7 +26,7 @@ class Kafka(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
         ),
     ] = False
     ca_file: Annotated[
-        OptionalLine,
+        OptionalLocalPath,
         doc("For tls and scram: PEM file of CA certificates to trust instead of Java's."),
     ] = ""
     scram_mechanism: Annotated[

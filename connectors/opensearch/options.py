@@ -10,6 +10,7 @@ from msgspec import Meta
 from connectors.errors import UserError
 from connectors.options import (
     OptionalLine,
+    OptionalLocalPath,
     OptionalRegion,
     Seconds,
     Section,
@@ -47,7 +48,7 @@ class Index(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
         doc("For sigv4. es: OpenSearch Service. aoss: OpenSearch Serverless."),
     ] = "es"
     ca_file: Annotated[
-        OptionalLine,
+        OptionalLocalPath,
         doc("CA certificates to trust besides the system's. TLS certificates are always verified."),
     ] = ""
     timeout_seconds: Annotated[Seconds, doc("Timeout of a bulk request.")] = 10.0

@@ -157,8 +157,8 @@ def _source(config: Config) -> Iterator[str]:
         chosen, value = getattr(source, key), getattr(source, needed)
         if (chosen == needing) != bool(value):
             yield (
-                f"source.{key} is {chosen} and {needed} is {value or 'empty'}; {needed} is required"
-                f" with {needing} and not allowed otherwise."
+                f"source.{key} is {chosen} and {needed} is {masked(value) or 'empty'}; {needed} is"
+                f" required with {needing} and not allowed otherwise."
             )
     at = source.kinesis_start_timestamp
     if at and start_seconds(at) is None:

@@ -28,6 +28,7 @@ ENTRIES = frozenset({"clusters", "replicate"})
 PROPERTY_GROUPS = Path("/etc/flink/application_properties.json")
 _SHIPPED = Path(__file__).parents[2]
 _LONGEST_MESSAGE = 1500
+_USER = re.compile(r"(?s)//.*@")
 
 
 class _PropertyGroup(msgspec.Struct):
@@ -127,12 +128,15 @@ def sections() -> dict[str, type[Section]]:
 
 
 def masked(config: Config) -> dict[str, Any]:
-    """Return the configuration as plain data, with secrets replaced by asterisks."""
+    """Return the configuration as plain data, with secrets and users in URLs as asterisks."""
     plain: dict[str, Any] = msgspec.to_builtins(config)
     for name, section in plain.items():
         for keys in (section or {}).values() if name in ENTRIES else [section or {}]:
-            for key in SECRETS & set(keys):
-                keys[key] = "********" if keys[key] else ""
+            for key, value in keys.items():
+                if key in SECRETS and value:
+                    keys[key] = "********"
+                elif isinstance(value, str):
+                    keys[key] = _USER.sub("//********@", value)
     return plain
 
 

@@ -16,6 +16,7 @@ from connectors.kinesis.options import Kinesis
 from connectors.opensearch.options import Index
 from connectors.options import (
     Line,
+    LocalPath,
     Name,
     ObjectPath,
     OptionalLine,
@@ -93,7 +94,7 @@ class Source(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class Decode(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Which event types there are, and which records are rejected."""
 
-    schemas: Annotated[Line, doc("Folder of the .avsc files, one per event type.")] = "schemas"
+    schemas: Annotated[LocalPath, doc("Folder of the .avsc files, one per event type.")] = "schemas"
     max_record_bytes: Annotated[
         Positive, doc("A larger raw record is rejected, record_too_large.")
     ] = 1_000_000

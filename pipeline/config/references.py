@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from connectors.errors import UserError
+from connectors.options import SECRETS
 from connectors.text_files import cut, read_text
 
 _REFERENCE: Final = re.compile(
@@ -43,7 +44,8 @@ class References:
         if not isinstance(value, str):
             return value
         if match := _LOOKS_LIKE_ONE.search(_REFERENCE.sub(" ", value)):
-            reference = cut(match[0].partition(":-")[0], 40)
+            is_secret = path.rpartition(".")[2] in SECRETS
+            reference = "a text" if is_secret else cut(match[0].partition(":-")[0], 40)
             raise UserError(
                 f"{path} has {reference}, which looks like a reference and is none; allowed:"
                 " ${env:NAME}, ${env:NAME:-default} without braces in it, and ${file:/path} without"
