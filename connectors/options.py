@@ -28,29 +28,41 @@ def doc(text: str) -> Meta:
     return Meta(description=text)
 
 
-_PATH = r"(s3a|file)://[^\s'*?]+"
-_TOPIC = r"[A-Za-z0-9._-]{1,249}"
-_STREAM = (
-    r"([A-Za-z0-9_.-]{1,128}"
-    r"|arn:aws[a-z-]*:kinesis:[a-z0-9-]+:\d{12}:stream/[A-Za-z0-9_.-]{1,128})"
+def whole(pattern: str) -> Meta:
+    """Require that a pattern matches the whole text; `$` would also match before a line break."""
+    return Meta(pattern=rf"^(?:{pattern})\Z")
+
+
+# Hadoop reads `//`, `.` and `..` as other paths, and `?`, `#`, `*` and `'` not as a part of one.
+_SEGMENTS = r"(?:/(?!\.{1,2}(?:/|\Z))[^\s\x00-\x1f\x7f'*?#/]+)"
+# S3's rules for names; Java reads no host name from others.
+_BUCKET = (
+    r"(?=[a-z0-9.-]{3,63}(?:/|\Z))(?![a-z0-9.-]*\.\.)(?![\d.]+(?:/|\Z))[a-z0-9][a-z0-9.-]*[a-z0-9]"
 )
+_PATH = rf"s3a://{_BUCKET}{_SEGMENTS}*/?|file://{_SEGMENTS}+/?"
+_TOPIC = r"(?!\.{1,2}\Z)[A-Za-z0-9._-]{1,249}"
+_STREAM = (
+    r"[A-Za-z0-9_.-]{1,128}"
+    r"|arn:aws[a-z-]*:kinesis:[a-z0-9-]+:\d{12}:stream/[A-Za-z0-9_.-]{1,128}"
+)
+_BROKER = r"(?:[A-Za-z0-9_.-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\]):[0-9]{1,5}"
+_LINE = r"[^\x00-\x1f\x7f]"
 
-
-def _text(pattern: str) -> Meta:
-    return Meta(pattern=f"^{pattern}$")
-
-
-def _text_or_empty(pattern: str) -> Meta:
-    return Meta(pattern=f"^({pattern})?$")
-
-
-Url = Annotated[str, _text(r"https?://[^/\s]+(/.*)?")]
-ObjectPath = Annotated[str, _text(_PATH)]
-OptionalPath = Annotated[str, _text_or_empty(_PATH)]
-Topic = Annotated[str, _text(_TOPIC)]
-OptionalTopic = Annotated[str, _text_or_empty(_TOPIC)]
-Stream = Annotated[str, _text(_STREAM)]
-OptionalStream = Annotated[str, _text_or_empty(_STREAM)]
-Name = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
-Seconds = Annotated[float, Meta(gt=0)]
-Positive = Annotated[int, Meta(ge=1)]
+Url = Annotated[str, whole(r"https?://[^/\s\x00-\x1f\x7f]+(/[^\s\x00-\x1f\x7f]*)?")]
+ObjectPath = Annotated[str, whole(_PATH)]
+OptionalPath = Annotated[str, whole(f"(?:{_PATH})?")]
+Topic = Annotated[str, whole(_TOPIC)]
+OptionalTopic = Annotated[str, whole(f"(?:{_TOPIC})?")]
+Stream = Annotated[str, whole(_STREAM)]
+OptionalStream = Annotated[str, whole(f"(?:{_STREAM})?")]
+Brokers = Annotated[str, whole(rf" *{_BROKER} *(?:, *{_BROKER} *)*")]
+OptionalRegion = Annotated[str, whole(r"(?:[a-z0-9]+(?:-[a-z0-9]+)*)?")]
+Name = Annotated[str, whole(r"[a-z][a-z0-9_]{0,31}")]
+Line = Annotated[str, whole(f"{_LINE}{{1,1000}}")]
+LocalPath = Annotated[str, whole(rf"(?!.*://){_LINE}{{1,1000}}")]
+OptionalLocalPath = Annotated[str, whole(rf"(?!.*://){_LINE}{{0,1000}}")]
+OptionalLine = Annotated[str, whole(f"{_LINE}{{0,1000}}")]
+Seconds = Annotated[float, Meta(ge=0.001, le=604_800)]
+"""A millisecond, Flink's unit, to a week."""
+Positive = Annotated[int, Meta(ge=1, le=2**31 - 1)]
+"""As an int of Java."""

@@ -81,7 +81,7 @@ def validate_command(
     """
     settings = load_config.load(config)
     types = load_config.event_types(settings)
-    raws = validate.samples(events, sys.stdin)
+    raws = validate.samples(events, sys.stdin.buffer)
     verdicts = list(validate.verdicts(raws, settings, types))
     for verdict in verdicts:
         print(json.dumps(verdict) if as_json else yaml.safe_dump(verdict, sort_keys=False))

@@ -4,25 +4,46 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, BinaryIO
 
 import msgspec
 
+from connectors.errors import UserError
 from connectors.opensearch.options import index_name
 from pipeline.config.model import Config
 from pipeline.decode.decoder import Control, Decoder, Event
 from pipeline.events.event_types import EventTypes
 
 
-def samples(arguments: Sequence[str], standard_input: TextIO) -> Iterator[bytes]:
-    """Yield the events of each argument: JSON, a file of lines, or `-` for standard input."""
+def samples(arguments: Sequence[str], standard_input: BinaryIO) -> Iterator[bytes]:
+    """Yield the events of each argument: JSON, a file of lines, or `-` for standard input.
+
+    Raises:
+        UserError: a file cannot be read.
+    """
     for argument in arguments:
         if argument == "-":
-            yield from (line.rstrip("\n").encode() for line in standard_input)
-        elif not argument.lstrip().startswith(("{", "[")) and Path(argument).is_file():
-            yield from Path(argument).read_bytes().splitlines()
+            yield from _lines(standard_input)
+        elif _is_file(argument):
+            try:
+                with Path(argument).open("rb") as file:
+                    yield from _lines(file)
+            except OSError as error:
+                raise UserError(f"{argument}: cannot be read ({error.strerror}).") from error
         else:
             yield argument.encode("utf-8", "surrogateescape")
+
+
+def _lines(file: BinaryIO) -> Iterator[bytes]:
+    return (line.removesuffix(b"\n").removesuffix(b"\r") for line in file)
+
+
+def _is_file(argument: str) -> bool:
+    """Return whether an argument names a file; JSON and texts too long for a name do not."""
+    try:
+        return not argument.lstrip().startswith(("{", "[")) and Path(argument).is_file()
+    except OSError:
+        return False
 
 
 def verdicts(raws: Iterable[bytes], config: Config, types: EventTypes) -> Iterator[dict[str, Any]]:

@@ -57,6 +57,25 @@ def test_validate_reads_standard_input() -> None:
     assert "invalid_json" in done.stdout
 
 
+@pytest.mark.parametrize("event", ["x" * 256, "x" * 5000, "/" + "x" * 300, "/tmp"])
+def test_validate_takes_a_text_that_is_no_file_for_an_event(event: str) -> None:
+    done = run("validate", event)
+    assert (done.returncode, "Traceback" in done.stderr) == (1, False)
+    assert "invalid_json" in done.stdout
+
+
+def test_validate_takes_any_bytes(tmp_path: Path) -> None:
+    file = tmp_path / "events.ndjson"
+    file.write_bytes(b"\xff\r\n" + GOOD.encode() + b"\r\n\x85\n")
+    for arguments in (["-"], [str(file)]):
+        done = subprocess.run(
+            [*COMMAND, "validate", "--json", *arguments],
+            input=file.read_bytes(), capture_output=True, cwd=ROOT, check=False,
+        )  # fmt: skip
+        verdicts = [json.loads(line)["verdict"] for line in done.stdout.splitlines()]
+        assert (done.returncode, verdicts) == (1, ["reject", "event", "reject"])
+
+
 def test_a_wrong_configuration_exits_with_2_before_anything_is_submitted(tmp_path: Path) -> None:
     file = tmp_path / "wrong.yaml"
     file.write_text("sauce:\n  kafka_topics: [x]\n")
@@ -79,7 +98,7 @@ def test_config_show_masks_secrets(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     file.write_text(
         "kafka: {bootstrap_servers: '127.0.0.1:1'}\n"
         "source: {kafka_topics: [t]}\n"
-        "archive: {path: 's3a://b/a'}\n"
+        "archive: {path: 's3a://bucket/a'}\n"
         "index: {url: 'https://h', auth: basic, username: u, password: '${env:INDEX_PASSWORD}'}\n"
     )
     done = run("config", "show", "--config", str(file))

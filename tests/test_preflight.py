@@ -40,8 +40,8 @@ def problems(kafka: dict[str, Any], checkpoint: float | None = 10, **changed: An
     sections = {
         "kafka": kafka,
         "source": {"kafka_topics": ["pre-a"]},
-        "archive": {"path": "s3a://b/a"},
-        "dead_letters": {"path": "s3a://b/d"},
+        "archive": {"path": "s3a://bucket/a"},
+        "dead_letters": {"path": "s3a://bucket/d"},
     }
     config = load_config.check({**sections, **changed}, where="test")
     return list(preflight.problems(config, TYPES, checkpoint))
@@ -57,7 +57,7 @@ def test_a_dead_letter_topic_that_is_too_small_is_refused(kafka: dict[str, Any])
     assert problems(kafka, dead_letters={"kafka_topic": "pre-large"}) == []
     found = problems(kafka, dead_letters={"kafka_topic": "pre-small"})
     assert "pre-small takes messages of 1,048,588 bytes" in found[0]
-    checked = {"kafka_topic": "pre-small", "large_path": "s3a://b/large"}
+    checked = {"kafka_topic": "pre-small", "large_path": "s3a://bucket/large"}
     assert problems(kafka, dead_letters=checked) == []
 
 
@@ -130,7 +130,7 @@ def test_an_index_that_is_away_is_refused_at_a_first_start_and_warned_of_at_anot
     sections = {
         "kafka": {"bootstrap_servers": "127.0.0.1:1"},
         "source": {"kafka_topics": ["pre-a"]},
-        "archive": {"path": "s3a://b/a"},
+        "archive": {"path": "s3a://bucket/a"},
         "index": {"url": "http://127.0.0.1:1"},
     }
     config = load_config.check(sections, where="test")

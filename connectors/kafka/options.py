@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from connectors.options import Section, doc
+from connectors.options import Brokers, OptionalLine, OptionalLocalPath, Section, doc
 
 
 class Kafka(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A Kafka cluster and how to connect to it."""
 
-    bootstrap_servers: Annotated[str, doc("Kafka brokers: host:port, comma separated.")]
+    bootstrap_servers: Annotated[Brokers, doc("Kafka brokers: host:port, comma separated.")]
     security: Annotated[
         Literal["plaintext", "tls", "scram", "msk_iam"],
         doc(
@@ -26,13 +26,14 @@ class Kafka(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
         ),
     ] = False
     ca_file: Annotated[
-        str, doc("For tls and scram: PEM file of CA certificates to trust instead of Java's.")
+        OptionalLocalPath,
+        doc("For tls and scram: PEM file of CA certificates to trust instead of Java's."),
     ] = ""
     scram_mechanism: Annotated[
         Literal["SCRAM-SHA-512", "SCRAM-SHA-256"],
         doc("For scram: the mechanism that the brokers use."),
     ] = "SCRAM-SHA-512"
-    username: Annotated[str, doc("For scram.")] = ""
+    username: Annotated[OptionalLine, doc("For scram.")] = ""
     password: Annotated[
-        str, doc("For scram. Use ${env:NAME} or ${file:/path}, never the password itself.")
+        OptionalLine, doc("For scram. Use ${env:NAME} or ${file:/path}, never the password itself.")
     ] = ""

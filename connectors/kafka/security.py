@@ -8,6 +8,7 @@ from typing import Any
 from connectors.errors import UserError
 from connectors.kafka import msk
 from connectors.kafka.options import Kafka
+from connectors.text_files import read_text
 
 _PROTOCOLS = {"plaintext": "PLAINTEXT", "tls": "SSL", "scram": "SASL_SSL", "msk_iam": "SASL_SSL"}
 _SCRAM = "org.apache.kafka.common.security.scram.ScramLoginModule"
@@ -65,11 +66,9 @@ def librdkafka_options(cluster: Kafka) -> dict[str, Any]:
 
 def _certificates(ca_file: str) -> str:
     try:
-        text = Path(ca_file).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(
-            f"kafka.ca_file: {ca_file} cannot be read ({error}); give the path of a PEM file."
-        ) from error
+        text = read_text(Path(ca_file), " Give the path of a PEM file.")
+    except UserError as error:
+        raise UserError(f"kafka.ca_file: {error}") from error
     if "-----BEGIN CERTIFICATE-----" not in text:
         raise UserError(f"kafka.ca_file: {ca_file} has no certificate in PEM format.")
     return text

@@ -8,7 +8,16 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from connectors.errors import UserError
-from connectors.options import Positive, Seconds, Section, Url, doc
+from connectors.options import (
+    OptionalLine,
+    OptionalLocalPath,
+    OptionalRegion,
+    Seconds,
+    Section,
+    Url,
+    doc,
+    whole,
+)
 
 _INDEX_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,127}")
 
@@ -22,24 +31,24 @@ class Index(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
         doc("Allow unencrypted http beyond 127.0.0.1. Anyone on the network can read the traffic."),
     ] = False
     prefix: Annotated[
-        Annotated[str, Meta(pattern=r"^([a-z][a-z0-9_-]{0,63})?$")],
+        Annotated[str, whole(r"(?:[a-z][a-z0-9_-]{0,63})?")],
         doc("Index name is this prefix and the event type."),
     ] = ""
     auth: Annotated[
         Literal["none", "basic", "sigv4"],
         doc("How to authenticate: none, basic (user and password), or sigv4 (AWS IAM)."),
     ] = "none"
-    username: Annotated[str, doc("For basic.")] = ""
+    username: Annotated[OptionalLine, doc("For basic.")] = ""
     password: Annotated[
-        str, doc("For basic. Use ${env:NAME} or ${file:/path}, never the password itself.")
+        OptionalLine, doc("For basic. Use ${env:NAME} or ${file:/path}, never the password itself.")
     ] = ""
-    region: Annotated[str, doc("For sigv4: AWS region.")] = ""
+    region: Annotated[OptionalRegion, doc("For sigv4: AWS region.")] = ""
     service: Annotated[
         Literal["es", "aoss"],
         doc("For sigv4. es: OpenSearch Service. aoss: OpenSearch Serverless."),
     ] = "es"
     ca_file: Annotated[
-        str,
+        OptionalLocalPath,
         doc("CA certificates to trust besides the system's. TLS certificates are always verified."),
     ] = ""
     timeout_seconds: Annotated[Seconds, doc("Timeout of a bulk request.")] = 10.0
@@ -59,12 +68,14 @@ class Index(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     breaker_seconds: Annotated[
         Seconds, doc("How long the circuit breaker stays open before a trial request.")
     ] = 30.0
-    shards: Annotated[Positive, doc("Primary shards of an index that the job creates.")] = 1
+    shards: Annotated[
+        Annotated[int, Meta(ge=1, le=1024)], doc("Primary shards of an index that the job creates.")
+    ] = 1
     replicas: Annotated[
-        Annotated[int, Meta(ge=0)], doc("Replicas of an index that the job creates.")
+        Annotated[int, Meta(ge=0, le=1000)], doc("Replicas of an index that the job creates.")
     ] = 0
     refresh_interval: Annotated[
-        Annotated[str, Meta(pattern=r"^(-1|\d+(ms|s|m))$")],
+        Annotated[str, whole(r"-1|[0-9]{1,9}(?:ms|s|m)")],
         doc("Refresh interval of an index that the job creates."),
     ] = "1s"
     compress: Annotated[bool, doc("Send bulk requests compressed with gzip.")] = False

@@ -5,13 +5,14 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 from collections.abc import Iterator
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from connectors.kafka.options import Kafka
 from connectors.kinesis.options import Kinesis
 from connectors.kinesis.table import start_seconds, stream_of
 from connectors.opensearch.options import Index
-from pipeline.config.model import Archive, Config, DeadLetters, Replica
+from connectors.text_files import masked
+from pipeline.config.model import Archive, Config, DeadLetters, Job, Replica
 
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 _BACK_ENDS = ("path", "kafka_topic", "kinesis_stream")
@@ -29,6 +30,7 @@ def contradictions(config: Config) -> Iterator[str]:
     yield from _sinks(config)
     yield from _claim_checks(config)
     yield from _transactions(config)
+    yield from _parallelism(config.job)
     yield from _places_apart(config)
     yield from _paths_apart(config)
     if config.index:
@@ -60,14 +62,17 @@ def _clusters(config: Config) -> Iterator[str]:
         if name and name not in config.clusters:
             known = ", ".join(config.clusters) or "none"
             yield (
-                f"{key}.kafka_cluster is {name}, but clusters has only: {known};"
-                f" add clusters.{name} or use another name."
+                f"{key}.kafka_cluster is {masked(name)}, but clusters has only: {known};"
+                f" add clusters.{masked(name)} or use another name."
             )
         if used and not name and config.kafka is None:
             yield f"{key} has a Kafka topic, but kafka.bootstrap_servers is missing; set it."
 
 
 def _cluster(key: str, cluster: Kafka) -> Iterator[str]:
+    for server in cluster.bootstrap_servers.split(","):
+        if not 1 <= int(server.rpartition(":")[2]) <= 65_535:
+            yield f"{key}.bootstrap_servers has {server.strip()}; a port is from 1 to 65535."
     if cluster.security == "plaintext" and not cluster.allow_plaintext:
         for server in map(str.strip, cluster.bootstrap_servers.split(",")):
             host = server.rpartition(":")[0].strip("[]")
@@ -80,8 +85,8 @@ def _cluster(key: str, cluster: Kafka) -> Iterator[str]:
     yield from _password(f"{key}.security", cluster.security, "scram", cluster)
     if cluster.ca_file and cluster.security in ("plaintext", "msk_iam"):
         yield (
-            f"{key}.security is {cluster.security} and ca_file is {cluster.ca_file}, which it does"
-            " not use; remove ca_file."
+            f"{key}.security is {cluster.security} and ca_file is {masked(cluster.ca_file)}, which"
+            " it does not use; remove ca_file."
         )
 
 
@@ -94,20 +99,42 @@ def _password(key: str, value: str, needing: str, section: Kafka | Index) -> Ite
 
 def _kinesis(config: Config) -> Iterator[str]:
     if config.kinesis.endpoint:
+        advice = "credentials come from AWS's default chain"
+        yield from _user_name("kinesis.endpoint", config.kinesis.endpoint, advice)
         yield from _plain_url("kinesis", "endpoint", config.kinesis.endpoint, config.kinesis)
     for key, name in streams(config):
         if not stream_of(name, config.kinesis).region:
             yield f"{key} has {name}, but kinesis.region is empty; set it or use the stream's ARN."
 
 
+def _user_name(key: str, url: str, advice: str) -> Iterator[str]:
+    """Refuse every @: a password with a slash makes what follows it a path."""
+    if "@" in url:
+        yield f"{key} contains a user name or an @; {advice}."
+
+
 def _plain_url(name: str, key: str, url: str, section: Kinesis | Index) -> Iterator[str]:
-    parts = urlsplit(url)
+    parts = _split(url)
+    if parts is None:
+        yield f"{name}.{key} is {masked(url)}, which is no URL; use https://HOST:PORT."
+        return
+    if parts.query or parts.fragment:
+        yield f"{name}.{key} is {masked(url)}; use https://HOST:PORT without a query or fragment."
     may_be_http = section.allow_plaintext or parts.hostname in _LOOPBACK
     if parts.scheme != "https" and (parts.scheme != "http" or not may_be_http):
         yield (
-            f"{name}.{key} is {url}; http is allowed for 127.0.0.1 only. Use https://host, or set"
-            f" {name}.allow_plaintext to true."
+            f"{name}.{key} is {masked(url)}; http is allowed for 127.0.0.1 only. Use https://host,"
+            f" or set {name}.allow_plaintext to true."
         )
+
+
+def _split(url: str) -> SplitResult | None:
+    """Return the parts of a URL, whose port is a number; None if there are none."""
+    try:
+        parts = urlsplit(url)
+        return parts if parts.port != 0 else None
+    except ValueError:
+        return None
 
 
 def _source(config: Config) -> Iterator[str]:
@@ -130,12 +157,15 @@ def _source(config: Config) -> Iterator[str]:
         chosen, value = getattr(source, key), getattr(source, needed)
         if (chosen == needing) != bool(value):
             yield (
-                f"source.{key} is {chosen} and {needed} is {value or 'empty'}; {needed} is required"
-                f" with {needing} and not allowed otherwise."
+                f"source.{key} is {chosen} and {needed} is {masked(value) or 'empty'}; {needed} is"
+                f" required with {needing} and not allowed otherwise."
             )
     at = source.kinesis_start_timestamp
     if at and start_seconds(at) is None:
-        yield f"source.kinesis_start_timestamp is {at}; use ISO-8601 with date, time and offset."
+        yield (
+            f"source.kinesis_start_timestamp is {masked(at)}; use ISO-8601 with date, time and"
+            " offset."
+        )
 
 
 def _sinks(config: Config) -> Iterator[str]:
@@ -191,13 +221,22 @@ def _transactions(config: Config) -> Iterator[str]:
         prefix = config.transaction_prefix(key)
         if prefix in users:
             yield (
-                f"{users[prefix]} and {key} have the same transactional prefix, {prefix}, so Kafka"
-                " would fence one of them off; set a different transaction_prefix on a replica."
+                f"{users[prefix]} and {key} have the same transactional prefix, {masked(prefix)},"
+                " so Kafka would fence one of them off; set a different transaction_prefix on a"
+                " replica."
             )
         users[prefix] = key
     if users and config.job.checkpoint_seconds:
         timeout = config.job.transaction_timeout_seconds
         yield from transaction_too_short(timeout, config.job.checkpoint_seconds)
+
+
+def _parallelism(job: Job) -> Iterator[str]:
+    if job.parallelism and job.parallelism > job.max_parallelism:
+        yield (
+            f"job.parallelism is {job.parallelism}, above job.max_parallelism,"
+            f" {job.max_parallelism}; lower the one or raise the other."
+        )
 
 
 def transactional(config: Config) -> list[str]:
@@ -261,12 +300,9 @@ def _paths_apart(config: Config) -> Iterator[str]:
 
 
 def _index(config: Config, index: Index) -> Iterator[str]:
-    url = urlsplit(index.url)
-    if url.username or url.password:
-        yield "index.url contains a user name; move it to index.username and index.password."
-    if url.query:
-        yield f"index.url is {index.url}; use https://HOST:PORT without a query."
-    if url.scheme == "http" and index.auth != "none" and url.hostname not in _LOOPBACK:
+    yield from _user_name("index.url", index.url, "move it to index.username and index.password")
+    url = _split(index.url)
+    if url and url.scheme == "http" and index.auth != "none" and url.hostname not in _LOOPBACK:
         yield f"index.auth is {index.auth} over http, which the network can read; use https."
     if ":" in index.username:
         yield "index.username contains a colon, which basic authentication cannot send."

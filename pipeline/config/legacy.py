@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from connectors.errors import UserError
+from connectors.text_files import cut, masked, shown
 
 GROUP = "FlinkApplicationProperties"
 _PAGE = "docs/from-the-original.md"
@@ -133,13 +134,14 @@ def _translated(properties: Mapping[str, str], own: Mapping[str, Any]) -> dict[s
     for name, text in properties.items():
         needed = PROPERTIES[name].needs
         if needed and _get(sections, key := PROPERTIES[needed].key) is None:
-            raise UserError(f"{name} is {text!r:.200}, without {needed}; give it, or {key}.")
+            raise UserError(f"{name} is {shown(text)}, without {needed}; give it, or {key}.")
     return sections
 
 
 def _refuse_unknown(properties: Mapping[str, str]) -> None:
     for name in properties:
         if name not in PROPERTIES:
+            name = cut(name)
             near = difflib.get_close_matches(name, PROPERTIES, n=1, cutoff=0.5)
             hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(PROPERTIES)}."
             raise UserError(f"{name} is unknown; {hint}")
@@ -152,11 +154,11 @@ def _settings(properties: Mapping[str, str], own: Mapping[str, Any]) -> Iterator
         try:
             value = PROPERTIES[name].value(text)
         except ValueError as error:
-            raise UserError(f"{name} is {text!r:.200}; {error}.") from error
+            raise UserError(f"{name} is {shown(text)}; {error}.") from error
         if name == "OutputBucket":
             yield name, "lake.path", f"{_folder(properties)}/lake"
         elif name == "OutputPrefix" and "OutputBucket" not in properties:
-            raise UserError(f"OutputPrefix is {text!r:.200}, without OutputBucket; give it.")
+            raise UserError(f"OutputPrefix is {shown(text)}, without OutputBucket; give it.")
         elif name not in ("OutputPrefix", "ParquetConversion", unused):
             yield name, PROPERTIES[name].key, value
         if name == "OutputKafkaTopic":
@@ -188,7 +190,7 @@ def _regions(properties: Mapping[str, str], own: Mapping[str, Any]) -> Iterator[
             yield f"AWS_REGION, for want of {region},", "kinesis.region", here
         elif other in properties and needed[other]:
             raise UserError(
-                f"{other} is {properties[other]!r:.200}, without {region}, and AWS_REGION is not"
+                f"{other} is {shown(properties[other])}, without {region}, and AWS_REGION is not"
                 " set; give both."
             )
 
@@ -213,7 +215,9 @@ def _put(sections: dict[str, Any], origins: dict[str, str], setting: _Setting) -
     other = origins.setdefault(path, path if key in keys else name)
     if (present := keys.setdefault(key, value)) != value:
         advice = _OTHER_REGION if path == "kinesis.region" else ""
-        old, new = (", ".join(v) if isinstance(v, list) else v for v in (present, value))
+        old, new = (
+            masked(", ".join(v) if isinstance(v, list) else str(v)) for v in (present, value)
+        )
         raise UserError(f"{other} says {old} and {name} says {new} for {path}; keep one{advice}.")
 
 

@@ -8,16 +8,18 @@ import re
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
-import yaml
 
 from connectors.errors import UserError
 from connectors.options import SECRETS, Section
+from connectors.text_files import cut, parse_json, read_text, shown
 from pipeline.config import legacy as original_properties
 from pipeline.config.checks import contradictions
 from pipeline.config.model import PLATFORM_KEYS, Config
+from pipeline.config.references import References
+from pipeline.config.yaml_file import read_yaml
 from pipeline.events.event_types import EventTypes
 from pipeline.events.event_types import load as load_types
 
@@ -25,7 +27,8 @@ from pipeline.events.event_types import load as load_types
 ENTRIES = frozenset({"clusters", "replicate"})
 PROPERTY_GROUPS = Path("/etc/flink/application_properties.json")
 _SHIPPED = Path(__file__).parents[2]
-_REFERENCE = re.compile(r"\$\{(env|file):([^}:]+)(?::-([^}]*))?\}")
+_LONGEST_MESSAGE = 1500
+_USER = re.compile(r"(?s)//.*@")
 
 
 class _PropertyGroup(msgspec.Struct):
@@ -43,17 +46,7 @@ def load(path: Path, environment: Mapping[str, str] = os.environ) -> Config:
     Raises:
         UserError: with the file, the key, the value and the allowed values.
     """
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(
-            f"{path}: cannot be read ({error.strerror}). Pass an existing file with --config."
-        ) from error
-    except yaml.YAMLError as error:
-        raise UserError(f"{path}: is not YAML: {error}") from error
-    if not isinstance(content, dict):
-        raise UserError(f"{path}: must contain sections such as `source:`, not {content!r:.60}.")
-    return check(content, where=str(path), environment=environment)
+    return check(read_yaml(path), where=str(path), environment=environment)
 
 
 def load_property_groups(path: Path = PROPERTY_GROUPS) -> Config:
@@ -72,6 +65,10 @@ def load_property_groups(path: Path = PROPERTY_GROUPS) -> Config:
     content: dict[str, Any] = {}
     for name, values in groups.items():
         section, _, entry = name.partition(".")
+        if name in ENTRIES:
+            raise UserError(
+                f"{path}: property group {name} has no name of its own; name it {name}.NAME."
+            )
         if entry and section in ENTRIES:
             content.setdefault(section, {})[entry] = _typed(section, values)
         elif not name.startswith("kinesis.analytics."):
@@ -85,24 +82,43 @@ def load_property_groups(path: Path = PROPERTY_GROUPS) -> Config:
 def check(
     content: Mapping[str, Any], *, where: str, environment: Mapping[str, str] = os.environ
 ) -> Config:
-    """Convert plain data to a `Config`; refuse unknown keys, wrong types and contradictions."""
-    _refuse_unknown(content, where)
-    resolved = _resolve(dict(content), where, environment)
+    """Convert plain data to a `Config`; refuse unknown keys, wrong types and contradictions.
+
+    No message has a secret, a value that a reference stands for, or more than 2 kB.
+    """
+    references = References(environment)
+    try:
+        return _checked(content, references)
+    except UserError as error:
+        message = references.hidden(str(error))
+        if len(message) > _LONGEST_MESSAGE:
+            message = message[:_LONGEST_MESSAGE] + "..."
+        raise UserError(f"{cut(where, 300)}: {message}") from None
+
+
+def _checked(content: Mapping[str, Any], references: References) -> Config:
+    _refuse_unknown(content)
+    resolved = references.resolve(dict(content))
     try:
         config = msgspec.convert(resolved, Config)
     except msgspec.ValidationError as error:
-        text = _with_entry(str(error), resolved)
-        value = _value_at(resolved, text)
-        raise UserError(f"{where}: {text}{value} See conf/reference.yaml.") from error
+        text = _with_choices(_with_entry(str(error), resolved))
+        raise UserError(f"{text}{_value_at(content, text)} See conf/reference.yaml.") from None
     for problem in contradictions(config):
-        raise UserError(f"{where}: {problem}")
+        raise UserError(problem)
     return config
 
 
 def event_types(config: Config) -> EventTypes:
     """Load the event types of `decode.schemas`; a relative folder may also be the shipped one."""
     folder = Path(config.decode.schemas)
-    return load_types(folder if folder.is_dir() else _SHIPPED / folder)
+    try:
+        return load_types(folder if folder.is_dir() else _SHIPPED / folder)
+    except OSError as error:
+        where = f"{shown(config.decode.schemas)}: {error.strerror}"
+        raise UserError(f"decode.schemas: {where}; give the folder of the .avsc files.") from error
+    except UserError as error:
+        raise UserError(f"decode.schemas: {error}") from error
 
 
 def sections() -> dict[str, type[Section]]:
@@ -112,25 +128,28 @@ def sections() -> dict[str, type[Section]]:
 
 
 def masked(config: Config) -> dict[str, Any]:
-    """Return the configuration as plain data, with secrets replaced by asterisks."""
+    """Return the configuration as plain data, with secrets and users in URLs as asterisks."""
     plain: dict[str, Any] = msgspec.to_builtins(config)
     for name, section in plain.items():
         for keys in (section or {}).values() if name in ENTRIES else [section or {}]:
-            for key in SECRETS & set(keys):
-                keys[key] = "********" if keys[key] else ""
+            for key, value in keys.items():
+                if key in SECRETS and value:
+                    keys[key] = "********"
+                elif isinstance(value, str):
+                    keys[key] = _USER.sub("//********@", value)
     return plain
 
 
 def _groups(path: Path) -> dict[str, dict[str, str]]:
+    advice = (
+        " Managed Service for Apache Flink writes it if the application has property groups;"
+        " elsewhere pass a file with --config."
+    )
+    content = parse_json(read_text(path, advice), str(path))
     try:
-        groups = msgspec.json.decode(path.read_bytes(), type=list[_PropertyGroup])
-    except OSError as error:
-        raise UserError(
-            f"{path}: cannot be read ({error.strerror}). Managed Service for Apache Flink writes it"
-            " if the application has property groups; elsewhere pass a file with --config."
-        ) from error
-    except msgspec.MsgspecError as error:
-        raise UserError(f"{path}: is not a list of property groups: {error}.") from error
+        groups = msgspec.convert(content, list[_PropertyGroup])
+    except msgspec.ValidationError as error:
+        raise UserError(f"{path}: is not a list of property groups: {error}.") from None
     for name, times in Counter(group.PropertyGroupId for group in groups).items():
         if times > 1:
             raise UserError(f"{path}: property group {name} occurs {times} times; merge them.")
@@ -143,8 +162,9 @@ def _leave_to_the_platform(content: dict[str, Any], where: str) -> None:
     for key in PLATFORM_KEYS:
         if key in job:
             raise UserError(
-                f"{where}: job.{key} is {job[key]!r}, but the managed service sets parallelism,"
-                " checkpoints and restarts; remove the key and configure it on the application."
+                f"{where}: job.{key} is {shown(job[key])}, but the managed service sets"
+                " parallelism, checkpoints and restarts; remove the key and configure it on the"
+                " application."
             )
     content["job"] = {**job, "checkpoint_timeout_seconds": None}
 
@@ -154,50 +174,25 @@ def _section_of(hint: Any) -> type[Section]:
     return next(kind for kind in kinds if issubclass(kind, Section))
 
 
-def _refuse_unknown(content: Mapping[str, Any], where: str) -> None:
+def _refuse_unknown(content: Mapping[str, Any]) -> None:
     known = sections()
     for name, section in content.items():
-        _refuse_key(name, known, f"{where}: section ")
+        _refuse_key(name, known, "section ")
         entries = {name: section}
         if name in ENTRIES and isinstance(section, Mapping):
-            entries = {f"{name}.{entry}": keys for entry, keys in section.items()}
+            entries = {f"{name}.{cut(str(entry))}": keys for entry, keys in section.items()}
         for path, keys in entries.items():
             for key in keys if isinstance(keys, Mapping) else ():
-                _refuse_key(key, known[name].__struct_fields__, f"{where}: key {path}.")
+                _refuse_key(key, known[name].__struct_fields__, f"key {path}.")
 
 
-def _refuse_key(key: str, known: Any, what: str) -> None:
+def _refuse_key(key: object, known: Any, what: str) -> None:
     if key in known:
         return
-    near = difflib.get_close_matches(str(key), list(known), n=1, cutoff=0.5)
+    name = cut(str(key))
+    near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
     hint = f"did you mean `{near[0]}`?" if near else f"allowed: {', '.join(known)}."
-    raise UserError(f"{what}{key} is unknown; {hint} See conf/reference.yaml.")
-
-
-def _resolve(value: Any, where: str, environment: Mapping[str, str]) -> Any:
-    if isinstance(value, dict):
-        return {key: _resolve(item, f"{where}: {key}", environment) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_resolve(item, where, environment) for item in value]
-    if isinstance(value, str):
-        return _REFERENCE.sub(lambda match: _referenced(match, where, environment), value)
-    return value
-
-
-def _referenced(match: re.Match[str], where: str, environment: Mapping[str, str]) -> str:
-    kind, name, default = match.groups()
-    if kind == "env":
-        value = environment.get(name, default)
-        if value is None:
-            raise UserError(
-                f"{where}: the environment variable {name} is not set; set it, or after `make up`"
-                " source build/run/env.sh, which has the local servers'."
-            )
-        return value
-    try:
-        return Path(name).read_text(encoding="utf-8").rstrip("\n")
-    except OSError as error:
-        raise UserError(f"{where}: the file {name} cannot be read ({error.strerror}).") from error
+    raise UserError(f"{what}{name} is unknown; {hint} See conf/reference.yaml.")
 
 
 def _with_entry(text: str, resolved: Mapping[str, Any]) -> str:
@@ -218,18 +213,43 @@ def _is_bad(keys: Any, kind: type[Section]) -> bool:
     return False
 
 
-def _value_at(resolved: Any, text: str) -> str:
-    """Return the value that msgspec's message is about, unless it is a secret or a section."""
-    match = re.search(r"`\$\.([^`\[]+)[^`]*`", text)
-    path = match[1].split(".") if match else []
+def _with_choices(text: str) -> str:
+    """Return msgspec's message with the allowed values in place of the wrong one."""
+    if not text.startswith("Invalid enum value"):
+        return text
+    place = text[text.rindex(" - at ") :]
+    section, *_, key = re.findall(r"[a-z][a-z0-9_]*", re.sub(r"\[\d+\]", "", place[6:]))
+    choices = _literals(get_type_hints(sections()[section])[key])
+    return f"Expected one of {', '.join(choices)}{place}"
+
+
+def _literals(hint: Any) -> list[str]:
+    if get_origin(hint) is Literal:
+        return list(get_args(hint))
+    return [value for part in get_args(hint) for value in _literals(part)]
+
+
+def _value_at(content: Any, text: str) -> str:
+    """Return the value that msgspec's message is about, unless it is a secret or a section.
+
+    `content` is the configuration as it was written: a reference is shown, not what it stands for.
+    """
+    match = re.search(r"`\$\.([^`]+)`", text)
+    path = re.findall(r"[^.\[\]]+", match[1]) if match else []
+    value: Any = content
     for key in path:
-        resolved = resolved.get(key) if isinstance(resolved, dict) else None
-    if "at `key`" in text and isinstance(resolved, dict):
-        return f"; the names are {', '.join(map(str, resolved))}."
-    if not path or path[-1] in SECRETS or isinstance(resolved, dict):
+        if isinstance(value, Mapping):
+            value = value.get(key)
+        elif isinstance(value, list | tuple) and key.isdecimal():
+            value = value[int(key)]
+        else:
+            value = None
+    if "at `key`" in text and isinstance(value, Mapping):
+        return f"; the names are {cut(', '.join(map(str, value)), 300)}."
+    if len(path) < 2 or SECRETS & set(path) or isinstance(value, Mapping):
         return "."
-    shown = re.sub(r"//[^/@\s]*@", "//********@", repr(resolved))
-    return f"; the value is {shown:.80}."
+    quote = " Put it in quotes." if "`str`, got" in text and not isinstance(value, list) else ""
+    return f"; the value is {shown(value)}.{quote}"
 
 
 def _typed(group: str, values: Mapping[str, str]) -> dict[str, Any]:

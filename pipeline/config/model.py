@@ -15,8 +15,11 @@ from connectors.kafka.options import Kafka
 from connectors.kinesis.options import Kinesis
 from connectors.opensearch.options import Index
 from connectors.options import (
+    Line,
+    LocalPath,
     Name,
     ObjectPath,
+    OptionalLine,
     OptionalPath,
     OptionalStream,
     OptionalTopic,
@@ -26,16 +29,25 @@ from connectors.options import (
     Stream,
     Topic,
     doc,
+    whole,
 )
+
+OptionalConsumer = Annotated[str, whole("[a-zA-Z0-9_.-]{0,128}")]
+Parallelism = Annotated[int, Meta(ge=1, le=32_768)]
+"""To Flink's highest maximum parallelism, 2**15."""
+CheckpointSeconds = Annotated[float, Meta(ge=0.01, le=604_800)]
+"""From Flink's shortest interval, 10 ms."""
 
 
 class Source(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What to read: any number of Kafka topics and Kinesis streams in one job."""
 
     kafka_topics: Annotated[tuple[Topic, ...], doc("Topics to read.")] = ()
-    kafka_cluster: Annotated[str, doc("A name in `clusters`. Empty: the section `kafka`.")] = ""
+    kafka_cluster: Annotated[
+        OptionalLine, doc("A name in `clusters`. Empty: the section `kafka`.")
+    ] = ""
     kafka_group_id: Annotated[
-        str, doc("Consumer group. Offsets are committed to it at each completed checkpoint.")
+        Line, doc("Consumer group. Offsets are committed to it at each completed checkpoint.")
     ] = "streaming-etl"
     kafka_start: Annotated[
         Literal["earliest", "latest", "committed"],
@@ -60,14 +72,15 @@ class Source(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
         doc("Where a job without a checkpoint starts. trim_horizon: at the oldest record."),
     ] = "trim_horizon"
     kinesis_start_timestamp: Annotated[
-        str, doc("For at_timestamp: ISO-8601 with offset, such as 2018-01-01T00:00:00Z.")
+        OptionalLine, doc("For at_timestamp: ISO-8601 with offset, such as 2018-01-01T00:00:00Z.")
     ] = ""
     kinesis_reader: Annotated[
         Literal["polling", "enhanced_fan_out"],
         doc("enhanced_fan_out: pushed, with 2 MB/s per shard for this job alone, at extra cost."),
     ] = "polling"
     kinesis_consumer: Annotated[
-        str, doc("For enhanced_fan_out: the consumer name to register with the stream.")
+        OptionalConsumer,
+        doc("For enhanced_fan_out: the consumer name to register with the stream."),
     ] = ""
     kinesis_poll_milliseconds: Annotated[
         Positive,
@@ -81,7 +94,7 @@ class Source(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class Decode(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Which event types there are, and which records are rejected."""
 
-    schemas: Annotated[str, doc("Folder of the .avsc files, one per event type.")] = "schemas"
+    schemas: Annotated[LocalPath, doc("Folder of the .avsc files, one per event type.")] = "schemas"
     max_record_bytes: Annotated[
         Positive, doc("A larger raw record is rejected, record_too_large.")
     ] = 1_000_000
@@ -112,7 +125,8 @@ class Lake(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
         doc("Parquet page size. Every open partition holds a page buffer for each column."),
     ] = 65_536
     file_bytes: Annotated[
-        Positive, doc("A file is closed at this size, and at every checkpoint.")
+        Annotated[int, Meta(ge=1, le=1 << 40)],
+        doc("A file is closed at this size, and at every checkpoint."),
     ] = 134_217_728
     success_file: Annotated[
         bool, doc("Write _SUCCESS into a partition when files were committed to it.")
@@ -123,7 +137,9 @@ class Target(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A Kafka topic or a Kinesis stream to write to."""
 
     kafka_topic: Annotated[OptionalTopic, doc("Kafka topic to write to. It must exist.")] = ""
-    kafka_cluster: Annotated[str, doc("A name in `clusters`. Empty: the section `kafka`.")] = ""
+    kafka_cluster: Annotated[
+        OptionalLine, doc("A name in `clusters`. Empty: the section `kafka`.")
+    ] = ""
     kinesis_stream: Annotated[
         OptionalStream, doc("Kinesis stream to write to, by name or ARN. At least once.")
     ] = ""
@@ -170,7 +186,7 @@ class DeadLetters(ClaimCheckTarget, frozen=True, kw_only=True, forbid_unknown_fi
 class Replica(Target, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A copy of the events in a Kafka topic (exactly once) or a Kinesis stream (at least once)."""
 
-    event_types: Annotated[tuple[str, ...], doc("Event types to copy. Empty: all.")] = ()
+    event_types: Annotated[tuple[Line, ...], doc("Event types to copy. Empty: all.")] = ()
     filter: Annotated[
         str, doc("SQL condition on an event's fields: pickup_location_id = 132. Empty: none.")
     ] = ""
@@ -183,7 +199,8 @@ class Replica(Target, frozen=True, kw_only=True, forbid_unknown_fields=True):
         doc("Of a Kafka topic: by transactions or not. A Kinesis stream is always at least once."),
     ] = "exactly_once"
     transaction_prefix: Annotated[
-        str, doc("Prefix of transactional ids, for this job alone. Empty: job.name-replicate.name.")
+        OptionalLine,
+        doc("Prefix of transactional ids, for this job alone. Empty: job.name-replicate.name."),
     ] = ""
     max_bytes: Annotated[
         Positive, doc("A larger event becomes a dead letter, replica_too_large.")
@@ -193,24 +210,24 @@ class Replica(Target, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class Job(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Settings of the job. Managed Service for Apache Flink refuses those that it sets itself."""
 
-    name: Annotated[str, doc("Name of the Flink job.")] = "streaming-etl"
+    name: Annotated[Line, doc("Name of the Flink job.")] = "streaming-etl"
     parallelism: Annotated[
-        Positive | None, doc("Parallelism of every operator. null: the cluster's default.")
+        Parallelism | None, doc("Parallelism of every operator. null: the cluster's default.")
     ] = None
     max_parallelism: Annotated[
-        Annotated[int, Meta(ge=1, le=32768)],
+        Parallelism,
         doc("Maximum parallelism. It cannot change once the job has state."),
     ] = 128
     checkpoint_seconds: Annotated[
-        Seconds | None,
+        CheckpointSeconds | None,
         doc("Checkpoint interval; checkpoints are kept on cancel. null: the cluster decides both."),
     ] = None
     checkpoint_timeout_seconds: Annotated[
-        Seconds | None,
+        CheckpointSeconds | None,
         doc("Abort a checkpoint that takes longer. null: the cluster's setting."),
     ] = 300.0
     checkpoint_dir: Annotated[
-        str, doc("Checkpoint folder: s3a:// or file://. Empty: the cluster's setting.")
+        OptionalPath, doc("Checkpoint folder: s3a:// or file://. Empty: the cluster's setting.")
     ] = ""
     batch_records: Annotated[
         Positive, doc("Maximum number of records in an Arrow batch passed to Python.")
@@ -226,7 +243,7 @@ class Job(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
         bool, doc("Also send events to a discarding sink, to measure reading and decoding alone.")
     ] = False
     transaction_timeout_seconds: Annotated[
-        Positive,
+        Annotated[int, Meta(ge=1, le=2_147_483)],  # Kafka has an int of milliseconds
         doc(
             "Of Kafka transactions: at least 3 checkpoint intervals, at most the brokers' maximum."
         ),

@@ -10,10 +10,12 @@ import json
 import keyword
 import re
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, NoReturn, cast
 
 from connectors.errors import UserError
+from connectors.text_files import cut, parse_json, read_text
 from pipeline.events.model import (
     EVENT_TYPE_NAME,
     EXACT_IN_DOUBLE,
@@ -61,6 +63,9 @@ _ONLY_ON: Final = {
     "enum": "strings",
     "pattern": "strings",
 }
+_LONGEST_NAME: Final = 128
+# A character that is escaped, a set of characters (`]` at its start is one of them), or `$`.
+_DOLLAR: Final = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\$", re.DOTALL)
 _FIELD_NAME: Final = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 
 
@@ -74,12 +79,7 @@ def read_event_type(path: Path) -> EventType:
 
 def read_object(path: Path) -> dict[str, Any]:
     """Return the JSON object in a file; UserError if there is none."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"{path}: can't be read: {error.strerror}") from error
-    except ValueError as error:
-        raise UserError(f"{path}: not JSON in UTF-8: {error}") from error
+    content = parse_json(read_text(path), str(path))
     if not isinstance(content, dict):
         raise UserError(f"{path}: holds {_shown(content)}; allowed: one JSON object")
     return content
@@ -119,7 +119,7 @@ class _Schema:
     def _event_type_name(self) -> str:
         name = self.record.get("eventType")
         if not isinstance(name, str) or not EVENT_TYPE_NAME.fullmatch(name):
-            self._fault("eventType", name, f"text matching ^{EVENT_TYPE_NAME.pattern}$")
+            self._fault("eventType", name, f"text like {EVENT_TYPE_NAME.pattern}")
         if name == WATERMARK:
             self._fault("eventType", name, "any other name: watermark is the built-in control type")
         return name
@@ -160,9 +160,19 @@ class _Schema:
         for name in names:
             if names.count(name) > 1:
                 self._fault("fields", name, "each name once")
+        self._refuse_shared_aliases(fields)
         if "type" not in names:
             self._fault("fields", names, 'a field "type" (string): it names the event type')
         return fields
+
+    def _refuse_shared_aliases(self, fields: tuple[Field, ...]) -> None:
+        owners = {field.name: field.name for field in fields}
+        for field in fields:
+            for alias in field.aliases:
+                if alias in owners:
+                    allowed = f"names that no other field has; {owners[alias]} has it"
+                    self._fault(f"field {field.name}: aliases", alias, allowed)
+                owners[alias] = field.name
 
     def _field(self, declared: Mapping[str, Any], event_type: str) -> Field:
         name = self._field_name(declared.get("name"))
@@ -179,7 +189,7 @@ class _Schema:
             return Field(name, kind, max_length=len(event_type), enum=(event_type,), doc=doc,
                          aliases=aliases)  # fmt: skip
         low, high = self._range(name, kind, declared)
-        return Field(
+        field = Field(
             name=name,
             kind=kind,
             nullable=nullable,
@@ -193,10 +203,24 @@ class _Schema:
             doc=doc,
             aliases=aliases,
         )
+        self._refuse_values_outside(field)
+        return field
+
+    def _refuse_values_outside(self, field: Field) -> None:
+        """Refuse a default or an allowed value that the field's own limits refuse."""
+        for value in field.enum:
+            if limit := _broken_limit(replace(field, enum=()), value):
+                self._fault(f"field {field.name}: enum", value, f"values with {limit}")
+        if len(set(field.enum)) < len(field.enum):
+            self._fault(f"field {field.name}: enum", field.enum, "each value once")
+        if field.default is not None and (limit := _broken_limit(field, field.default)):
+            self._fault(f"field {field.name}: default", field.default, f"a value with {limit}")
 
     def _field_name(self, name: object) -> str:
         if not isinstance(name, str) or not _FIELD_NAME.fullmatch(name) or keyword.iskeyword(name):
-            self._fault("field name", name, f"text matching ^{_FIELD_NAME.pattern}$, no keyword")
+            self._fault("field name", name, f"text like {_FIELD_NAME.pattern}, no keyword")
+        if len(name) > _LONGEST_NAME:
+            self._fault("field name", name, f"at most {_LONGEST_NAME} characters")
         if name in RESERVED:
             self._fault("field name", name, "any other name: the job has a column of that name")
         return name
@@ -243,8 +267,8 @@ class _Schema:
     def _max_length(self, name: str, declared: Mapping[str, Any]) -> int:
         default = LONGEST_ID_BYTES if name == self.record.get("id") else LONGEST_TEXT
         length = declared.get("maxLength", default)
-        if type(length) is not int or length < 0:
-            self._fault(f"field {name}: maxLength", length, "an integer from 0 up")
+        if type(length) is not int or not 0 <= length < 2**31:
+            self._fault(f"field {name}: maxLength", length, f"an integer from 0 to {2**31 - 1}")
         return length
 
     def _texts(self, name: str, key: str, declared: Mapping[str, Any]) -> tuple[str, ...]:
@@ -263,8 +287,9 @@ class _Schema:
         try:
             re.compile(pattern)
         except (re.error, TypeError) as error:
-            self._fault(f"field {name}: pattern", pattern, f"a regular expression ({error})")
-        return str(pattern)
+            why = cut(str(error))
+            self._fault(f"field {name}: pattern", pattern, f"a regular expression ({why})")
+        return _ending_at_the_end(str(pattern))
 
     def _default(
         self, name: str, kind: Kind, nullable: bool, declared: Mapping[str, Any]
@@ -289,6 +314,32 @@ class _Schema:
 
     def _fault(self, where: str, value: object, allowed: str) -> NoReturn:
         raise UserError(f"{self.path}: {where}: {_shown(value)} isn't allowed; allowed: {allowed}")
+
+
+def _ending_at_the_end(pattern: str) -> str:
+    r"""Return a pattern whose `$` matches at the end alone, as in JSON Schema's dialect.
+
+    In Python's it would also match before a line break at the end.
+
+    >>> _ending_at_the_end(r"^(a|b$)[$]\$$")
+    '^(a|b\\Z)[$]\\$\\Z'
+    """
+    return _DOLLAR.sub(lambda match: r"\Z" if match[0] == "$" else match[0], pattern)
+
+
+def _broken_limit(field: Field, value: Any) -> str:
+    """Return the limit of the field that refuses a value of its kind; empty if none does."""
+    if field.enum and value not in field.enum:
+        return f"enum {cut(', '.join(field.enum))}"
+    if field.max_length is not None and len(value) > field.max_length:
+        return f"maxLength {field.max_length}"
+    if field.pattern is not None and not re.search(field.pattern, value):
+        return f"pattern {cut(field.pattern)}"
+    if field.minimum is not None and value < field.minimum:
+        return f"minimum {field.minimum}"
+    if field.maximum is not None and value > field.maximum:
+        return f"maximum {field.maximum}"
+    return ""
 
 
 def _has_kind(value: object, kind: Kind) -> bool:

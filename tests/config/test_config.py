@@ -63,11 +63,17 @@ def check(*without: str, **changed: dict[str, Any]) -> Config:
         ({"kafka": {"password": "x"}}, ["kafka.security is plaintext", "password is set"]),
         ({"kafka": {"ca_file": "/ca.pem"}}, ["security is plaintext", "ca_file is /ca.pem"]),
         ({"dead_letters": {"kafka_topic": "trips"}}, ["is trips", "circulate forever"]),
-        ({"dead_letters": {"path": "s3a://b/d"}}, ["kafka_topic dead", "path s3a://b/d"]),
+        ({"dead_letters": {"path": "s3a://bucket/d"}}, ["kafka_topic dead", "path s3a://bucket/d"]),
         ({"dead_letters": {"kafka_topic": ""}}, ["set one of", "kinesis_stream"]),
         (
-            {"dead_letters": {"kafka_topic": "", "path": "s3a://b/d", "large_path": "s3a://b/l"}},
-            ["path s3a://b/d", "large_path s3a://b/l"],
+            {
+                "dead_letters": {
+                    "kafka_topic": "",
+                    "path": "s3a://bucket/d",
+                    "large_path": "s3a://bucket/l",
+                }
+            },
+            ["path s3a://bucket/d", "large_path s3a://bucket/l"],
         ),
         (
             {"kinesis": {"region": "eu-west-1"}, "archive": {"path": "", "kinesis_stream": "s"}},
@@ -165,7 +171,7 @@ IRELAND = {"region": "eu-west-1"}
         ),
         (
             {
-                "archive": {"path": "", "kinesis_stream": ARN, "large_path": "s3a://b/l"}
+                "archive": {"path": "", "kinesis_stream": ARN, "large_path": "s3a://bucket/l"}
                 | {"max_bytes": 750_000}
             },
             ["archive.max_bytes is 750000", "740000"],
@@ -247,7 +253,7 @@ def test_references_to_environment_and_files(
 def test_a_reference_that_leads_nowhere_is_told() -> None:
     with pytest.raises(UserError, match="environment variable NOT_SET is not set"):
         check(kafka={"bootstrap_servers": "${env:NOT_SET}"})
-    with pytest.raises(UserError, match="/not/there cannot be read"):
+    with pytest.raises(UserError, match="/not/there: cannot be read"):
         check(kafka={"bootstrap_servers": "${file:/not/there}"})
 
 
@@ -283,7 +289,10 @@ def test_property_groups_give_the_same_configuration(tmp_path: Path) -> None:
                 "max_bytes": "5000",
             },
         },
-        {"PropertyGroupId": "lake", "PropertyMap": {"path": "s3a://b/l", "dictionary": "true"}},
+        {
+            "PropertyGroupId": "lake",
+            "PropertyMap": {"path": "s3a://bucket/l", "dictionary": "true"},
+        },
         {"PropertyGroupId": "dead_letters", "PropertyMap": {"kafka_topic": "dead"}},
         {"PropertyGroupId": "job", "PropertyMap": {"bundle_records": "500"}},
     ]
@@ -328,7 +337,7 @@ def test_a_file_that_is_not_there_or_not_yaml(tmp_path: Path) -> None:
         load_config.load(tmp_path / "none.yaml")
     bad = tmp_path / "bad.yaml"
     bad.write_text("a: [")
-    with pytest.raises(UserError, match="is not YAML"):
+    with pytest.raises(UserError, match="is not YAML: line 1, column 5"):
         load_config.load(bad)
     bad.write_text("just text")
     with pytest.raises(UserError, match="must contain sections"):

@@ -18,8 +18,8 @@ GROUPS = {
     "kinesis.analytics.flink.run.options": {"python": "main.py"},
     "kinesis": {"region": "eu-west-1"},
     "source": {"kinesis_streams": "trips"},
-    "lake": {"path": "s3a://b/lake"},
-    "dead_letters": {"path": "s3a://b/dead-letters"},
+    "lake": {"path": "s3a://bucket/lake"},
+    "dead_letters": {"path": "s3a://bucket/dead-letters"},
 }
 NOT_OURS = ("execution.checkpointing", "parallelism", "restart-strategy", "state.", "taskmanager")
 
@@ -62,9 +62,9 @@ def test_what_belongs_to_the_platform_is_refused(key: str, tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("changed", "told"),
     [
-        ({"lakes": {"path": "s3a://b/l"}}, "lakes is unknown; did you mean `lake`"),
+        ({"lakes": {"path": "s3a://bucket/l"}}, "lakes is unknown; did you mean `lake`"),
         ({"source": {"kinesis_stream": "trips"}}, "did you mean `kinesis_streams`"),
-        ({"lake": {"path": "s3a://b/l", "dictionary": "perhaps"}}, "the value is 'perhaps'"),
+        ({"lake": {"path": "s3a://bucket/l", "dictionary": "perhaps"}}, "the value is 'perhaps'"),
         ({"decode": {"max_record_bytes": "many"}}, "the value is 'many'"),
     ],
 )
@@ -78,7 +78,7 @@ def test_what_is_unknown_or_of_another_type_is_refused(
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("{", "is not a list of property groups"),
+        ("{", "not JSON in UTF-8: Expecting property name"),
         ('{"a": 1}', "is not a list of property groups: Expected `array`"),
         ('[{"PropertyGroupId": "lake", "PropertyMap": {"path": 1}}]', "Expected `str`"),
         ('[{"PropertyGroupId":"a","PropertyMap":{}},{"PropertyGroupId":"a","PropertyMap":{}}]',

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import pickle
+import re
 from pathlib import Path
 from typing import Any
 
@@ -132,6 +133,22 @@ _FAULTS: list[tuple[dict[str, Any], list[str]]] = [
     (_changed("padding", maxLength=-1), ["padding", "maxLength", "-1"]),
     (_changed("padding", pattern="("), ["padding", "pattern", "regular expression"]),
     (_changed("padding", enum=[]), ["padding", "enum"]),
+    (_changed("padding", enum=["a", "a"]), ["padding", "enum", "each value once"]),
+    (_changed("padding", enum=["ab"], maxLength=1), ["padding", "enum", "maxLength 1"]),
+    (_changed("padding", enum=["ab"], pattern="^b"), ["padding", "enum", "pattern ^b"]),
+    (_changed("padding", type="string", default="ab", maxLength=1), ["default", "maxLength 1"]),
+    (_changed("padding", type="string", default="c", enum=["ab"]), ["default", "enum ab"]),
+    (_changed("padding", type="string", default="c\n", pattern="c$"), ["default", "pattern c"]),
+    (_changed("extra", default=-1, minimum=0), ["extra", "default", "-1", "minimum 0"]),
+    (_changed("vendor_id", default=2**31), ["vendor_id", "default", "maximum"]),
+    (_changed("padding", maxLength=2**31), ["padding", "maxLength", "2147483647"]),
+    (_changed("extra", name="a" * 129), ["field name", "at most 128"]),
+    (_changed("extra", aliases=["Extra", "Extra"]), ["extra", "aliases", "extra has it"]),
+    (_changed("extra", aliases=["vendor_id"]), ["extra", "aliases", "vendor_id has it"]),
+    (
+        {**_TRIP, "fields": [{**each, "aliases": ["One"]} for each in _TRIP["fields"]]},
+        ["aliases", '"One"', "names that no other field has"],
+    ),
     (_changed("pickup_location_id", minimum=-1), ["place", "999"]),
     (_changed("pickup_location_id", maximum=1000), ["place", "999"]),
     (_changed("pickup_location_id", default=1), ["place", "required"]),
@@ -154,6 +171,49 @@ def test_a_fault_names_file_field_value_and_what_is_allowed(
     assert [word for word in words if word not in message] == []
 
 
+@pytest.mark.parametrize("name", ["trip.avsc", "trip.mapping.json"])
+def test_a_key_given_twice_is_refused_with_both_lines(name: str, tmp_path: Path) -> None:
+    (tmp_path / "trip.avsc").write_text(json.dumps(_TRIP))
+    (tmp_path / name).write_text('{"type": "record",\n"doc": "a",\n"type": "record"}')
+    with pytest.raises(UserError, match=f"{name}: the key 'type' is given twice, in line 1 and in"):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "value", "fits"),
+    [
+        ("^B[0-9]$", "B1", True),
+        ("^B[0-9]$", "B1\n", False),
+        ("^(a|b$)", "b\n", False),
+        ("^[$]$", "$", True),
+        (r"^\$$", "$", True),
+        (r"^[]$]\$$", "]$", True),
+        (r"^[^]$]$", "a\n", False),
+    ],
+)
+def test_the_dollar_of_a_pattern_is_the_end(
+    pattern: str, value: str, fits: bool, tmp_path: Path
+) -> None:
+    schema = _changed("padding", pattern=pattern)
+    del next(each for each in schema["fields"] if each["name"] == "padding")["default"]
+    field = _load(tmp_path, trip=schema)["trip"].field("padding")
+    assert bool(re.search(field.pattern, value)) is fits
+
+
+def test_a_message_is_short(tmp_path: Path) -> None:
+    long = "x" * 100_000
+    for changed in (
+        {"name": long},
+        {"doc": [long]},
+        {"type": long},
+        {"pattern": f"(?P<{long}>a"},
+        {"enum": [long, long]},
+    ):
+        with pytest.raises(UserError) as refused:
+            _load(tmp_path, trip=_changed("padding", **changed))
+        assert len(str(refused.value)) < 1000
+
+
 def test_two_files_with_one_event_type(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r'b\.avsc.*"trip" is already taken by .*a\.avsc'):
         _load(tmp_path, a=_TRIP, b=_TRIP)
@@ -164,9 +224,12 @@ def test_no_schema_at_all(tmp_path: Path) -> None:
         load(tmp_path)
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", "7"])
-def test_not_a_json_object(tmp_path: Path, content: str) -> None:
-    (tmp_path / "trip.avsc").write_text(content)
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"{", b"[]", b"7", b"\xff{}", b'{"a":' * 3000, b'{"type": NaN}', "{}".encode("utf-16")],
+)
+def test_not_a_json_object(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "trip.avsc").write_bytes(content)
     with pytest.raises(UserError, match=r"trip\.avsc"):
         load(tmp_path)
 

@@ -17,6 +17,7 @@ from connectors.kafka.options import Kafka
 from connectors.kafka.producer import KafkaProducer
 from connectors.kafka.reader import SourceProgress
 from connectors.positions import Position
+from pipeline.config.yaml_file import read_yaml
 from pipeline.ops.dead_letters.letter import digest_of, position_text
 from pipeline.ops.dead_letters.reader import read_letters
 from pipeline.ops.reconcile.options import Options, Span
@@ -197,7 +198,7 @@ class Rebuild:
 
         The decode section has no reject limit: the backfill reports its rejects when it is done.
         """
-        main: dict[str, Any] = yaml.safe_load(self.path.read_text(encoding="utf-8"))
+        main = read_yaml(self.path)
         config = self.systems.config
         source, schemas = config.source, Path(config.decode.schemas)
         kinds = {"kafka": source.kafka_topics, "kinesis": source.kinesis_streams}

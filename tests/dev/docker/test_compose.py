@@ -185,8 +185,8 @@ def test_topics_of_another_cluster_are_the_user_s_to_make() -> None:
         {
             "clusters": {"far": {"bootstrap_servers": "127.0.0.1:1"}},
             "source": {"kafka_topics": ["a"], "kafka_cluster": "far"},
-            "archive": {"path": "s3a://b/a"},
-            "dead_letters": {"path": "s3a://b/d"},
+            "archive": {"path": "s3a://bucket/a"},
+            "dead_letters": {"path": "s3a://bucket/d"},
         },
         where="test",
     )

@@ -26,8 +26,8 @@ EVENT = (
 CONFIG = {
     "kinesis": {"region": "eu-west-1"},
     "source": {"kinesis_streams": ["trips"]},
-    "lake": {"path": "s3a://b/lake"},
-    "archive": {"path": "s3a://b/archive"},
+    "lake": {"path": "s3a://bucket/lake"},
+    "archive": {"path": "s3a://bucket/archive"},
 }
 
 

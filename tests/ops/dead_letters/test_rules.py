@@ -68,7 +68,7 @@ def test_copies_are_one_and_everything_else_is_another() -> None:
 
 
 def test_a_large_one_is_known_by_its_whole() -> None:
-    head = letter(raw=b"{", full_record="s3a://b/f", raw_bytes=2)
+    head = letter(raw=b"{", full_record="s3a://bucket/f", raw_bytes=2)
     from_hash = replace(head, sha256=SHA256)
     assert from_hash.identity == letter().identity
 
@@ -182,7 +182,7 @@ def test_only_this_machine_is_sent_to_without_a_bound(
             "kafka": {"bootstrap_servers": "127.0.0.1:9092,localhost:9093"},
             "clusters": {"far": {"bootstrap_servers": "b-1:9098", "security": "msk_iam"}},
             "kinesis": {"region": "eu-west-1"},
-            "archive": {"path": "s3a://b/archive"},
+            "archive": {"path": "s3a://bucket/archive"},
             **sections,
         },
         where="test",
@@ -198,7 +198,7 @@ def test_those_in_files_are_numbered_from_the_beginning_of_each_file(tmp_path: P
         "kafka": {"bootstrap_servers": "127.0.0.1:9092"},
         "source": {"kafka_topics": ["trips"]},
         "dead_letters": {"path": f"file://{tmp_path}"},
-        "archive": {"path": "s3a://b/archive"},
+        "archive": {"path": "s3a://bucket/archive"},
     }
     config = load_config.check(sections, where="test")
     letters = list(read_letters(Systems(config, load_config.event_types(config), {})))
