@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from fnmatch import fnmatchcase
 from typing import Any
 
 from opensearchpy import OpenSearch
@@ -20,6 +21,7 @@ from connectors.opensearch.client import bulk_sender, client, explain
 from connectors.opensearch.options import Index, index_name
 
 _PRIORITY = 500  # above an administrator's templates for all indices
+_ALIAS_OPTIONS = {"filter", "index_routing", "search_routing"}
 
 
 class IndexAway(UserError):
@@ -37,25 +39,30 @@ def ensure_templates(
 
     `mappings` is event type -> mapping (`properties`); `dynamic: strict` is added, so that an
     event can never change a mapping. With `only_changes`, an index that is as it must be is only
-    read.
+    read, and a closed one is left to the sender, which retries: others must go on.
 
     Raises:
-        IndexAway: the server is unreachable.
-        UserError: it rejects a request, or an index defines a field otherwise.
+        IndexAway: the server is unreachable, or an index is closed.
+        UserError: it rejects a request, an index defines a field otherwise, or its name is that of
+            something else.
     """
     for event_type, mapping in mappings.items():
         name = index_name(settings.prefix, event_type)
         strict = {**mapping, "dynamic": "strict"}
         with _reported(name, settings):
-            actual = _mapping(client, name)
-            new = {} if actual is None else _new_fields(name, actual, strict)
-            if actual is None or new or not only_changes:
+            index = _existing(client, name)
+            new = {} if index is None else _new_fields(name, index["mappings"], strict)
+            if index is None:
+                _refuse_outranked(client, name)
+            elif _is_closed(index) and not only_changes:
+                raise IndexAway(f"index {name} at {settings.url} is closed; open it")
+            if index is None or new or not only_changes:
                 template = {"settings": _index_settings(settings), "mappings": strict}
                 body = {"index_patterns": [name], "priority": _PRIORITY, "template": template}
                 client.indices.put_index_template(name=name, body=body)
             if new:
                 client.indices.put_mapping(index=name, body={"properties": new})
-            if actual is None:
+            if index is None:
                 _create(client, name)
 
 
@@ -117,14 +124,69 @@ def _index_settings(settings: Index) -> dict[str, Any]:
     return common | shards | {"index.number_of_replicas": settings.replicas}
 
 
-def _mapping(client: OpenSearch, name: str) -> Mapping[str, Any] | None:
-    """Return the mapping of the index; None if there is no such index."""
+def _existing(client: OpenSearch, name: str) -> Mapping[str, Any] | None:
+    """Return aliases, mappings and settings of the index; None if there is no such index.
+
+    Raises:
+        UserError: the name is that of a data stream, or of an alias that is not a mere second name.
+    """
     try:
-        response = client.indices.get_mapping(index=name)
+        response = client.indices.get(index=name)
     except NotFoundError:
         return None
-    (mapping,) = [entry["mappings"] for entry in response.values()]
-    return dict(mapping)
+    if problem := _misnamed(name, response):
+        raise UserError(
+            f"{problem}. Reindex into one index, named {name} or with the plain alias {name}, or "
+            "choose another index.prefix"
+        )
+    (index,) = response.values()
+    return dict(index)
+
+
+def _misnamed(name: str, indices: Mapping[str, Mapping[str, Any]]) -> str | None:
+    """Return why documents cannot be written through `name` with one document for each id.
+
+    OpenSearch compares ids and versions within one index only.
+    """
+    names = ", ".join(sorted(indices))
+    if any("data_stream" in index for index in indices.values()):
+        return f"{name} is a data stream ({names}), which accepts no versions of documents"
+    if len(indices) > 1:
+        return (
+            f"{name} is an alias of several indices ({names}): a new version of an event in one of "
+            "them would not replace the document in another, and readers would see both"
+        )
+    (index,) = indices.values()
+    alias = index["aliases"].get(name, {})
+    if "is_write_index" in alias:
+        return (
+            f"the alias {name} of {names} has is_write_index, as aliases have that roll over to a "
+            "second index, which would hold a second document of an id"
+        )
+    if options := sorted(alias.keys() & _ALIAS_OPTIONS):
+        return (
+            f"the alias {name} of {names} has {', '.join(options)}: readers of the alias would not "
+            "see every document"
+        )
+    return None
+
+
+def _is_closed(index: Mapping[str, Any]) -> bool:
+    return "verified_before_close" in index["settings"]["index"]
+
+
+def _refuse_outranked(client: OpenSearch, name: str) -> None:
+    """Raise UserError if another template would define the index instead of ours."""
+    for other in client.indices.get_index_template()["index_templates"]:
+        template = other["index_template"]
+        matching = [p for p in template["index_patterns"] if fnmatchcase(name, p)]
+        if matching and template.get("priority", 0) > _PRIORITY:
+            raise UserError(
+                f"index {name} cannot be created: the index template {other['name']} (pattern "
+                f"{matching[0]}, priority {template['priority']}) has precedence over the one of "
+                f"this job (priority {_PRIORITY}). Give it a priority below {_PRIORITY} or a "
+                "pattern without this index, or choose another index.prefix"
+            )
 
 
 def _new_fields(name: str, actual: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:

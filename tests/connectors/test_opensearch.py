@@ -5,16 +5,22 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from random import Random
+from typing import Any
 from uuid import uuid4
 
 import pytest
 from opensearchpy import OpenSearch
 
 from connectors.errors import UserError
-from connectors.opensearch.bulk import Document, Done, Limits, Outcome, Rejected
+from connectors.opensearch.bulk import Document, Done, Limits, Outcome, Rejected, Send
 from connectors.opensearch.client import bulk_sender, client
 from connectors.opensearch.options import Index, index_name
-from connectors.opensearch.templates import IndexAway, ensure_templates, mapping_differences
+from connectors.opensearch.templates import (
+    IndexAway,
+    careful_sender,
+    ensure_templates,
+    mapping_differences,
+)
 from pipeline.index.indexer import Indexer, RetryPolicy
 from tests.documents import read_index
 
@@ -54,12 +60,13 @@ def index(settings: Index, opensearch: OpenSearch) -> str:
 
 def indexer(
     settings: Index,
+    send: Send | None = None,
     *,
     limits: Limits | None = None,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Indexer:
     return Indexer(
-        bulk_sender(settings),
+        send or bulk_sender(settings),
         limits=limits or Limits(),
         retry=RetryPolicy(seconds=5.0, first_pause=0.05),
         clock=time.monotonic,
@@ -209,6 +216,118 @@ def test_an_index_with_another_mapping_is_named_with_its_fields(
     assert "word" not in message and "new" not in message
     mapping = opensearch.indices.get_mapping(index=index)[index]["mappings"]
     assert mapping == {**MAPPING, "dynamic": "strict"}, "what is refused changes nothing"
+
+
+def behind_alias(opensearch: OpenSearch, index: str, second: str = "", **options: Any) -> str:
+    """A new event type whose index is an alias with these options of `index` (and `second`)."""
+    event_type = uuid4().hex
+    alias = index[: -len(event_type)] + event_type
+    actions = [{"add": {"index": index, "alias": alias, **options}}]
+    if second:
+        actions.append({"add": {"index": second, "alias": alias, "is_write_index": True}})
+    opensearch.indices.update_aliases(body={"actions": actions})
+    return event_type
+
+
+def test_an_alias_of_one_index_is_a_second_name(
+    settings: Index, opensearch: OpenSearch, index: str
+) -> None:
+    event_type = behind_alias(opensearch, index)
+    grown = {"properties": {**MAPPING["properties"], "new": {"type": "ip"}}}
+    ensure_templates(opensearch, {event_type: grown}, settings)
+    alias = index_name(settings.prefix, event_type)
+    assert indexer(settings).index([Document(alias, "1", 5, b'{"new":"::1"}')]) == [Done.INDEXED]
+    outcomes = indexer(settings).index([Document(index, "1", 4, b'{"n":1}')])
+    assert outcomes == [Done.STALE], "there is one document, under either name"
+
+
+def test_an_alias_of_two_indices_is_refused_with_their_names(
+    settings: Index, opensearch: OpenSearch, index: str
+) -> None:
+    """What a rollover leaves, and what then happens without the check: two documents of one id."""
+    second = index + "-000002"
+    opensearch.indices.create(index=second, body={"mappings": MAPPING})
+    event_type = behind_alias(opensearch, index, second, is_write_index=False)
+    alias = index_name(settings.prefix, event_type)
+    step = indexer(settings)
+    step.index([Document(index, "1", 5, b'{"n":1}')])
+    assert step.index([Document(alias, "1", 4, b'{"n":2}')]) == [Done.INDEXED], "an older version"
+    opensearch.indices.refresh(index=alias)
+    assert opensearch.count(index=alias)["count"] == 2
+    with pytest.raises(UserError, match=rf"{alias} is an alias of .*\({index}, {second}\)"):
+        ensure_templates(opensearch, {event_type: MAPPING}, settings)
+
+
+def test_a_worker_behind_a_rolled_over_alias_makes_dead_letters(
+    settings: Index, opensearch: OpenSearch, index: str
+) -> None:
+    second = index + "-000002"
+    opensearch.indices.create(index=second, body={"mappings": MAPPING})
+    event_type = behind_alias(opensearch, index, second, is_write_index=False)
+    step = indexer(settings, careful_sender(settings, {event_type: MAPPING}))
+    document = Document(index_name(settings.prefix, event_type), "1", 1, b'{"n":1}')
+    (outcome,) = step.index([document])
+    assert isinstance(outcome, Rejected) and outcome.reason == "index_unavailable"
+    assert second in outcome.detail
+    opensearch.indices.refresh(index=second)
+    assert opensearch.count(index=second)["count"] == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ({"is_write_index": True}, "has is_write_index"),
+        ({"is_write_index": False}, "has is_write_index"),
+        ({"filter": {"term": {"n": 1}}}, "has filter"),
+        ({"routing": "x"}, "has index_routing, search_routing"),
+    ],
+)
+def test_an_alias_that_is_no_second_name_is_refused(
+    settings: Index, opensearch: OpenSearch, index: str, options: dict[str, Any], named: str
+) -> None:
+    event_type = behind_alias(opensearch, index, **options)
+    with pytest.raises(UserError, match=rf"alias .*{event_type} of {index} {named}"):
+        ensure_templates(opensearch, {event_type: MAPPING}, settings)
+
+
+def test_a_data_stream_is_refused(settings: Index, opensearch: OpenSearch) -> None:
+    event_type = uuid4().hex
+    name = index_name(settings.prefix, event_type)
+    body = {"index_patterns": [name], "data_stream": {}, "template": {"mappings": MAPPING}}
+    opensearch.indices.put_index_template(name=name, body=body)
+    opensearch.indices.create_data_stream(name=name)
+    try:
+        with pytest.raises(UserError, match=rf"{name} is a data stream \(.ds-{name}-000001\)"):
+            ensure_templates(opensearch, {event_type: MAPPING}, settings)
+    finally:
+        opensearch.indices.delete_data_stream(name=name)
+
+
+def test_a_closed_index_is_away_at_the_start_only(
+    settings: Index, opensearch: OpenSearch, index: str
+) -> None:
+    opensearch.indices.close(index=index)
+    wanted = {index.removeprefix(settings.prefix): MAPPING}
+    with pytest.raises(IndexAway, match=rf"{index} at .* is closed; open it"):
+        ensure_templates(opensearch, wanted, settings)
+    ensure_templates(opensearch, wanted, settings, only_changes=True)
+
+
+def test_a_template_with_precedence_is_refused_before_there_is_an_index(
+    settings: Index, opensearch: OpenSearch
+) -> None:
+    event_type = uuid4().hex
+    name = index_name(settings.prefix, event_type)
+    other = settings.prefix + "other"
+    body = {"index_patterns": [name[:-1] + "*"], "priority": 501}
+    opensearch.indices.put_index_template(name=other, body=body)
+    try:
+        with pytest.raises(UserError, match=rf"template {other} \(pattern .*\*, priority 501\)"):
+            ensure_templates(opensearch, {event_type: MAPPING}, settings)
+        assert not opensearch.indices.exists(index=name)
+    finally:
+        opensearch.indices.delete_index_template(name=other)
+    ensure_templates(opensearch, {event_type: MAPPING}, settings)
 
 
 def test_an_index_gains_the_fields_that_it_lacks(
