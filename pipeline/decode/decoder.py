@@ -7,7 +7,6 @@ is prescreened for the whole batch. Suspicious records go to the reference decod
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Collection, Sequence
 from typing import Any, Final, Union
@@ -29,7 +28,6 @@ __all__ = ["Control", "Decoded", "Decoder", "Event", "Reject", "UnknownFields", 
 UNKNOWN_FIELDS: Final = Column("unknown_fields", "string", nullable=True)
 """The column that keeps unknown members as JSON text; None where there are none."""
 
-_CANONICAL: Final[Any] = {"ensure_ascii": False, "sort_keys": True, "separators": (",", ":")}
 _REFUSALS: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
@@ -98,7 +96,7 @@ class Decoder:
             elif parsed[row] is None:
                 faults[row] = self._unexplained(raws[row])
             elif verdict.unknown:
-                unknown[row] = json.dumps(verdict.unknown, **_CANONICAL)
+                unknown[row] = verdict.unknown
         return [group.without(faults) for group in groups] if faults else groups, faults, unknown
 
     def _parsed(self, raws: Sequence[bytes | None]) -> list[Struct | None]:
@@ -119,7 +117,9 @@ class Decoder:
         now: int,
     ) -> Collection[int]:
         """Return the rows for the reference decoder: refused by msgspec, or prescreened out."""
-        refused = [row for row, event in enumerate(parsed) if event is None]
+        refused: list[int] = []
+        if sum(len(group.rows) for group in groups) < len(raws):
+            refused = [row for row, event in enumerate(parsed) if event is None]
         texts: list[Any] = list(raws)
         for row in refused:
             texts[row] = b""

@@ -1,7 +1,8 @@
 """Parse JSON text strictly and exactly, for the reference decoder: nothing rounded or dropped.
 
 The grammar is Python's `json` in strict mode, minus NaN and Infinity, with duplicate keys, integers
-beyond 64 bits, lone surrogates and control characters reported by their path.
+beyond 64 bits, numbers that a double can't hold or holds as 0 only, lone surrogates and control
+characters reported by their path.
 """
 
 from __future__ import annotations
@@ -9,8 +10,11 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Container
 from dataclasses import dataclass
 from typing import Any, Final, NoReturn
+
+import msgspec
 
 MAX_DEPTH: Final = 32
 """Deepest accepted nesting of arrays and objects (OpenSearch's own limit is 20)."""
@@ -57,6 +61,14 @@ class _Literal:
     allowed: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Number:
+    """A number that has several texts, such as 1.50, and the one that it was written as."""
+
+    text: str
+    number: int | float
+
+
 def refuse(reason: str, where: str, value: object, allowed: str) -> NoReturn:
     """Raise `Refused` with a detail in the form that all details have."""
     raise Refused(reason, f"{where}: saw {shown(value)}; allowed: {allowed}")
@@ -93,6 +105,14 @@ class Document:
     def value(self) -> Any:
         """Return the whole value; `Refused` for a duplicate key or an unacceptable value."""
         return _plain(self.tree, "$")
+
+    def members_text(self, keys: Container[str]) -> str:
+        """Return these top-level members as JSON with their numbers as they were written.
+
+        Keys are sorted, and there is no white space. `value` must have accepted the document.
+        """
+        members = {key: _as_written(value) for key, value in self.tree.pairs if key in keys}
+        return _CANONICAL.encode(members).decode()
 
 
 def read(raw: bytes) -> Document:
@@ -153,15 +173,19 @@ def _refuse_syntax(raw: bytes, text: str, error: json.JSONDecodeError) -> NoRetu
     refuse("invalid_json", where, rest[:80], f"JSON as in RFC 8259: {error.msg}")
 
 
-def _whole(text: str) -> int | _Literal:
+def _whole(text: str) -> int | _Number | _Literal:
     if len(text) <= 20 and -(2**63) <= int(text) < 2**63:
-        return int(text)
+        return _Number(text, 0) if text == "-0" else int(text)
     return _Literal(text, "integer_overflow", "integers of 64 bits")
 
 
-def _fraction(text: str) -> float | _Literal:
+def _fraction(text: str) -> _Number | _Literal:
     number = float(text)
-    return number if math.isfinite(number) else _not_finite(text)
+    if not math.isfinite(number):
+        return _not_finite(text)
+    if number == 0 and text.lower().partition("e")[0].strip("-0."):
+        return _Literal(text, "out_of_range", "0, or a number that a double does not round to 0")
+    return _Number(text, number)
 
 
 def _not_finite(text: str) -> _Literal:
@@ -181,6 +205,8 @@ def _plain(value: Any, path: str) -> Any:
         return _plain_object(value, path)
     if isinstance(value, list):
         return [_plain(item, f"{path}[{at}]") for at, item in enumerate(value)]
+    if isinstance(value, _Number):
+        return value.number
     if isinstance(value, _Literal):
         refuse(value.reason, path, value.text[:80], value.allowed)
     if isinstance(value, str):
@@ -197,6 +223,17 @@ def _plain_object(members: _Members, path: str) -> dict[str, Any]:
             raise Refused("duplicate_key", f"{below}: saw it again; allowed: each key once")
         result[key] = _plain(value, below)
     return result
+
+
+def _as_written(value: Any) -> Any:
+    if isinstance(value, _Members):
+        return {key: _as_written(below) for key, below in value.pairs}
+    if isinstance(value, list):
+        return [_as_written(item) for item in value]
+    return msgspec.Raw(value.text.encode()) if isinstance(value, _Number) else value
+
+
+_CANONICAL: Final = msgspec.json.Encoder(order="sorted")
 
 
 def _check_text(text: str, path: str) -> None:

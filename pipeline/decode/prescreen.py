@@ -2,6 +2,9 @@
 
 msgspec keeps the last of duplicate keys. In an event without a backslash every quotation mark
 belongs to a key or a string, so a duplicate key shows as more of them than the struct has.
+
+It also reads 1e-400 as 0.0. A number that underflows has an exponent of three digits or hundreds of
+zeros: with an exponent of at most two digits, 0.000...1 needs more than 200.
 """
 
 from __future__ import annotations
@@ -17,12 +20,16 @@ from msgspec import Struct, UnsetType
 from pipeline.decode.columns import Array
 from pipeline.decode.structs import Shape
 
-_CHUNK: Final = 128
+_CHUNK: Final = 512
 _QUOTES: Final[Mapping[type, int]] = {UnsetType: 0, str: 4}
 """Quotation marks of an optional member, by the type of its value; 2 for all other types."""
 
 _BACKSLASH, _QUOTE, _DELETE = b"\\", b'"', b"\x7f"
 _C1_CONTROL: Final = re.compile(rb"\xc2[\x80-\x9f]")
+_ZEROS: Final = b"0" * 200
+_TINY: Final = re.compile(rb"[:,\[\s]-?[0-9.]+[eE]-[0-9]{3}")
+_LOWER_CASE: Final = np.uint8(0x20)
+_EXPONENT: Final = int.from_bytes(b"e-", "little")
 
 
 def expected_quotes(events: Sequence[Struct], shape: Shape) -> int | Array:
@@ -39,6 +46,7 @@ def expected_quotes(events: Sequence[Struct], shape: Shape) -> int | Array:
 def suspicious_rows(raws: Sequence[bytes], quotes: Array, max_record_bytes: int) -> list[int]:
     """Return rows with a backslash, a control character, too many bytes, or not `quotes` quotes.
 
+    Rows with a number that may underflow are suspicious too.
     A chunk of records is checked as one; only a suspicious chunk is split in halves.
     """
     suspicious: list[int] = []
@@ -62,4 +70,13 @@ def _is_suspicious(raw: bytes, quotes: int, max_record_bytes: int) -> bool:
         return True
     if int(np.count_nonzero(np.frombuffer(raw, np.uint8) == ord(_QUOTE))) != quotes:
         return True
-    return not raw.isascii() and _C1_CONTROL.search(raw) is not None
+    if not raw.isascii() and _C1_CONTROL.search(raw) is not None:
+        return True
+    return _ZEROS in raw or (_has_exponent(raw) and _TINY.search(raw) is not None)
+
+
+def _has_exponent(raw: bytes) -> bool:
+    """Whether `e-` or `E-` is anywhere: compares pairs of bytes, a tenth of `bytes.find`'s time."""
+    lower = np.frombuffer(raw, np.uint8) | _LOWER_CASE
+    even, odd = (lower[at : at + (len(raw) - at) // 2 * 2].view("<u2") for at in (0, 1))
+    return bool((even == _EXPONENT).any() or (odd == _EXPONENT).any())

@@ -45,7 +45,8 @@ _TABLE: Final = (
     Reason("wrong_type", "decode", "A value has the wrong JSON type. Values are never converted.",
            _SENDER),
     Reason("out_of_range", "decode",
-           "A value is outside the range, length, pattern or list of the schema.",
+           "A value is outside the range, length, pattern or list of the schema, or a number is so"
+           " small that it would become 0.",
            "Fix the sender, or widen the schema and redrive."),
     Reason("integer_overflow", "decode", "An integer does not fit into 64 bits.", _SENDER),
     Reason("not_finite", "decode",

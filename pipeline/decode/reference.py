@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from pipeline.decode import json_text, timestamps
@@ -42,11 +42,11 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """An accepted record: its members by name, those outside the schema apart."""
+    """An accepted record: its members by name; those outside the schema as JSON, "" for none."""
 
     event_type: str
     members: Mapping[str, Any]
-    unknown: Mapping[str, Any] = field(default_factory=dict)
+    unknown: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +76,8 @@ def examine(raw: bytes | None, rule: Rule) -> Accepted | Fault:
     except Refused as refused:
         name, version = (event_type.name, event_type.version) if event_type else ("", 0)
         return Fault(refused.reason, refused.detail, name, version)
-    known = {key: value for key, value in content.items() if key not in unknown}
-    return Accepted(name, known, unknown)
+    known = {each.name: content[each.name] for each in fields if each.name in content}
+    return Accepted(name, known, document.members_text(unknown) if unknown else "")
 
 
 def _bytes(raw: bytes | None, rule: Rule) -> bytes:
@@ -109,11 +109,11 @@ def _type_name(content: Mapping[str, Any], types: EventTypes) -> str:
     return name
 
 
-def _unknown(content: Mapping[str, Any], fields: Iterable[Field], rule: Rule) -> dict[str, Any]:
+def _unknown(content: Mapping[str, Any], fields: Iterable[Field], rule: Rule) -> list[str]:
     known = {field.name for field in fields}
-    unknown = {key: value for key, value in content.items() if key not in known}
+    unknown = [key for key in content if key not in known]
     if unknown and rule.unknown_fields == "refuse":
-        first = next(iter(unknown))
+        first = unknown[0]
         aliases = {alias.lower(): field.name for field in fields for alias in field.aliases}
         guess = aliases.get(first.lower())
         hint = f" (did you mean {guess}?)" if guess else did_you_mean(first, known)

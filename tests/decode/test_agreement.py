@@ -229,6 +229,50 @@ def test_long_numbers(digits: int) -> None:
     _assert_agreed([VALID["trip"].replace(b"4.5", b"0." + number, 1)])
 
 
+_SMALLEST = b"4.94065645841246544e-324"
+_ZEROS = b"0" * 400
+
+
+@pytest.mark.parametrize(
+    ("number", "accepted"),
+    [
+        *((zero, True) for zero in (b"0", b"-0", b"0.0", b"-0.0e-0", b"0e-400", b"0E-99999")),
+        *((b"0." + _ZEROS + end, True) for end in (b"", b"e-5", b"0E9")),
+        *((tiny, True) for tiny in (_SMALLEST, b"2.5e-324", b"1E-300", b"2.2e-308", b"3e-0323")),
+        *((b"0." + _ZEROS + b"1" + end, True) for end in (b"e100", b"E+399")),
+        *((lost, False) for lost in (b"1e-400", b"-1E-400", b"2.4e-324", b"2e-324", b"1e-00400")),
+        *((b"0." + _ZEROS + b"1" + end, False) for end in (b"", b"e-1", b"E-99", b"e10")),
+        *((b"0." + b"0" * zeros + b"1e-99", False) for zeros in (225, 230, 300)),
+        (b"0." + b"0" * 224 + b"1e-98", True),
+        (b"9" * 50 + b"e-400", False),
+        (b"9" * 90 + b"e-400", True),
+    ],
+)
+def test_a_number_that_only_underflows_to_zero_is_refused(number: bytes, accepted: bool) -> None:
+    for space in (b"", b" ", b"\n"):
+        raw = line().replace(b'"extra":0.5', b'"extra":' + space + number)
+        _assert_agreed([line(), raw, line(padding="1e-400")])
+        decoded = DECODER.decode_batch([line()] * 600 + [raw] + [line()] * 600)
+        expected = None if accepted else "out_of_range"
+        assert decoded.reason.tolist() == [None] * 600 + [expected] + [None] * 600
+        _assert_agreed([line()[:-1] + b',"x":[' + space + number + b"]}"], KEEPING, KEEPING_RULE)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.integers(0, 999),
+    st.integers(0, 340),
+    st.sampled_from(["e", "E"]),
+    st.integers(-420, 3),
+)
+def test_small_numbers(digits: int, zeros: int, letter: str, exponent: int) -> None:
+    number = f"0.{'0' * zeros}{digits}{letter}{exponent}".encode()
+    raw = line().replace(b'"extra":0.5', b'"extra":' + number)
+    assert raw != line()
+    _assert_agreed([raw])
+    assert (DECODER.decode_batch([raw]).kind[0] == "event") == (digits == 0 or float(number) > 0)
+
+
 def test_a_batch_in_which_every_record_has_an_escape() -> None:
     raws = [line().replace(b'"N"', b'"\\u004e"')] * 300 + [line()] * 300
     assert set(DECODER.decode_batch(raws).kind) == {"event"}

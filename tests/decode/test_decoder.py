@@ -193,6 +193,15 @@ def test_unknown_fields_are_kept_as_canonical_text() -> None:
     assert "unknown_fields" not in DECODER.decode_batch([raw]).columns
 
 
+def test_numbers_of_unknown_fields_are_kept_as_they_were_written() -> None:
+    exact = "0.10000000000000000000000001"
+    raw = line()[:-1] + f',"z":[1.50,{{"y":1E+2}}],"a":{exact},"b":-0,"c":5e-324}}'.encode()
+    event = KEEPING.decode(raw)
+    assert isinstance(event, Event)
+    kept = event.values["unknown_fields"]
+    assert kept == f'{{"a":{exact},"b":-0,"c":5e-324,"z":[1.50,{{"y":1E+2}}]}}'
+
+
 @pytest.mark.parametrize(
     ("member", "reason"),
     [
@@ -200,6 +209,8 @@ def test_unknown_fields_are_kept_as_canonical_text() -> None:
         (b'"x":{"y":[{"z":1,"z":2}]}', "duplicate_key"),
         (b'"x":NaN', "not_finite"),
         (b'"x":[1e999]', "not_finite"),
+        (b'"x":[1e-400]', "out_of_range"),
+        (b'"x":-0.' + b"0" * 330 + b"1", "out_of_range"),
         (b'"x":18446744073709551616', "integer_overflow"),
         (b'"x":"\xff"', "invalid_utf8"),
         (b'"\xff":1', "invalid_utf8"),
