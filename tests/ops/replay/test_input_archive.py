@@ -203,12 +203,13 @@ def test_a_producers_time_beyond_every_date_comes_last(tmp_path: Path) -> None:
 
 def test_an_archive_is_not_replayed_in_rounds(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="leave --loop or --archive out"):
+        keep(tmp_path, "a", [on_kafka(START, 0, 0)])
         Rounds(read(tmp_path), 0)
 
 
-def test_an_empty_archive_has_no_records(tmp_path: Path) -> None:
-    assert list(read(tmp_path).blocks()) == []
-    assert list(archived(str(tmp_path))) == []
+def test_an_archive_without_a_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="there is no data file"):
+        read(tmp_path)
 
 
 def test_skipping_and_limits_hold_for_archives(tmp_path: Path) -> None:

@@ -175,11 +175,23 @@ def test_an_empty_file_has_no_events(tmp_path: Path, suffix: str) -> None:
     assert source.counts.bad_files == []
 
 
-def test_an_empty_folder_has_no_events_and_an_absent_one_is_named(tmp_path: Path) -> None:
-    source = history(tmp_path)
-    assert list(source.blocks()) == []
+def test_an_empty_folder_and_an_absent_one_are_refused(tmp_path: Path) -> None:
+    for name in ("_SUCCESS", ".hidden", "README.md"):
+        (tmp_path / name).write_bytes(b"")
+        with pytest.raises(UserError, match=f"cannot read {tmp_path}: there is no data file"):
+            history(tmp_path)
     with pytest.raises(UserError, match="there is no such file or folder"):
         history(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("folder", ["a b#c", "a?b=c", "a%20b", "a[b]*", "a+b&c;d"])
+@pytest.mark.parametrize("scheme", ["", "file://"])
+def test_an_address_is_literal(tmp_path: Path, scheme: str, folder: str) -> None:
+    for sibling in ("a b", "a", "a b*", "ab"):
+        write(tmp_path / sibling / "a.json", [trip(1)])
+    write(tmp_path / folder / "a#b?c.json", [trip(7)])
+    uri = f"{scheme}{tmp_path}/{folder}"
+    assert seconds(history(uri).blocks()) == seconds(history(f"{uri}/a#b?c.json").blocks()) == [7]
 
 
 def test_one_line_without_a_newline_is_an_event(tmp_path: Path) -> None:

@@ -330,9 +330,16 @@ def test_a_bad_line_is_reported_and_the_rest_is_sent(
     assert ids(cluster, topic) == list(range(100))
 
 
-def test_nothing_to_send_is_fine(cluster: Kafka, topic: str, tmp_path: Path) -> None:
-    (tmp_path / "empty").mkdir()
-    done = replay(cluster, topic, tmp_path, tmp_path / "empty", "--json")
+def test_no_event_is_fine_and_no_file_is_an_error(
+    cluster: Kafka, topic: str, tmp_path: Path
+) -> None:
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    for more in ([], ["--dry-run"]):
+        done = replay(cluster, topic, tmp_path, empty, *more)
+        assert (done.returncode, "there is no data file" in done.stderr) == (2, True), done.stderr
+    (empty / "a.json").write_bytes(b"")
+    done = replay(cluster, topic, tmp_path, empty, "--json")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["events"] == 0
 
