@@ -24,7 +24,7 @@ from pipeline.ops.replay.archive import Archive
 from pipeline.ops.replay.files import data_set
 from pipeline.ops.replay.lines import LineReader
 from pipeline.ops.replay.order import LOWEST, Part, Rows, Times, joined, merged, never_falling
-from pipeline.ops.replay.selection import Counts, LeaveOut, Selection
+from pipeline.ops.replay.selection import Counts, LeaveOut, Selection, printable
 from pipeline.ops.replay.tlc import TlcFile, open_tlc, refuse_same_ids
 
 Observe = Callable[[Times, Sequence[bytes | None]], None]
@@ -95,7 +95,7 @@ class History:
 
     def fingerprint(self) -> str:
         """Return a digest of the files' names and sizes and of the selection."""
-        files = [(file.path, file.size) for file in self._data.files]
+        files = [(printable(file.path), file.size) for file in self._data.files]
         return hashlib.sha256(msgspec.json.encode([files, asdict(self.selection)])).hexdigest()
 
     def _limited(self) -> Iterator[Rows]:
@@ -130,7 +130,7 @@ class History:
             try:
                 tlc = open_tlc(self._data, file, self.types, self.selection)
                 first_ms, read = tlc.first_ms, partial(tlc.read, self.selection, self.counts)
-            except (pa.ArrowException, OSError) as error:
+            except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
                 read = partial(self._damaged, file.path, f"no readable Parquet: {error}")
         return tlc, Part(first_ms, lambda: self._selected(read()))
 

@@ -32,6 +32,10 @@ from pipeline.ops.replay.selection import Counts, Selection
 _DAY_MS: Final = 86_400_000
 _AHEAD: Final = 4
 _ABSENT: Final = object()
+_decode: Final = msgspec.json.Decoder(
+    dict[str, Any], float_hook=lambda text: Raw(text.encode())
+).decode
+"""Numbers with a fraction keep their digits, also those that a double does not hold."""
 
 
 class Piece(NamedTuple):
@@ -219,7 +223,7 @@ class Shift:
     def _event(self, raw: bytes | None, ids: int) -> dict[str, Any]:
         """Return the event with its id moved."""
         try:
-            event: dict[str, Any] = msgspec.json.decode(raw or b"", type=dict[str, Any])
+            event = _decode(raw or b"")
         except DECODE_ERRORS:
             raise _Immovable("no JSON object") from None
         name = event.get("type")

@@ -74,10 +74,15 @@ class Counts:
         """Count a line that is no event."""
         self.bad_lines += 1
         if len(self.bad_examples) < _EXAMPLES:
-            self.bad_examples.append(f"{where}: {why}")
+            self.bad_examples.append(printable(f"{where}: {why}"))
 
     def bad_file(self, path: str, why: str) -> None:
         """Note a file that cannot be read to its end; once, however often it is read."""
-        text = f"{path}: {why}"
+        text = printable(f"{path}: {why}")
         if text not in self.bad_files:
             self.bad_files.append(text)
+
+
+def printable(text: str) -> str:
+    """Return a text that can be printed: a local name need not be UTF-8."""
+    return text.encode(errors="backslashreplace").decode()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 from pathlib import Path
 
 import pytest
@@ -192,6 +193,15 @@ def test_an_address_is_literal(tmp_path: Path, scheme: str, folder: str) -> None
     write(tmp_path / folder / "a#b?c.json", [trip(7)])
     uri = f"{scheme}{tmp_path}/{folder}"
     assert seconds(history(uri).blocks()) == seconds(history(f"{uri}/a#b?c.json").blocks()) == [7]
+
+
+def test_a_name_that_is_not_utf_8_is_read_and_named(tmp_path: Path) -> None:
+    name = os.fsdecode(b"a\xff.json")
+    (tmp_path / name).write_bytes(trip(7) + b"\nno json\n")
+    source = history(tmp_path)
+    assert seconds(source.blocks()) == [7]
+    assert source.counts.bad_examples[0].startswith(r"a\udcff.json:2: ")
+    assert len(source.fingerprint()) == 64
 
 
 def test_one_line_without_a_newline_is_an_event(tmp_path: Path) -> None:

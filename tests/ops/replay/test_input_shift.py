@@ -74,6 +74,15 @@ def test_all_times_are_moved_by_whole_days_and_the_rest_stays(tmp_path: Path) ->
     assert isinstance(Decoder(types).decode(moved.raws[0]), Event)
 
 
+def test_numbers_keep_their_digits(tmp_path: Path) -> None:
+    for digits in (b"0.10", b"0.1234567890123456789", b"12345678901234567890123", b"1e-7"):
+        event = trip(1).replace(b'"trip_distance": 0.5', b'"trip_distance": ' + digits)
+        assert digits in event
+        write(tmp_path / "a.json", [event])
+        _, (_, block) = Rounds(history(tmp_path), 2).pieces()
+        assert b'"trip_distance":' + digits + b"," in (block.raws[0] or b"")
+
+
 def test_the_first_round_is_left_as_it_is(tmp_path: Path) -> None:
     odd = trip(1).replace(b", ", b" ,  ")
     write(tmp_path / "a.json", [odd])

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,9 @@ import schemas
 from connectors.errors import UserError
 from pipeline.decode.decoder import Decoder, Event, Reject
 from pipeline.events import event_types
+from pipeline.ops.replay.history import History
+from pipeline.ops.replay.selection import Selection
+from pipeline.ops.replay.tlc import _members, _plain
 from tests.ops.replay.input_data import START, history, raws, seconds, trips, write
 
 TYPES = event_types.load(Path(schemas.__file__).parent)
@@ -140,11 +145,43 @@ def test_values_are_as_tlc_has_them(tmp_path: Path) -> None:
     assert source.counts.columns_left_out == left_out
 
 
-def test_null_leaves_a_member_out(tmp_path: Path) -> None:
-    pq.write_table(green(3), tmp_path / "green_tripdata_2018-01.parquet")
+def test_null_is_left_out_only_where_that_is_the_default(tmp_path: Path) -> None:
+    table = changed(green(3), "extra", pa.nulls(3, pa.float64()))
+    pq.write_table(table, tmp_path / "green_tripdata_2018-01.parquet")
     events = [json.loads(raw or b"") for raw in raws(history(tmp_path).blocks())]
     assert [event.get("trip_type", "absent") for event in events] == [1, "absent", 2]
     assert all("ehail_fee" not in event for event in events)
+    assert all(event["extra"] is None for event in events)
+
+
+def test_null_is_written_where_the_default_is_another_value(tmp_path: Path) -> None:
+    fields = {
+        "passenger_count": ["null", "int"],
+        "extra": ["double", "null"],
+        "congestion_surcharge": ["null", "double"],
+    }
+    trip = json.loads((Path(schemas.__file__).parent / "trip.avsc").read_text())
+    trip["fields"] = [each for each in trip["fields"] if each["name"] not in fields]
+    for name, kind in fields.items():
+        trip["fields"].append({"name": name, "type": kind, "doc": "Nullable."})
+    trip["fields"][-2]["default"] = 0.5
+    trip["fields"][-1]["default"] = None
+    (tmp_path / "schemas").mkdir()
+    (tmp_path / "schemas" / "trip.avsc").write_text(json.dumps(trip))
+    types = event_types.load(tmp_path / "schemas")
+    table = yellow(1)
+    for name in fields:
+        table = changed(table, name, pa.nulls(1, pa.float64()))
+    path = tmp_path / "yellow_tripdata_2018-01.parquet"
+    pq.write_table(table, path)
+    (line,) = raws(History(str(path), Selection(), {}, types=types).blocks())
+    event = json.loads(line or b"")
+    assert {name: event.get(name, "absent") for name in fields} == {
+        "passenger_count": None,
+        "extra": None,
+        "congestion_surcharge": "absent",
+    }
+    assert isinstance(Decoder(types).decode(line), Event)
 
 
 def test_nothing_is_coerced(tmp_path: Path) -> None:
@@ -152,7 +189,7 @@ def test_nothing_is_coerced(tmp_path: Path) -> None:
     pq.write_table(table, tmp_path / "yellow_tripdata_2018-01.parquet")
     lines = raws(history(tmp_path).blocks())
     reasons = [verdict.reason for verdict in verdicts(lines) if isinstance(verdict, Reject)]
-    assert reasons == ["wrong_type", "missing_field", "wrong_type"]
+    assert reasons == ["wrong_type", "wrong_type", "wrong_type"]
     assert json.loads(lines[0] or b"")["passenger_count"] == 1.5
 
 
@@ -174,9 +211,107 @@ def test_rows_that_json_cannot_say_are_bad(tmp_path: Path) -> None:
     assert len(raws(source.blocks())) == 1
     assert source.counts.bad_examples == [
         "yellow_tripdata_2018-01.parquet:1: dropoff_datetime is null",
-        "yellow_tripdata_2018-01.parquet:2: a number isn't finite",
-        "yellow_tripdata_2018-01.parquet:3: a number isn't finite",
+        "yellow_tripdata_2018-01.parquet:2: fare_amount: the number isn't finite",
+        "yellow_tripdata_2018-01.parquet:3: fare_amount: the number isn't finite",
     ]
+
+
+def texts(*values: bytes | None, is_large: bool = False) -> pa.Array:
+    """Texts that need not be UTF-8, as a foreign writer may have stored them."""
+    kind, binary = (pa.string(), pa.binary())
+    if is_large:
+        kind, binary = (pa.large_string(), pa.large_binary())
+    return pa.Array.from_buffers(kind, len(values), pa.array(values, binary).buffers())
+
+
+BAD_TEXTS = {
+    "string": texts(b"N", b"\xff", None, b"Y"),
+    "large string": texts(b"N", b"\xff", None, b"Y", is_large=True),
+    "binary": pa.array([b"N", b"\xff", None, b"Y"]),
+    "large binary": pa.array([b"N", b"\xff", None, b"Y"], pa.large_binary()),
+    "fixed size": pa.array([b"N", b"\xff", None, b"Y"], pa.binary(1)),
+    "dictionary": pa.DictionaryArray.from_arrays(
+        pa.array([0, 1, None, 2], pa.int8()), texts(b"N", b"\xff", b"Y")
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BAD_TEXTS)
+def test_a_text_that_is_not_utf_8_is_one_bad_line(tmp_path: Path, name: str) -> None:
+    table = changed(yellow(4), "store_and_fwd_flag", BAD_TEXTS[name])
+    pq.write_table(table, tmp_path / "yellow_tripdata_2018-01.parquet")
+    source = history(tmp_path)
+    events = [json.loads(raw or b"") for raw in raws(source.blocks())]
+    assert [event["store_and_fwd_flag"] for event in events] == ["N", None, "Y"]
+    why = "yellow_tripdata_2018-01.parquet:2: store_and_fwd_flag: not UTF-8"
+    assert (source.counts.bad_examples, source.counts.bad_files) == ([why], [])
+
+
+def test_a_key_or_time_that_cannot_be_is_one_bad_line(tmp_path: Path) -> None:
+    table = changed(for_hire(3), "dispatching_base_num", texts(b"B00001", b"\xc3", None))
+    pq.write_table(table, tmp_path / "fhv_tripdata_2018-01.parquet")
+    source = history(tmp_path, key_field="dispatching_base_num")
+    assert [key for block in source.blocks() for key in block.keys] == [b"B00001", None]
+    assert source.counts.bad_lines == 1
+
+
+def test_decimals_are_numbers_of_the_same_digits(tmp_path: Path) -> None:
+    digits = ["12.50", "-0.10", "0.00", None, "1234567890123456.78"]
+    money = pa.array([None if d is None else Decimal(d) for d in digits], pa.decimal128(18, 2))
+    whole = pa.array([Decimal("1.00"), Decimal("1.50"), None, Decimal(2), Decimal(0)])
+    table = changed(yellow(5), "fare_amount", money)
+    table = changed(table, "passenger_count", whole.cast(pa.decimal128(5, 2)))
+    pq.write_table(table, tmp_path / "yellow_tripdata_2018-01.parquet")
+    lines = raws(history(tmp_path, key_field="fare_amount").blocks())
+    fares = [re.search(rb'"fare_amount":([^,]*)', line or b"") for line in lines]
+    expected = ["null" if text is None else text for text in digits]
+    assert [(found[1] if found else b"").decode() for found in fares] == expected
+    counts = [json.loads(line or b"")["passenger_count"] for line in lines]
+    assert [repr(count) for count in counts] == ["1", "1.5", "None", "2", "0"]
+    assert isinstance(verdicts(lines)[0], Event)
+
+
+def test_half_precision_is_a_number(tmp_path: Path) -> None:
+    halves = pa.array(np.array([0.5, np.inf], np.float16))
+    bad: dict[int, str] = {}
+    assert _members([_plain(halves)], TYPES["trip"].field("extra"), bad) == [0.5, np.inf]
+    assert bad == {1: "extra: the number isn't finite"}
+
+
+def test_a_column_of_no_plain_values_is_bad_where_it_has_one(tmp_path: Path) -> None:
+    table = changed(yellow(3), "extra", pa.array([[1.0], None, []]))
+    pq.write_table(table, tmp_path / "yellow_tripdata_2018-01.parquet")
+    source = history(tmp_path)
+    assert len(raws(source.blocks())) == 1
+    assert source.counts.bad_examples[0].endswith(
+        ":1: extra: the column is list<item: double>, not of plain values"
+    )
+
+
+@pytest.mark.parametrize("second", ["extra", "Extra", "EXTRA"])
+def test_two_columns_of_one_field_agree_or_the_row_is_bad(tmp_path: Path, second: str) -> None:
+    table = changed(yellow(4), "extra", pa.array([0.5, None, 1.0, None]))
+    table = table.append_column(second, pa.array([0.5, 2.5, 3.0, None]))
+    pq.write_table(table, tmp_path / "yellow_tripdata_2018-01.parquet")
+    source = history(tmp_path)
+    events = [json.loads(raw or b"") for raw in raws(source.blocks())]
+    assert [event["extra"] for event in events] == [0.5, 2.5, None]
+    why = "yellow_tripdata_2018-01.parquet:3: extra: two columns have different values"
+    assert source.counts.bad_examples == [why]
+
+
+def test_a_time_given_twice_is_that_of_either_column(tmp_path: Path) -> None:
+    table = changed(yellow(2), "tpep_dropoff_datetime", pa.array([FIRST, None], TIME))
+    table = table.append_column("Tpep_Dropoff_Datetime", pa.array([None, FIRST], TIME))
+    pq.write_table(table, tmp_path / "yellow_tripdata_2018-01.parquet")
+    assert seconds(history(tmp_path).blocks()) == [0, 0]
+
+
+def test_a_first_pickup_beyond_every_calendar_gives_no_month(tmp_path: Path) -> None:
+    far = pa.array([2**62, 1_514_764_800_000_000], pa.int64()).cast(TIME)
+    pq.write_table(changed(yellow(2), "tpep_pickup_datetime", far), tmp_path / "a.parquet")
+    keys = [key for block in history(tmp_path).blocks() for key in block.keys]
+    assert keys == [b"120180100000001", b"120180100000002"]
 
 
 @pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
