@@ -53,6 +53,10 @@ Bad = dict[int, str]
 """Why a row of a batch is a bad line."""
 
 
+class NotReadable(Exception):
+    """Why a whole file is skipped: its columns are not those of events."""
+
+
 class _Kind(NamedTuple):
     name: str
     digit: int
@@ -71,6 +75,11 @@ _KINDS: Final = (
     ),
     _Kind("for-hire", 3, "fhv_trip", frozenset({"dispatching_base_num", "pulocationid"})),
 )
+_WITH_COORDINATES: Final = (
+    frozenset({"trip_pickup_datetime", "start_lon"}),
+    frozenset({"pickup_datetime", "pickup_longitude"}),
+)
+"""Columns of TLC's files of 2009 and of 2010."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,21 +138,21 @@ def open_tlc(data: DataSet, file: Stored, types: EventTypes, selection: Selectio
     """Find out which of TLC's files this is, by its columns; read its footer and first rows only.
 
     Raises:
-        UserError: it is none of TLC's that we know, or lacks the selected time.
+        NotReadable: it is none of TLC's that we know, or lacks the selected time.
         pyarrow.ArrowException, OSError: it is damaged.
     """
     path = file.path
     with data.open(path) as content:
         parquet = pq.ParquetFile(content)
         names = parquet.schema_arrow.names
-        kind = _kind(path, names)
+        kind = _kind(names)
         event_type = types.get(kind.event_type)
         if event_type is None:
-            raise UserError(f"{path}: holds {kind.name} trips, but no schema is {kind.event_type}")
+            raise NotReadable(f"holds {kind.name} trips, but no schema is {kind.event_type}")
         if parquet.metadata.num_rows >= _ROWS_A_FILE:
-            raise UserError(f"{path}: has {parquet.metadata.num_rows:,} rows; 99,999,999 at most")
-        month = _month(path, _first_times(parquet, path, event_type, event_type.event_time))
-        times = _first_times(parquet, path, event_type, selection.timestamp_field)
+            raise NotReadable(f"has {parquet.metadata.num_rows:,} rows; 99,999,999 at most")
+        month = _month(path, _first_times(parquet, event_type, event_type.event_time))
+        times = _first_times(parquet, event_type, selection.timestamp_field)
     columns = _columns(event_type, names)
     left_out = frozenset(names).difference(*columns.values())
     first_id = (kind.digit * _MONTHS + month) * _ROWS_A_FILE + 1
@@ -164,14 +173,19 @@ def refuse_same_ids(files: list[TlcFile]) -> None:
             )
 
 
-def _kind(path: str, names: list[str]) -> _Kind:
+def _kind(names: list[str]) -> _Kind:
     lower = {name.lower() for name in names}
     for kind in _KINDS:
         if kind.marks <= lower:
             return kind
+    if any(marks <= lower for marks in _WITH_COORDINATES):
+        raise NotReadable(
+            "is of TLC's files of 2009 and 2010, which have coordinates instead of taxi zones; no"
+            " event type has these"
+        )
     known = "; ".join(f"{kind.name}: {', '.join(sorted(kind.marks))}" for kind in _KINDS)
-    raise UserError(
-        f"{path}: is Parquet, but none of TLC's that we know; its columns are {', '.join(names)}."
+    raise NotReadable(
+        f"is Parquet, but none of TLC's that we know; its columns are {', '.join(names)}."
         f" Known by their columns are {known}. Our own archive needs --archive."
     )
 
@@ -190,21 +204,23 @@ def _columns(event_type: EventType, names: list[str]) -> dict[str, tuple[str, ..
     return columns
 
 
-def _first_times(parquet: Any, path: str, event_type: EventType, name: str) -> Times:
-    """Return the times of the first rows that have one; UserError if the file has no such time."""
+def _first_times(parquet: Any, event_type: EventType, name: str) -> Times:
+    """Return the times of the first rows that have one; NotReadable without such a column."""
     schema = parquet.schema_arrow
     columns = _columns(event_type, schema.names)
     times = [f.name for f in event_type.fields if f.kind == "timestamp" and f.name in columns]
     if name not in times:
-        raise UserError(
-            f"{path}: has no time {name!r}; {event_type.name} events have"
+        raise NotReadable(
+            f"has no time {name!r}; {event_type.name} events have"
             f" {' and '.join(times) or 'none here'}"
         )
     for column in columns[name]:
         for index in schema.get_all_field_indices(column):
             kind = schema.field(index).type
+            if pa.types.is_null(kind):
+                raise NotReadable(f"the column {column} is null in the whole file")
             if not pa.types.is_timestamp(kind):
-                raise UserError(f"{path}: the column {column} is {kind}, not a timestamp")
+                raise NotReadable(f"the column {column} is {kind}, not a timestamp")
     for rows in parquet.iter_batches(_PEEK_ROWS, columns=list(columns[name]), use_threads=False):
         first: Times = _times(_arrays(rows, columns[name]))
         return np.extract(first != LOWEST, first)

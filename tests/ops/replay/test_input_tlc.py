@@ -139,10 +139,121 @@ def test_values_are_as_tlc_has_them(tmp_path: Path) -> None:
         b'"trip_distance":12.75,"ratecode_id":99,"store_and_fwd_flag":"Y",'
         b'"pickup_location_id":1,"dropoff_location_id":264,"payment_type":2,"fare_amount":0.1,'
         b'"extra":0.1,"mta_tax":0.1,"tip_amount":0.1,"tolls_amount":0.1,'
-        b'"improvement_surcharge":0.1,"total_amount":0.1}'
+        b'"improvement_surcharge":0.1,"total_amount":0.1,"congestion_surcharge":2.5}'
     )
-    left_out = {"trip": {"airport_fee", "congestion_surcharge"}}
-    assert source.counts.columns_left_out == left_out
+    assert source.counts.columns_left_out == {"trip": set()}
+
+
+def test_a_column_without_a_field_is_named(tmp_path: Path) -> None:
+    table = high_volume(1).append_column("tips", pa.array([1.5]))
+    pq.write_table(table, tmp_path / "fhvhv_tripdata_2018-01.parquet")
+    source = history(tmp_path)
+    assert len(raws(source.blocks())) == 1
+    assert source.counts.columns_left_out == {"fhv_trip": {"hvfhs_license_num", "tips"}}
+
+
+def test_rows_and_columns_of_every_year_are_events(tmp_path: Path) -> None:
+    """By TLC's data dictionaries and files: flex fares, and columns of 2011, 2019, 2023, 2025."""
+    flex = {
+        "payment_type": pa.array([0, 0], pa.int64()),
+        **{
+            name: pa.nulls(2, kind)
+            for name, kind in (
+                ("passenger_count", pa.float64()),
+                ("RatecodeID", pa.float64()),
+                ("store_and_fwd_flag", pa.string()),
+                ("congestion_surcharge", pa.float64()),
+            )
+        },
+    }
+    yellow_flex = yellow(2).drop(["airport_fee"])
+    green_flex = green(2)
+    for name, column_ in flex.items():
+        yellow_flex = changed(yellow_flex, name, column_)
+        green_flex = changed(green_flex, name, column_)
+    for name in ("payment_type", "trip_type"):
+        green_flex = changed(green_flex, name, pa.nulls(2, pa.float64()))
+    fees = yellow_flex.append_column("Airport_fee", pa.array([1.75, None]))
+    fees = fees.append_column("cbd_congestion_fee", pa.array([0.75, 0.0]))
+    early = changed(yellow(2), "improvement_surcharge", pa.nulls(2, pa.float64()))
+    early = changed(early, "congestion_surcharge", pa.nulls(2))
+    early = changed(early, "airport_fee", pa.nulls(2))
+    no_dropoff = changed(for_hire(2), "DOlocationID", pa.nulls(2, pa.float64()))
+    tables = {
+        "yellow_tripdata_2011-01": early,
+        "yellow_tripdata_2020-01": yellow_flex,
+        "yellow_tripdata_2025-01": fees,
+        "green_tripdata_2020-01": green_flex,
+        "fhv_tripdata_2019-01": no_dropoff,
+    }
+    for name, table in tables.items():
+        pq.write_table(table, tmp_path / f"{name}.parquet")
+    lines = raws(history(tmp_path).blocks())
+    decoded = [verdict for verdict in verdicts(lines) if isinstance(verdict, Event)]
+    assert len(decoded) == len(lines) == 10
+    fees_2025 = [json.loads(line or b"") for line in lines if b"1202501" in (line or b"")]
+    assert [event.get("airport_fee") for event in fees_2025] == [1.75, None]
+    assert [event["cbd_congestion_fee"] for event in fees_2025] == [0.75, 0.0]
+
+
+def of_2009() -> pa.Table:
+    return pa.table(
+        {
+            "vendor_name": ["VTS"],
+            "Trip_Pickup_DateTime": ["2009-01-04 02:52:00"],
+            "Trip_Dropoff_DateTime": ["2009-01-04 03:02:00"],
+            "Start_Lon": [-73.99],
+            "Start_Lat": [40.72],
+        }
+    )
+
+
+def of_2010() -> pa.Table:
+    return pa.table(
+        {
+            "vendor_id": ["VTS"],
+            "pickup_datetime": ["2010-01-26 07:41:00"],
+            "dropoff_datetime": ["2010-01-26 07:45:00"],
+            "pickup_longitude": [-73.99],
+            "pickup_latitude": [40.74],
+        }
+    )
+
+
+SKIPPED = {
+    "yellow_tripdata_2009-01": (of_2009(), "coordinates instead of taxi zones"),
+    "yellow_tripdata_2010-01": (of_2010(), "coordinates instead of taxi zones"),
+    "fhv_tripdata_2015-01": (
+        changed(for_hire(1), "dropOff_datetime", pa.nulls(1)),
+        "the column dropOff_datetime is null in the whole file",
+    ),
+    "fhv_tripdata_2016-01": (
+        changed(for_hire(1), "dropOff_datetime", pa.array(["2016-01-01"])),
+        "the column dropOff_datetime is string, not a timestamp",
+    ),
+    "other": (pa.table({"a": [1]}), "none of TLC's that we know; its columns are a"),
+}
+
+
+def test_files_that_cannot_be_events_are_skipped_with_their_reason(tmp_path: Path) -> None:
+    for name, (table, _) in SKIPPED.items():
+        pq.write_table(table, tmp_path / f"{name}.parquet")
+    pq.write_table(yellow(3), tmp_path / "yellow_tripdata_2018-01.parquet")
+    source = history(tmp_path)
+    for _ in range(2):
+        assert len(raws(source.blocks())) == 3
+    assert len(source.counts.bad_files) == len(SKIPPED)
+    for name, (_, why) in SKIPPED.items():
+        (noted,) = [each for each in source.counts.bad_files if each.startswith(name)]
+        assert noted.startswith(f"{name}.parquet: skipped: ") and why in noted
+
+
+@pytest.mark.parametrize("name", SKIPPED)
+def test_a_folder_of_nothing_else_is_refused(tmp_path: Path, name: str) -> None:
+    table, why = SKIPPED[name]
+    pq.write_table(table, tmp_path / f"{name}.parquet")
+    with pytest.raises(UserError, match=f"{name}.parquet: .*{why}"):
+        list(history(tmp_path).blocks())
 
 
 def test_null_is_left_out_only_where_that_is_the_default(tmp_path: Path) -> None:
@@ -189,7 +300,8 @@ def test_nothing_is_coerced(tmp_path: Path) -> None:
     pq.write_table(table, tmp_path / "yellow_tripdata_2018-01.parquet")
     lines = raws(history(tmp_path).blocks())
     reasons = [verdict.reason for verdict in verdicts(lines) if isinstance(verdict, Reject)]
-    assert reasons == ["wrong_type", "wrong_type", "wrong_type"]
+    assert reasons == ["wrong_type", "wrong_type"]
+    assert json.loads(lines[1] or b"")["passenger_count"] is None
     assert json.loads(lines[0] or b"")["passenger_count"] == 1.5
 
 
