@@ -195,6 +195,20 @@ def test_an_address_is_literal(tmp_path: Path, scheme: str, folder: str) -> None
     assert seconds(history(uri).blocks()) == seconds(history(f"{uri}/a#b?c.json").blocks()) == [7]
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32"])
+def test_a_byte_order_mark_is_named(tmp_path: Path, encoding: str) -> None:
+    text = b"\n".join(trips(range(3))).decode()
+    (tmp_path / "a.json").write_bytes(text.encode(encoding))
+    source = history(tmp_path)
+    expected = [1, 2] if encoding == "utf-8-sig" else []
+    assert seconds(source.blocks()) == expected
+    name = encoding.upper().removesuffix("-SIG")
+    assert source.counts.bad_lines == 3 - len(expected)
+    assert source.counts.bad_examples[0] == (
+        f"a.json:1: begins with the byte-order mark of {name}: save it as UTF-8 without one"
+    )
+
+
 def test_a_name_that_is_not_utf_8_is_read_and_named(tmp_path: Path) -> None:
     name = os.fsdecode(b"a\xff.json")
     (tmp_path / name).write_bytes(trip(7) + b"\nno json\n")
