@@ -23,7 +23,8 @@ from pipeline.decode import timestamps
 from pipeline.ops.replay.order import Times, never_falling
 from pipeline.ops.replay.pace import Cap, Deviations, Pace, Seconds
 from pipeline.ops.replay.report import DryRun, Show, Standing, Summary
-from pipeline.ops.replay.rounds import Ahead, Rounds, Spans
+from pipeline.ops.replay.rounds import Ahead, Rounds
+from pipeline.ops.replay.spans import Spans
 
 _SLICE: Final = 2_000
 _TICK_SECONDS: Final = 0.002
@@ -146,7 +147,7 @@ class Replay:
                 if piece is None:
                     break
                 if piece.round != self._state.round:
-                    self._state = msgspec.structs.replace(self._state, round=piece.round, sent=0)
+                    self._begin_round(piece.round)
                 if len(piece.block):
                     self._send(piece.block)
         if not self._stop.is_set():
@@ -155,9 +156,16 @@ class Replay:
         self._complete(self._summary)
         return self._summary
 
+    def _begin_round(self, number: int) -> None:
+        if number == 1:
+            for warning in self._summary.counts.warnings:
+                self._show.warn(warning)
+        self._pace.rewind(self._rounds.end_of(number - 1))
+        self._state = msgspec.structs.replace(self._state, round=number, sent=0)
+
     def _send(self, block: Block) -> None:
         # An event out of order is sent with the one before it.
-        times = never_falling(block.times, self._summary.last_ms)
+        times = never_falling(block.times, self._pace.latest)
         if not self._summary.events:
             # The clock starts here: what it took to find the first event is no lag.
             self._start = time.monotonic()
@@ -275,11 +283,15 @@ def dry_run(rounds: Rounds, plan: Plan) -> DryRun:
         UserError: as reading does.
     """
     report, pace = DryRun(counts=rounds.history.counts), Pace(plan.speedup, plan.max_wait_seconds)
+    current = 0
     for number, block in rounds.pieces():
         if number and not rounds.rounds:
             break
+        if number != current:
+            pace.rewind(rounds.end_of(current))
+            current = number
         if len(block):
-            times = never_falling(block.times, report.last_ms)
+            times = never_falling(block.times, pace.latest)
             pace.due(times)
             report.add(block, times)
     capped = report.events / plan.rate if plan.rate else None

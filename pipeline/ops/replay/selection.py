@@ -67,6 +67,8 @@ class Counts:
     largest_lateness_ms: int = 0
     outside: int = 0  # Before the start, or at or after the end.
     left_out: int = 0  # Archived records that `leave_out` chose.
+    strays: int = 0  # Far from all others in time; known of rounds.
+    warnings: list[str] = field(default_factory=list)
     # Columns of TLC's files, by event type, that its schema has no field for.
     columns_left_out: dict[str, set[str]] = field(default_factory=dict)
 

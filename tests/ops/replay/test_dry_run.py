@@ -63,3 +63,21 @@ def test_an_option_that_cannot_hold_is_refused(
     write(tmp_path / "a.json", trips([1]))
     with pytest.raises(UserError, match=why):
         dry_run(tmp_path, *arguments)
+
+
+def test_strays_and_the_rounds_that_the_job_accepts_are_reported(tmp_path: Path) -> None:
+    far = [-9 * 365 * 86_400, 11 * 365 * 86_400]
+    month = range(0, 31 * 86_400, 8_640)
+    write(tmp_path / "a.json", trips(sorted([*month, *far])))
+    report = dry_run(tmp_path, "--loop", "2", "--speedup", "86400", "--max-wait", "5")
+    assert (report["events"], report["strays"]) == (2 * 312, 2)
+    (strays,) = report["warnings"]
+    assert strays.startswith(
+        "stray events: 2, far from all others in time (2009-01-03: 1, 2028-12-29: 1)"
+    )
+    # Two rounds of 31 days at a day a second, and the waits for three strays, which are cut.
+    assert report["seconds"] == pytest.approx(2 * 31 + 3 * 5, abs=1)
+    endless = CliRunner().invoke(app, ["replay", str(tmp_path), "--dry-run", "--loop"])
+    assert "WARNING: stray events: 2, far from all others" in endless.stdout
+    assert "WARNING: the job accepts " in endless.stdout
+    assert dry_run(tmp_path)["warnings"] == []
