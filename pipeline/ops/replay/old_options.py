@@ -26,7 +26,7 @@ OLD: Final = (
     Old(
         "-objectPrefix",
         "INPUT",
-        "With `-bucketName`: s3://bucket/prefix. If there is a folder of that name, only it is read.",
+        "With `-bucketName`: s3://bucket/prefix. A folder of that name is read alone.",
     ),
     Old("-bucketRegion", "--input-region"),
     Old("-speedup", "--speedup", "The default was 6480 and is now 3600."),
