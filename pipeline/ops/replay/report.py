@@ -129,6 +129,11 @@ class _Report:
         if self.first_ms is not None and self.last_ms is not None:
             first, last = timestamps.text(self.first_ms), timestamps.text(self.last_ms)
             lines.append(f"event time from {first} to {last}")
+        elif counts.outside or counts.files_outside:
+            lines.append(
+                f"NO EVENT is between --from and --until: {counts.outside:,} events and"
+                f" {counts.files_outside:,} whole files are outside"
+            )
         if counts.out_of_order:
             lines.append(
                 f"{counts.out_of_order:,} events out of order, by {counts.largest_lateness_ms:,} ms"

@@ -79,6 +79,8 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
                 f"--resume: there is no state of such a replay at {path}. Give the same input,"
                 " options and targets as before, or --state FILE, or begin anew without --resume."
             ) from None
+        except OSError as error:
+            raise UserError(f"--resume: {path} cannot be read ({error.strerror}).") from error
         except msgspec.DecodeError as error:
             raise UserError(f"--resume: {path} is not a state of ours ({error}).") from None
         for what, then, now in (
@@ -97,8 +99,15 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def save(path: Path, state: State) -> None:
-    """Replace the file atomically."""
-    write_whole(path, msgspec.json.format(msgspec.json.encode(state)))
+    """Replace the file atomically.
+
+    Raises:
+        UserError: it cannot be written.
+    """
+    try:
+        write_whole(path, msgspec.json.format(msgspec.json.encode(state)))
+    except OSError as error:
+        raise UserError(f"the state {path} cannot be written ({error.strerror}).") from error
 
 
 class Replay:

@@ -126,12 +126,18 @@ def _selection(options: Options) -> Selection:
                 f"--{name.replace('_', '-')} is {options[name]!r}, but archived records have the"
                 " time of their arrival and the key they came with: leave it or --archive out."
             )
+    start_ms, end_ms = _instant("--from", options["start"]), _instant("--until", options["until"])
+    if start_ms is not None and end_ms is not None and start_ms >= end_ms:
+        raise UserError(
+            f"--from {options['start']} is not before --until {options['until']}: no event would be"
+            " between them."
+        )
     return Selection(
         timestamp_field=options["timestamp_field"],
         timestamp_format=options["timestamp_format"],
         key_field=options["key"],
-        start_ms=_instant("--from", options["start"]),
-        end_ms=_instant("--until", options["until"]),
+        start_ms=start_ms,
+        end_ms=end_ms,
         limit=options["limit"],
         reorder=options["reorder"],
         archive=options["archive"],

@@ -141,7 +141,9 @@ def test_the_earliest_month_is_generated_and_a_file_is_no_folder(tmp_path: Path)
     (line, *_) = (tmp_path / "history" / "trips-00000.ndjson").read_bytes().splitlines()
     assert isinstance(Decoder(load(SCHEMAS)).decode(line), Event)
     (tmp_path / "file").write_bytes(b"")
-    with pytest.raises(UserError, match="is a file; give another folder"):
+    with pytest.raises(
+        UserError, match=r"cannot be written \(Not a directory\); give another folder"
+    ):
         CliRunner().invoke(app, [*command, str(tmp_path / "file")], catch_exceptions=False)
 
 

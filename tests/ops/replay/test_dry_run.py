@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 import schemas
 from connectors.errors import UserError
 from pipeline.cli import app
+from pipeline.ops.replay.run import State, save
 from tests.ops.replay.input_data import trips, write
 from tests.ops.replay.test_input_tlc import yellow
 
@@ -52,6 +53,10 @@ def test_the_schemas_are_those_of_the_configuration(tmp_path: Path) -> None:
     [
         (["--config", "/nowhere.yaml"], "/nowhere.yaml: cannot be read"),
         (["--resume"], "leave --resume out"),
+        (
+            ["--from", "2018-01-02T00:00:00Z", "--until", "2018-01-02T00:00:00Z"],
+            "--from 2018-01-02T00:00:00Z is not before --until",
+        ),
         (["--archive", "--timestamp-field", "at"], "--timestamp-field is 'at', but archived"),
         (["--archive", "--timestamp-format", "sql"], "--timestamp-format is 'sql', but archived"),
         (["--archive", "--key", "vendor_id"], "--key is 'vendor_id', but archived"),
@@ -81,3 +86,20 @@ def test_strays_and_the_rounds_that_the_job_accepts_are_reported(tmp_path: Path)
     assert "WARNING: stray events: 2, far from all others" in endless.stdout
     assert "WARNING: the job accepts " in endless.stdout
     assert dry_run(tmp_path)["warnings"] == []
+
+
+def test_a_selection_of_nothing_is_reported(tmp_path: Path) -> None:
+    write(tmp_path / "a.json", trips(range(5)))
+    command = ["replay", str(tmp_path), "--dry-run", "--from", "2019-01-01T00:00:00Z"]
+    done = CliRunner().invoke(app, command, catch_exceptions=False)
+    assert done.exit_code == 0
+    assert "NO EVENT is between --from and --until: 5 events and 0 whole files" in done.stdout
+
+
+def test_a_state_that_cannot_be_read_or_written_is_named(tmp_path: Path) -> None:
+    state = State(input="", fingerprint="", selection="", targets=())
+    with pytest.raises(UserError, match=r"cannot be read \(Is a directory\)"):
+        state.resumed(tmp_path)
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(UserError, match=r"the state .*/file/state.json cannot be written \("):
+        save(tmp_path / "file" / "state.json", state)
