@@ -89,6 +89,9 @@ class Store(ReadableStore, Protocol):
     uri: str
     """The address of the root, without a slash at its end."""
 
+    def beginning_with(self, prefix: str) -> list[Stored]:
+        """Return all objects whose path begins with a text, which need not end at a slash."""
+
     def stat(self, path: str) -> Stored | None:
         """Return the size and time of an object; None if there is none."""
 
@@ -167,10 +170,12 @@ class S3Store(Store):
         self.uri = f"{scheme}://{bucket}/{prefix}".rstrip("/")
 
     def everything(self, below: str = "") -> list[Stored]:
-        prefix = self._prefix + (f"{below.rstrip('/')}/" if below else "")
-        with self._reporting("list", below):
+        return self.beginning_with(f"{below.rstrip('/')}/" if below else "")
+
+    def beginning_with(self, prefix: str) -> list[Stored]:
+        with self._reporting("list", prefix):
             pages = self._client.get_paginator("list_objects_v2").paginate(
-                Bucket=self._bucket, Prefix=prefix
+                Bucket=self._bucket, Prefix=self._prefix + prefix
             )
             entries = [entry for page in pages for entry in page.get("Contents", ())]
         return sorted(
@@ -282,6 +287,10 @@ class FolderStore(Store):
         paths = (os.path.join(folder, name) for folder, _, names in folders for name in names)
         objects = (self.stat(os.path.relpath(path, self._root)) for path in paths)
         return sorted(stored for stored in objects if stored)
+
+    def beginning_with(self, prefix: str) -> list[Stored]:
+        below = self.everything(prefix.rpartition("/")[0])
+        return [stored for stored in below if stored.path.startswith(prefix)]
 
     def read(self, path: str) -> bytes:
         with self._reporting("read", path):

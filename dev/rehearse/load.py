@@ -21,7 +21,7 @@ from connectors.errors import UserError
 from dev.rehearse.tool import tool
 from dev.servers import kinesis
 
-FIELD: Final = "congestion_surcharge"
+FIELD: Final = "accessibility_fee"
 """What yellow trips have from the next version on."""
 _EVENTS: Final = 60_000
 _ZONES: Final = 6

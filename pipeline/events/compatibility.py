@@ -81,7 +81,7 @@ def _of_field(old: Field, new: Field) -> Iterator[tuple[str, str]]:
         yield f"type was {old.kind}, is {new.kind}", "files of two types cannot be read together"
         return
     if old.nullable != new.nullable:
-        why = "old files may hold null" if old.nullable else "old readers know no null in it"
+        why = "old files may hold null" if old.nullable else ""
         yield "may be null" if new.nullable else "may no longer be null", why
     if old.optional != new.optional:
         why = "" if new.optional else "archived records may lack it"

@@ -101,6 +101,14 @@ def test_what_is_written_is_listed_read_and_deleted(store: Store) -> None:
     assert paths(store) == ["a", "b-c/3", "b/2"]
 
 
+def test_objects_are_listed_by_the_beginning_of_their_path(store: Store) -> None:
+    for path in ("a/part-1", "a/part-2/x", "a/partial", "a/other", "part-3"):
+        store.write(path, b"")
+    assert [each.path for each in store.beginning_with("a/part-")] == ["a/part-1", "a/part-2/x"]
+    assert [each.path for each in store.beginning_with("pa")] == ["part-3"]
+    assert store.beginning_with("a/part-9") == []
+
+
 def test_an_absent_object_is_told_from_a_failure(store: Store) -> None:
     store.delete("none")
     assert store.stat("none") is None

@@ -47,7 +47,7 @@ def test_every_reason_is_given(code: str) -> None:
 
 def test_a_reject_knows_its_type_once_it_can_be_read() -> None:
     fault = _rejected(line(vendor_id=-1))
-    assert (fault.event_type, fault.schema_version) == ("trip", 1)
+    assert (fault.event_type, fault.schema_version) == ("trip", 2)
     assert "$.vendor_id: saw -1; allowed: 1 to 99" in fault.detail
     assert _rejected(line(extra="x")).event_type == "trip"
     assert _rejected(b'{"type":"trip","a":1,"a":1}').event_type == "trip"

@@ -36,12 +36,12 @@ def test_schema_is_avro(path: Path) -> None:
     assert (SCHEMAS / f"{path.stem}.examples.ndjson").exists()
 
 
-def test_yellow_has_the_twenty_fields_of_the_original() -> None:
+def test_yellow_has_the_twenty_fields_of_the_original_and_the_fees_since() -> None:
     names = (
         "trip_id type vendor_id pickup_datetime dropoff_datetime passenger_count trip_distance"
         " ratecode_id store_and_fwd_flag pickup_location_id dropoff_location_id payment_type"
         " fare_amount extra mta_tax tip_amount tolls_amount improvement_surcharge total_amount"
-        " padding"
+        " padding congestion_surcharge airport_fee cbd_congestion_fee"
     )
     assert [field.name for field in TYPES["trip"].fields] == names.split()
 

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from dev.demo.made import EVENT, Made
 
 SCOOTER: Final = "scooter_trip"
-SURCHARGE: Final = "congestion_surcharge"
+SURCHARGE: Final = "accessibility_fee"
 _AMOUNT: Final = 2.75
 
 
@@ -22,7 +22,7 @@ def add_event_type(schemas: Path) -> None:
 
 
 def add_field(schemas: Path) -> None:
-    """Yellow trips gain the nullable field `congestion_surcharge`, in the next version."""
+    """Yellow trips gain the nullable field `accessibility_fee`, in the next version."""
     path = schemas / "trip.avsc"
     schema: dict[str, Any] = json.loads(path.read_text())
     schema["version"] += 1

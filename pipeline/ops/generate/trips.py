@@ -57,6 +57,12 @@ class Span:
         """The beginning in epoch milliseconds."""
         return int(np.datetime64(self.first, "ms").astype(np.int64))
 
+    @property
+    def end_ms(self) -> int:
+        """The end, exclusive, in epoch milliseconds."""
+        end = np.datetime64(self.first, "M") + self.months
+        return int(end.astype("M8[ms]").astype(np.int64))
+
     def hour_shares(self) -> Floats:
         """Return the share of all trips that each hour has."""
         first = np.datetime64(self.first, "M")

@@ -82,6 +82,7 @@ _COMMON: Final = {
     "DOLocationID": ("dropoff_location_id", pa.int64()),
     "payment_type": ("payment_type", pa.int64()),
     **{name: (name, pa.float64()) for name in (*AMOUNTS, "total_amount")},
+    "congestion_surcharge": ("", pa.float64()),
 }
 _COLOURS: Final = {"trip": "yellow", "green_trip": "green", "fhv_trip": "fhv"}
 _COLUMNS: Final[Mapping[str, Mapping[str, tuple[str, pa.DataType]]]] = {
@@ -89,11 +90,13 @@ _COLUMNS: Final[Mapping[str, Mapping[str, tuple[str, pa.DataType]]]] = {
         "tpep_pickup_datetime": ("pickup_datetime", _TIME),
         "tpep_dropoff_datetime": ("dropoff_datetime", _TIME),
         **_COMMON,
+        "airport_fee": ("", pa.null()),
     },
     "green": {
         "lpep_pickup_datetime": ("pickup_datetime", _TIME),
         "lpep_dropoff_datetime": ("dropoff_datetime", _TIME),
         **_COMMON,
+        "ehail_fee": ("", pa.null()),
         "trip_type": ("trip_type", pa.float64()),
     },
     "fhv": {
@@ -102,10 +105,20 @@ _COLUMNS: Final[Mapping[str, Mapping[str, tuple[str, pa.DataType]]]] = {
         "dropOff_datetime": ("dropoff_datetime", _TIME),
         "PUlocationID": ("pickup_location_id", pa.float64()),
         "DOlocationID": ("dropoff_location_id", pa.float64()),
+        "SR_Flag": ("", pa.null()),
         "Affiliated_base_number": ("affiliated_base_number", pa.string()),
     },
 }
-"""TLC's column names, our fields' names, and TLC's types."""
+"""TLC's column names, our fields' names (empty: all null), and TLC's types."""
+
+_FLEX_EVERY: Final = 25
+"""One of so many metered trips is a flex fare."""
+_NULL_IN_FLEX: Final = {
+    "yellow": ("passenger_count", "ratecode_id", "store_and_fwd_flag"),
+    "green": ("passenger_count", "ratecode_id", "store_and_fwd_flag", "payment_type", "trip_type"),
+    "fhv": (),
+}
+"""What TLC does not have of flex fares; yellow ones have payment_type 0."""
 
 
 def write_tlc(
@@ -114,7 +127,8 @@ def write_tlc(
     """Write one file a colour and month of pickup, `yellow_tripdata_2018-01.parquet` and so on.
 
     Column names and types are those of TLC's files of 2018 (times without a zone, some integers as
-    doubles), so that what reads these reads TLC's own. TLC has no ids: `trip_id` and `type` are
+    doubles), so that what reads these reads TLC's own. Some metered trips are flex fares, with
+    TLC's nulls, as in its files since 2019. TLC has no ids: `trip_id` and `type` are
     left out, and the replay generates them. Returns the files' paths.
     """
     writers: dict[Path, ParquetWriter] = {}
@@ -140,8 +154,17 @@ def _by_month(colour: str, columns: Columns, folder: Path) -> Iterator[tuple[Pat
 
 
 def _table(colour: str, columns: Columns) -> pa.Table:
+    rows = len(columns["trip_id"])
+    is_flex = columns["trip_id"] % _FLEX_EVERY == 0
+    if colour == "yellow":
+        payment = np.where(is_flex, 0, columns["payment_type"])
+        columns = {**columns, "payment_type": payment}
     arrays = {}
     for name, (ours, kind) in _COLUMNS[colour].items():
+        if not ours:
+            arrays[name] = pa.nulls(rows, kind)
+            continue
         values = columns[ours].astype("M8[ms]") if kind == _TIME else columns[ours]
-        arrays[name] = pa.array(values, from_pandas=False).cast(kind)
+        mask = is_flex if ours in _NULL_IN_FLEX[colour] else None
+        arrays[name] = pa.array(values, mask=mask, from_pandas=False).cast(kind)
     return pa.table(arrays)

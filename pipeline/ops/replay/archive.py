@@ -26,7 +26,7 @@ from connectors.errors import UserError
 from connectors.positions import Position
 from connectors.s3.store import Stored
 from pipeline.ops.replay.files import DataSet
-from pipeline.ops.replay.order import LOWEST, Part, Rows, Times, merged, objects, values
+from pipeline.ops.replay.order import LOWEST, Part, Rows, Times, joined, merged, objects, values
 from pipeline.ops.replay.selection import Counts, LeaveOut, Selection
 
 _HOUR_MS: Final = 3_600_000
@@ -34,6 +34,12 @@ _FOLDER: Final = re.compile(r"(?:.*/)?arrival_date=(\d{4}-\d{2}-\d{2})/arrival_h
 _BATCH_ROWS: Final = 2_000
 _READERS: Final = 8
 _NEEDED: Final = ("raw", "arrival_time")
+_OPTIONAL: Final = ("key", "header_names", "header_values", *positions.COLUMNS)
+_IS_TYPE: Final = {
+    "raw": pa.types.is_binary,
+    "key": pa.types.is_binary,
+    "arrival_time": pa.types.is_timestamp,
+}
 _ARRIVAL_HEADER: Final = "source.arrival_time"
 _OURS: Final = frozenset({_ARRIVAL_HEADER, *(f"source.{name}" for name in positions.COLUMNS)})
 _WIDTHS: Final = {"partition": 10, "offset": 19, "sequence_number": 128}
@@ -82,9 +88,9 @@ class Archive:
         try:
             with self.data.open(file.path) as raw:
                 footer = open_parquet(raw).metadata
-            _refuse_other(file.path, footer.schema.to_arrow_schema().names)
+            _refuse_other(file.path, footer.schema.to_arrow_schema())
             return _earliest(footer)
-        except (pa.ArrowException, OSError):
+        except (pa.ArrowException, OSError, UnicodeDecodeError):
             return LOWEST
 
     def _read(self, file: Stored) -> Iterator[Rows]:
@@ -102,8 +108,22 @@ class Archive:
         inside = self.selection.includes(times)
         self.counts.outside += int((~inside & known).sum())
         inside &= known
-        rows = _rows(table.filter(pa.array(inside)), times[inside])
+        rows = self._rows(path, row, table, times, np.flatnonzero(inside))
         return self._without(rows) if self.leave_out else rows
+
+    def _rows(
+        self, path: str, row: int, table: pa.Table, times: Times, which: NDArray[np.intp]
+    ) -> Rows:
+        """Return rows of a table; those whose headers or position cannot be read are bad lines."""
+        try:
+            return _rows(table.take(pa.array(which)), times[which])
+        except (ValueError, pa.ArrowException):
+            if len(which) > 1:
+                parts = np.array_split(which, 2)
+                return joined([self._rows(path, row, table, times, part) for part in parts])
+            why = "its headers or its position cannot be read"
+            self.counts.bad_line(f"{path}:{row + int(which[0]) + 1}", why)
+            return _rows(table.slice(0, 0), times[:0])
 
     def _without(self, rows: Rows) -> Rows:
         assert self.leave_out and rows.positions is not None, "only archives have positions"
@@ -142,13 +162,20 @@ def _earliest(footer: Any) -> int:
     return int(checksums.millis(times).min())
 
 
-def _refuse_other(path: str, names: list[str]) -> None:
+def _refuse_other(path: str, schema: pa.Schema) -> None:
+    names = schema.names
     missing = [name for name in _NEEDED if name not in names]
     if missing:
         raise UserError(
             f"{path}: isn't of our archive, it has no column {' or '.join(missing)} but"
             f" {', '.join(names)}; leave --archive out for other files"
         )
+    for name in (*_NEEDED, *_OPTIONAL):
+        kinds = [schema.field(index).type for index in schema.get_all_field_indices(name)]
+        is_type = _IS_TYPE.get(name)
+        if len(kinds) > 1 or (is_type and not all(map(is_type, kinds))):
+            shown = " and ".join(map(str, kinds))
+            raise UserError(f"{path}: isn't of our archive, its column {name} is {shown}")
 
 
 def _rows(table: pa.Table, times: Times) -> Rows:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,7 +14,14 @@ import pyarrow as pa
 
 from connectors.arrow import open_parquet
 from connectors.errors import UserError
-from connectors.s3.store import ReadableStore, Stored, is_local, local_path, open_store
+from connectors.s3.store import (
+    ReadableStore,
+    Stored,
+    is_hidden,
+    is_local,
+    local_path,
+    open_store,
+)
 from pipeline.ops.replay.order import Rows
 from pipeline.ops.replay.selection import Counts
 
@@ -27,6 +35,8 @@ _CODECS: Final = {
     b"\x1f\x8b": "gzip",
     b"BZh": "bz2",
 }
+_KEY: Final = re.compile(r"s3a?://[^/]+/.*", re.DOTALL)
+"""An address on S3 with a key, or the beginning of one."""
 _SUFFIXES: Final = {".lz4": "lz4", ".zst": "zstd", ".zstd": "zstd", ".gz": "gzip", ".bz2": "bz2"}
 
 
@@ -108,11 +118,12 @@ class DataSet:
 def data_set(uri: str, environment: Mapping[str, str]) -> DataSet:
     """List a local folder or an S3 prefix, or find one file.
 
-    Files and folders whose names begin with `_`, `.` or README are left out. An empty
-    folder or prefix is an empty data set.
+    On S3 an address without a slash at its end is a folder, else an object, else the beginning of
+    the keys: `s3://bucket/trips/part-`. Addresses are literal, `#`, `?` and `%` too. Names that
+    begin with `_`, `.` or README are left out, folders of such names too.
 
     Raises:
-        UserError: the address is invalid, or there is no such local file or folder.
+        UserError: the address is invalid, or there is no data file.
     """
     path = local_path(uri)
     if is_local(uri) and path.is_file():
@@ -122,9 +133,17 @@ def data_set(uri: str, environment: Mapping[str, str]) -> DataSet:
     store = open_store(uri, environment)
     files = store.listing()
     folder, _, name = uri.rpartition("/")
-    if not is_local(uri) and not files and PurePosixPath(name).suffix:
-        return _single(folder, name, environment)
-    data = (file for file in files if not PurePosixPath(file.path).name.startswith("README"))
+    if not files and name and _KEY.fullmatch(uri):
+        store = open_store(folder, environment)
+        if stored := store.stat(name):
+            return DataSet(store, (stored,))
+        files = [file for file in store.beginning_with(name) if not is_hidden(file.path)]
+    data = [file for file in files if not PurePosixPath(file.path).name.startswith("README")]
+    if not data:
+        raise UserError(
+            f"cannot read {uri}: there is no data file. Give a folder, a file, or on S3 the"
+            " beginning of the keys; names that begin with _, . or README are left out"
+        )
     return DataSet(store, tuple(data))
 
 

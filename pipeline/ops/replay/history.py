@@ -17,6 +17,7 @@ import pyarrow as pa
 
 import schemas
 from connectors.block import Block
+from connectors.errors import UserError
 from connectors.s3.store import Stored
 from pipeline.events import event_types
 from pipeline.events.event_types import EventTypes
@@ -24,8 +25,8 @@ from pipeline.ops.replay.archive import Archive
 from pipeline.ops.replay.files import data_set
 from pipeline.ops.replay.lines import LineReader
 from pipeline.ops.replay.order import LOWEST, Part, Rows, Times, joined, merged, never_falling
-from pipeline.ops.replay.selection import Counts, LeaveOut, Selection
-from pipeline.ops.replay.tlc import TlcFile, open_tlc, refuse_same_ids
+from pipeline.ops.replay.selection import Counts, LeaveOut, Selection, printable
+from pipeline.ops.replay.tlc import NotReadable, TlcFile, open_tlc, refuse_same_ids
 
 Observe = Callable[[Times, Sequence[bytes | None]], None]
 
@@ -70,7 +71,8 @@ class History:
         each open file. Events that are not yielded are counted.
 
         Raises:
-            UserError: a file is Parquet of another kind, or the store fails.
+            UserError: every file is Parquet of another kind, or the store fails. If only some are,
+            they are skipped and counted as bad files.
         """
         reached = None
         for rows in _packed(self._limited()):
@@ -95,7 +97,7 @@ class History:
 
     def fingerprint(self) -> str:
         """Return a digest of the files' names and sizes and of the selection."""
-        files = [(file.path, file.size) for file in self._data.files]
+        files = [(printable(file.path), file.size) for file in self._data.files]
         return hashlib.sha256(msgspec.json.encode([files, asdict(self.selection)])).hexdigest()
 
     def _limited(self) -> Iterator[Rows]:
@@ -115,13 +117,20 @@ class History:
         """Return the files with their first times, except those that begin after the end."""
         with ThreadPoolExecutor(_READERS) as pool:
             looked_at = list(pool.map(self._looked_at, self._data.files))
-        refuse_same_ids([tlc for tlc, _ in looked_at if tlc])
+        if looked_at and all(isinstance(file, str) for file in looked_at):
+            raise UserError(f"{self._data.files[0].path}: {looked_at[0]}")
+        for stored, file in zip(self._data.files, looked_at, strict=True):
+            if isinstance(file, str):
+                self.counts.bad_file(stored.path, f"skipped: {file}")
+        files = [file for file in looked_at if not isinstance(file, str)]
+        refuse_same_ids([tlc for tlc, _ in files if tlc])
         end = self.selection.end_ms
-        parts = [part for _, part in looked_at if end is None or part.first_ms < end]
-        self.counts.files_outside += len(looked_at) - len(parts)
+        parts = [part for _, part in files if end is None or part.first_ms < end]
+        self.counts.files_outside += len(files) - len(parts)
         return parts
 
-    def _looked_at(self, file: Stored) -> tuple[TlcFile | None, Part]:
+    def _looked_at(self, file: Stored) -> tuple[TlcFile | None, Part] | str:
+        """Return how to read a file, or why it is skipped."""
         tlc, first_ms = None, LOWEST
         if not self._data.is_parquet(file):
             first_ms = self._lines.first_ms(self._data, file.path) if file.size else LOWEST
@@ -130,7 +139,9 @@ class History:
             try:
                 tlc = open_tlc(self._data, file, self.types, self.selection)
                 first_ms, read = tlc.first_ms, partial(tlc.read, self.selection, self.counts)
-            except (pa.ArrowException, OSError) as error:
+            except NotReadable as error:
+                return str(error)
+            except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
                 read = partial(self._damaged, file.path, f"no readable Parquet: {error}")
         return tlc, Part(first_ms, lambda: self._selected(read()))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -39,6 +40,14 @@ _SQL: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}
 _READ_BYTES: Final = 1024 * 1024
 _PEEK_BYTES: Final = 64 * 1024
 _LONGEST_LINE: Final = 16 * 1024 * 1024
+
+_BYTE_ORDER_MARKS: Final = {
+    codecs.BOM_UTF8: "UTF-8",
+    codecs.BOM_UTF32_LE: "UTF-32",  # Before UTF-16, whose mark it begins with.
+    codecs.BOM_UTF32_BE: "UTF-32",
+    codecs.BOM_UTF16_LE: "UTF-16",
+    codecs.BOM_UTF16_BE: "UTF-16",
+}
 
 _Tree = dict[str, Any]
 
@@ -105,14 +114,17 @@ class LineReader:
                 indices.append(index)
             except DECODE_ERRORS as error:
                 if line.strip():
-                    counts.bad_line(f"{path}:{number + index}", _why(error))
+                    counts.bad_line(f"{path}:{number + index}", _why(error, line))
                 else:
                     counts.blank_lines += 1
                     counts.lines -= 1
         return events, indices
 
 
-def _why(error: BaseException) -> str:
+def _why(error: BaseException, line: bytes) -> str:
+    for mark, encoding in _BYTE_ORDER_MARKS.items():
+        if line.startswith(mark):
+            return f"begins with the byte-order mark of {encoding}: save it as UTF-8 without one"
     # msgspec's messages name fields and types, never values; Python's contain bytes.
     if isinstance(error, UnicodeDecodeError):
         return "not UTF-8"

@@ -23,7 +23,11 @@ OLD: Final = (
     Old("-s", "--stream", "The short form of `-streamArn`."),
     Old("-streamRegion", "--region"),
     Old("-bucketName", "INPUT", "With `-objectPrefix`: s3://bucket/prefix."),
-    Old("-objectPrefix", "INPUT", "With `-bucketName`: s3://bucket/prefix."),
+    Old(
+        "-objectPrefix",
+        "INPUT",
+        "With `-bucketName`: s3://bucket/prefix. A folder of that name is read alone.",
+    ),
     Old("-bucketRegion", "--input-region"),
     Old("-speedup", "--speedup", "The default was 6480 and is now 3600."),
     Old("-timestampAttributeName", "--timestamp-field"),

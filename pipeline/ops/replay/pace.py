@@ -30,14 +30,18 @@ class Pace:
         self.last_due = 0.0
         self._speedup = speedup
         self._max_wait = max_wait_seconds
-        self._latest: int | None = None
+        self.latest: int | None = None
+
+    def rewind(self, millis: int) -> None:
+        """Go on from an earlier time, where a stray event had led too far."""
+        self.latest = millis if self.latest is None else min(self.latest, millis)
 
     def due(self, times: Times) -> Seconds:
         """Return when the next events are due; `times` must not decrease, also across calls."""
         if not len(times):
             return np.zeros(0)
-        waits = np.diff(times, prepend=times[0] if self._latest is None else self._latest)
-        self._latest = int(times[-1])
+        waits = np.diff(times, prepend=times[0] if self.latest is None else self.latest)
+        self.latest = int(times[-1])
         if self._speedup is None:
             return np.zeros(len(times))
         seconds = waits / (1000 * self._speedup)

@@ -67,6 +67,10 @@ class Show:
         text = standing.line(brief=True)
         self.bar.update(self._task, description=text, completed=part or 0, total=total, end=left)
 
+    def warn(self, warning: str) -> None:
+        """Print a warning at once, also above the bar."""
+        self._console.print(f"WARNING: {warning}", highlight=False, markup=False, soft_wrap=True)
+
     def line(self, standing: Standing) -> None:
         """Print one line of statistics where there is no bar."""
         if not self._console.is_terminal:
@@ -125,11 +129,17 @@ class _Report:
         if self.first_ms is not None and self.last_ms is not None:
             first, last = timestamps.text(self.first_ms), timestamps.text(self.last_ms)
             lines.append(f"event time from {first} to {last}")
+        elif counts.outside or counts.files_outside:
+            lines.append(
+                f"NO EVENT is between --from and --until: {counts.outside:,} events and"
+                f" {counts.files_outside:,} whole files are outside"
+            )
         if counts.out_of_order:
             lines.append(
                 f"{counts.out_of_order:,} events out of order, by {counts.largest_lateness_ms:,} ms"
                 " at most: sent as soon as met (--reorder looks further ahead)"
             )
+        lines += [f"WARNING: {warning}" for warning in counts.warnings]
         for what, count, examples in (
             ("BAD LINES, not sent", counts.bad_lines, counts.bad_examples),
             ("BAD FILES", len(counts.bad_files), counts.bad_files),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -24,14 +25,18 @@ from pipeline.ops.replay.lines import (
     EXPECTED,
     TimeFormat,
     parse_times,
-    struct_of,
 )
-from pipeline.ops.replay.order import Times
 from pipeline.ops.replay.selection import Counts, Selection
+from pipeline.ops.replay.spans import Extent, Spans
 
-_DAY_MS: Final = 86_400_000
 _AHEAD: Final = 4
+_SHOWN: Final = 5
+"""How many days of strays are named."""
 _ABSENT: Final = object()
+_decode: Final = msgspec.json.Decoder(
+    dict[str, Any], float_hook=lambda text: Raw(text.encode())
+).decode
+"""Numbers with a fraction keep their digits, also those that a double does not hold."""
 
 
 class Piece(NamedTuple):
@@ -76,6 +81,33 @@ class Rounds:
         extent = Extent(self.history.types)
         yield from self.history.blocks(skip, extent.add)
         self.spans = extent.spans
+        self._warn(extent)
+
+    def _warn(self, extent: Extent) -> None:
+        counts = self.history.counts
+        counts.strays = sum(extent.strays.values())
+        if counts.strays:
+            days = [f"{day}: {events:,}" for day, events in extent.strays.items()]
+            more = f" and {len(days) - _SHOWN:,} days more" if len(days) > _SHOWN else ""
+            counts.warnings.append(
+                f"stray events: {counts.strays:,}, far from all others in time"
+                f" ({', '.join(days[:_SHOWN])}{more}). The time from one round to the next does not"
+                " include them; --from and --until leave them out"
+            )
+        if not self.spans:
+            return
+        latest = int(time.time() * 1000) + timestamps.AHEAD
+        rounds, why = self.spans.until(latest), "times of later ones are over a day in the future"
+        by_ids = self.spans.rounds_of_ids
+        if by_ids is not None and by_ids < rounds:
+            rounds, why = by_ids, "ids of later ones are above 2^53-1, and the replay ends there"
+        if not 0 < self.rounds <= rounds:
+            counts.warnings.append(f"the job accepts {rounds:,} rounds: {why}")
+
+    def end_of(self, number: int) -> int:
+        """Return the time of the last event of a round, without strays; known after the first."""
+        assert self.spans, "known after the first round"
+        return self.spans.last_ms + self.spans.move(number)[0]
 
     def _later(self, number: int, skip: int) -> Iterator[Block]:
         assert self.spans, "known after the first round"
@@ -116,66 +148,6 @@ class Ahead:
 
     def _request(self) -> None:
         self._waiting.append(self._pool.submit(next, self._pieces, None))
-
-
-class Spans(NamedTuple):
-    """First and last time and least and largest id of a data set, from which shifts follow."""
-
-    first_ms: int
-    last_ms: int
-    least_id: int | None
-    largest_id: int | None
-
-    def move(self, number: int) -> tuple[int, int]:
-        """Return the milliseconds and the id offset by which round `number` is moved.
-
-        The milliseconds are whole days, as many as the data set spans.
-
-        Raises:
-            UserError: ids would exceed what every JSON reader represents exactly.
-        """
-        ms = number * ((self.last_ms - self.first_ms) // _DAY_MS + 1) * _DAY_MS
-        if self.least_id is None or self.largest_id is None:
-            return ms, 0
-        ids = number * (self.largest_id - self.least_id + 1)
-        if self.largest_id + ids >= EXACT_IN_DOUBLE:
-            raise UserError(
-                f"round {number} would have ids up to {self.largest_id + ids}, and 2^53-1 is the"
-                " largest: replay fewer rounds"
-            )
-        return ms, ids
-
-
-class Extent:
-    """Find the spans of events as they are read."""
-
-    def __init__(self, types: EventTypes) -> None:
-        struct = struct_of({event_type.id: Raw for event_type in types})
-        self._decode = msgspec.json.Decoder(struct).decode
-        self._times: list[int] = []
-        self._ids: list[int] = []
-
-    def add(self, times: Times, raws: Sequence[bytes | None]) -> None:
-        """Add events: times (epoch ms) and bytes."""
-        ids = (number for raw in raws for number in self._ids_of(raw or b""))
-        self._times = _ends([*self._times, int(times.min()), int(times.max())])
-        self._ids = _ends([*self._ids, *ids])
-
-    @property
-    def spans(self) -> Spans | None:
-        """The spans; None if there was no event."""
-        return Spans(*self._times, *(self._ids or (None, None))) if self._times else None
-
-    def _ids_of(self, raw: bytes) -> list[int]:
-        try:
-            values = msgspec.structs.astuple(self._decode(raw))
-        except DECODE_ERRORS:
-            return []
-        return [int(text) for text in map(bytes, values) if text.isdigit()]
-
-
-def _ends(numbers: list[int]) -> list[int]:
-    return [min(numbers), max(numbers)] if numbers else []
 
 
 class Shift:
@@ -219,7 +191,7 @@ class Shift:
     def _event(self, raw: bytes | None, ids: int) -> dict[str, Any]:
         """Return the event with its id moved."""
         try:
-            event: dict[str, Any] = msgspec.json.decode(raw or b"", type=dict[str, Any])
+            event = _decode(raw or b"")
         except DECODE_ERRORS:
             raise _Immovable("no JSON object") from None
         name = event.get("type")
@@ -228,6 +200,8 @@ class Shift:
             raise _Immovable("type names no event type")
         if type(event.get(members.id)) is not int:
             raise _Immovable(f"{members.id} is no integer")
+        if abs(event[members.id]) >= EXACT_IN_DOUBLE:
+            raise _Immovable(f"{members.id} is beyond 2^53-1")
         event[members.id] += ids
         return event
 

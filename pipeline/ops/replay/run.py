@@ -23,7 +23,8 @@ from pipeline.decode import timestamps
 from pipeline.ops.replay.order import Times, never_falling
 from pipeline.ops.replay.pace import Cap, Deviations, Pace, Seconds
 from pipeline.ops.replay.report import DryRun, Show, Standing, Summary
-from pipeline.ops.replay.rounds import Ahead, Rounds, Spans
+from pipeline.ops.replay.rounds import Ahead, Rounds
+from pipeline.ops.replay.spans import Spans
 
 _SLICE: Final = 2_000
 _TICK_SECONDS: Final = 0.002
@@ -78,6 +79,8 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
                 f"--resume: there is no state of such a replay at {path}. Give the same input,"
                 " options and targets as before, or --state FILE, or begin anew without --resume."
             ) from None
+        except OSError as error:
+            raise UserError(f"--resume: {path} cannot be read ({error.strerror}).") from error
         except msgspec.DecodeError as error:
             raise UserError(f"--resume: {path} is not a state of ours ({error}).") from None
         for what, then, now in (
@@ -96,8 +99,15 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def save(path: Path, state: State) -> None:
-    """Replace the file atomically."""
-    write_whole(path, msgspec.json.format(msgspec.json.encode(state)))
+    """Replace the file atomically.
+
+    Raises:
+        UserError: it cannot be written.
+    """
+    try:
+        write_whole(path, msgspec.json.format(msgspec.json.encode(state)))
+    except OSError as error:
+        raise UserError(f"the state {path} cannot be written ({error.strerror}).") from error
 
 
 class Replay:
@@ -146,7 +156,7 @@ class Replay:
                 if piece is None:
                     break
                 if piece.round != self._state.round:
-                    self._state = msgspec.structs.replace(self._state, round=piece.round, sent=0)
+                    self._begin_round(piece.round)
                 if len(piece.block):
                     self._send(piece.block)
         if not self._stop.is_set():
@@ -155,9 +165,16 @@ class Replay:
         self._complete(self._summary)
         return self._summary
 
+    def _begin_round(self, number: int) -> None:
+        if number == 1:
+            for warning in self._summary.counts.warnings:
+                self._show.warn(warning)
+        self._pace.rewind(self._rounds.end_of(number - 1))
+        self._state = msgspec.structs.replace(self._state, round=number, sent=0)
+
     def _send(self, block: Block) -> None:
         # An event out of order is sent with the one before it.
-        times = never_falling(block.times, self._summary.last_ms)
+        times = never_falling(block.times, self._pace.latest)
         if not self._summary.events:
             # The clock starts here: the time to find the first event is no lag.
             self._start = time.monotonic()
@@ -275,11 +292,15 @@ def dry_run(rounds: Rounds, plan: Plan) -> DryRun:
         UserError: the input cannot be read.
     """
     report, pace = DryRun(counts=rounds.history.counts), Pace(plan.speedup, plan.max_wait_seconds)
+    current = 0
     for number, block in rounds.pieces():
         if number and not rounds.rounds:
             break
+        if number != current:
+            pace.rewind(rounds.end_of(current))
+            current = number
         if len(block):
-            times = never_falling(block.times, report.last_ms)
+            times = never_falling(block.times, pace.latest)
             pace.due(times)
             report.add(block, times)
     capped = report.events / plan.rate if plan.rate else None

@@ -67,6 +67,8 @@ class Counts:
     largest_lateness_ms: int = 0
     outside: int = 0  # Before the start, or at or after the end.
     left_out: int = 0  # Archived records that `leave_out` chose.
+    strays: int = 0  # Far from all others in time; known of rounds.
+    warnings: list[str] = field(default_factory=list)
     # Columns of TLC's files, by event type, for which the schema has no field.
     columns_left_out: dict[str, set[str]] = field(default_factory=dict)
 
@@ -74,10 +76,15 @@ class Counts:
         """Count a line that is no event."""
         self.bad_lines += 1
         if len(self.bad_examples) < _EXAMPLES:
-            self.bad_examples.append(f"{where}: {why}")
+            self.bad_examples.append(printable(f"{where}: {why}"))
 
     def bad_file(self, path: str, why: str) -> None:
         """Note once that a file cannot be read to its end, however often it is read."""
-        text = f"{path}: {why}"
+        text = printable(f"{path}: {why}")
         if text not in self.bad_files:
             self.bad_files.append(text)
+
+
+def printable(text: str) -> str:
+    """Return a text that can be printed: a local name need not be UTF-8."""
+    return text.encode(errors="backslashreplace").decode()

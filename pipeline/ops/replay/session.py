@@ -26,7 +26,7 @@ from pipeline.ops.replay.report import DryRun, Show, Summary
 from pipeline.ops.replay.rounds import Rounds
 from pipeline.ops.replay.run import Plan, Replay, State, dry_run, save
 from pipeline.ops.replay.selection import Selection
-from pipeline.ops.replay.targets import TargetOptions, choose
+from pipeline.ops.replay.targets import TargetOptions, choose, configured_types
 from pipeline.options import ROOT
 
 STATES: Final = ROOT / "build" / "replay"
@@ -42,12 +42,16 @@ def run(options: Options) -> int:
         UserError: an option is wrong, the input cannot be read, or a target refuses.
     """
     selection, plan = _selection(options), _plan(options)
+    fields = TargetOptions.__dataclass_fields__
+    target_options = TargetOptions(**{name: options[name] for name in fields})
     if options["dry_run"]:
-        forecast = dry_run(Rounds(_history(options, selection), options["loop"]), plan)
+        if options["resume"]:
+            raise UserError("--dry-run reads everything from the beginning: leave --resume out.")
+        types = configured_types(target_options)
+        forecast = dry_run(Rounds(_history(options, selection, types), options["loop"]), plan)
         _print(forecast, options)
         return forecast.exit_code
-    fields = TargetOptions.__dataclass_fields__
-    targets, types = choose(TargetOptions(**{name: options[name] for name in fields}))
+    targets, types = choose(target_options)
     history = _history(options, selection, types)
     fresh = State(
         input=options["uri"],
@@ -107,13 +111,33 @@ def _signals(stop: Event) -> Iterator[None]:
             signal.signal(number, handler)
 
 
+_HISTORICAL: Final = {
+    "timestamp_field": "dropoff_datetime",
+    "timestamp_format": "iso",
+    "key": "trip_id",
+}
+"""Options, with their defaults, that mean nothing of an archive."""
+
+
 def _selection(options: Options) -> Selection:
+    for name, default in _HISTORICAL.items():
+        if options["archive"] and options[name] != default:
+            raise UserError(
+                f"--{name.replace('_', '-')} is {options[name]!r}, but archived records have the"
+                " time of their arrival and the key they came with: leave it or --archive out."
+            )
+    start_ms, end_ms = _instant("--from", options["start"]), _instant("--until", options["until"])
+    if start_ms is not None and end_ms is not None and start_ms >= end_ms:
+        raise UserError(
+            f"--from {options['start']} is not before --until {options['until']}: no event would be"
+            " between them."
+        )
     return Selection(
         timestamp_field=options["timestamp_field"],
         timestamp_format=options["timestamp_format"],
         key_field=options["key"],
-        start_ms=_instant("--from", options["start"]),
-        end_ms=_instant("--until", options["until"]),
+        start_ms=start_ms,
+        end_ms=end_ms,
         limit=options["limit"],
         reorder=options["reorder"],
         archive=options["archive"],

@@ -74,6 +74,18 @@ def choose(options: TargetOptions) -> tuple[list[Target], EventTypes | None]:
     return targets, load_config.event_types(config) if config else None
 
 
+def configured_types(options: TargetOptions) -> EventTypes | None:
+    """Return the event types that `choose` would, without a target; None also without any file.
+
+    Raises:
+        UserError: the configuration that `--config` names is absent or invalid.
+    """
+    if options.config is None and not LOCAL.is_file():
+        return None
+    config = _config(options)
+    return load_config.event_types(config) if config else None
+
+
 def _config(options: TargetOptions) -> Config | None:
     """Load the configuration, unless the options say everything."""
     topic_is_known = not options.topic or options.bootstrap_servers

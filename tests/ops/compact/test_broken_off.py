@@ -65,6 +65,7 @@ class SteppingChanges:
     def __init__(self, real: Store, step: Steps) -> None:
         self.real, self.step = real, step
         self.listing, self.everything = real.listing, real.everything
+        self.beginning_with = real.beginning_with
         self.read, self.open, self.stat = real.read, real.open, real.stat
         self.uri = real.uri
 

@@ -15,11 +15,14 @@ import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
+from connectors.errors import UserError
 from pipeline.cli import app
-from pipeline.decode.decoder import Decoder
+from pipeline.decode.decoder import Decoder, Event
 from pipeline.events.event_types import load
 from pipeline.ops.generate.trips import Span, Trips, trips
 from pipeline.ops.generate.write import write_lines, write_tlc
+from pipeline.ops.replay.history import History
+from pipeline.ops.replay.selection import Selection
 
 SCHEMAS = Path(__file__).parents[3] / "schemas"
 EVENTS = 6_000
@@ -92,6 +95,56 @@ def test_tlc_files_have_the_columns_of_tlc_by_colour_and_month(tmp_path: Path) -
     assert yellow.schema.field("tpep_pickup_datetime").type == pa.timestamp("us")
     assert {"VendorID", "RatecodeID", "PULocationID", "DOLocationID"} <= set(yellow.column_names)
     assert "trip_id" not in yellow.column_names
+
+
+def test_tlc_files_are_events_and_some_are_flex_fares(tmp_path: Path) -> None:
+    write_tlc(data_set(), tmp_path)
+    source = History(str(tmp_path), Selection(), {})
+    lines = [raw or b"" for block in source.blocks() for raw in block.raws]
+    decoded = Decoder(load(SCHEMAS)).decode_batch(lines)
+    assert (len(lines), set(decoded.kind.tolist())) == (EVENTS, {"event"})
+    assert source.counts.columns_left_out == {"trip": set(), "green_trip": set(), "fhv_trip": set()}
+    events = list(map(json.loads, lines))
+    nulls = ("passenger_count", "ratecode_id", "store_and_fwd_flag")
+    for event_type, payment in (("trip", 0), ("green_trip", None)):
+        metered = [event for event in events if event["type"] == event_type]
+        flex = [event for event in metered if event["payment_type"] == payment]
+        assert 0.02 < len(flex) / len(metered) < 0.06
+        for event in metered:
+            assert {event[name] is None for name in nulls} == {event in flex}
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        (["--from", "2008-12"], "--from is 2008-12 and --months 3; the job refuses times before"),
+        (["--from", "2099-01"], "or more than a day in the future"),
+        (["--from", "2017-12", "--months", "120"], "--months 120"),
+        (["--from", "2018-13"], "--from is '2018-13'; give a month"),
+        (["--format", "tlc", "--compress", "gz"], "--compress and --lines are of JSON lines"),
+        (["--format", "tlc", "--lines", "5"], "--compress and --lines are of JSON lines"),
+    ],
+)
+def test_an_option_that_the_job_or_the_format_cannot_take_is_refused(
+    tmp_path: Path, options: list[str], why: str
+) -> None:
+    folder = tmp_path / "history"
+    with pytest.raises(UserError, match=why):
+        CliRunner().invoke(app, ["generate", str(folder), *options], catch_exceptions=False)
+    assert not folder.exists()
+
+
+def test_the_earliest_month_is_generated_and_a_file_is_no_folder(tmp_path: Path) -> None:
+    command = ["generate", "--from", "2009-01", "--events", "9"]
+    done = CliRunner().invoke(app, [*command, str(tmp_path / "history")], catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    (line, *_) = (tmp_path / "history" / "trips-00000.ndjson").read_bytes().splitlines()
+    assert isinstance(Decoder(load(SCHEMAS)).decode(line), Event)
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(
+        UserError, match=r"cannot be written \(Not a directory\); give another folder"
+    ):
+        CliRunner().invoke(app, [*command, str(tmp_path / "file")], catch_exceptions=False)
 
 
 def test_the_command_makes_a_folder_and_refuses_a_full_one(tmp_path: Path) -> None:

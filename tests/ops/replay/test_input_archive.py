@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow as pa
@@ -218,12 +219,59 @@ def test_a_producers_time_beyond_every_date_comes_last(tmp_path: Path) -> None:
 
 def test_an_archive_is_not_replayed_in_rounds(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="leave --loop or --archive out"):
+        keep(tmp_path, "a", [on_kafka(START, 0, 0)])
         Rounds(read(tmp_path), 0)
 
 
-def test_an_empty_archive_has_no_records(tmp_path: Path) -> None:
-    assert list(read(tmp_path).blocks()) == []
-    assert list(archived(str(tmp_path))) == []
+def rewritten(path: Path, change: Callable[[pa.Table], pa.Table]) -> None:
+    pq.write_table(change(pq.read_table(path)), path)
+
+
+def test_a_record_whose_texts_cannot_be_read_is_a_bad_line(tmp_path: Path) -> None:
+    records = [on_kafka(START + at, 0, at) for at in range(5)]
+    path = keep(tmp_path, "a", records)
+
+    def damage(table: pa.Table) -> pa.Table:
+        topics = pa.array([b"trips", b"trips", b"\xff", b"trips", b"trips"])
+        damaged = pa.Array.from_buffers(pa.string(), 5, topics.buffers())
+        table = table.set_column(table.schema.get_field_index("topic"), "topic", damaged)
+        names = pa.array([None, None, None, ["a", "b"], None], pa.list_(pa.string()))
+        values = pa.array([None, None, None, [b"1"], None], pa.list_(pa.binary()))
+        for name, column in (("header_names", names), ("header_values", values)):
+            table = table.set_column(table.schema.get_field_index(name), name, column)
+        return table
+
+    rewritten(path, damage)
+    source = read(tmp_path)
+    assert sum(map(len, source.blocks())) == 3
+    why = "its headers or its position cannot be read"
+    lines = [each.partition(":")[2] for each in source.counts.bad_examples]
+    assert lines == [f"3: {why}", f"4: {why}"]
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        (lambda t: t.append_column("raw", t.column("raw")), "column raw is binary and binary"),
+        (lambda t: t.append_column("topic", t.column("key")), "topic is string and binary"),
+        (lambda t: t.set_column(0, "raw", t.column("topic")), "its column raw is string"),
+        (
+            lambda t: t.drop(["arrival_time"]).append_column("arrival_time", t.column("offset")),
+            "its column arrival_time is int64",
+        ),
+    ],
+)
+def test_columns_that_no_archive_has_are_refused(
+    tmp_path: Path, change: Callable[[pa.Table], pa.Table], why: str
+) -> None:
+    rewritten(keep(tmp_path, "a", [on_kafka(START, 0, 0)]), change)
+    with pytest.raises(UserError, match=f"isn't of our archive, .*{why}"):
+        list(read(tmp_path).blocks())
+
+
+def test_an_archive_without_a_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="there is no data file"):
+        read(tmp_path)
 
 
 def test_skipping_and_limits_hold_for_archives(tmp_path: Path) -> None:

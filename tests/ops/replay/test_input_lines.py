@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 from pathlib import Path
 
 import pytest
@@ -175,11 +176,46 @@ def test_an_empty_file_has_no_events(tmp_path: Path, suffix: str) -> None:
     assert source.counts.bad_files == []
 
 
-def test_an_empty_folder_has_no_events_and_an_absent_one_is_named(tmp_path: Path) -> None:
-    source = history(tmp_path)
-    assert list(source.blocks()) == []
+def test_an_empty_folder_and_an_absent_one_are_refused(tmp_path: Path) -> None:
+    for name in ("_SUCCESS", ".hidden", "README.md"):
+        (tmp_path / name).write_bytes(b"")
+        with pytest.raises(UserError, match=f"cannot read {tmp_path}: there is no data file"):
+            history(tmp_path)
     with pytest.raises(UserError, match="there is no such file or folder"):
         history(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("folder", ["a b#c", "a?b=c", "a%20b", "a[b]*", "a+b&c;d"])
+@pytest.mark.parametrize("scheme", ["", "file://"])
+def test_an_address_is_literal(tmp_path: Path, scheme: str, folder: str) -> None:
+    for sibling in ("a b", "a", "a b*", "ab"):
+        write(tmp_path / sibling / "a.json", [trip(1)])
+    write(tmp_path / folder / "a#b?c.json", [trip(7)])
+    uri = f"{scheme}{tmp_path}/{folder}"
+    assert seconds(history(uri).blocks()) == seconds(history(f"{uri}/a#b?c.json").blocks()) == [7]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32"])
+def test_a_byte_order_mark_is_named(tmp_path: Path, encoding: str) -> None:
+    text = b"\n".join(trips(range(3))).decode()
+    (tmp_path / "a.json").write_bytes(text.encode(encoding))
+    source = history(tmp_path)
+    expected = [1, 2] if encoding == "utf-8-sig" else []
+    assert seconds(source.blocks()) == expected
+    name = encoding.upper().removesuffix("-SIG")
+    assert source.counts.bad_lines == 3 - len(expected)
+    assert source.counts.bad_examples[0] == (
+        f"a.json:1: begins with the byte-order mark of {name}: save it as UTF-8 without one"
+    )
+
+
+def test_a_name_that_is_not_utf_8_is_read_and_named(tmp_path: Path) -> None:
+    name = os.fsdecode(b"a\xff.json")
+    (tmp_path / name).write_bytes(trip(7) + b"\nno json\n")
+    source = history(tmp_path)
+    assert seconds(source.blocks()) == [7]
+    assert source.counts.bad_examples[0].startswith(r"a\udcff.json:2: ")
+    assert len(source.fingerprint()) == 64
 
 
 def test_one_line_without_a_newline_is_an_event(tmp_path: Path) -> None:

@@ -145,7 +145,7 @@ def test_a_limit_ends_the_selection(tmp_path: Path, limit: int) -> None:
     assert source.counts.events == min(limit, 9_000)
 
 
-files = st.lists(st.lists(st.integers(0, 60), max_size=40), max_size=4)
+files = st.lists(st.lists(st.integers(0, 60), max_size=40), min_size=1, max_size=4)
 
 
 @settings(max_examples=40, deadline=None)

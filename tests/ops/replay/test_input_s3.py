@@ -58,14 +58,15 @@ def test_files_of_every_kind_are_read(environment: dict[str, str], tmp_path: Pat
     assert local.fingerprint() == source.fingerprint()
 
 
-def test_one_object_and_an_empty_prefix_are_data_sets(
+def test_one_object_is_a_data_set_and_an_empty_prefix_is_refused(
     environment: dict[str, str], tmp_path: Path
 ) -> None:
     write(tmp_path / "a.json.lz4", trips([5]), "lz4")
     uri = upload(environment, tmp_path, "one")
     assert seconds(History(f"{uri}/a.json.lz4", Selection(), environment).blocks()) == [5]
-    for nothing in (f"{uri}/b.json.lz4", f"{uri}/nothing"):
-        assert list(History(nothing, Selection(), environment).blocks()) == []
+    for nothing in (f"{uri}/b.json.lz4", f"{uri}/nothing", f"{uri}/a.json.lz4/", f"{uri}x/"):
+        with pytest.raises(UserError, match=f"cannot read {nothing}: there is no data file"):
+            History(nothing, Selection(), environment)
 
 
 def test_an_archive_is_read(environment: dict[str, str], tmp_path: Path) -> None:

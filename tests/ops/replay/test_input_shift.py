@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -13,7 +15,8 @@ from connectors.errors import UserError
 from pipeline.decode.decoder import Decoder, Event
 from pipeline.events import event_types
 from pipeline.ops.replay.history import History
-from pipeline.ops.replay.rounds import Extent, Rounds, Shift, Spans
+from pipeline.ops.replay.rounds import Rounds, Shift
+from pipeline.ops.replay.spans import Extent, Spans
 from tests.ops.replay.input_data import START, history, raws, trip, trips, write
 
 DAY_MS = 86_400_000
@@ -74,6 +77,15 @@ def test_all_times_are_moved_by_whole_days_and_the_rest_stays(tmp_path: Path) ->
     assert isinstance(Decoder(types).decode(moved.raws[0]), Event)
 
 
+def test_numbers_keep_their_digits(tmp_path: Path) -> None:
+    for digits in (b"0.10", b"0.1234567890123456789", b"12345678901234567890123", b"1e-7"):
+        event = trip(1).replace(b'"trip_distance": 0.5', b'"trip_distance": ' + digits)
+        assert digits in event
+        write(tmp_path / "a.json", [event])
+        _, (_, block) = Rounds(history(tmp_path), 2).pieces()
+        assert b'"trip_distance":' + digits + b"," in (block.raws[0] or b"")
+
+
 def test_the_first_round_is_left_as_it_is(tmp_path: Path) -> None:
     odd = trip(1).replace(b", ", b" ,  ")
     write(tmp_path / "a.json", [odd])
@@ -120,6 +132,102 @@ def test_another_key_stays(tmp_path: Path) -> None:
     (block,) = source.blocks()
     moved = shifted(source, block, Spans(START, START, 1, 1), 1)
     assert moved.keys == [b"41"]
+
+
+def at(text: str) -> int:
+    """That instant, in seconds of the year 2018."""
+    return int(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()) - START // 1000
+
+
+MONTH = list(range(0, 31 * 86_400, 10_000))
+
+
+@pytest.mark.parametrize(
+    ("strays", "days"),
+    [
+        (["2009-01-01"], {"2009-01-01": 1}),
+        (["2009-01-01", "2009-01-01", "2029-05-06"], {"2009-01-01": 2, "2029-05-06": 1}),
+        (["2009-01-01", "2017-10-01"], {"2009-01-01": 1, "2017-10-01": 1}),
+        (["2017-12-31", "2018-02-01", "2018-02-20"], {}),
+    ],
+)
+def test_strays_do_not_move_later_rounds(
+    tmp_path: Path, strays: list[str], days: dict[str, int]
+) -> None:
+    write(tmp_path / "a.json", trips(sorted([*MONTH, *map(at, strays)])))
+    rounds = Rounds(history(tmp_path), 2)
+    moved = [time for number, block in rounds.pieces() if number for time in block.times.tolist()]
+    assert rounds.spans is not None
+    whole_month = rounds.spans.move(1)[0] // DAY_MS
+    assert whole_month == (31 if days else 52)
+    assert sorted(moved) == moved
+    assert START + whole_month * DAY_MS in moved
+    counts = rounds.history.counts
+    assert counts.strays == sum(days.values())
+    named = ", ".join(f"{day}: {events}" for day, events in days.items())
+    about = [warning for warning in counts.warnings if "far from all others" in warning]
+    assert [f"({named})" in warning for warning in about] == ([True] if days else [])
+
+
+def test_a_selection_leaves_strays_out(tmp_path: Path) -> None:
+    write(tmp_path / "a.json", trips([at("2009-01-01"), *MONTH]))
+    rounds = Rounds(history(tmp_path, start_ms=START), 2)
+    assert {number for number, _ in rounds.pieces()} == {0, 1}
+    assert (rounds.history.counts.strays, rounds.history.counts.warnings) == (0, [])
+
+
+@pytest.mark.parametrize(
+    "dates",
+    [
+        ["2018-01-01"],
+        ["2010-01-01", "2018-01-01"],
+        ["2010-01-01", "2012-01-01", "2014-01-01", "2016-01-01", "2018-01-01"],
+        ["2017-01-01"] * 10 + ["2018-01-01"] * 10,
+    ],
+)
+def test_sparse_data_have_no_strays(tmp_path: Path, dates: list[str]) -> None:
+    write(tmp_path / "a.json", trips(map(at, dates)))
+    _, spans = first_round(history(tmp_path))
+    assert (spans.first_ms, spans.last_ms) == (
+        START + at(dates[0]) * 1000,
+        START + at(dates[-1]) * 1000,
+    )
+
+
+def test_years_without_a_gap_have_no_strays(tmp_path: Path) -> None:
+    write(tmp_path / "a.json", trips(range(0, 4 * 365 * 86_400, 86_400)))
+    _, spans = first_round(history(tmp_path))
+    assert spans.move(1)[0] == 4 * 365 * DAY_MS
+
+
+def test_how_many_rounds_the_job_accepts_is_a_warning(tmp_path: Path) -> None:
+    write(tmp_path / "a.json", trips(MONTH))
+    endless, few = Rounds(history(tmp_path), 0), Rounds(history(tmp_path), 3)
+    for rounds, last in ((endless, 0), (few, 2)):
+        for number, _ in rounds.pieces():
+            if number > last:
+                break
+    assert few.history.counts.warnings == []
+    (warning,) = endless.history.counts.warnings
+    assert re.fullmatch(r"the job accepts \d{2,3} rounds: times of .* in the future", warning)
+    write(tmp_path / "a.json", [trip(1, number=2**52), trip(2, number=2**52 + 2**50 - 1)])
+    endless = Rounds(history(tmp_path), 0)
+    for number, _ in endless.pieces():
+        if number:
+            break
+    (warning,) = endless.history.counts.warnings
+    assert warning.startswith("the job accepts 4 rounds: ids of later ones are above 2^53-1")
+
+
+def test_an_id_that_no_json_reader_keeps_ends_no_loop(tmp_path: Path) -> None:
+    ids = (5, 2**53 - 1 - 10**6, 2**53, 10**30)
+    write(tmp_path / "a.json", [trip(at, number=number) for at, number in enumerate(ids)])
+    source = history(tmp_path)
+    (block,), spans = first_round(source)
+    assert (spans.least_id, spans.largest_id, spans.rounds_of_ids) == (5, ids[1], 1)
+    few = spans._replace(largest_id=5)
+    assert len(shifted(source, block, few, 1)) == 2
+    assert source.counts.bad_examples[0].endswith("trip_id is beyond 2^53-1")
 
 
 def test_ids_beyond_what_json_keeps_exactly_are_refused() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from datetime import datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,9 @@ import schemas
 from connectors.errors import UserError
 from pipeline.decode.decoder import Decoder, Event, Reject
 from pipeline.events import event_types
+from pipeline.ops.replay.history import History
+from pipeline.ops.replay.selection import Selection
+from pipeline.ops.replay.tlc import _members, _plain
 from tests import python_typed
 from tests.ops.replay.input_data import START, history, raws, seconds, trips, write
 from tests.python_typed import REFUSAL
@@ -137,17 +141,160 @@ def test_values_are_as_tlc_has_them(tmp_path: Path) -> None:
         b'"trip_distance":12.75,"ratecode_id":99,"store_and_fwd_flag":"Y",'
         b'"pickup_location_id":1,"dropoff_location_id":264,"payment_type":2,"fare_amount":0.1,'
         b'"extra":0.1,"mta_tax":0.1,"tip_amount":0.1,"tolls_amount":0.1,'
-        b'"improvement_surcharge":0.1,"total_amount":0.1}'
+        b'"improvement_surcharge":0.1,"total_amount":0.1,"congestion_surcharge":2.5}'
     )
-    left_out = {"trip": {"airport_fee", "congestion_surcharge"}}
-    assert source.counts.columns_left_out == left_out
+    assert source.counts.columns_left_out == {"trip": set()}
 
 
-def test_null_leaves_a_member_out(tmp_path: Path) -> None:
-    pq.write_table(green(3), tmp_path / "green_tripdata_2018-01.parquet")
+def test_a_column_without_a_field_is_named(tmp_path: Path) -> None:
+    table = high_volume(1).append_column("tips", pa.array([1.5]))
+    pq.write_table(table, tmp_path / "fhvhv_tripdata_2018-01.parquet")
+    source = history(tmp_path)
+    assert len(raws(source.blocks())) == 1
+    assert source.counts.columns_left_out == {"fhv_trip": {"hvfhs_license_num", "tips"}}
+
+
+def test_rows_and_columns_of_every_year_are_events(tmp_path: Path) -> None:
+    """By TLC's data dictionaries and files: flex fares, and columns of 2011, 2019, 2023, 2025."""
+    flex = {
+        "payment_type": pa.array([0, 0], pa.int64()),
+        **{
+            name: pa.nulls(2, kind)
+            for name, kind in (
+                ("passenger_count", pa.float64()),
+                ("RatecodeID", pa.float64()),
+                ("store_and_fwd_flag", pa.string()),
+                ("congestion_surcharge", pa.float64()),
+            )
+        },
+    }
+    yellow_flex = yellow(2).drop(["airport_fee"])
+    green_flex = green(2)
+    for name, column_ in flex.items():
+        yellow_flex = changed(yellow_flex, name, column_)
+        green_flex = changed(green_flex, name, column_)
+    for name in ("payment_type", "trip_type"):
+        green_flex = changed(green_flex, name, pa.nulls(2, pa.float64()))
+    fees = yellow_flex.append_column("Airport_fee", pa.array([1.75, None]))
+    fees = fees.append_column("cbd_congestion_fee", pa.array([0.75, 0.0]))
+    early = changed(yellow(2), "improvement_surcharge", pa.nulls(2, pa.float64()))
+    early = changed(early, "congestion_surcharge", pa.nulls(2))
+    early = changed(early, "airport_fee", pa.nulls(2))
+    no_dropoff = changed(for_hire(2), "DOlocationID", pa.nulls(2, pa.float64()))
+    tables = {
+        "yellow_tripdata_2011-01": early,
+        "yellow_tripdata_2020-01": yellow_flex,
+        "yellow_tripdata_2025-01": fees,
+        "green_tripdata_2020-01": green_flex,
+        "fhv_tripdata_2019-01": no_dropoff,
+    }
+    for name, table in tables.items():
+        pq.write_table(table, tmp_path / f"{name}.parquet")
+    lines = raws(history(tmp_path).blocks())
+    decoded = [verdict for verdict in verdicts(lines) if isinstance(verdict, Event)]
+    assert len(decoded) == len(lines) == 10
+    fees_2025 = [json.loads(line or b"") for line in lines if b"1202501" in (line or b"")]
+    assert [event.get("airport_fee") for event in fees_2025] == [1.75, None]
+    assert [event["cbd_congestion_fee"] for event in fees_2025] == [0.75, 0.0]
+
+
+def of_2009() -> pa.Table:
+    return pa.table(
+        {
+            "vendor_name": ["VTS"],
+            "Trip_Pickup_DateTime": ["2009-01-04 02:52:00"],
+            "Trip_Dropoff_DateTime": ["2009-01-04 03:02:00"],
+            "Start_Lon": [-73.99],
+            "Start_Lat": [40.72],
+        }
+    )
+
+
+def of_2010() -> pa.Table:
+    return pa.table(
+        {
+            "vendor_id": ["VTS"],
+            "pickup_datetime": ["2010-01-26 07:41:00"],
+            "dropoff_datetime": ["2010-01-26 07:45:00"],
+            "pickup_longitude": [-73.99],
+            "pickup_latitude": [40.74],
+        }
+    )
+
+
+SKIPPED = {
+    "yellow_tripdata_2009-01": (of_2009(), "coordinates instead of taxi zones"),
+    "yellow_tripdata_2010-01": (of_2010(), "coordinates instead of taxi zones"),
+    "fhv_tripdata_2015-01": (
+        changed(for_hire(1), "dropOff_datetime", pa.nulls(1)),
+        "the column dropOff_datetime is null in the whole file",
+    ),
+    "fhv_tripdata_2016-01": (
+        changed(for_hire(1), "dropOff_datetime", pa.array(["2016-01-01"])),
+        "the column dropOff_datetime is string, not a timestamp",
+    ),
+    "other": (pa.table({"a": [1]}), "none of TLC's that we know; its columns are a"),
+}
+
+
+def test_files_that_cannot_be_events_are_skipped_with_their_reason(tmp_path: Path) -> None:
+    for name, (table, _) in SKIPPED.items():
+        pq.write_table(table, tmp_path / f"{name}.parquet")
+    pq.write_table(yellow(3), tmp_path / "yellow_tripdata_2018-01.parquet")
+    source = history(tmp_path)
+    for _ in range(2):
+        assert len(raws(source.blocks())) == 3
+    assert len(source.counts.bad_files) == len(SKIPPED)
+    for name, (_, why) in SKIPPED.items():
+        (noted,) = [each for each in source.counts.bad_files if each.startswith(name)]
+        assert noted.startswith(f"{name}.parquet: skipped: ") and why in noted
+
+
+@pytest.mark.parametrize("name", SKIPPED)
+def test_a_folder_of_nothing_else_is_refused(tmp_path: Path, name: str) -> None:
+    table, why = SKIPPED[name]
+    pq.write_table(table, tmp_path / f"{name}.parquet")
+    with pytest.raises(UserError, match=f"{name}.parquet: .*{why}"):
+        list(history(tmp_path).blocks())
+
+
+def test_null_is_left_out_only_where_that_is_the_default(tmp_path: Path) -> None:
+    table = changed(green(3), "extra", pa.nulls(3, pa.float64()))
+    pq.write_table(table, tmp_path / "green_tripdata_2018-01.parquet")
     events = [json.loads(raw or b"") for raw in raws(history(tmp_path).blocks())]
     assert [event.get("trip_type", "absent") for event in events] == [1, "absent", 2]
     assert all("ehail_fee" not in event for event in events)
+    assert all(event["extra"] is None for event in events)
+
+
+def test_null_is_written_where_the_default_is_another_value(tmp_path: Path) -> None:
+    fields = {
+        "passenger_count": ["null", "int"],
+        "extra": ["double", "null"],
+        "congestion_surcharge": ["null", "double"],
+    }
+    trip = json.loads((Path(schemas.__file__).parent / "trip.avsc").read_text())
+    trip["fields"] = [each for each in trip["fields"] if each["name"] not in fields]
+    for name, kind in fields.items():
+        trip["fields"].append({"name": name, "type": kind, "doc": "Nullable."})
+    trip["fields"][-2]["default"] = 0.5
+    trip["fields"][-1]["default"] = None
+    (tmp_path / "schemas").mkdir()
+    (tmp_path / "schemas" / "trip.avsc").write_text(json.dumps(trip))
+    types = event_types.load(tmp_path / "schemas")
+    table = yellow(1)
+    for name in fields:
+        table = changed(table, name, pa.nulls(1, pa.float64()))
+    path = tmp_path / "yellow_tripdata_2018-01.parquet"
+    pq.write_table(table, path)
+    (line,) = raws(History(str(path), Selection(), {}, types=types).blocks())
+    event = json.loads(line or b"")
+    assert {name: event.get(name, "absent") for name in fields} == {
+        "passenger_count": None,
+        "extra": None,
+        "congestion_surcharge": "absent",
+    }
+    assert isinstance(Decoder(types).decode(line), Event)
 
 
 def test_nothing_is_coerced(tmp_path: Path) -> None:
@@ -155,7 +302,8 @@ def test_nothing_is_coerced(tmp_path: Path) -> None:
     pq.write_table(table, tmp_path / "yellow_tripdata_2018-01.parquet")
     lines = raws(history(tmp_path).blocks())
     reasons = [verdict.reason for verdict in verdicts(lines) if isinstance(verdict, Reject)]
-    assert reasons == ["wrong_type", "missing_field", "wrong_type"]
+    assert reasons == ["wrong_type", "wrong_type"]
+    assert json.loads(lines[1] or b"")["passenger_count"] is None
     assert json.loads(lines[0] or b"")["passenger_count"] == 1.5
 
 
@@ -177,9 +325,107 @@ def test_rows_that_json_cannot_say_are_bad(tmp_path: Path) -> None:
     assert len(raws(source.blocks())) == 1
     assert source.counts.bad_examples == [
         "yellow_tripdata_2018-01.parquet:1: dropoff_datetime is null",
-        "yellow_tripdata_2018-01.parquet:2: a number isn't finite",
-        "yellow_tripdata_2018-01.parquet:3: a number isn't finite",
+        "yellow_tripdata_2018-01.parquet:2: fare_amount: the number isn't finite",
+        "yellow_tripdata_2018-01.parquet:3: fare_amount: the number isn't finite",
     ]
+
+
+def texts(*values: bytes | None, is_large: bool = False) -> pa.Array:
+    """Texts that need not be UTF-8, as a foreign writer may have stored them."""
+    kind, binary = (pa.string(), pa.binary())
+    if is_large:
+        kind, binary = (pa.large_string(), pa.large_binary())
+    return pa.Array.from_buffers(kind, len(values), pa.array(values, binary).buffers())
+
+
+BAD_TEXTS = {
+    "string": texts(b"N", b"\xff", None, b"Y"),
+    "large string": texts(b"N", b"\xff", None, b"Y", is_large=True),
+    "binary": pa.array([b"N", b"\xff", None, b"Y"]),
+    "large binary": pa.array([b"N", b"\xff", None, b"Y"], pa.large_binary()),
+    "fixed size": pa.array([b"N", b"\xff", None, b"Y"], pa.binary(1)),
+    "dictionary": pa.DictionaryArray.from_arrays(
+        pa.array([0, 1, None, 2], pa.int8()), texts(b"N", b"\xff", b"Y")
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BAD_TEXTS)
+def test_a_text_that_is_not_utf_8_is_one_bad_line(tmp_path: Path, name: str) -> None:
+    table = changed(yellow(4), "store_and_fwd_flag", BAD_TEXTS[name])
+    pq.write_table(table, tmp_path / "yellow_tripdata_2018-01.parquet")
+    source = history(tmp_path)
+    events = [json.loads(raw or b"") for raw in raws(source.blocks())]
+    assert [event["store_and_fwd_flag"] for event in events] == ["N", None, "Y"]
+    why = "yellow_tripdata_2018-01.parquet:2: store_and_fwd_flag: not UTF-8"
+    assert (source.counts.bad_examples, source.counts.bad_files) == ([why], [])
+
+
+def test_a_key_or_time_that_cannot_be_is_one_bad_line(tmp_path: Path) -> None:
+    table = changed(for_hire(3), "dispatching_base_num", texts(b"B00001", b"\xc3", None))
+    pq.write_table(table, tmp_path / "fhv_tripdata_2018-01.parquet")
+    source = history(tmp_path, key_field="dispatching_base_num")
+    assert [key for block in source.blocks() for key in block.keys] == [b"B00001", None]
+    assert source.counts.bad_lines == 1
+
+
+def test_decimals_are_numbers_of_the_same_digits(tmp_path: Path) -> None:
+    digits = ["12.50", "-0.10", "0.00", None, "1234567890123456.78"]
+    money = pa.array([None if d is None else Decimal(d) for d in digits], pa.decimal128(18, 2))
+    whole = pa.array([Decimal("1.00"), Decimal("1.50"), None, Decimal(2), Decimal(0)])
+    table = changed(yellow(5), "fare_amount", money)
+    table = changed(table, "passenger_count", whole.cast(pa.decimal128(5, 2)))
+    pq.write_table(table, tmp_path / "yellow_tripdata_2018-01.parquet")
+    lines = raws(history(tmp_path, key_field="fare_amount").blocks())
+    fares = [re.search(rb'"fare_amount":([^,]*)', line or b"") for line in lines]
+    expected = ["null" if text is None else text for text in digits]
+    assert [(found[1] if found else b"").decode() for found in fares] == expected
+    counts = [json.loads(line or b"")["passenger_count"] for line in lines]
+    assert [repr(count) for count in counts] == ["1", "1.5", "None", "2", "0"]
+    assert isinstance(verdicts(lines)[0], Event)
+
+
+def test_half_precision_is_a_number(tmp_path: Path) -> None:
+    halves = pa.array(np.array([0.5, np.inf], np.float16))
+    bad: dict[int, str] = {}
+    assert _members([_plain(halves)], TYPES["trip"].field("extra"), bad) == [0.5, np.inf]
+    assert bad == {1: "extra: the number isn't finite"}
+
+
+def test_a_column_of_no_plain_values_is_bad_where_it_has_one(tmp_path: Path) -> None:
+    table = changed(yellow(3), "extra", pa.array([[1.0], None, []]))
+    pq.write_table(table, tmp_path / "yellow_tripdata_2018-01.parquet")
+    source = history(tmp_path)
+    assert len(raws(source.blocks())) == 1
+    assert source.counts.bad_examples[0].endswith(
+        ":1: extra: the column is list<item: double>, not of plain values"
+    )
+
+
+@pytest.mark.parametrize("second", ["extra", "Extra", "EXTRA"])
+def test_two_columns_of_one_field_agree_or_the_row_is_bad(tmp_path: Path, second: str) -> None:
+    table = changed(yellow(4), "extra", pa.array([0.5, None, 1.0, None]))
+    table = table.append_column(second, pa.array([0.5, 2.5, 3.0, None]))
+    pq.write_table(table, tmp_path / "yellow_tripdata_2018-01.parquet")
+    source = history(tmp_path)
+    events = [json.loads(raw or b"") for raw in raws(source.blocks())]
+    assert [event["extra"] for event in events] == [0.5, 2.5, None]
+    why = "yellow_tripdata_2018-01.parquet:3: extra: two columns have different values"
+    assert source.counts.bad_examples == [why]
+
+
+def test_a_time_given_twice_is_that_of_either_column(tmp_path: Path) -> None:
+    table = changed(yellow(2), "tpep_dropoff_datetime", pa.array([FIRST, None], TIME))
+    table = table.append_column("Tpep_Dropoff_Datetime", pa.array([None, FIRST], TIME))
+    pq.write_table(table, tmp_path / "yellow_tripdata_2018-01.parquet")
+    assert seconds(history(tmp_path).blocks()) == [0, 0]
+
+
+def test_a_first_pickup_beyond_every_calendar_gives_no_month(tmp_path: Path) -> None:
+    far = pa.array([2**62, 1_514_764_800_000_000], pa.int64()).cast(TIME)
+    pq.write_table(changed(yellow(2), "tpep_pickup_datetime", far), tmp_path / "a.parquet")
+    keys = [key for block in history(tmp_path).blocks() for key in block.keys]
+    assert keys == [b"120180100000001", b"120180100000002"]
 
 
 @pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])

@@ -38,6 +38,7 @@ from pipeline.ops.replay.report import Show
 from pipeline.ops.replay.rounds import Rounds
 from pipeline.ops.replay.run import Plan, Replay, State
 from pipeline.ops.replay.selection import Selection
+from tests.ops.replay.input_data import trips
 
 ROOT = Path(__file__).parents[3]
 COMMAND = str(Path(sys.executable).parent / "streaming-etl")
@@ -193,6 +194,28 @@ def test_a_dry_run_sends_nothing(cluster: Kafka, topic: str, tmp_path: Path) -> 
     assert "1,000 events" in elsewhere.stdout and "nothing was sent" in elsewhere.stdout
 
 
+def test_a_stray_event_moves_no_round_and_is_warned_of(
+    cluster: Kafka, topic: str, tmp_path: Path
+) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    stray = trips([-9 * 365 * 86_400])
+    lines = stray + trips(range(0, 3 * 86_400, 3_600)) + trips([11 * 365 * 86_400])
+    (data / "a.json").write_bytes(b"\n".join(lines))
+    pace = ("--speedup", "864000", "--max-wait", "0.2", "--statistics-seconds", "0.1")
+    done = replay(cluster, topic, tmp_path, data, *pace, "--loop", "2", "--json")
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert (report["events"], report["strays"]) == (2 * 74, 2)
+    assert "WARNING: stray events: 2, far from all others in time (2009-01-03: 1," in done.stderr
+    # Paced again after the stray of 2028: two rounds of three days and the waits for strays.
+    assert report["seconds"] > 2 * 0.3 + 3 * 0.2 - 0.1
+    times = sorted(event["dropoff_datetime"] for event in map(trip, read(cluster, topic))
+                   if event["type"] == "trip")  # fmt: skip
+    assert [text[:10] for text in times[:3]] == ["2009-01-03", "2009-01-06", "2018-01-01"]
+    assert [text[:10] for text in times[-3:]] == ["2018-01-06", "2028-12-29", "2029-01-01"]
+
+
 def test_watermarks_reach_every_partition_and_keep_their_promise(
     cluster: Kafka, topic: str, tmp_path: Path
 ) -> None:
@@ -330,9 +353,16 @@ def test_a_bad_line_is_reported_and_the_rest_is_sent(
     assert ids(cluster, topic) == list(range(100))
 
 
-def test_nothing_to_send_is_fine(cluster: Kafka, topic: str, tmp_path: Path) -> None:
-    (tmp_path / "empty").mkdir()
-    done = replay(cluster, topic, tmp_path, tmp_path / "empty", "--json")
+def test_no_event_is_fine_and_no_file_is_an_error(
+    cluster: Kafka, topic: str, tmp_path: Path
+) -> None:
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    for more in ([], ["--dry-run"]):
+        done = replay(cluster, topic, tmp_path, empty, *more)
+        assert (done.returncode, "there is no data file" in done.stderr) == (2, True), done.stderr
+    (empty / "a.json").write_bytes(b"")
+    done = replay(cluster, topic, tmp_path, empty, "--json")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["events"] == 0
 
