@@ -36,7 +36,7 @@ class Index(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     region: Annotated[str, doc("For sigv4: AWS region.")] = ""
     service: Annotated[
         Literal["es", "aoss"],
-        doc("For sigv4. es: OpenSearch Service. aoss: OpenSearch Serverless."),
+        doc("es: OpenSearch Service. aoss: OpenSearch Serverless, a collection of type SEARCH."),
     ] = "es"
     ca_file: Annotated[
         str,
