@@ -13,6 +13,7 @@ from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic
 from connectors.errors import UserError
 from connectors.kafka.admin import connect
 from connectors.kafka.options import Kafka
+from connectors.opensearch.client import client
 from connectors.opensearch.templates import IndexAway
 from dev.servers.kinesis import create_stream
 from dev.servers.stack import Stack
@@ -138,6 +139,32 @@ def test_an_index_that_is_away_is_refused_at_a_first_start_and_warned_of_at_anot
         preflight.indices(config, TYPES, may_be_away=False)
     preflight.indices(config, TYPES, may_be_away=True)
     assert "starting without the index: index fhv_trip at" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("may_be_away", [False, True])
+def test_an_index_behind_an_alias_of_two_is_refused_at_every_start(
+    opensearch_url: str, may_be_away: bool
+) -> None:
+    prefix = f"pre-{may_be_away}-".lower()
+    sections = {
+        "kafka": {"bootstrap_servers": "127.0.0.1:1"},
+        "source": {"kafka_topics": ["pre-a"]},
+        "archive": {"path": "s3a://b/a"},
+        "index": {"url": opensearch_url, "prefix": prefix},
+    }
+    config = load_config.check(sections, where="test")
+    assert config.index
+    opensearch = client(config.index)
+    for number in (1, 2):
+        opensearch.indices.create(index=f"{prefix}old-{number}")
+        opensearch.indices.put_alias(index=f"{prefix}old-{number}", name=f"{prefix}trip")
+    named = rf"{prefix}trip is an alias of several indices \({prefix}old-1, {prefix}old-2\)"
+    try:
+        with pytest.raises(UserError, match=named):
+            preflight.indices(config, TYPES, may_be_away=may_be_away)
+    finally:
+        opensearch.indices.delete(index=f"{prefix}*")
+        opensearch.indices.delete_index_template(name=f"{prefix}*")
 
 
 def test_a_job_without_kafka_needs_no_librdkafka() -> None:

@@ -1,4 +1,4 @@
-"""OpenSearch clients, the sender of bulk requests, and a reader of whole indices.
+"""OpenSearch clients, the sender of bulk requests, and points in time to read from.
 
 TLS certificates are always verified; those of a private authority go into `ca_file`.
 """
@@ -8,14 +8,14 @@ from __future__ import annotations
 import logging
 from base64 import b64encode
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 from urllib.parse import urlsplit
 
 import botocore.session
 from opensearchpy import OpenSearch, Urllib3AWSV4SignerAuth, Urllib3HttpConnection
 from opensearchpy.exceptions import ConnectionError as NoConnection
-from opensearchpy.exceptions import ConnectionTimeout, SSLError, TransportError
+from opensearchpy.exceptions import ConnectionTimeout, NotFoundError, SSLError, TransportError
 
 from connectors.errors import UserError
 from connectors.opensearch.bulk import BULK_PARAMETERS, Answer, Send, Unreachable
@@ -112,6 +112,37 @@ def _causes(error: object) -> Iterator[object]:
         yield error
         wrapped = [arg for arg in error.args if isinstance(arg, BaseException)]
         error = wrapped[0] if wrapped else error.__cause__
+
+
+@contextmanager
+def point_in_time(
+    client: OpenSearch, index: str, *, keep_alive: str, refresh: bool
+) -> Iterator[str | None]:
+    """Yield the id of a point in time of an index, or of an alias; None if there is none.
+
+    Raises:
+        UserError: it cannot be opened.
+    """
+    pit = _open(client, index, keep_alive, refresh=refresh)
+    try:
+        yield pit
+    finally:
+        if pit is not None:
+            with suppress(TransportError):  # It expires.
+                client.delete_pit(body={"pit_id": [pit]})
+
+
+def _open(client: OpenSearch, index: str, keep_alive: str, *, refresh: bool) -> str | None:
+    with reported(f"read the index {index}"):
+        try:
+            if refresh:
+                client.indices.refresh(index=index)
+            opened = client.create_pit(index=index, params={"keep_alive": keep_alive})
+        except NotFoundError as error:
+            if error.error != "index_not_found_exception":
+                raise
+            return None
+    return str(opened["pit_id"])
 
 
 @contextmanager

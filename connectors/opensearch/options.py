@@ -45,7 +45,7 @@ class Index(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     region: Annotated[OptionalRegion, doc("For sigv4: AWS region.")] = ""
     service: Annotated[
         Literal["es", "aoss"],
-        doc("For sigv4. es: OpenSearch Service. aoss: OpenSearch Serverless."),
+        doc("es: OpenSearch Service. aoss: OpenSearch Serverless, a collection of type SEARCH."),
     ] = "es"
     ca_file: Annotated[
         OptionalLocalPath,

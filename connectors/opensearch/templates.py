@@ -16,11 +16,12 @@ from opensearchpy.exceptions import ConnectionError as NoConnection
 from opensearchpy.exceptions import NotFoundError, SSLError, TransportError
 
 from connectors.errors import UserError
-from connectors.opensearch.bulk import Answer, Send, Unreachable
+from connectors.opensearch.bulk import Answer, Document, Send, Unreachable, encode
 from connectors.opensearch.client import bulk_sender, client, explain
 from connectors.opensearch.options import Index, index_name
 
 _PRIORITY = 500  # above an administrator's templates for all indices
+_PROBE = "streaming-etl-probe"
 _ALIAS_OPTIONS = {"filter", "index_routing", "search_routing"}
 
 
@@ -64,6 +65,8 @@ def ensure_templates(
                 client.indices.put_mapping(index=name, body={"properties": new})
             if index is None:
                 _create(client, name)
+            if settings.service == "aoss":
+                _refuse_without_ids(client, name, settings)
 
 
 def careful_sender(settings: Index, mappings: Mapping[str, Mapping[str, Any]]) -> Send:
@@ -115,13 +118,34 @@ def _create(client: OpenSearch, name: str) -> None:
             raise  # Else another job or worker created it, from the same schemas.
 
 
+def _refuse_without_ids(client: OpenSearch, name: str, settings: Index) -> None:
+    """Raise UserError if the collection refuses ids or versions, as all but type SEARCH do.
+
+    Only an attempt shows it. The document sent has a field that the strict mapping lacks, so that
+    no collection stores it.
+    """
+    document = Document(name, _PROBE, 1, b'{"%b":1}' % _PROBE.encode())
+    answer = client.bulk(body=encode(document))
+    for item in answer["items"]:
+        error = item["index"].get("error", {})
+        if error.get("type") == "illegal_argument_exception":
+            raise UserError(
+                f"index {name} at {settings.url}: {error.get('reason')}. Time-series and vector "
+                "search collections of OpenSearch Serverless refuse ids, without which events "
+                "would be doubled; give the URL of a collection of type SEARCH"
+            )
+
+
 def _index_settings(settings: Index) -> dict[str, Any]:
     """Return the settings of new indices; without `coerce`, which would accept 1.5 as integer."""
-    common = {"index.refresh_interval": settings.refresh_interval, "index.mapping.coerce": False}
-    if settings.service == "aoss":
-        return common
-    shards = {"index.number_of_shards": settings.shards}
-    return common | shards | {"index.number_of_replicas": settings.replicas}
+    strict = {"index.mapping.coerce": False}
+    if settings.service == "aoss":  # decides the others itself
+        return strict
+    return strict | {
+        "index.refresh_interval": settings.refresh_interval,
+        "index.number_of_shards": settings.shards,
+        "index.number_of_replicas": settings.replicas,
+    }
 
 
 def _existing(client: OpenSearch, name: str) -> Mapping[str, Any] | None:

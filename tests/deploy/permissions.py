@@ -16,7 +16,7 @@ PACKAGE: Final = "arn:aws:s3:::packages/streaming-etl.zip"
 SOURCE: Final = f"{_ARN}:kinesis:{_HERE}:stream/streaming-etl-trips"
 LETTERS: Final = f"{_ARN}:kinesis:{_HERE}:stream/streaming-etl-dead-letters"
 DOMAIN: Final = f"{_ARN}:es:{_HERE}:domain/streaming-etl/trip/_search"
-SCROLL: Final = f"{_ARN}:es:{_HERE}:domain/streaming-etl/_search/scroll"
+POINT_IN_TIME: Final = f"{_ARN}:es:{_HERE}:domain/streaming-etl/_search/point_in_time"
 LOGS: Final = f"{_ARN}:logs:{_HERE}:log-group:/aws/kinesis-analytics/streaming-etl"
 TOOLS_LOGS: Final = f"{_ARN}:logs:{_HERE}:log-group:/ecs/streaming-etl"
 CLUSTER: Final = f"{_ARN}:kafka:{_HERE}:cluster/events/0f1e-2"
@@ -115,9 +115,9 @@ NEEDS: Final[tuple[Need, ...]] = (
               "connectors/s3/store.py")
         for folder in ("archive", "lake", "large")
     ),
-    _need("ReconcileRole", DOMAIN, "es:ESHttpGet ESHttpHead ESHttpPost",
+    _need("ReconcileRole", DOMAIN, "es:ESHttpPost",
           "pipeline/ops/reconcile/index.py"),
-    _need("ReconcileRole", SCROLL, "es:ESHttpDelete", "it gives its scrolls back"),
+    _need("ReconcileRole", POINT_IN_TIME, "es:ESHttpDelete", "it closes its points in time"),
     *(
         _need("ReconcileRole", place,
               "kafka-cluster:Connect DescribeGroup DescribeTopic ReadData",

@@ -41,6 +41,11 @@ FROM documents AS d LEFT JOIN newest AS n ON n.id = d.id LEFT JOIN (
     GROUP BY d.id
 ) AS versions ON versions.id = d.id
 """
+_BEHIND: Final = """
+CREATE OR REPLACE TABLE behind AS SELECT id FROM newest AS n
+WHERE NOT EXISTS (FROM documents AS d WHERE d.id = n.id AND d.version >= n.version)
+"""
+_DOUBLED: Final = "(SELECT id FROM documents QUALIFY row_number() OVER (PARTITION BY id) > 1)"
 _ABSENT: Final = """
 (SELECT id, version FROM rows_of_type SEMI JOIN waiting USING (part, number)) AS r
 WHERE NOT EXISTS (FROM documents AS d WHERE d.id = r.id AND d.version >= r.version)
@@ -106,6 +111,9 @@ class Downstream:
         reader = IndexReader(self._ws, index, event_type)
         with self._ws.phase("reading the index", "documents") as progress:
             documents = reader.read(progress, whole=self._whole)
+        if self._ws.serverless:
+            again = partial(reader.read_again, ids="behind")
+            self._ws.settle("in the index", self.find_behind, again)
         row = self.documents(event_type.name, whole=self._whole)
         row.figures["documents"] = documents
         return row
@@ -114,19 +122,25 @@ class Downstream:
         """Find what the lake's rows of a type require of the index; put their ids into `ids`."""
         self._run(_DUE_DOCUMENTS.format(event_type=literal(event_type)))
 
+    def find_behind(self) -> int:
+        """Fill `behind` with the ids without a document of the newest version; how many."""
+        self._run(_BEHIND)
+        return self._size("behind")
+
     def documents(self, event_type: str, *, whole: bool) -> Row:
-        """Require of each id a document of its newest version or a newer one, with its values.
+        """Require of each id one document of its newest version or a newer one, with its values.
 
         A version in a dead letter of step index may be there or not. If an id has several values
         for one version, any of them is right. Documents without a row are judged only if `whole`.
         """
         self._run(_DOCUMENTS)
         row = Row(f"index.{event_type}", self._size("newest"), self._size("documents"))
-        row.not_judged = ("misplaced", "doubled")
+        row.not_judged = ("misplaced",)
         row.figures["waiting_for_redrive"] = self._size(_ABSENT)
         add = self._findings.add_ids
         missing = "newest ANTI JOIN documents USING (id)"
         add(row, "missing", event_type, missing, "ids without a document")
+        add(row, "doubled", event_type, _DOUBLED, "ids in several indices of an alias")
         stale = "documents older than the lake's newest row of the id"
         add(row, "wrong", event_type, "document_rows WHERE stale", stale)
         rows = "document_rows WHERE NOT stale AND"

@@ -69,6 +69,11 @@ class Workspace:
         self.seconds: dict[str, float] = {}
         self._steps = steps
 
+    @property
+    def serverless(self) -> bool:
+        """Whether the index is in OpenSearch Serverless, which refreshes when it likes."""
+        return self.config.index is not None and self.config.index.service == "aoss"
+
     @contextmanager
     def phase(self, what: str, unit: str = "") -> Iterator[Progress]:
         """Show and time a phase."""

@@ -7,8 +7,11 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
+from opensearchpy.helpers import bulk
 
 from pipeline.ops.reconcile.options import span
+from tests.connectors.serverless import serverless
 from tests.ops.reconcile import sinks as local
 from tests.ops.reconcile.plant import (
     Plant,
@@ -18,10 +21,11 @@ from tests.ops.reconcile.plant import (
     is_event,
     is_reject,
     places,
+    put,
     said,
     send_letters,
 )
-from tests.ops.reconcile.sinks import Document, Record
+from tests.ops.reconcile.sinks import TYPES, Document, Record
 
 
 def newest(plant: Plant, event_type: str, version: int = 1) -> list[str]:
@@ -90,6 +94,58 @@ def test_what_waits_for_redrive_is_no_error(own: Plant) -> None:
             f"fhv_trip {one}" for one in own.sinks.documents["fhv_trip"]
         }
     }
+    client.close()
+
+
+def test_an_id_in_two_indices_of_an_alias_is_doubled(
+    plant: Plant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In pages that end between two documents of one sort key."""
+    monkeypatch.setattr("pipeline.ops.reconcile.index._PAGE", 3)
+    prefix = "reconcile-rolled-"
+    client = fill_index(plant, prefix + "old-")
+    ids = newest(plant, "trip")
+    documents = plant.sinks.documents["trip"]
+    second = f"{prefix}second"
+    older = documents[ids[1]]
+    actions = [
+        put(second, ids[0], documents[ids[0]].version, dict(documents[ids[0]].source)),
+        put(second, ids[1], older.version - 1000, dict(older.source)),
+    ]
+    bulk(client, actions, refresh=True)
+    for kind in TYPES:
+        indices = [f"{prefix}old-{kind}", *([second] if kind == "trip" else [])]
+        client.indices.put_alias(index=indices, name=prefix + kind)
+    plant.config["index"]["prefix"] = prefix
+    expected = {
+        ("index.trip", "doubled"): {f"trip {ids[0]}", f"trip {ids[1]}"},
+        ("index.trip", "wrong"): {f"trip {ids[1]}"},
+    }
+    assert found(plant.reconcile()) == expected
+    position = rows_of(plant, ids[0])[0].position
+    one = span(f"{plant.topic}/{position.partition}@{position.offset}")
+    assert found(plant.reconcile(spans=(one,))) == {("index.trip", "doubled"): {f"trip {ids[0]}"}}
+    client.close()
+
+
+def test_an_index_in_serverless(plant: Plant) -> None:
+    """Without refresh; what is not visible yet is looked for again."""
+    prefix = "reconcile-aoss-"
+    ids = newest(plant, "trip")
+    late = plant.sinks.documents["trip"][ids[0]]
+    old = Document(late.id, late.version - 1000, late.source)
+    client = fill_index(plant, prefix, {("trip", ids[0]): old, ("trip", ids[1]): None})
+    settings = {"index.refresh_interval": "3s"}
+    client.indices.put_settings(index=f"{prefix}trip", body=settings)
+    with serverless(plant.world.environment["OPENSEARCH_URL"]) as (url, refused):
+        plant.config["index"] |= {"url": url, "service": "aoss"}
+        bulk(client, [put(f"{prefix}trip", late.id, late.version, dict(late.source))])
+        report = plant.reconcile(settle_seconds=8.0)
+        assert found(report) == {("index.trip", "missing"): {f"trip {ids[1]}"}}
+        missing = plant.sinks.documents["trip"][ids[1]]
+        bulk(client, [put(f"{prefix}trip", missing.id, missing.version, dict(missing.source))])
+        assert plant.reconcile(settle_seconds=30.0).ok
+        assert refused == []
     client.close()
 
 
