@@ -34,6 +34,7 @@ COMMANDS: Final = {
     "backfill": ("pipeline.ops.backfill.commands", "Rebuild the lake from the archive."),
     "compact": ("pipeline.ops.compact.commands", "Merge small files of the lake."),
     "lake": ("pipeline.ops.compact.commands", "Look at the lake."),
+    "uploads": ("pipeline.ops.uploads", "Look after multipart uploads that were left open."),
     "reconcile": (
         "pipeline.ops.reconcile.commands",
         "Prove that what is in the source is in every sink once.",

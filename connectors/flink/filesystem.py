@@ -2,7 +2,7 @@
 
 A file becomes visible when the checkpoint that covers it completes; after a crash a reader sees the
 files of completed checkpoints only. Unfinished multipart uploads are left to the bucket's lifecycle
-rule, since a retained checkpoint may still need them.
+rule and to `streaming-etl uploads`, since a retained checkpoint may still need them.
 """
 
 from __future__ import annotations

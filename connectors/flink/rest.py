@@ -10,7 +10,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from connectors.errors import JobFailed, UserError
 from connectors.flink import metrics, quiet
@@ -32,6 +32,10 @@ _SAVEPOINT_PROBLEMS = (
         re.compile(r"Cannot map operator [0-9a-f]{32} with max parallelism (\d+) to"),
         "the savepoint was taken with job.max_parallelism {}, which cannot change; set it to that.",
     ),
+)
+_FOLDERS: Final = (
+    *("execution.checkpointing.dir", "execution.checkpointing.savepoint-dir"),
+    *("state.checkpoints.dir", "state.savepoints.dir"),
 )
 
 
@@ -99,6 +103,29 @@ class Cluster:
         """Return how many checkpoints completed and failed so far."""
         counts = self.get(f"/jobs/{job_id}/checkpoints")["counts"]
         return Checkpoints(counts["completed"], counts["failed"])
+
+    def checkpoint_folders(self) -> set[str]:
+        """Return the cluster's own folders of checkpoints and savepoints; a job may have others."""
+        options = {each["key"]: each["value"] for each in self.get("/jobmanager/config")}
+        return {options[key] for key in _FOLDERS if options.get(key)}
+
+    def needed_since(self) -> dict[str, int]:
+        """Return since when (epoch ms) each unfinished job may need its open files, by a name.
+
+        That is its last completed checkpoint and last savepoint, or its start if it has neither.
+        """
+        since = {}
+        for job in self.get("/jobs/overview")["jobs"]:
+            if job["state"] in _TERMINAL:
+                continue
+            latest = self.get(f"/jobs/{job['jid']}/checkpoints")["latest"]
+            for kind in ("completed", "savepoint"):
+                if taken := latest.get(kind):
+                    name = f"checkpoint {taken['id']} of job {job['jid']}"
+                    since[name] = int(taken["trigger_timestamp"])
+            if not latest.get("completed"):
+                since[f"the start of job {job['jid']}"] = int(job["start-time"])
+        return since
 
     def stop_with_savepoint(self, job_id: str, directory: str, *, timeout_seconds: float) -> str:
         """Take a savepoint, stop the job without draining it, and return the savepoint's path.

@@ -12,7 +12,7 @@ import io
 import os
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Protocol
@@ -254,20 +254,27 @@ class S3Store(Store):
     def _at(self, path: str) -> dict[str, str]:
         return {"Bucket": self._bucket, "Key": self._prefix + path}
 
-    @contextmanager
-    def _reporting(self, action: str, path: str) -> Iterator[None]:
-        """Translate the errors of botocore."""
-        uri = f"{self.uri}/{path}".rstrip("/")
-        try:
-            yield
-        except ClientError as error:
-            code = error.response["Error"]["Code"]
-            if code in _MISSING:
-                raise FileNotFoundError(errno.ENOENT, "no such object", uri) from error
-            reason = error.response["Error"].get("Message", "")
-            raise UserError(f"cannot {action} {uri}: {code}: {reason}") from error
-        except BotoCoreError as error:
-            raise UserError(f"cannot {action} {uri}: {error}") from error
+    def _reporting(self, action: str, path: str) -> AbstractContextManager[None]:
+        return reporting(action, f"{self.uri}/{path}".rstrip("/"))
+
+
+@contextmanager
+def reporting(action: str, uri: str) -> Iterator[None]:
+    """Translate the errors of botocore: FileNotFoundError if there is no such object.
+
+    Raises:
+        UserError: S3 fails or denies access.
+    """
+    try:
+        yield
+    except ClientError as error:
+        code = error.response["Error"]["Code"]
+        if code in _MISSING:
+            raise FileNotFoundError(errno.ENOENT, "no such object", uri) from error
+        reason = error.response["Error"].get("Message", "")
+        raise UserError(f"cannot {action} {uri}: {code}: {reason}") from error
+    except BotoCoreError as error:
+        raise UserError(f"cannot {action} {uri}: {error}") from error
 
 
 def _millis(modified: datetime) -> int:

@@ -33,6 +33,7 @@ def contradictions(config: Config) -> Iterator[str]:
     yield from _parallelism(config.job)
     yield from _places_apart(config)
     yield from _paths_apart(config)
+    yield from _checkpoints(config)
     if config.index:
         yield from _index(config, config.index)
 
@@ -288,15 +289,29 @@ def _stream(config: Config, name_or_arn: str) -> tuple[str, str, str]:
     return "kinesis_stream", stream.region, stream.name
 
 
-def _paths_apart(config: Config) -> Iterator[str]:
-    """Refuse a folder inside another: readers of a folder read everything below it."""
+def folders(config: Config) -> dict[str, str]:
+    """Return the folders that the job writes data to, by key, without a slash at their end."""
     paths = {"lake.path": config.lake.path if config.lake else ""}
     for key, sink in targets(config).items():
         paths |= {f"{key}.{name}": getattr(sink, name, "") for name in ("path", "large_path")}
-    folders = sorted((f"{path.rstrip('/')}/", key) for key, path in paths.items() if path)
-    for (outer, key), (inner, other) in itertools.combinations(folders, 2):
+    return {key: path.rstrip("/") for key, path in paths.items() if path}
+
+
+def _paths_apart(config: Config) -> Iterator[str]:
+    """Refuse a folder inside another: readers of a folder read everything below it."""
+    ordered = sorted((f"{path}/", key) for key, path in folders(config).items())
+    for (outer, key), (inner, other) in itertools.combinations(ordered, 2):
         if inner.startswith(outer):
             yield f"{key} is {outer} and {other} is {inner}; neither may contain the other."
+
+
+def _checkpoints(config: Config) -> Iterator[str]:
+    interval, pause = config.job.checkpoint_seconds, config.job.checkpoint_pause_seconds
+    if interval is not None and pause is not None and pause > interval:
+        yield (
+            f"job.checkpoint_pause_seconds is {pause:g} and job.checkpoint_seconds is {interval:g};"
+            " the pause must not be longer, or Flink takes it for the interval."
+        )
 
 
 def _index(config: Config, index: Index) -> Iterator[str]:

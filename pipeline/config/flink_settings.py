@@ -7,6 +7,10 @@ from pipeline.config.model import Job
 
 def flink_settings(job: Job) -> dict[str, str]:
     """Return Flink's keys and values; leave a setting that is None to the cluster."""
+    pause = job.checkpoint_pause_seconds
+    if pause is None and job.checkpoint_seconds is not None:
+        # Without a pause Flink makes up for the checkpoints missed in a stall, all in a burst.
+        pause = job.checkpoint_seconds / 2
     retention = None if job.checkpoint_seconds is None else "RETAIN_ON_CANCELLATION"
     settings = {
         "pipeline.name": job.name,
@@ -18,6 +22,7 @@ def flink_settings(job: Job) -> dict[str, str]:
         "python.fn-execution.bundle.time": job.bundle_milliseconds,
         "parallelism.default": job.parallelism,
         "execution.checkpointing.interval": _millis(job.checkpoint_seconds),
+        "execution.checkpointing.min-pause": _millis(pause),
         "execution.checkpointing.timeout": _millis(job.checkpoint_timeout_seconds),
         "execution.checkpointing.dir": job.checkpoint_dir or None,
         "execution.checkpointing.externalized-checkpoint-retention": retention,

@@ -222,6 +222,13 @@ class Job(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
         CheckpointSeconds | None,
         doc("Checkpoint interval; checkpoints are kept on cancel. null: the cluster decides both."),
     ] = None
+    checkpoint_pause_seconds: Annotated[
+        Seconds | None,
+        doc(
+            "Minimum time from one checkpoint's end to the next one's start. null: half of"
+            " checkpoint_seconds; without that, the cluster's setting."
+        ),
+    ] = None
     checkpoint_timeout_seconds: Annotated[
         CheckpointSeconds | None,
         doc("Abort a checkpoint that takes longer. null: the cluster's setting."),
@@ -289,6 +296,7 @@ class Config(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
 PLATFORM_KEYS = (
     "parallelism",
     "checkpoint_seconds",
+    "checkpoint_pause_seconds",
     "checkpoint_timeout_seconds",
     "checkpoint_dir",
     "max_failures",

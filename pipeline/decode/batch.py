@@ -234,4 +234,7 @@ _TEXTS: Final = ("event_type", "pickup_location", "year", "month", "document_id"
 
 
 def _texts(rows: int, value: str | None) -> Array:
-    return np.full(rows, value, object)
+    array = np.empty(rows, object)  # of None
+    if value is not None:
+        array[:] = value
+    return array

@@ -36,10 +36,11 @@ def dtype_of(column: Column) -> np.dtype[Any]:
 
 def empty(column: Column, rows: int) -> Array:
     """Return the column without any event: zeros, or null where it is nullable."""
-    array = np.zeros(rows, dtype_of(column))
-    if array.dtype.hasobject:
-        array[:] = None
-    elif column.nullable:
+    dtype = dtype_of(column)
+    if dtype.hasobject:
+        return np.empty(rows, dtype)  # of None
+    array = np.zeros(rows, dtype)
+    if column.nullable:
         array[:] = np.datetime64("NaT")
     return array
 

@@ -61,7 +61,7 @@ class _Literal:
     allowed: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen, which would triple the time to make one
 class _Number:
     """A number that has several texts, such as 1.50, and the one that it was written as."""
 

@@ -10,7 +10,7 @@ zeros: with an exponent of at most two digits, 0.000...1 needs more than 200.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from operator import attrgetter
 from typing import Final
 
@@ -43,26 +43,37 @@ def expected_quotes(events: Sequence[Struct], shape: Shape) -> int | Array:
     return expected
 
 
-def suspicious_rows(raws: Sequence[bytes], quotes: Array, max_record_bytes: int) -> list[int]:
+def suspicious_rows(raws: Sequence[bytes], quotes: Array, max_record_bytes: int) -> set[int]:
     """Return rows with a backslash, a control character, too many bytes, or not `quotes` quotes.
 
-    Rows with a number that may underflow are suspicious too.
-    A chunk of records is checked as one; only a suspicious chunk is split in halves.
+    Rows with a number that may underflow are suspicious too. A chunk of records is checked as one.
     """
-    suspicious: list[int] = []
-    pending = [(at, min(at + _CHUNK, len(raws))) for at in range(0, len(raws), _CHUNK)]
+    suspicious: set[int] = set()
+    for start in range(0, len(raws), _CHUNK):
+        end = min(start + _CHUNK, len(raws))
+        chunk = b"".join(raws[start:end])
+        if _is_suspicious(chunk, int(quotes[start:end].sum()), max_record_bytes):
+            suspicious.update(_halved(raws, quotes, max_record_bytes, start, end))
+        if _may_underflow(chunk):
+            suspicious.update(row for row in range(start, end) if _may_underflow(raws[row]))
+    return suspicious
+
+
+def _halved(
+    raws: Sequence[bytes], quotes: Array, max_record_bytes: int, start: int, end: int
+) -> Iterator[int]:
+    """Yield the suspicious rows of a suspicious chunk: its halves are checked, and theirs."""
+    pending = [(start, end)]
     while pending:
         start, end = pending.pop()
-        if not _is_suspicious(
-            b"".join(raws[start:end]), int(quotes[start:end].sum()), max_record_bytes
-        ):
-            continue
         if end - start == 1:
-            suspicious.append(start)
+            yield start
             continue
         middle = (start + end) // 2
-        pending += [(start, middle), (middle, end)]
-    return suspicious
+        for half in ((start, middle), (middle, end)):
+            rows = slice(*half)
+            if _is_suspicious(b"".join(raws[rows]), int(quotes[rows].sum()), max_record_bytes):
+                pending.append(half)
 
 
 def _is_suspicious(raw: bytes, quotes: int, max_record_bytes: int) -> bool:
@@ -70,8 +81,10 @@ def _is_suspicious(raw: bytes, quotes: int, max_record_bytes: int) -> bool:
         return True
     if int(np.count_nonzero(np.frombuffer(raw, np.uint8) == ord(_QUOTE))) != quotes:
         return True
-    if not raw.isascii() and _C1_CONTROL.search(raw) is not None:
-        return True
+    return not raw.isascii() and _C1_CONTROL.search(raw) is not None
+
+
+def _may_underflow(raw: bytes) -> bool:
     return _ZEROS in raw or (_has_exponent(raw) and _TINY.search(raw) is not None)
 
 

@@ -109,6 +109,10 @@ def check(*without: str, **changed: dict[str, Any]) -> Config:
         ({"index": {"auth": "basic"}}, ["auth is basic", "username or password is empty"]),
         ({"index": {"username": "me"}}, ["auth is none", "username or password is set"]),
         ({"index": {"auth": "sigv4"}}, ["auth is sigv4", "region is empty"]),
+        (
+            {"job": {"checkpoint_seconds": 60, "checkpoint_pause_seconds": 61}},
+            ["checkpoint_pause_seconds is 61", "checkpoint_seconds is 60"],
+        ),
         ({"index": {"retry_seconds": 400}}, ["retry_seconds is 400", "timeout_seconds is 300"]),
         ({"index": {"prefix": "_x"}}, ["$.index.prefix", "'_x'"]),
     ],

@@ -19,14 +19,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from botocore.exceptions import IncompleteReadError
-from moto.server import ThreadedMotoServer
 
 from connectors.errors import UserError
 from connectors.s3 import parquet
 from connectors.s3.parquet import pages, row_count
 from connectors.s3.store import S3Store, Store, open_store, s3_client
 from dev.servers import s3
-from dev.servers.stack import Stack
+from tests import s3_servers
 
 ROOT = Path(__file__).parents[2]
 BUCKET = "contract"
@@ -49,22 +48,14 @@ class Place:
 
 @pytest.fixture(scope="module")
 def versitygw(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    folder = tmp_path_factory.mktemp("run")
-    stack = Stack(ROOT, run_dir=folder, free_ports=True, servers=("s3",))
-    with stack.running(print, wipe=True) as running:
-        s3.create_bucket(BUCKET, endpoint=running.environment()["S3_ENDPOINT"])
-        yield running.environment()
+    with s3_servers.versitygw(BUCKET, tmp_path_factory.mktemp("run")) as environment:
+        yield environment
 
 
 @pytest.fixture(scope="module")
 def moto() -> Iterator[dict[str, str]]:
-    server = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    endpoint = f"http://{host}:{port}"
-    s3.create_bucket(BUCKET, endpoint=endpoint)
-    yield {"S3_ENDPOINT": endpoint, **s3.CREDENTIALS}
-    server.stop()
+    with s3_servers.moto(BUCKET) as environment:
+        yield environment
 
 
 @pytest.fixture(params=["folder", VERSITYGW, "moto"])

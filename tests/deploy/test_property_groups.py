@@ -48,6 +48,7 @@ def test_no_checkpoint_parallelism_or_restart_setting_is_made(tmp_path: Path) ->
 def test_a_file_of_ours_still_makes_them() -> None:
     made = flink_settings(load_config.load(Path(__file__).parents[2] / "conf" / "local.yaml").job)
     assert made["execution.checkpointing.interval"] == "10000 ms"
+    assert made["execution.checkpointing.min-pause"] == "5000 ms"
     assert made["execution.checkpointing.timeout"] == "300000 ms"
     retention = made["execution.checkpointing.externalized-checkpoint-retention"]
     assert retention == "RETAIN_ON_CANCELLATION"

@@ -105,7 +105,7 @@ def chosen_by(
     for partition in partitions or ():
         if partition.count("/") != 1:
             raise UserError(f"--partition {partition}: give topic/partition or stream/shard.")
-    first, end = _millis("--since", since), _millis("--until", until)
+    first, end = instant_ms("--since", since), instant_ms("--until", until)
 
     def matches(letter: Letter) -> bool:
         arrived = letter.arrival_ms
@@ -127,7 +127,7 @@ def _check(option: str, values: list[str] | None, allowed: Collection[str]) -> N
             raise UserError(f"{option} {value}: unknown; give one of {', '.join(allowed)}.")
 
 
-def _millis(option: str, text: str) -> int | None:
+def instant_ms(option: str, text: str) -> int | None:
     """Return an ISO-8601 date or time in epoch milliseconds; UTC unless it has an offset."""
     if not text:
         return None
