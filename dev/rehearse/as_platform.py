@@ -154,8 +154,14 @@ def _closure(root: str) -> list[Distribution]:
 
 
 def _top_levels(installed: Distribution) -> list[Path]:
-    """What it has installed and is still there: of two with a file AUTHORS, pip leaves one's."""
+    """Return what it has installed and is still there: of two files AUTHORS, pip leaves one.
+
+    A package that pip installed by its setup.py lists its sources, not what is installed, but names
+    its modules in top_level.txt.
+    """
     names = {path.parts[0] for path in installed.files or ()} - {"..", "__pycache__", "bin"}
+    for module in (installed.read_text("top_level.txt") or "").split():
+        names |= {module, f"{module}.py"}
     homes = (Path(str(installed.locate_file(name))) for name in names)
     return [home for home in homes if home.exists()]
 
