@@ -10,6 +10,9 @@ from msgspec import Meta
 SECRETS: Final = frozenset({"password"})
 """Keys whose values are never printed."""
 
+LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
+"""Names of this machine, to which traffic may go without TLS."""
+
 
 class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A section of the configuration. A sink whose section is absent is not part of the job."""
