@@ -31,7 +31,7 @@ rehearse: setup ## rehearse the AWS deployment on local servers: package, alarms
 	@$(BIN)/python -m dev rehearse $(if $(KEEP),--keep)
 
 check: lint ## lint, then run all tests that need no server
-	@$(BIN)/pytest -n auto --dist loadfile -m "not server and not deployment"
+	@$(BIN)/pytest -n $$(($$(nproc) + 1)) --dist loadfile -m "not server and not deployment"  # some tests wait
 
 test: lint setup ## lint, then run all tests on real servers
 	@$(BIN)/pytest

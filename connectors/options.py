@@ -10,6 +10,9 @@ from msgspec import Meta
 SECRETS: Final = frozenset({"password"})
 """Keys whose values are never printed."""
 
+LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
+"""Names of this machine, to which traffic may go without TLS."""
+
 
 class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A section of the configuration. A sink whose section is absent is not part of the job."""
@@ -33,8 +36,9 @@ def whole(pattern: str) -> Meta:
     return Meta(pattern=rf"^(?:{pattern})\Z")
 
 
-# Hadoop reads `//`, `.` and `..` as other paths, and `?`, `#`, `*` and `'` not as a part of one.
-_SEGMENTS = r"(?:/(?!\.{1,2}(?:/|\Z))[^\s\x00-\x1f\x7f'*?#/]+)"
+# Hadoop reads `//`, `.` and `..` as other paths, and `?`, `#`, `*` and `'` not as a part of one;
+# DuckDB reads `[` as the beginning of a pattern.
+_SEGMENTS = r"(?:/(?!\.{1,2}(?:/|\Z))[^\s\x00-\x1f\x7f'*?#/[\]]+)"
 # S3's rules for names; Java reads no host name from others.
 _BUCKET = (
     r"(?=[a-z0-9.-]{3,63}(?:/|\Z))(?![a-z0-9.-]*\.\.)(?![\d.]+(?:/|\Z))[a-z0-9][a-z0-9.-]*[a-z0-9]"

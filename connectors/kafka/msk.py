@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from connectors.errors import UserError
-from connectors.kafka.options import Kafka
+from connectors.kafka.options import Kafka, host_of
 
 _REGION: Final = re.compile(
     r"(?:us-gov|us-iso[a-z]?|eu-isoe|eusc-de|af|ap|ca|cn|eu|il|me|mx|sa|us)"
@@ -27,9 +27,9 @@ def region_of(cluster: Kafka, environment: Mapping[str, str] = os.environ) -> st
     Raises:
         UserError: there is none, or Flink's client would sign for another region.
     """
-    hosts = [server.rpartition(":")[0] for server in cluster.bootstrap_servers.split(",")]
-    for host in hosts:
-        region = _named(host)
+    hosts = list(map(host_of, cluster.bootstrap_servers.split(",")))
+    regions = list(map(_named, hosts))
+    for host, region in zip(hosts, regions, strict=True):
         misleading = sorted(set(_REGION.findall(host)) - {region}) if region else []
         if misleading:
             raise UserError(
@@ -38,7 +38,7 @@ def region_of(cluster: Kafka, environment: Mapping[str, str] = os.environ) -> st
                 " brokers would deny access. Set kafka.security to scram, or use a cluster whose"
                 " name holds no other region."
             )
-    region = _named(hosts[0]) or environment.get("AWS_REGION", "")
+    region = regions[0] or environment.get("AWS_REGION", "")
     if not region:
         raise UserError(
             f"kafka.bootstrap_servers: {hosts[0]} is no name of MSK's, so its region is unknown;"

@@ -37,3 +37,8 @@ class Kafka(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     password: Annotated[
         OptionalLine, doc("For scram. Use ${env:NAME} or ${file:/path}, never the password itself.")
     ] = ""
+
+
+def host_of(server: str) -> str:
+    """Return the host of `host:port`, of an IPv6 address without its brackets."""
+    return server.strip().rpartition(":")[0].strip("[]")

@@ -89,8 +89,9 @@ def kinesis_parts(
     )  # fmt: skip
     if servers is not None:
         return [part] if "kinesis" in servers else []
-    problem = prerequisites.node_problem()
-    if problem and not is_current(cache, part):
+    if is_current(cache, part):
+        return [part]
+    if problem := prerequisites.node_problem():
         say(f"without the Kinesis server: {problem}; {prerequisites.NODE.remedy}")
         return []
     return [part]

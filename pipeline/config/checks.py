@@ -7,14 +7,14 @@ from collections import Counter
 from collections.abc import Iterator
 from urllib.parse import SplitResult, urlsplit
 
-from connectors.kafka.options import Kafka
+from connectors.kafka.options import Kafka, host_of
 from connectors.kinesis.options import Kinesis
 from connectors.kinesis.table import start_seconds, stream_of
 from connectors.opensearch.options import Index
+from connectors.options import LOOPBACK
 from connectors.text_files import masked
 from pipeline.config.model import Archive, Config, DeadLetters, Job, Replica
 
-_LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 _BACK_ENDS = ("path", "kafka_topic", "kinesis_stream")
 # 1 MiB of data and partition key, minus what the envelope or the key takes.
 _KINESIS_RAW_BYTES = 740_000
@@ -76,8 +76,7 @@ def _cluster(key: str, cluster: Kafka) -> Iterator[str]:
             yield f"{key}.bootstrap_servers has {server.strip()}; a port is from 1 to 65535."
     if cluster.security == "plaintext" and not cluster.allow_plaintext:
         for server in map(str.strip, cluster.bootstrap_servers.split(",")):
-            host = server.rpartition(":")[0].strip("[]")
-            if host not in _LOOPBACK:
+            if host_of(server) not in LOOPBACK:
                 yield (
                     f"{key}.security is plaintext, but {key}.bootstrap_servers has {server};"
                     " plaintext is for 127.0.0.1 only. In the section or property group"
@@ -121,7 +120,7 @@ def _plain_url(name: str, key: str, url: str, section: Kinesis | Index) -> Itera
         return
     if parts.query or parts.fragment:
         yield f"{name}.{key} is {masked(url)}; use https://HOST:PORT without a query or fragment."
-    may_be_http = section.allow_plaintext or parts.hostname in _LOOPBACK
+    may_be_http = section.allow_plaintext or parts.hostname in LOOPBACK
     if parts.scheme != "https" and (parts.scheme != "http" or not may_be_http):
         yield (
             f"{name}.{key} is {masked(url)}; http is allowed for 127.0.0.1 only. Use https://host,"
@@ -317,7 +316,7 @@ def _checkpoints(config: Config) -> Iterator[str]:
 def _index(config: Config, index: Index) -> Iterator[str]:
     yield from _user_name("index.url", index.url, "move it to index.username and index.password")
     url = _split(index.url)
-    if url and url.scheme == "http" and index.auth != "none" and url.hostname not in _LOOPBACK:
+    if url and url.scheme == "http" and index.auth != "none" and url.hostname not in LOOPBACK:
         yield f"index.auth is {index.auth} over http, which the network can read; use https."
     if ":" in index.username:
         yield "index.username contains a colon, which basic authentication cannot send."

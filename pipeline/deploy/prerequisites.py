@@ -30,7 +30,7 @@ class Prerequisite:
 
 def require(*prerequisites: Prerequisite) -> None:
     """Raise one UserError that names everything missing and how to get it."""
-    problems = [(problem, each.remedy) for each in prerequisites if (problem := each.problem())]
+    problems = [(problem, need.remedy) for need in prerequisites if (problem := need.problem())]
     if problems:
         lines = [f"  - {problem}\n    {remedy}" for problem, remedy in problems]
         raise UserError("Set-up needs what this machine does not have:\n" + "\n".join(lines))
@@ -55,12 +55,12 @@ def java_problem() -> str | None:
     needed = f"a JDK from {oldest} to {newest} is needed"
     home = os.environ.get("JAVA_HOME")
     for program in ("java", *([f"{home}/bin/java"] if home else [])):
-        found = shutil.which(program)
-        if found is None:
+        path = shutil.which(program)
+        if path is None:
             return f"{program} was not found{'' if '/' in program else ' on PATH'}; {needed}"
-        version = java_version(printed(found, "-version"))
+        version = java_version(printed(path, "-version"))
         if java_major(version) not in JAVA_VERSIONS:
-            return f"{found} is version {version or 'unknown'}; {needed}"
+            return f"{path} is version {version or 'unknown'}; {needed}"
     return None
 
 
@@ -88,13 +88,13 @@ def maven_problem() -> str | None:
 def too_old(program: str, option: str, oldest: tuple[int, ...]) -> str | None:
     """Return what is wrong with a program's version, which is the first that it prints."""
     needed = f"{'.'.join(map(str, oldest))} or newer is needed"
-    found = shutil.which(program)
-    if found is None:
+    path = shutil.which(program)
+    if path is None:
         return f"{program} was not found on PATH; {needed}"
-    match = re.search(r"\d+(?:\.\d+)+", printed(found, option))
+    match = re.search(r"\d+(?:\.\d+)+", printed(path, option))
     if match and tuple(map(int, match[0].split("."))) >= oldest:
         return None
-    return f"{found} is version {match[0] if match else 'unknown'}; {needed}"
+    return f"{path} is version {match[0] if match else 'unknown'}; {needed}"
 
 
 def printed(program: str, option: str) -> str:

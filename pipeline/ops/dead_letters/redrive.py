@@ -11,7 +11,9 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from connectors.errors import UserError
+from connectors.kafka.options import host_of
 from connectors.kinesis.table import stream_of
+from connectors.options import LOOPBACK
 from pipeline.config.model import Config
 from pipeline.ops.dead_letters.letter import STEPS, Letter, Matches
 from pipeline.ops.dead_letters.reader import read_letters, read_whole
@@ -24,7 +26,6 @@ REMOTE_RATE: Final = 1_000.0
 
 NO_HEADERS: Final = "a stream can't carry the mark of a replica"
 
-_LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 _SAMPLES: Final = 3
 _BATCH_RECORDS: Final = 500
 _BATCH_BYTES: Final = 8 * 1024 * 1024
@@ -131,11 +132,11 @@ def default_rate(config: Config) -> float | None:
     hosts: set[str | None] = set()
     if config.source.kafka_topics:
         servers = config.cluster(config.source.kafka_cluster).bootstrap_servers.split(",")
-        hosts |= {server.strip().rpartition(":")[0].strip("[]") for server in servers}
+        hosts |= set(map(host_of, servers))
     if config.source.kinesis_streams:
         hosts.add(urlsplit(config.kinesis.endpoint).hostname)
         hosts |= {urlsplit(config.index.url).hostname} if config.index else set()
-    return None if hosts <= _LOOPBACK else REMOTE_RATE
+    return None if hosts <= LOOPBACK else REMOTE_RATE
 
 
 class Pace:

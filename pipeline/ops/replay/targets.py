@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
 from connectors.errors import UserError
-from connectors.kafka.options import Kafka
+from connectors.kafka.options import Kafka, host_of
 from connectors.kafka.producer import KafkaProducer
 from connectors.kinesis import reader as kinesis_stream
 from connectors.kinesis.options import Kinesis
@@ -147,8 +147,7 @@ def _stream(name_or_arn: str, options: TargetOptions, config: Config | None) -> 
 
 
 def _hosts(cluster: Kafka) -> list[str]:
-    addresses = (address.strip() for address in cluster.bootstrap_servers.split(","))
-    return [address.rpartition(":")[0].strip("[]") for address in addresses if address]
+    return [host_of(server) for server in cluster.bootstrap_servers.split(",") if server.strip()]
 
 
 def _is_loopback(host: str) -> bool:
