@@ -7,7 +7,6 @@ prefixes of their own.
 
 from __future__ import annotations
 
-import errno
 import io
 import os
 import shutil
@@ -18,19 +17,17 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple, Protocol
 
 from botocore.exceptions import (
-    BotoCoreError,
     ClientError,
     IncompleteReadError,
     ReadTimeoutError,
     ResponseStreamingError,
 )
 
-from connectors import aws
 from connectors.errors import UserError
 from connectors.local_files import waiting
+from connectors.s3.client import MISSING, reporting, s3_client
 
 BUFFER_BYTES: Final = 1024 * 1024
-_MISSING: Final = frozenset({"NoSuchKey", "404"})
 _CHANGED: Final = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "412", "409"})
 # botocore repeats requests, but not the reading of a body that breaks off.
 _BROKEN_BODY: Final = (IncompleteReadError, ReadTimeoutError, ResponseStreamingError)
@@ -147,14 +144,6 @@ def local_path(uri: str) -> Path:
     return Path(uri.removeprefix("file://"))
 
 
-def s3_client(environment: Mapping[str, str]) -> Any:
-    """Return a boto3 client for S3; UserError if a setting or profile of AWS is wrong."""
-    endpoint = environment.get("S3_ENDPOINT")
-    # A server of our own has no region, but a signature needs one.
-    region = environment.get("AWS_REGION") or ("us-east-1" if endpoint else None)
-    return aws.client("s3", environment, region=region, endpoint=endpoint)
-
-
 def is_hidden(path: str) -> bool:
     """Return whether a name or a folder of a path begins with `_` or `.`."""
     return any(part.startswith(("_", ".")) for part in path.split("/"))
@@ -215,7 +204,7 @@ class S3Store(Store):
             try:
                 self._client.put_object(**self._at(path), Body=content, **condition)
             except ClientError as error:
-                if error.response["Error"]["Code"] not in _CHANGED | _MISSING:
+                if error.response["Error"]["Code"] not in _CHANGED | MISSING:
                     raise
                 # A retry after a lost response is refused though the first request succeeded.
                 observed = self.version(path)
@@ -256,25 +245,6 @@ class S3Store(Store):
 
     def _reporting(self, action: str, path: str) -> AbstractContextManager[None]:
         return reporting(action, f"{self.uri}/{path}".rstrip("/"))
-
-
-@contextmanager
-def reporting(action: str, uri: str) -> Iterator[None]:
-    """Translate the errors of botocore: FileNotFoundError if there is no such object.
-
-    Raises:
-        UserError: S3 fails or denies access.
-    """
-    try:
-        yield
-    except ClientError as error:
-        code = error.response["Error"]["Code"]
-        if code in _MISSING:
-            raise FileNotFoundError(errno.ENOENT, "no such object", uri) from error
-        reason = error.response["Error"].get("Message", "")
-        raise UserError(f"cannot {action} {uri}: {code}: {reason}") from error
-    except BotoCoreError as error:
-        raise UserError(f"cannot {action} {uri}: {error}") from error
 
 
 def _millis(modified: datetime) -> int:

@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 
 from botocore.exceptions import ClientError
 
-from connectors.s3.store import reporting, s3_client
+from connectors.s3.client import reporting, s3_client
 
 _ENDED: Final = "NoSuchUpload"
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from connectors.s3.store import s3_client
+from connectors.s3.client import s3_client
 from dev.rehearse import as_platform
 from dev.rehearse.account import Account
 from dev.rehearse.load import upgraded_schema

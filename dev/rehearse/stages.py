@@ -10,7 +10,7 @@ from typing import Final
 
 from connectors.flink.rest import wait_for
 from connectors.opensearch.options import index_name
-from connectors.s3.store import s3_client
+from connectors.s3.client import s3_client
 from dev.rehearse import as_platform, resources
 from dev.rehearse.account import Account, account
 from dev.rehearse.faults import FAULTS, LOWERED, RECONCILED, STOPPED, Fault, Scene, feed

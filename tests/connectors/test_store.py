@@ -22,8 +22,9 @@ from botocore.exceptions import IncompleteReadError
 
 from connectors.errors import UserError
 from connectors.s3 import parquet
+from connectors.s3.client import s3_client
 from connectors.s3.parquet import pages, row_count
-from connectors.s3.store import S3Store, Store, open_store, s3_client
+from connectors.s3.store import S3Store, Store, open_store
 from dev.servers import s3
 from tests import s3_servers
 

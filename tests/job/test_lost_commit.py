@@ -16,7 +16,7 @@ from rich.console import Console
 from connectors.flink.rest import wait_for
 from connectors.kafka.options import Kafka
 from connectors.kafka.reader import committed_offsets
-from connectors.s3.store import s3_client
+from connectors.s3.client import s3_client
 from dev.demo.generate import Recipe, generate
 from dev.servers.stack import Stack
 from pipeline.ops.reconcile.options import Options

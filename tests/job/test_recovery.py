@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 import json
 import threading
+import time
 from base64 import b64encode
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -35,11 +36,15 @@ INDEX_USER = "etl"
 
 @dataclass(frozen=True)
 class Recovered:
-    """A job that was killed four times and then stopped; `shown` is what Flink's REST API said."""
+    """A job that was killed four times and then stopped.
+
+    `shown` is what Flink's REST API said, `needed` since when the job needed its open files.
+    """
 
     harness: Harness
     sent: list[Sent]
     shown: str
+    needed: dict[str, int]
 
 
 @pytest.fixture(scope="module")
@@ -76,8 +81,9 @@ def recovered(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterato
             producer.join()
         harness.drain()
         shown = _shown_by_rest(harness)
+        needed = harness.submitted.cluster.needed_since()
         harness.stop()
-        yield Recovered(harness, sent, shown)
+        yield Recovered(harness, sent, shown, needed)
 
 
 def test_kill_9_of_task_managers_and_python_workers_loses_and_doubles_nothing(
@@ -105,6 +111,18 @@ def test_no_secret_is_in_any_log_or_shown_by_flink(recovered: Recovered) -> None
         if (count := text.count(secret))
     ]
     assert found == []
+
+
+def test_the_cluster_says_what_its_job_needs_and_pauses_between_checkpoints(
+    recovered: Recovered,
+) -> None:
+    job = recovered.harness.submitted
+    own = {name: at for name, at in recovered.needed.items() if job.job_id in name}
+    assert own and all(name.startswith("checkpoint ") for name in own)
+    assert all(0 <= time.time() - at / 1000 < 600 for at in own.values())
+    assert '"min_pause": 500' in recovered.shown
+    assert all("://" in folder for folder in job.cluster.checkpoint_folders())
+    assert not any(job.job_id in name for name in job.cluster.needed_since())
 
 
 def _with_passwords(stack: Stack) -> dict[str, dict[str, Any]]:

@@ -23,7 +23,7 @@ from typer.testing import CliRunner, Result
 from connectors.kafka import reader as kafka_topic
 from connectors.kafka.options import Kafka
 from connectors.positions import Position
-from connectors.s3.store import s3_client
+from connectors.s3.client import s3_client
 from dev.servers import kinesis, s3
 from pipeline.cli import app
 from pipeline.decode.timestamps import EPOCH, MILLISECOND, text

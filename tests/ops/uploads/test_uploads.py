@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 import yaml
 
-from connectors.s3.store import s3_client
+from connectors.s3.client import s3_client
 from tests import s3_servers
 
 PROGRAM = str(Path(sys.executable).parent / "streaming-etl")
