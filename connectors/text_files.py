@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from pathlib import Path
 from typing import Any, Final, NoReturn
@@ -33,13 +34,13 @@ def read_text(path: Path, advice: str = "") -> str:
 
 
 def parse_json(text: str, where: str) -> Any:
-    """Parse JSON in which every key of an object is given once and every number is finite.
+    """Parse JSON: every key of an object given once, every number one that a double can hold.
 
     Raises:
         UserError: it is not; the message starts with `where` and has the line numbers.
     """
     try:
-        content = json.loads(text, parse_constant=_refuse_constant)
+        content = json.loads(text, parse_constant=_refuse_constant, parse_float=_double)
     except (ValueError, RecursionError) as error:
         raise UserError(f"{where}: not JSON in UTF-8: {cut(str(error), 200)}") from None
     _refuse_repeated_keys(text, where)
@@ -73,6 +74,14 @@ def shown(value: object) -> str:
 
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not a number of JSON")
+
+
+def _double(text: str) -> float:
+    """Return a number as a double; ValueError if that would be infinite or wrongly zero."""
+    number = float(text)
+    if math.isinf(number) or (number == 0 and re.search("[1-9]", text.lower().partition("e")[0])):
+        raise ValueError(f"a double cannot hold {cut(text)}")
+    return number
 
 
 def _refuse_repeated_keys(text: str, where: str) -> None:

@@ -106,7 +106,7 @@ class Cluster:
 
     def checkpoint_folders(self) -> set[str]:
         """Return the cluster's own folders of checkpoints and savepoints; a job may have others."""
-        options = {each["key"]: each["value"] for each in self.get("/jobmanager/config")}
+        options = {option["key"]: option["value"] for option in self.get("/jobmanager/config")}
         return {options[key] for key in _FOLDERS if options.get(key)}
 
     def needed_since(self) -> dict[str, int]:

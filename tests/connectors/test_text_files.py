@@ -75,6 +75,15 @@ def test_what_json_does_not_have_is_refused(text: str) -> None:
     assert len(str(raised.value)) < 300
 
 
+@pytest.mark.parametrize("number", ["1e-400", "-2.4E-324", "1e400", "0.0", "0e-400", "4.9e-324"])
+def test_a_number_that_no_double_holds_is_refused(number: str) -> None:
+    if number in ("0.0", "0e-400", "4.9e-324"):
+        assert parse_json(number, "here") == float(number)
+        return
+    with pytest.raises(UserError, match=f"here: .*a double cannot hold {number}"):
+        parse_json(number, "here")
+
+
 @pytest.mark.parametrize(
     ("value", "text"),
     [
