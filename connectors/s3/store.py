@@ -259,8 +259,7 @@ class S3Store(Store):
             code = error.response["Error"]["Code"]
             if code in _MISSING:
                 raise FileNotFoundError(errno.ENOENT, "no such object", uri) from error
-            reason = error.response["Error"].get("Message", "")
-            raise UserError(f"cannot {action} {uri}: {code}: {reason}") from error
+            raise UserError(f"cannot {action} {uri}: {aws.explain(error)}") from error
         except BotoCoreError as error:
             raise UserError(f"cannot {action} {uri}: {error}") from error
 
