@@ -21,13 +21,40 @@ _SETTINGS: Final = Config(
 )
 
 
+# What to do about errors that are matters of credentials; AWS's own text does not say it.
+_DENIED: Final = frozenset({"403", "Forbidden", "AccessDenied", "AccessDeniedException"})
+_WRONG_KEY: Final = frozenset(
+    "ExpiredToken ExpiredTokenException RequestExpired InvalidAccessKeyId InvalidClientTokenId"
+    " InvalidSignatureException InvalidToken SignatureDoesNotMatch TokenRefreshRequired"
+    " UnrecognizedClientException".split()
+)
+
+
+def explain(error: Exception) -> str:
+    """Return an error of boto3 in one line, with what to do if AWS refused the credentials."""
+    if not isinstance(error, ClientError):
+        return str(error)
+    code, reason = (error.response["Error"].get(key, "") for key in ("Code", "Message"))
+    text = f"{code}: {reason}"[:500]
+    if code in _DENIED:
+        return (
+            f"{text}: access denied to {error.operation_name}; give the credentials this permission"
+            " (see docs/security.md and docs/deploy.md), or use those of the resource's account"
+        )
+    if code in _WRONG_KEY:
+        return f"{text}: the credentials are wrong or expired; renew them"
+    if code == "RequestTimeTooSkewed":
+        return f"{text}: set this machine's clock"
+    return text
+
+
 @contextmanager
 def reported(action: str) -> Iterator[None]:
     """Raise UserError("cannot ACTION: REASON") instead of boto3's exceptions."""
     try:
         yield
     except (BotoCoreError, ClientError) as error:
-        raise UserError(f"cannot {action}: {error}") from error
+        raise UserError(f"cannot {action}: {explain(error)}") from error
 
 
 def client(

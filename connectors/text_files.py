@@ -33,6 +33,17 @@ def read_text(path: Path, advice: str = "") -> str:
         raise UserError(f"{name}: cannot be read ({error}).{advice}") from error
 
 
+def read_certificates(ca_file: str, key: str) -> str:
+    """Return the text of a PEM file; UserError with the configuration's key if it is none."""
+    try:
+        text = read_text(Path(ca_file), " Give the path of a PEM file.")
+    except UserError as error:
+        raise UserError(f"{key}: {error}") from error
+    if "-----BEGIN CERTIFICATE-----" not in text:
+        raise UserError(f"{key}: {masked(ca_file)} has no certificate in PEM format.")
+    return text
+
+
 def parse_json(text: str, where: str) -> Any:
     """Parse JSON: every key of an object given once, every number one that a double can hold.
 

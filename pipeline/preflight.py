@@ -17,7 +17,13 @@ from connectors.kinesis import reader as kinesis_reader
 from connectors.kinesis import table as kinesis
 from connectors.opensearch import client as opensearch
 from connectors.opensearch.templates import IndexAway, ensure_templates
-from pipeline.config.checks import streams, targets, transaction_too_short, transactional
+from pipeline.config.checks import (
+    REPLICA_KEY_BYTES,
+    streams,
+    targets,
+    transaction_too_short,
+    transactional,
+)
 from pipeline.config.model import Archive, Config, DeadLetters, Replica
 from pipeline.events.derive import mapping
 from pipeline.events.event_types import EventTypes
@@ -67,7 +73,9 @@ def problems(config: Config, types: EventTypes, checkpoint_seconds: float | None
     source = config.source
     for topic in source.kafka_topics:
         yield from clusters[source.kafka_cluster].missing(topic, "source.kafka_topics")
-    largest = _largest_record(config, clusters)
+    to_topics = any(target.kafka_topic for target in targets(config).values())
+    largest = _largest_record(config, clusters) if to_topics else 0
+    yield from _stream_room(config)
     for key, target in targets(config).items():
         if target.kafka_topic:
             brokers = clusters[target.kafka_cluster]
@@ -99,8 +107,26 @@ def _largest_record(config: Config, clusters: dict[str, Brokers]) -> int:
     """Return the largest raw record that a source may hold, in bytes."""
     source = config.source
     sizes = [clusters[source.kafka_cluster].max_message_bytes(name) for name in source.kafka_topics]
-    sizes += [kinesis.RECORD_BYTES] if source.kinesis_streams else []
+    for name in source.kinesis_streams:
+        stream = kinesis.stream_of(name, config.kinesis)
+        sizes.append(kinesis_reader.largest_record(stream, config.kinesis.endpoint))
     return max(sizes)
+
+
+def _stream_room(config: Config) -> Iterator[str]:
+    """Yield a stream whose owner does not allow records as large as a replica's may be."""
+    for name, replica in config.replicate.items():
+        needed = replica.max_bytes + REPLICA_KEY_BYTES
+        if not replica.kinesis_stream or needed <= kinesis.RECORD_BYTES:
+            continue
+        stream = kinesis.stream_of(replica.kinesis_stream, config.kinesis)
+        room = kinesis_reader.largest_record(stream, config.kinesis.endpoint)
+        if room < needed:
+            yield (
+                f"replicate.{name}.max_bytes is {replica.max_bytes:,}, but {stream.name} takes"
+                f" records of {room:,} bytes, its MaxRecordSizeInKiB; lower the one to"
+                f" {room - REPLICA_KEY_BYTES:,} or raise the other."
+            )
 
 
 def _room(

@@ -99,6 +99,16 @@ def test_streams_must_be_there_and_be_ours(
     arn = create_stream("pre-stream", endpoint=endpoint)
     for given in ("pre-stream", arn):
         assert problems(kafka, kinesis=kinesis, source={"kinesis_streams": [given]}) == []
+    large = {"a": {"kinesis_stream": "pre-stream", "max_bytes": 2_000_000}}
+    found = problems(kafka, kinesis=kinesis, replicate=large)
+    assert (
+        "replicate.a.max_bytes is 2,000,000, but pre-stream takes records of 1,048,576" in found[0]
+    )
+    topic = {"kafka_topic": "pre-small"}
+    found = problems(
+        kafka, kinesis=kinesis, source={"kinesis_streams": ["pre-stream"]}, dead_letters=topic
+    )
+    assert "pre-small takes messages" in found[0]
     found = problems(kafka, kinesis=kinesis, source={"kinesis_streams": ["nowhere"]})
     assert "nowhere: there is no such stream" in found[0]
     others = arn.replace("000000000000", "123456789012")

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
-from connectors.errors import UserError
 from connectors.kafka import msk
 from connectors.kafka.options import Kafka
-from connectors.text_files import read_text
+from connectors.text_files import read_certificates
 
 _PROTOCOLS = {"plaintext": "PLAINTEXT", "tls": "SSL", "scram": "SASL_SSL", "msk_iam": "SASL_SSL"}
 _SCRAM = "org.apache.kafka.common.security.scram.ScramLoginModule"
@@ -28,7 +26,9 @@ def flink_properties(cluster: Kafka) -> dict[str, str]:
         properties["ssl.endpoint.identification.algorithm"] = "https"
     if cluster.ca_file:
         properties["ssl.truststore.type"] = "PEM"
-        properties["ssl.truststore.certificates"] = _certificates(cluster.ca_file)
+        properties["ssl.truststore.certificates"] = read_certificates(
+            cluster.ca_file, "kafka.ca_file"
+        )
     if cluster.security == "scram":
         properties["sasl.mechanism"] = cluster.scram_mechanism
         properties["sasl.jaas.config"] = (
@@ -51,7 +51,7 @@ def librdkafka_options(cluster: Kafka) -> dict[str, Any]:
         "log_level": 0,
     }
     if cluster.ca_file:
-        _certificates(cluster.ca_file)
+        read_certificates(cluster.ca_file, "kafka.ca_file")
         options["ssl.ca.location"] = cluster.ca_file
     if cluster.security == "scram":
         options["sasl.mechanisms"] = cluster.scram_mechanism
@@ -62,16 +62,6 @@ def librdkafka_options(cluster: Kafka) -> dict[str, Any]:
         region = msk.region_of(cluster)
         options["oauth_cb"] = lambda _: _iam_token(region)
     return options
-
-
-def _certificates(ca_file: str) -> str:
-    try:
-        text = read_text(Path(ca_file), " Give the path of a PEM file.")
-    except UserError as error:
-        raise UserError(f"kafka.ca_file: {error}") from error
-    if "-----BEGIN CERTIFICATE-----" not in text:
-        raise UserError(f"kafka.ca_file: {ca_file} has no certificate in PEM format.")
-    return text
 
 
 def _quoted(text: str) -> str:

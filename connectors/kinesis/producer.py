@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
 from zlib import crc32
 
@@ -13,7 +14,7 @@ from connectors.block import Block
 from connectors.errors import UserError
 from connectors.kinesis.aggregation import Aggregate, ShardMap
 from connectors.kinesis.put_records import BATCH_BYTES, BATCH_RECORDS, Entry, Member, Requests
-from connectors.kinesis.table import PARTITION_KEY_BYTES, RECORD_BYTES
+from connectors.kinesis.table import PARTITION_KEY_BYTES, RECORD_BYTES, max_record_bytes
 from connectors.positions import Position
 from connectors.producer import Acknowledged, Outgoing
 
@@ -50,6 +51,7 @@ class KinesisProducer:
         self.acknowledged_records = 0
         self.misplaced_records = 0
         self._failed = False
+        self._record_bytes = 0
         self._packed_since = 0.0
         self._read_shards()
         self._pool = ThreadPoolExecutor(_QUEUES, thread_name_prefix="put-records")
@@ -90,6 +92,17 @@ class KinesisProducer:
         self._dispatch_all()
         return len(self._shards.shards)
 
+    def takes(self, size: int) -> bool:
+        """Return whether the stream takes a record of this size in bytes, its key included.
+
+        The stream's own limit is read when the first record is larger than the default.
+        """
+        if size > RECORD_BYTES and not self._record_bytes:
+            requests = self._requests
+            describe = partial(requests.client.describe_stream_summary, StreamName=requests.stream)
+            self._record_bytes = max_record_bytes(requests.call(describe))
+        return size <= max(RECORD_BYTES, self._record_bytes)
+
     def poll(self) -> None:
         """Send batches that have waited long enough, and process acknowledgements."""
         now = time.monotonic()
@@ -122,10 +135,10 @@ class KinesisProducer:
 
     def _send(self, member: Member) -> None:
         size = len(member.raw) + len(member.key)
-        if size > RECORD_BYTES:
+        if not self.takes(size):
             raise self._requests.failure(
-                f"a record of {size} bytes with its key; Kinesis takes {RECORD_BYTES}. Leave it out"
-                " or send it to Kafka"
+                f"a record of {size} bytes with its key; the stream takes {self._record_bytes}."
+                " Leave it out, send it to Kafka, or raise the stream's maximum record size"
             )
         if self._aggregates is None:
             self._add(member.key, Entry(member.raw, member.key, (member,)))
@@ -152,7 +165,8 @@ class KinesisProducer:
     def _add(self, key_or_shard: str, entry: Entry) -> None:
         queue = self._queues[crc32(key_or_shard.encode()) % _QUEUES]
         size = entry.size
-        if len(queue.batch) == BATCH_RECORDS or queue.bytes + size > BATCH_BYTES:
+        is_full = len(queue.batch) == BATCH_RECORDS or queue.bytes + size > BATCH_BYTES
+        if queue.batch and is_full:  # a record above 5 MiB is a request of its own
             self._dispatch(queue)
         if not queue.batch:
             queue.since = time.monotonic()

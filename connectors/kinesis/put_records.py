@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as NoConnection
 
+from connectors.aws import explain
 from connectors.errors import UserError
 from connectors.positions import Position
 from connectors.producer import Acknowledged
@@ -110,8 +111,8 @@ class Requests:
                 return request()
             except ClientError as error:
                 if error.response["Error"]["Code"] not in _TRANSIENT:
-                    raise self.failure(str(error)) from error
-                self._pause(attempt, deadline, str(error))
+                    raise self.failure(explain(error)) from error
+                self._pause(attempt, deadline, explain(error))
             except (NoConnection, HTTPClientError) as error:
                 self._pause(attempt, deadline, str(error))
             except BotoCoreError as error:

@@ -13,8 +13,8 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from connectors import aws
-from connectors.aws import reported
-from connectors.kinesis.table import Stream
+from connectors.aws import explain, reported
+from connectors.kinesis.table import Stream, max_record_bytes
 
 _PAGE_RECORDS: Final = 10_000
 _IMPATIENT: Final = Config(connect_timeout=5, read_timeout=10, retries={"max_attempts": 3})
@@ -51,7 +51,10 @@ def problem(key: str, stream: Stream, endpoint: str) -> Iterator[str]:
     except client.exceptions.ResourceNotFoundException:
         yield f"{key}: there is no such stream {where}; create it first."
         return
-    except (BotoCoreError, ClientError) as error:
+    except ClientError as error:
+        yield f"{key}: Kinesis {where} refuses the request: {explain(error)}."
+        return
+    except BotoCoreError as error:
         yield f"{key}: Kinesis {where} does not answer ({error}); is it up, are there credentials?"
         return
     summary = response["StreamDescriptionSummary"]
@@ -62,6 +65,15 @@ def problem(key: str, stream: Stream, endpoint: str) -> Iterator[str]:
             f"{key}: our credentials lead to {summary['StreamARN']}, another account's stream; use"
             " credentials of the stream's account."
         )
+
+
+def largest_record(stream: Stream, endpoint: str) -> int:
+    """Return how many bytes a record of the stream may have, its partition key included."""
+    client = boto3.client(
+        "kinesis", region_name=stream.region, endpoint_url=endpoint or None, config=_IMPATIENT
+    )
+    with reported(f"look at the stream {stream.name}"):
+        return max_record_bytes(client.describe_stream_summary(StreamName=stream.name))
 
 
 def records(client: Any, stream: str) -> Iterator[Record]:

@@ -13,7 +13,7 @@ from typing import Any
 from pyflink.java_gateway import get_gateway
 
 from connectors.kinesis.options import Kinesis
-from connectors.kinesis.table import SINK, Stream, client_options
+from connectors.kinesis.table import RECORD_BYTES, SINK, Stream, client_options
 from connectors.sql import create_table
 
 
@@ -32,8 +32,11 @@ def replace_placeholder(stream_env: Any, root: Any, name: str, sink: Any) -> Any
     return rows.sinkTo(sink).name(name).getTransformation()
 
 
-def sink(stream: Stream, settings: Kinesis) -> Any:
-    """Return Flink's Kinesis sink (Java) for rows of `placeholder_table`."""
+def sink(stream: Stream, settings: Kinesis, largest_bytes: int) -> Any:
+    """Return Flink's Kinesis sink (Java) for rows of `placeholder_table`.
+
+    `largest_bytes` is the largest `raw`; Flink's own limit is 1 MiB, in requests of 5 MiB.
+    """
     jvm = get_gateway().jvm
     runtime = jvm.org.apache.flink
     connector = runtime.connector.kinesis
@@ -48,6 +51,8 @@ def sink(stream: Stream, settings: Kinesis) -> Any:
         )
         .setKinesisClientProperties(_properties(jvm, stream, settings))
         .setFailOnError(False)
+        .setMaxRecordSizeInBytes(max(RECORD_BYTES, largest_bytes))
+        .setMaxBatchSizeInBytes(max(int(SINK["sink.flush-buffer.size"]), largest_bytes))
         .setMaxBatchSize(int(SINK["sink.batch.max-size"]))
         .setMaxInFlightRequests(int(SINK["sink.requests.max-inflight"]))
         .setMaxBufferedRequests(int(SINK["sink.requests.max-buffered"]))

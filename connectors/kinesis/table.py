@@ -12,13 +12,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 from connectors.kinesis.options import Kinesis
 from connectors.sql import create_table
 
-# Limit of data and partition key together; a stream's owner may allow more.
+# Limit of data and partition key together, unless the stream's owner allows more.
 RECORD_BYTES = 1_048_576
+# The most that an owner can allow: MaxRecordSizeInKiB, 1024 to 10240 in botocore's model.
+LARGEST_RECORD_BYTES = 10 * RECORD_BYTES
 PARTITION_KEY_BYTES = 256
 
 
@@ -57,6 +59,16 @@ def stream_of(name_or_arn: str, settings: Kinesis) -> Stream:
     if not name_or_arn.startswith("arn:"):
         return Stream(name_or_arn, settings.region)
     return Stream(name_or_arn.rpartition("/")[2], name_or_arn.split(":")[3], name_or_arn)
+
+
+def max_record_bytes(described: Mapping[str, Any]) -> int:
+    """Return a stream's limit of data and partition key together, from DescribeStreamSummary.
+
+    >>> max_record_bytes({"StreamDescriptionSummary": {"MaxRecordSizeInKiB": 2048}})
+    2097152
+    """
+    limit = described["StreamDescriptionSummary"].get("MaxRecordSizeInKiB")
+    return RECORD_BYTES if limit is None else int(limit) * 1024
 
 
 def records_table(name: str, stream: Stream, source: KinesisSource, settings: Kinesis) -> str:

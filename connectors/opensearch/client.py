@@ -20,11 +20,23 @@ from opensearchpy.exceptions import ConnectionTimeout, NotFoundError, SSLError, 
 from connectors.errors import UserError
 from connectors.opensearch.bulk import BULK_PARAMETERS, Answer, Send, Unreachable
 from connectors.opensearch.options import Index
+from connectors.text_files import read_certificates
 
 _PORTS = {"https": 443, "http": 80}
 
 
 def client(settings: Index, *, credentials: Any = None) -> OpenSearch:
+    """Return `worker_client`, for a command, which reports a wrong `ca_file` at once.
+
+    Raises:
+        UserError: there are no credentials, or `ca_file` holds no certificate.
+    """
+    if settings.ca_file:
+        read_certificates(settings.ca_file, "index.ca_file")
+    return worker_client(settings, credentials=credentials)
+
+
+def worker_client(settings: Index, *, credentials: Any = None) -> OpenSearch:
     """Return a client that does not retry, which the index step does, and logs no documents.
 
     `credentials` are botocore's, for sigv4; by default those of its chain (environment, profile,
@@ -75,7 +87,7 @@ def _basic(settings: Index) -> dict[str, str]:
 
 def bulk_sender(settings: Index, *, credentials: Any = None) -> Send:
     """Return a function that sends one `_bulk` body per call over one connection, of one thread."""
-    connection = client(settings, credentials=credentials).transport.get_connection()
+    connection = worker_client(settings, credentials=credentials).transport.get_connection()
 
     def send(body: bytes) -> Answer:
         try:
@@ -162,4 +174,12 @@ def explain(error: Exception) -> str:
     info = error.info if isinstance(error.info, dict) else {}
     detail = info.get("error")
     reason = detail.get("reason") if isinstance(detail, dict) else detail
-    return f"{error.status_code} {error.error}: {reason}"[:500]
+    kind = error.error if detail else "refused"
+    # AWS answers before OpenSearch does, in a form of its own.
+    reason = reason or info.get("message") or info.get("Message") or "no reason given"
+    remedy = ""
+    if error.status_code in (401, 403):
+        remedy = (
+            "; check index.auth, the domain's access policy and the role of this user or identity"
+        )
+    return f"{error.status_code} {kind}: {reason}"[:500] + remedy

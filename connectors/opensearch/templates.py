@@ -17,7 +17,7 @@ from opensearchpy.exceptions import NotFoundError, SSLError, TransportError
 
 from connectors.errors import UserError
 from connectors.opensearch.bulk import Answer, Document, Send, Unreachable, encode
-from connectors.opensearch.client import bulk_sender, client, explain
+from connectors.opensearch.client import bulk_sender, explain, worker_client
 from connectors.opensearch.options import Index, index_name
 
 _PRIORITY = 500  # above an administrator's templates for all indices
@@ -75,7 +75,7 @@ def careful_sender(settings: Index, mappings: Mapping[str, Mapping[str, Any]]) -
     Each call raises Unreachable, with the reason, until that succeeds. For one thread; there may be
     many workers.
     """
-    send, opensearch, ready = bulk_sender(settings), client(settings), False
+    send, opensearch, ready = bulk_sender(settings), worker_client(settings), False
 
     def send_when_ready(body: bytes) -> Answer:
         nonlocal ready

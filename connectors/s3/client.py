@@ -36,7 +36,6 @@ def reporting(action: str, uri: str) -> Iterator[None]:
         code = error.response["Error"]["Code"]
         if code in MISSING:
             raise FileNotFoundError(errno.ENOENT, "no such object", uri) from error
-        reason = error.response["Error"].get("Message", "")
-        raise UserError(f"cannot {action} {uri}: {code}: {reason}") from error
+        raise UserError(f"cannot {action} {uri}: {aws.explain(error)}") from error
     except BotoCoreError as error:
         raise UserError(f"cannot {action} {uri}: {error}") from error

@@ -9,16 +9,17 @@ from urllib.parse import SplitResult, urlsplit
 
 from connectors.kafka.options import Kafka, host_of
 from connectors.kinesis.options import Kinesis
-from connectors.kinesis.table import start_seconds, stream_of
+from connectors.kinesis.table import LARGEST_RECORD_BYTES, start_seconds, stream_of
 from connectors.opensearch.options import Index
 from connectors.options import LOOPBACK
 from connectors.text_files import masked
 from pipeline.config.model import Archive, Config, DeadLetters, Job, Replica
 
 _BACK_ENDS = ("path", "kafka_topic", "kinesis_stream")
-# 1 MiB of data and partition key, minus what the envelope or the key takes.
+# Flink's table sink takes records of 1 MiB, whatever the stream allows; less the envelope.
 _KINESIS_RAW_BYTES = 740_000
-_KINESIS_REPLICA_BYTES = 1_048_000
+REPLICA_KEY_BYTES = 576
+_KINESIS_REPLICA_BYTES = LARGEST_RECORD_BYTES - REPLICA_KEY_BYTES
 Target = Archive | DeadLetters | Replica
 
 
@@ -194,7 +195,7 @@ def _claim_checks(config: Config) -> Iterator[str]:
     for key, sink in targets(config).items():
         room = _KINESIS_REPLICA_BYTES if isinstance(sink, Replica) else _KINESIS_RAW_BYTES
         if sink.kinesis_stream and sink.max_bytes > room:
-            yield f"{key}.max_bytes is {sink.max_bytes}; a Kinesis stream allows at most {room}."
+            yield f"{key}.max_bytes is {sink.max_bytes}; to a Kinesis stream at most {room} fit."
         if isinstance(sink, Replica):
             continue
         if sink.path and sink.large_path:
@@ -205,7 +206,7 @@ def _claim_checks(config: Config) -> Iterator[str]:
         if sink.kinesis_stream and not sink.large_path:
             yield (
                 f"{key}.kinesis_stream is {sink.kinesis_stream}, but large_path is empty; set it,"
-                " since a Kinesis record holds at most 1 MiB."
+                " since Flink's sink takes records of at most 1 MiB."
             )
         if sink.head_bytes > sink.max_bytes:
             yield (

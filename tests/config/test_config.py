@@ -101,9 +101,9 @@ def check(*without: str, **changed: dict[str, Any]) -> Config:
         (
             {
                 "kinesis": {"region": "eu-west-1"},
-                "replicate": {"a": {"kinesis_stream": "a", "max_bytes": 2_000_000}},
+                "replicate": {"a": {"kinesis_stream": "a", "max_bytes": 20_000_000}},
             },
-            ["replicate.a.max_bytes is 2000000", "1048000"],
+            ["replicate.a.max_bytes is 20000000", "10485184"],
         ),
         ({"index": {"url": "http://example.com:9200"}}, ["http://example.com:9200", "Use https"]),
         ({"index": {"auth": "basic"}}, ["auth is basic", "username or password is empty"]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 import yaml
 
 from connectors.errors import UserError
+from connectors.text_files import parse_json
 from pipeline.config import load as load_config
 from pipeline.config.yaml_file import read_yaml
 
@@ -142,6 +144,25 @@ def test_a_start_timestamp_needs_no_quotes(tmp_path: Path) -> None:
         "archive: {path: s3a://bucket/archive}\n"
     )
     assert load_config.load(path).source.kinesis_start_timestamp == "2018-01-01T00:00:00Z"
+
+
+@pytest.mark.parametrize("name", ["docker-compose.yml", "conf/aws/template.yaml"])
+def test_nor_does_another_file_of_ours_have_a_key_twice(name: str) -> None:
+    def keys(node: yaml.Node) -> Iterator[list[str]]:
+        if isinstance(node, yaml.MappingNode):
+            yield [key.value for key, _ in node.value]
+            yield from (found for _, value in node.value for found in keys(value))
+        elif isinstance(node, yaml.SequenceNode):
+            yield from (found for value in node.value for found in keys(value))
+
+    root = yaml.compose((ROOT / name).read_text())
+    assert root and all(len(set(each)) == len(each) for each in keys(root))
+
+
+@pytest.mark.parametrize("pattern", ["schemas/**/*.avsc", "schemas/**/*.json", "conf/**/*.json"])
+def test_nor_does_json_of_ours(pattern: str) -> None:
+    paths = sorted(ROOT.glob(pattern))
+    assert paths and all(parse_json(path.read_text(), str(path)) for path in paths)
 
 
 @pytest.mark.parametrize("path", sorted(ROOT.glob("conf/*.yaml")), ids=lambda path: path.name)

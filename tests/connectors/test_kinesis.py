@@ -5,7 +5,13 @@ from __future__ import annotations
 import pytest
 
 from connectors.kinesis.options import Kinesis
-from connectors.kinesis.table import Stream, client_options, records_table, stream_of
+from connectors.kinesis.table import (
+    Stream,
+    client_options,
+    max_record_bytes,
+    records_table,
+    stream_of,
+)
 from pipeline.config.model import Source
 
 ARN = "arn:aws:kinesis:eu-central-1:123456789012:stream/trips"
@@ -14,6 +20,13 @@ LOCAL = Kinesis(region="us-east-1", endpoint="http://127.0.0.1:4568")
 
 def options(source: Source, settings: Kinesis = LOCAL) -> str:
     return records_table("records", stream_of("trips", settings), source, settings)
+
+
+@pytest.mark.parametrize(
+    ("limit", "size"), [({}, 1 << 20), ({"MaxRecordSizeInKiB": 10_240}, 10 << 20)]
+)
+def test_a_stream_s_own_limit_is_used_else_1_mib(limit: dict[str, int], size: int) -> None:
+    assert max_record_bytes({"StreamDescriptionSummary": {"StreamName": "a", **limit}}) == size
 
 
 def test_an_arn_has_its_own_region() -> None:

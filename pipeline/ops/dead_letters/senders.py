@@ -14,7 +14,6 @@ from connectors.kafka import admin as kafka_admin
 from connectors.kafka.options import Kafka
 from connectors.kafka.transactions import Fenced, TopicRecord, TransactionalProducer
 from connectors.kinesis.producer import KinesisProducer
-from connectors.kinesis.table import RECORD_BYTES
 from connectors.opensearch.bulk import Document, Limits, Rejected
 from connectors.opensearch.options import index_name
 from connectors.opensearch.templates import careful_sender
@@ -132,7 +131,7 @@ class StreamSender:
 
     def _send(self, letter: Letter) -> str | None:
         raw, key = letter.raw or b"", self._partition_key(letter)
-        if len(raw) + len(key) > RECORD_BYTES:
+        if not self._producer.takes(len(raw) + len(key)):
             return TOO_LARGE_FOR_STREAM
         self._producer.send(Outgoing(raw, key))
         return None

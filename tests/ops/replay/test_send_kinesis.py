@@ -136,9 +136,29 @@ def test_no_request_is_larger_than_kinesis_allows(server: Server, stream: str) -
 def test_a_record_too_large_for_kinesis_is_named(server: Server, stream: str) -> None:
     target = KinesisProducer(server.client, stream)
     target.send(Outgoing(b"x" * (1_048_576 - 3), b"key"))
-    with pytest.raises(UserError, match="1048577 bytes with its key; Kinesis takes 1048576"):
+    with pytest.raises(UserError, match="1048577 bytes with its key; the stream takes 1048576"):
         target.send(Outgoing(b"x" * (1_048_576 - 2), b"key"))
     target.close()
+
+
+class LargeRecords(Watched):
+    """The client of a stream whose owner allows 6 MiB; the local server knows no such limit."""
+
+    def describe_stream_summary(self, **request: Any) -> Any:
+        described = self.client.describe_stream_summary(**request)
+        described["StreamDescriptionSummary"]["MaxRecordSizeInKiB"] = 6 * 1024
+        return described
+
+
+def test_the_stream_s_own_limit_is_used(server: Server, stream: str) -> None:
+    target = KinesisProducer(LargeRecords(server.client), stream)
+    assert target.takes(6 * 1024 * 1024) and not target.takes(6 * 1024 * 1024 + 1)
+    with pytest.raises(UserError, match="with its key; the stream takes 6291456"):
+        target.send(Outgoing(b"x" * 6 * 1024 * 1024, b"key"))
+    target.close()
+    default = KinesisProducer(server.client, stream)
+    assert default.takes(1_048_576) and not default.takes(1_048_577)
+    default.close()
 
 
 @dataclass
