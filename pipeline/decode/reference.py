@@ -162,7 +162,7 @@ def _check_text(value: str, field: Field, *, is_id: bool) -> None:
         refuse("out_of_range", path, value, f"one of {', '.join(field.enum)}")
     if field.max_length is not None and len(value) > field.max_length:
         refuse("out_of_range", path, value, f"at most {field.max_length} characters")
-    if field.pattern is not None and not re.search(field.pattern, value):
+    if field.regex is not None and not re.search(field.regex, value):
         refuse("out_of_range", path, value, f"text matching {field.pattern}")
     if is_id and not 0 < len(value.encode()) <= LONGEST_ID_BYTES:
         refuse("out_of_range", path, value, f"1 to {LONGEST_ID_BYTES} bytes of UTF-8 for an id")

@@ -89,7 +89,7 @@ def _annotation(field: Field, *, is_id: bool) -> Any:
             return str
         case "string":
             least = 1 if is_id else None
-            limits = Meta(min_length=least, max_length=field.max_length, pattern=field.pattern)
+            limits = Meta(min_length=least, max_length=field.max_length, pattern=field.regex)
             return Annotated[str, limits]
         case "double":
             return Annotated[float, Meta(ge=field.minimum, le=field.maximum)]

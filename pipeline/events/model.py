@@ -25,6 +25,9 @@ LONGEST_TEXT: Final = 8191
 LONGEST_ID_BYTES: Final = 512
 """OpenSearch rejects a whole bulk request for one longer `_id`."""
 
+# A character that is escaped, a set of characters (`]` at its start is one of them), or `$`.
+_DOLLAR: Final = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\$", re.DOTALL)
+
 
 @dataclass(frozen=True, slots=True)
 class Field:
@@ -47,6 +50,19 @@ class Field:
     doc: str = ""
     aliases: tuple[str, ...] = ()
     column: str = ""
+
+    @property
+    def regex(self) -> str | None:
+        r"""The pattern for Python: `$` matches at the end alone, as in JSON Schema's dialect.
+
+        In Python's it would also match before a line break at the end.
+
+        >>> Field("code", "string", pattern=r"^(a|b$)[$]\$$").regex
+        '^(a|b\\Z)[$]\\$\\Z'
+        """
+        if self.pattern is None:
+            return None
+        return _DOLLAR.sub(lambda match: r"\Z" if match[0] == "$" else match[0], self.pattern)
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,8 +64,6 @@ _ONLY_ON: Final = {
     "pattern": "strings",
 }
 _LONGEST_NAME: Final = 128
-# A character that is escaped, a set of characters (`]` at its start is one of them), or `$`.
-_DOLLAR: Final = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\$", re.DOTALL)
 _FIELD_NAME: Final = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 
 
@@ -289,7 +287,7 @@ class _Schema:
         except (re.error, TypeError) as error:
             why = cut(str(error))
             self._fault(f"field {name}: pattern", pattern, f"a regular expression ({why})")
-        return _ending_at_the_end(str(pattern))
+        return str(pattern)
 
     def _default(
         self, name: str, kind: Kind, nullable: bool, declared: Mapping[str, Any]
@@ -316,25 +314,14 @@ class _Schema:
         raise UserError(f"{self.path}: {where}: {_shown(value)} isn't allowed; allowed: {allowed}")
 
 
-def _ending_at_the_end(pattern: str) -> str:
-    r"""Return a pattern whose `$` matches at the end alone, as in JSON Schema's dialect.
-
-    In Python's it would also match before a line break at the end.
-
-    >>> _ending_at_the_end(r"^(a|b$)[$]\$$")
-    '^(a|b\\Z)[$]\\$\\Z'
-    """
-    return _DOLLAR.sub(lambda match: r"\Z" if match[0] == "$" else match[0], pattern)
-
-
 def _broken_limit(field: Field, value: Any) -> str:
     """Return the limit of the field that refuses a value of its kind; empty if none does."""
     if field.enum and value not in field.enum:
         return f"enum {cut(', '.join(field.enum))}"
     if field.max_length is not None and len(value) > field.max_length:
         return f"maxLength {field.max_length}"
-    if field.pattern is not None and not re.search(field.pattern, value):
-        return f"pattern {cut(field.pattern)}"
+    if field.regex is not None and not re.search(field.regex, value):
+        return f"pattern {cut(str(field.pattern))}"
     if field.minimum is not None and value < field.minimum:
         return f"minimum {field.minimum}"
     if field.maximum is not None and value > field.maximum:
