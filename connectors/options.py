@@ -31,9 +31,15 @@ def doc(text: str) -> Meta:
     return Meta(description=text)
 
 
-def whole(pattern: str) -> Meta:
+ALLOWED: Final[dict[str, str]] = {}
+"""What each pattern of `whole` allows, in words for messages."""
+
+
+def whole(pattern: str, allowed: str) -> Meta:
     """Require that a pattern matches the whole text; `$` would also match before a line break."""
-    return Meta(pattern=rf"^(?:{pattern})\Z")
+    pattern = rf"^(?:{pattern})\Z"
+    ALLOWED[pattern] = allowed
+    return Meta(pattern=pattern)
 
 
 # Hadoop reads `//`, `.` and `..` as other paths, and `?`, `#`, `*` and `'` not as a part of one;
@@ -52,20 +58,33 @@ _STREAM = (
 _BROKER = r"(?:[A-Za-z0-9_.-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\]):[0-9]{1,5}"
 _LINE = r"[^\x00-\x1f\x7f]"
 
-Url = Annotated[str, whole(r"https?://[^/\s\x00-\x1f\x7f]+(/[^\s\x00-\x1f\x7f]*)?")]
-ObjectPath = Annotated[str, whole(_PATH)]
-OptionalPath = Annotated[str, whole(f"(?:{_PATH})?")]
-Topic = Annotated[str, whole(_TOPIC)]
-OptionalTopic = Annotated[str, whole(f"(?:{_TOPIC})?")]
-Stream = Annotated[str, whole(_STREAM)]
-OptionalStream = Annotated[str, whole(f"(?:{_STREAM})?")]
-Brokers = Annotated[str, whole(rf" *{_BROKER} *(?:, *{_BROKER} *)*")]
-OptionalRegion = Annotated[str, whole(r"(?:[a-z0-9]+(?:-[a-z0-9]+)*)?")]
-Name = Annotated[str, whole(r"[a-z][a-z0-9_]{0,31}")]
-Line = Annotated[str, whole(f"{_LINE}{{1,1000}}")]
-LocalPath = Annotated[str, whole(rf"(?!.*://){_LINE}{{1,1000}}")]
-OptionalLocalPath = Annotated[str, whole(rf"(?!.*://){_LINE}{{0,1000}}")]
-OptionalLine = Annotated[str, whole(f"{_LINE}{{0,1000}}")]
+_PATH_WORDS = (
+    "s3a://BUCKET/PREFIX, with a bucket's name by S3's rules, or file:///FOLDER, without spaces,"
+    " //, segments . and .., and any of '*?#[]"
+)
+_TOPIC_WORDS = "a topic's name, up to 249 letters, digits and any of .-_"
+_STREAM_WORDS = "a stream's name, up to 128 letters, digits and any of .-_, or its ARN"
+_FILE_WORDS = "the path of a local file or folder, without ://"
+
+Url = Annotated[
+    str,
+    whole(r"https?://[^/\s\x00-\x1f\x7f]+(/[^\s\x00-\x1f\x7f]*)?", "a URL like https://HOST:PORT"),
+]
+ObjectPath = Annotated[str, whole(_PATH, _PATH_WORDS)]
+OptionalPath = Annotated[str, whole(f"(?:{_PATH})?", _PATH_WORDS)]
+Topic = Annotated[str, whole(_TOPIC, _TOPIC_WORDS)]
+OptionalTopic = Annotated[str, whole(f"(?:{_TOPIC})?", _TOPIC_WORDS)]
+Stream = Annotated[str, whole(_STREAM, _STREAM_WORDS)]
+OptionalStream = Annotated[str, whole(f"(?:{_STREAM})?", _STREAM_WORDS)]
+Brokers = Annotated[
+    str, whole(rf" *{_BROKER} *(?:, *{_BROKER} *)*", "HOST:PORT, several separated by commas")
+]
+OptionalRegion = Annotated[str, whole(r"(?:[a-z0-9]+(?:-[a-z0-9]+)*)?", "a region like us-east-1")]
+Name = Annotated[str, whole(r"[a-z][a-z0-9_]{0,31}", "up to 32 of a-z, 0-9 and _, first a letter")]
+Line = Annotated[str, whole(f"{_LINE}{{1,1000}}", "one line of 1 to 1000 characters")]
+OptionalLine = Annotated[str, whole(f"{_LINE}{{0,1000}}", "one line of up to 1000 characters")]
+LocalPath = Annotated[str, whole(rf"(?!.*://){_LINE}{{1,1000}}", _FILE_WORDS)]
+OptionalLocalPath = Annotated[str, whole(rf"(?!.*://){_LINE}{{0,1000}}", _FILE_WORDS)]
 Seconds = Annotated[float, Meta(ge=0.001, le=604_800)]
 """A millisecond, Flink's unit, to a week."""
 Positive = Annotated[int, Meta(ge=1, le=2**31 - 1)]

@@ -77,7 +77,7 @@ def shown(value: object) -> str:
     "'********@host'"
     """
     if isinstance(value, str):
-        return repr(masked(value))
+        return f"'{masked(value)}'"
     if isinstance(value, dict | list | tuple):
         return "a list" if not isinstance(value, dict) else "a mapping"
     return cut(repr(value))

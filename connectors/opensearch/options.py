@@ -31,7 +31,10 @@ class Index(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
         doc("Allow unencrypted http beyond 127.0.0.1. Anyone on the network can read the traffic."),
     ] = False
     prefix: Annotated[
-        Annotated[str, whole(r"(?:[a-z][a-z0-9_-]{0,63})?")],
+        Annotated[
+            str,
+            whole(r"(?:[a-z][a-z0-9_-]{0,63})?", "up to 64 of a-z, 0-9, - and _, first a letter"),
+        ],
         doc("Index name is this prefix and the event type."),
     ] = ""
     auth: Annotated[
@@ -75,7 +78,7 @@ class Index(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Annotated[int, Meta(ge=0, le=1000)], doc("Replicas of an index that the job creates.")
     ] = 0
     refresh_interval: Annotated[
-        Annotated[str, whole(r"-1|[0-9]{1,9}(?:ms|s|m)")],
+        Annotated[str, whole(r"-1|[0-9]{1,9}(?:ms|s|m)", "-1 or a time such as 1s, 500ms, 2m")],
         doc("Refresh interval of an index that the job creates."),
     ] = "1s"
     compress: Annotated[bool, doc("Send bulk requests compressed with gzip.")] = False

@@ -13,7 +13,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 import msgspec
 
 from connectors.errors import UserError
-from connectors.options import SECRETS, Section
+from connectors.options import ALLOWED, SECRETS, Section
 from connectors.text_files import cut, parse_json, read_text, shown
 from pipeline.config import legacy as original_properties
 from pipeline.config.checks import contradictions
@@ -102,7 +102,7 @@ def _checked(content: Mapping[str, Any], references: References) -> Config:
     try:
         config = msgspec.convert(resolved, Config)
     except msgspec.ValidationError as error:
-        text = _with_choices(_with_entry(str(error), resolved))
+        text = _with_words(_with_choices(_with_entry(str(error), resolved)))
         raise UserError(f"{text}{_value_at(content, text)} See conf/reference.yaml.") from None
     for problem in contradictions(config):
         raise UserError(problem)
@@ -221,6 +221,13 @@ def _with_choices(text: str) -> str:
     section, *_, key = re.findall(r"[a-z][a-z0-9_]*", re.sub(r"\[\d+\]", "", place[6:]))
     choices = _literals(get_type_hints(sections()[section])[key])
     return f"Expected one of {', '.join(choices)}{place}"
+
+
+def _with_words(text: str) -> str:
+    """Return msgspec's message with what a pattern allows in place of the pattern."""
+    for pattern, allowed in ALLOWED.items():
+        text = text.replace(f"`str` matching regex {pattern!r}", allowed)
+    return text
 
 
 def _literals(hint: Any) -> list[str]:

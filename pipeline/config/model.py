@@ -32,7 +32,9 @@ from connectors.options import (
     whole,
 )
 
-OptionalConsumer = Annotated[str, whole("[a-zA-Z0-9_.-]{0,128}")]
+OptionalConsumer = Annotated[
+    str, whole("[a-zA-Z0-9_.-]{0,128}", "up to 128 letters, digits and any of .-_")
+]
 Parallelism = Annotated[int, Meta(ge=1, le=32_768)]
 """To Flink's highest maximum parallelism, 2**15."""
 CheckpointSeconds = Annotated[float, Meta(ge=0.01, le=604_800)]

@@ -6,12 +6,13 @@ import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, get_args, get_type_hints
 
 import msgspec
 import pytest
 
 from connectors.errors import UserError
+from connectors.options import ALLOWED
 from pipeline.config import load as load_config
 from tests.config.test_config import check
 
@@ -151,6 +152,29 @@ def test_a_wrong_choice_is_answered_with_the_choices() -> None:
         check(index={"auth": "SECRET" * 50_000})
     assert "Expected one of none, basic, sigv4 - at `$.index.auth`" in str(raised.value)
     assert len(str(raised.value)) < 300
+
+
+def test_a_message_has_words_in_place_of_a_pattern() -> None:
+    with pytest.raises(UserError) as raised:
+        check(lake={"path": "s3a://trips/a b\n"}, source={"kafka_topics": ["trips"]})
+    assert "Expected s3a://BUCKET/PREFIX" in str(raised.value)
+    assert "at `$.lake.path`; the value is 's3a://trips/a b\\n'." in str(raised.value)
+    assert "regex" not in str(raised.value)
+
+
+def test_every_pattern_of_the_configuration_has_words() -> None:
+    for section in load_config.sections().values():
+        for hint in get_type_hints(section, include_extras=True).values():
+            assert {meta.pattern for meta in metas(hint) if meta.pattern} <= set(ALLOWED)
+
+
+def metas(hint: Any) -> Iterator[msgspec.Meta]:
+    """Yield all of msgspec's limits of an annotation."""
+    for part in (*get_args(hint), *getattr(hint, "__metadata__", ())):
+        if isinstance(part, msgspec.Meta):
+            yield part
+        else:
+            yield from metas(part)
 
 
 def test_an_element_of_a_list_is_shown() -> None:
