@@ -139,10 +139,15 @@ def ends(cluster: Kafka, topic: str) -> dict[int, Span]:
 
 
 def headers(message: Message) -> dict[str, str]:
-    """Return a message's headers as strings, without those that have no value."""
-    pairs: Any = message.headers() or ()
+    """Return a message's headers as strings, without those that have no value.
+
+    Of a header with several values the last counts, as in the job.
+    """
+    last: dict[str, Any] = dict(message.headers() or ())
     return {
-        name: bytes(value).decode(errors="replace") for name, value in pairs if value is not None
+        name: bytes(value).decode(errors="replace")
+        for name, value in last.items()
+        if value is not None
     }
 
 
