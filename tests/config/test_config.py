@@ -106,6 +106,8 @@ def check(*without: str, **changed: dict[str, Any]) -> Config:
             ["replicate.a.max_bytes is 2000000", "1048000"],
         ),
         ({"index": {"url": "http://example.com:9200"}}, ["http://example.com:9200", "Use https"]),
+        ({"dead_letters": {"redrive_key": "k" * 31}}, ["redrive_key has 31 characters", "32"]),
+        ({"dead_letters": {"redrive_key": "k" * 1001}}, ["$.dead_letters.redrive_key"]),
         ({"index": {"auth": "basic"}}, ["auth is basic", "username or password is empty"]),
         ({"index": {"username": "me"}}, ["auth is none", "username or password is set"]),
         ({"index": {"auth": "sigv4"}}, ["auth is sigv4", "region is empty"]),

@@ -185,6 +185,19 @@ def test_a_redriven_record_is_kept_from_the_lake_by_its_headers_without_a_cast(
     assert "CAST(headers" not in text
 
 
+@pytest.mark.parametrize("without", ["", "index"])
+def test_decode_gets_the_redrive_headers_as_one_column(types: EventTypes, without: str) -> None:
+    text = plan.explain(config(without), types)
+    [call] = [
+        line for line in text.splitlines() if "PythonCalc(" in line and "decode_step(" in line
+    ]
+    assert "headers" not in call.split("decode_step(")[0], "nothing needs them any more"
+    assert text.count("f0.redrive_step AS d_redrive_step") == 1
+    streams = {"kinesis_streams": ["s-one"]}
+    assert "redrive_" not in plan.explain(config("kafka", without, source=streams,
+        dead_letters={"path": "s3a://bucket/dead"}), types)  # fmt: skip
+
+
 def test_archived_records_have_the_position_of_their_headers(types: EventTypes) -> None:
     source = {"kafka_topics": ["again"], "archived_from": ["kafka", "kinesis"]}
     text = plan.explain(config("archive", source=source), types)

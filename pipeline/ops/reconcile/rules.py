@@ -148,7 +148,6 @@ class Rules:
             "dead_letters": self._dead,
             "control": control + self._size(_attributed(CONTROL)),
             "redriven_copies": copies,
-            "forged_redrives": self._size("expected WHERE is_forged"),
         }
         if aggregated:
             row.figures["aggregated_not_judged"] = aggregated
