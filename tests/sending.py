@@ -9,6 +9,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from connectors.block import Headers
 from connectors.kafka.options import Kafka
 from connectors.kafka.producer import KafkaProducer
 from connectors.kinesis.producer import KinesisProducer
@@ -21,13 +22,18 @@ _LINGER_SECONDS = 0.05
 
 
 def produce(
-    made: Iterable[Made], *, servers: str, topic: str, rate: float | None = None
+    made: Iterable[Made],
+    *,
+    servers: str,
+    topic: str,
+    rate: float | None = None,
+    headers: Headers = (),
 ) -> list[Sent]:
     """Send to Kafka, at most `rate` records a second; return when all are acknowledged.
 
     Each record lies there once. Raises UserError if Kafka refuses a record or is unreachable.
     """
-    return _send(made, KafkaProducer(Kafka(bootstrap_servers=servers), topic), rate)
+    return _send(made, KafkaProducer(Kafka(bootstrap_servers=servers), topic), rate, headers)
 
 
 def produce_kinesis(
@@ -45,12 +51,14 @@ def text_of(position: Position) -> str:
     return f"{position.stream}/{position.shard}@{position.sequence_number}"
 
 
-def _send(made: Iterable[Made], target: Producer, rate: float | None) -> list[Sent]:
+def _send(
+    made: Iterable[Made], target: Producer, rate: float | None, headers: Headers = ()
+) -> list[Sent]:
     started, records, positions = time.monotonic(), [], dict[int, str]()
     try:
         for number, one in enumerate(made):
             records.append(one)
-            target.send(Outgoing(one.raw, one.key), partial(_note, positions, number))
+            target.send(Outgoing(one.raw, one.key, headers), partial(_note, positions, number))
             while rate and (ahead := started + (number + 1) / rate - time.monotonic()) > 0:
                 time.sleep(min(ahead, _LINGER_SECONDS))
                 target.poll()

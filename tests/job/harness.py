@@ -11,6 +11,7 @@ import yaml
 from confluent_kafka import IsolationLevel, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
+from connectors.block import Headers
 from connectors.flink.rest import wait_for
 from connectors.kafka.options import Kafka
 from connectors.kafka.reader import SourceProgress
@@ -28,6 +29,7 @@ from tests.oracle_read import Reader, examine
 from tests.sending import produce, produce_kinesis
 
 PATIENCE_SECONDS = 240.0
+REDRIVE_KEY = "of the tests, no secret, but long enough"
 
 
 @dataclass(kw_only=True)
@@ -109,7 +111,7 @@ class Harness:
             "archive": {"path": f"s3a://{self.name}/archive"},
             "lake": {"path": f"s3a://{self.name}/lake"},
             "index": {"url": self.stack.environment()["OPENSEARCH_URL"], "prefix": f"{self.name}-"},
-            "dead_letters": {"kafka_topic": self.dead_letters},
+            "dead_letters": {"kafka_topic": self.dead_letters, "redrive_key": REDRIVE_KEY},
             "job": {
                 "name": self.name,
                 "parallelism": 2,
@@ -125,10 +127,12 @@ class Harness:
             sections[section] = {**kept, **keys}
         return sections
 
-    def produce(self, made: Iterable[Made], *, rate: float | None = None) -> list[Sent]:
+    def produce(
+        self, made: Iterable[Made], *, rate: float | None = None, headers: Headers = ()
+    ) -> list[Sent]:
         """Send to the first topic, or to the first stream where there is no topic."""
         if self.topics:
-            sent = produce(made, servers=self.servers, topic=self.topic, rate=rate)
+            sent = produce(made, servers=self.servers, topic=self.topic, rate=rate, headers=headers)
         else:
             client = kinesis.client(self.endpoint)
             sent = produce_kinesis(made, client=client, stream=self.stream, rate=rate)
