@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
@@ -18,6 +18,7 @@ from connectors.producer import Outgoing, Producer
 from dev.demo.made import Made
 from tests.oracle import Sent
 
+HeadersOf = Callable[[int], Headers]
 _LINGER_SECONDS = 0.05
 
 
@@ -27,13 +28,14 @@ def produce(
     servers: str,
     topic: str,
     rate: float | None = None,
-    headers: Headers = (),
+    headers: HeadersOf | None = None,
 ) -> list[Sent]:
     """Send to Kafka, at most `rate` records a second; return when all are acknowledged.
 
     Each record lies there once. Raises UserError if Kafka refuses a record or is unreachable.
     """
-    return _send(made, KafkaProducer(Kafka(bootstrap_servers=servers), topic), rate, headers)
+    target = KafkaProducer(Kafka(bootstrap_servers=servers), topic)
+    return _send(made, target, rate, headers or (lambda number: ()))
 
 
 def produce_kinesis(
@@ -41,7 +43,7 @@ def produce_kinesis(
 ) -> list[Sent]:
     """Send to Kinesis, which has no null: a record without a value is sent as no bytes."""
     records = (replace(one, raw=one.raw or b"") for one in made)
-    return _send(records, KinesisProducer(client, stream), rate)
+    return _send(records, KinesisProducer(client, stream), rate, lambda number: ())
 
 
 def text_of(position: Position) -> str:
@@ -52,13 +54,14 @@ def text_of(position: Position) -> str:
 
 
 def _send(
-    made: Iterable[Made], target: Producer, rate: float | None, headers: Headers = ()
+    made: Iterable[Made], target: Producer, rate: float | None, headers: HeadersOf
 ) -> list[Sent]:
     started, records, positions = time.monotonic(), [], dict[int, str]()
     try:
         for number, one in enumerate(made):
             records.append(one)
-            target.send(Outgoing(one.raw, one.key, headers), partial(_note, positions, number))
+            outgoing = Outgoing(one.raw, one.key, headers(number))
+            target.send(outgoing, partial(_note, positions, number))
             while rate and (ahead := started + (number + 1) / rate - time.monotonic()) > 0:
                 time.sleep(min(ahead, _LINGER_SECONDS))
                 target.poll()

@@ -139,14 +139,11 @@ def ends(cluster: Kafka, topic: str) -> dict[int, Span]:
 
 
 def headers(message: Message) -> dict[str, str]:
-    """Return a message's headers as strings, without those that have no value.
-
-    Of a header with several values the last counts, as in the job.
-    """
-    last: dict[str, Any] = dict(message.headers() or ())
+    """Return the last value of each of a message's headers as a string, without nulls."""
+    pairs: Any = message.headers() or ()
     return {
         name: bytes(value).decode(errors="replace")
-        for name, value in last.items()
+        for name, value in dict(pairs).items()
         if value is not None
     }
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from connectors.sql import identifier, literal
 from pipeline.config.model import Source
 from pipeline.decode import redriven
-from pipeline.decode.records import ARRIVAL_MS, ARRIVAL_TIME, header, names, position
+from pipeline.decode.records import ARRIVAL_MS, ARRIVAL_TIME, header, position
 
 _MISSING = -1  # No partition and no offset. pandas would make doubles of integers beside nulls.
 
@@ -57,8 +57,7 @@ def call(source: Source, records: str, forwarded: Sequence[Forwarded]) -> str:
     """
     arguments = [column.argument for column in forwarded] or ["`raw`", ARRIVAL_MS]
     arguments += [_redrive_mark()] if source.kafka_topics else []
-    # Not the headers, a map in every record that nothing needs any more.
-    bypassing = "" if forwarded else f"{names(('raw', 'key', *position(source)))}, "
+    bypassing = "" if forwarded else "*, "
     return f"SELECT {bypassing}decode_step({', '.join(arguments)}) AS f0 FROM {records}"
 
 

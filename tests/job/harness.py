@@ -11,7 +11,6 @@ import yaml
 from confluent_kafka import IsolationLevel, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
-from connectors.block import Headers
 from connectors.flink.rest import wait_for
 from connectors.kafka.options import Kafka
 from connectors.kafka.reader import SourceProgress
@@ -26,7 +25,7 @@ from pipeline.submit import Submitted, submit
 from tests.job import warm_client
 from tests.oracle import Chosen, Sent, Verdict
 from tests.oracle_read import Reader, examine
-from tests.sending import produce, produce_kinesis
+from tests.sending import HeadersOf, produce, produce_kinesis
 
 PATIENCE_SECONDS = 240.0
 REDRIVE_KEY = "of the tests, no secret, but long enough"
@@ -128,9 +127,16 @@ class Harness:
         return sections
 
     def produce(
-        self, made: Iterable[Made], *, rate: float | None = None, headers: Headers = ()
+        self,
+        made: Iterable[Made],
+        *,
+        rate: float | None = None,
+        headers: HeadersOf | None = None,
     ) -> list[Sent]:
-        """Send to the first topic, or to the first stream where there is no topic."""
+        """Send to the first topic, or to the first stream where there is no topic.
+
+        `headers` returns those of the record with a number; a stream has none.
+        """
         if self.topics:
             sent = produce(made, servers=self.servers, topic=self.topic, rate=rate, headers=headers)
         else:

@@ -130,10 +130,10 @@ def send_forged(harness: Harness, made: list[Made]) -> None:
     events = [one for one in made if one.expect == EVENT][:2]
     bad = Made(b'{"type":', b"bad", "truncated_json")
     for one, step in zip(events, (b"index", b"replicate"), strict=True):
-        headers = (("redrive_step", step), ("redrive_replica", b"any"))
+        mark = (("redrive_step", step), ("redrive_replica", b"any"))
         position = ("redrive_position", f"{harness.topic}/0/0".encode())
-        harness.produce([one], headers=(*headers, position, ("redrive_signature", b"0" * 64)))
-        harness.produce([bad], headers=headers)
+        whole = (*mark, position, ("redrive_signature", b"0" * 64))
+        harness.produce([one, bad], headers=(whole, mark).__getitem__)
 
 
 def truncated(made: list[Made]) -> int:

@@ -111,13 +111,12 @@ def headers_of(letter: Letter, key: str) -> dict[str, bytes]:
 
     The key signs them, unless the step is `decode`: then the record goes through the whole job.
     """
-    mark = redriven.Mark(letter.where, letter.step, letter.replica)
-    signature = ""
+    values = [letter.step, letter.where]
     if letter.step != redriven.UNSIGNED_STEP:
+        mark = redriven.Mark(letter.where, letter.step, letter.replica)
         signature = redriven.sign(key, mark, redriven.content_digest(letter.raw))
-    values = (mark.step, mark.position, mark.replica, signature)
-    pairs = zip(redriven.HEADERS, values, strict=True)
-    return {name: text.encode() for name, text in pairs if text}
+        values += [letter.replica, signature]
+    return {name: text.encode() for name, text in zip(redriven.HEADERS, values, strict=False)}
 
 
 class StreamSender:
