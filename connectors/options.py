@@ -7,7 +7,7 @@ from typing import Annotated, Final
 import msgspec
 from msgspec import Meta
 
-SECRETS: Final = frozenset({"password"})
+SECRETS: Final = frozenset({"password", "redrive_key"})
 """Keys whose values are never printed."""
 
 LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})

@@ -82,12 +82,13 @@ def decode(flow: Flow, config: Config, types: EventTypes, view: str) -> None:
     """
     ordered = bool(config.index or config.replicate)
     forwarded = () if ordered else query.forwarded_columns(config.source)
-    flow.function(
-        "decode_step", operators.decode_function(config.decode, types, ordered, forwarded)
-    )
-    row = operators.decode_row(config.decode, types, documents=ordered)
+    redrive_key = config.redrive_key if config.source.kafka_topics else None
+    function = operators.decode_function(config.decode, types, ordered, forwarded, redrive_key)
+    flow.function("decode_step", function)
+    redriven = redrive_key is not None
+    row = operators.decode_row(config.decode, types, documents=ordered, redriven=redriven)
     columns = query.select(config.source, row, forwarded)
-    flow.view("decoded", f"SELECT {columns} FROM ({query.call(view, forwarded)})")
+    flow.view("decoded", f"SELECT {columns} FROM ({query.call(config.source, view, forwarded)})")
 
 
 def lake(flow: Flow, config: Config, settings: Lake, event_type: EventType) -> None:

@@ -55,6 +55,10 @@ METRICS: tuple[Metric, ...] = (
     Metric("decode", "events", "records", "records decoded into events", ""),
     Metric("decode", "control", "records",
            "watermark records, which are counted and not stored", ""),
+    Metric("decode", "forged_redrives", "records",
+           "records with a redrive header but without a valid signature: they go through all steps,"
+           " like any record",
+           "Find out who sends it, or why the signature is missing: docs/dead-letters.md."),
     Metric("decode", "rejected", "records", "records that decode sent to the dead letters",
            "See the counters rejected_<reason>."),
     *_rejected("decode"),

@@ -24,6 +24,7 @@ from pipeline.decode.claim_check import byte_lengths, claim_check
 from pipeline.decode.columns import objects
 from pipeline.decode.decoder import Decoded, Decoder, wall_clock
 from pipeline.decode.query import Forwarded
+from pipeline.decode.redriven import verify
 from pipeline.decode.reject_limit import RejectLimit
 from pipeline.events.derive import mapping
 from pipeline.events.event_types import EventTypes
@@ -68,6 +69,8 @@ _DOCUMENT = {
     "document_bytes": DataTypes.INT(),
     "raw_bytes": DataTypes.INT(),
 }
+# What a Kafka source needs as well: null but in records with a signed redrive mark.
+_REDRIVE = {"redrive_step": DataTypes.STRING(), "redrive_replica": DataTypes.STRING()}
 _REJECTION = {"reason": DataTypes.STRING(), "detail": DataTypes.STRING()}
 _CLAIM_CHECK = {
     "large": DataTypes.BOOLEAN(),
@@ -93,7 +96,8 @@ class DecodeFunction(_Step):
 
     Where a limit is set, too many rejects raise `RejectLimitExceeded`: the job stops before it
     emits the batch that exceeded it. With `forwarded` columns the rows are grouped by lake
-    partition; without, they keep their order.
+    partition; without, they keep their order. With a `redrive_key`, which may be empty, the last
+    argument is each record's redrive mark; see `pipeline.decode.redriven`.
     """
 
     def __init__(
@@ -103,11 +107,13 @@ class DecodeFunction(_Step):
         *,
         documents: bool,
         forwarded: Sequence[Forwarded] = (),
+        redrive_key: str | None = None,
     ) -> None:
         self._settings = settings
         self._types = types
         self._documents = documents
         self._forwarded = forwarded
+        self._redrive_key = redrive_key
 
     def open(self, function_context: FunctionContext) -> None:
         self._metrics = StepMetrics("decode", function_context.get_metric_group())
@@ -119,8 +125,9 @@ class DecodeFunction(_Step):
         )
         self._limit = _reject_limit(self._settings)
 
-    def eval(self, raw: pd.Series, arrival_ms: pd.Series, *beside: pd.Series) -> pd.DataFrame:
+    def eval(self, raw: pd.Series, arrival_ms: pd.Series, *others: pd.Series) -> pd.DataFrame:
         raws = raw.to_numpy()
+        redriven = self._redriven(others[-1], raws) if self._redrive_key is not None else {}
         decoded = decode_guarded(self._decoder.decode_batch, raws)
         rejected = Counter(decoded.reason[decoded.kind == "reject"].tolist())
         is_event = decoded.kind == "event"
@@ -139,14 +146,21 @@ class DecodeFunction(_Step):
             sizes = {name: byte_lengths(values) for name, values in bytes_of.items()}
             verdict |= {name: sizes.get(name, getattr(decoded, name, None)) for name in _DOCUMENT}
         columns = {name: _plain(decoded.columns[name]) for name in _columns(self._decoder)}
-        frame = {**verdict, **columns}
+        frame = {**verdict, **redriven, **columns}
         if self._forwarded:
-            arguments = (raw, arrival_ms, *beside)
+            arguments = (raw, arrival_ms, *others)[: len(self._forwarded)]
             frame = {**_forward(self._forwarded, arguments, decoded.kind == "reject"), **frame}
             # By lake partition, so that a Parquet writer finds its buffers in the CPU cache.
             order = np.argsort(decoded.partition, kind="stable")
             frame = {name: values[order] for name, values in frame.items()}
         return pd.DataFrame(frame, copy=False)
+
+    def _redriven(
+        self, marks: pd.Series, raws: Sequence[bytes | None]
+    ) -> dict[str, np.ndarray[Any, Any]]:
+        verified = verify(self._redrive_key or "", marks.to_numpy(), raws)
+        self._metrics.count("forged_redrives", verified.forged)
+        return {name: getattr(verified, name) for name in _REDRIVE}
 
 
 def _forward(
@@ -291,22 +305,29 @@ def decode_function(
     types: EventTypes,
     documents: bool,
     forwarded: Sequence[Forwarded] = (),
+    redrive_key: str | None = None,
 ) -> Any:
     """`decode_step(raw, arrival_ms[, …])`: a row of the forwarded columns, then of `decode_row`."""
     row = {column.name: _SQL[column.kind] for column in forwarded}
-    row |= decode_row(settings, types, documents=documents)
-    step = DecodeFunction(settings, types, documents=documents, forwarded=forwarded)
+    row |= decode_row(settings, types, documents=documents, redriven=redrive_key is not None)
+    step = DecodeFunction(
+        settings, types, documents=documents, forwarded=forwarded, redrive_key=redrive_key
+    )
     return _vectorised(step, row)
 
 
-def decode_row(settings: config.Decode, types: EventTypes, *, documents: bool) -> dict[str, Any]:
+def decode_row(
+    settings: config.Decode, types: EventTypes, *, documents: bool, redriven: bool = False
+) -> dict[str, Any]:
     """Return the types of decode's result: the verdict and every event type's columns.
 
-    `documents=True` adds the document, its id, version and size, which index and replicas need.
+    `documents=True` adds the document, its id, version and size, which index and replicas need;
+    `redriven=True` adds the step and replica of redriven records.
     """
     columns = _columns(Decoder(types, unknown_fields=settings.unknown_fields))
     kinds = {name: _KINDS[kind] for name, kind in columns.items()}
-    return {**_VERDICT, **(_DOCUMENT if documents else {}), **kinds}
+    added = (_DOCUMENT if documents else {}) | (_REDRIVE if redriven else {})
+    return {**_VERDICT, **added, **kinds}
 
 
 def _columns(decoder: Decoder) -> dict[str, Kind]:

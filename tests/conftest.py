@@ -18,7 +18,10 @@ ROOT = Path(__file__).parent.parent
 SERVERS = {"stack", "node", "server"}
 """Fixtures that start a server; others that do mark their tests themselves."""
 
-PLANTED = {name: f"planted-{uuid4().hex}" for name in ("PLANTED_SHELL_PW", "PLANTED_INDEX_PW")}
+PLANTED = {
+    name: f"planted-{uuid4().hex}"
+    for name in ("PLANTED_SHELL_PW", "PLANTED_INDEX_PW", "PLANTED_REDRIVE_PW")
+}
 """Secrets of the shell that starts servers and jobs, for the test that no log has one.
 
 Flink hides variables with `password`, `secret` or `token` in their names; these have other names.

@@ -17,12 +17,14 @@ from pipeline.decode.columns import objects
 from pipeline.decode.decoder import Decoded, Decoder
 from pipeline.decode.query import forwarded_columns
 from pipeline.decode.reasons import REASONS
+from pipeline.decode.redriven import Mark, content_digest, packed, sign
 from pipeline.decode.reject_limit import RejectLimitExceeded
 from pipeline.events.event_types import load
 from pipeline.events.schema_files import RESERVED
 from pipeline.metrics import StepMetrics
 from pipeline.operators import (
     _DOCUMENT,
+    _REDRIVE,
     _VERDICT,
     ClaimCheckFunction,
     DecodeFunction,
@@ -188,9 +190,8 @@ def test_rows_of_a_partition_come_together_and_bring_what_was_given_with_them() 
     decode.open(Context())
     raws = [placed(41), b"[]", placed(7), placed(41), None, placed(7)]
     keys = pd.Series(objects([b"%d" % at for at in range(6)]))
-    nulls = pd.Series(objects([None] * 6))
-    beside = (keys, pd.Series(["a"] * 6), pd.Series(range(6)), pd.Series(range(60, 66)), nulls)
-    found = decode.eval(pd.Series(objects(raws)), pd.Series([ARRIVAL_MS] * 6), *beside, nulls)
+    beside = (keys, pd.Series(["a"] * 6), pd.Series(range(6)), pd.Series(range(60, 66)))
+    found = decode.eval(pd.Series(objects(raws)), pd.Series([ARRIVAL_MS] * 6), *beside)
     assert found.pickup_location.tolist() == ["", "", "007", "007", "041", "041"]
     assert found.partition.tolist() == [1, 4, 2, 5, 0, 3]
     assert found.offset.tolist() == [61, 64, 62, 65, 60, 63]
@@ -201,8 +202,52 @@ def test_rows_of_a_partition_come_together_and_bring_what_was_given_with_them() 
     assert list(row_of(declared)) == list(found.columns)
 
 
+KEY = "k" * 32
+
+
+@pytest.mark.parametrize("grouped", [False, True])
+def test_only_a_signed_mark_is_returned_and_others_are_counted(grouped: bool) -> None:
+    source = config.Source(kafka_topics=("a",), kinesis_streams=("s",))
+    forwarded = forwarded_columns(source) if grouped else ()
+    raws = [placed(41), placed(7), placed(41), placed(7), b"[]", placed(7), placed(41)]
+    to_index = signed(placed(41), step="index", replica="")
+    forged = ["index a/0/1  " + "0" * 64, signed(placed(9))]
+    marks = [None, signed(placed(7)), *forged, signed(b"[]"), "decode a/0/1  ", to_index]
+    genuine: list[tuple[str | None, str | None]] = [
+        (None, None), ("replicate", "airport"), (None, None), (None, None),
+        ("replicate", "airport"), (None, None), ("index", ""),
+    ]  # fmt: skip
+    by_partition = [4, 1, 3, 5, 0, 2, 6]
+    for key, expected, count in ((KEY, genuine, 2), ("", [(None, None)] * 7, 5)):
+        decode = DecodeFunction(
+            config.Decode(), TYPES, documents=not grouped, forwarded=forwarded, redrive_key=key
+        )
+        context = Context()
+        decode.open(context)
+        beside = [pd.Series(objects([None] * 7)) for _ in forwarded[2:]]
+        arrivals = pd.Series([ARRIVAL_MS] * 7)
+        found = decode.eval(pd.Series(objects(raws)), arrivals, *beside, pd.Series(objects(marks)))
+        rows = list(zip(found.redrive_step, found.redrive_replica, strict=True))
+        assert rows == [expected[row] for row in by_partition] if grouped else rows == expected
+        assert context.counted["forged_redrives"] == count
+        assert found.is_event.sum() == 6, "whatever a header says"
+        declared = decode_function(config.Decode(), TYPES, not grouped, forwarded, key)
+        assert list(row_of(declared)) == list(found.columns)
+
+
+def test_without_a_topic_there_are_no_marks() -> None:
+    decode, context = opened(config.Decode())
+    assert not set(_REDRIVE) & set(decoded_by(decode, MIXED).columns)
+    assert "forged_redrives" not in context.counted
+
+
+def signed(raw: bytes, *, step: str = "replicate", replica: str = "airport") -> str | None:
+    mark = Mark("a/0/1", step, replica)
+    return packed((step, "a/0/1", replica, sign(KEY, mark, content_digest(raw))))
+
+
 def test_no_field_of_an_event_can_take_the_name_of_a_column_of_ours() -> None:
-    own = set(_VERDICT) | set(_DOCUMENT)
+    own = set(_VERDICT) | set(_DOCUMENT) | set(_REDRIVE)
     everywhere = config.Source(kafka_topics=("a",), kinesis_streams=("s",))
     assert own | {column.name for column in forwarded_columns(everywhere)} <= RESERVED
 

@@ -159,7 +159,7 @@ def test_an_index_behind_an_alias_of_two_is_refused_at_every_start(
     sections = {
         "kafka": {"bootstrap_servers": "127.0.0.1:1"},
         "source": {"kafka_topics": ["pre-a"]},
-        "archive": {"path": "s3a://b/a"},
+        "archive": {"path": "s3a://trips/a"},
         "index": {"url": opensearch_url, "prefix": prefix},
     }
     config = load_config.check(sections, where="test")

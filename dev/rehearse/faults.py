@@ -63,7 +63,7 @@ class Fault:
 
 @contextmanager
 def defective_records(scene: Scene) -> Iterator[None]:
-    """Send records that are no events."""
+    """Send records that are no events, with a forged redrive header."""
     scene.load.feed_defective(_DEFECTIVE)
     yield
 
@@ -186,7 +186,11 @@ def _silent(text: str) -> None:
 
 
 FAULTS: Final = (
-    Fault(what="records that are no events", begin=defective_records, alarms=("DeadLetterRatio",)),
+    Fault(
+        what="records that are no events, with a forged redrive header",
+        begin=defective_records,
+        alarms=("DeadLetterRatio", "ForgedRedrives"),
+    ),
     Fault(
         what="a log line written, not provoked, through the template's filter",
         begin=line_in_the_log,

@@ -70,13 +70,19 @@ class Load:
         self.put_on_topic([older(line) for line in taken])
 
     def feed_defective(self, count: int) -> None:
-        """Send records to the topic that are no events."""
-        self.put_on_topic([b'{"type":"trip","trip_id":"%d"}' % number for number in range(count)])
+        """Send records to the topic that are no events, as if they were redriven."""
+        raws = [b'{"type":"trip","trip_id":"%d"}' % number for number in range(count)]
+        self.put_on_topic(raws, headers={"redrive_step": b"index"})
 
-    def put_on_topic(self, raws: Sequence[bytes], partition: int = -1) -> None:
+    def put_on_topic(
+        self,
+        raws: Sequence[bytes],
+        partition: int = -1,
+        headers: dict[str, str | bytes | None] | None = None,
+    ) -> None:
         """Send raw records; UserError unless each is acknowledged."""
         for raw in raws:
-            self._producer.produce(self.topic, raw, partition=partition)
+            self._producer.produce(self.topic, raw, partition=partition, headers=headers)
         unsent = self._producer.flush(_FEED_SECONDS)
         if unsent:
             raise UserError(f"{self.topic}: {unsent} records were not taken; is Kafka up?")

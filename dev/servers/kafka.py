@@ -21,6 +21,9 @@ CLUSTER_ID = (
     "c3RyZWFtaW5nLWV0bC0wMQ"  # any 16 bytes in base64; fixed, so that a restart fits its data
 )
 
+REDRIVE_KEY = "local-redrive-key-for-this-machine-only"
+"""Throw-away, as all keys of the local servers: what `dead_letters.redrive_key` is here."""
+
 CONFIGURATION = """\
 process.roles=broker,controller
 node.id=1

@@ -160,6 +160,7 @@ def environment_of(layout: Layout, run_dir: Path) -> dict[str, str]:
     if "kafka" in layout.servers:
         environment["KAFKA_BOOTSTRAP_SERVERS"] = f"127.0.0.1:{layout.ports['kafka']}"
         environment |= kafka_tls.environment(run_dir / "kafka", layout.port("kafka_tls"))
+        environment["REDRIVE_KEY"] = kafka.REDRIVE_KEY
     if "s3" in layout.servers:
         environment |= {"S3_ENDPOINT": layout.url("s3"), **s3.CREDENTIALS}
     if "kinesis" in layout.servers:

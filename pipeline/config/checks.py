@@ -20,6 +20,7 @@ _BACK_ENDS = ("path", "kafka_topic", "kinesis_stream")
 _KINESIS_RAW_BYTES = 740_000
 REPLICA_KEY_BYTES = 576
 _KINESIS_REPLICA_BYTES = LARGEST_RECORD_BYTES - REPLICA_KEY_BYTES
+_REDRIVE_KEY_CHARACTERS = 32  # 128 bits in hex
 Target = Archive | DeadLetters | Replica
 
 
@@ -29,6 +30,7 @@ def contradictions(config: Config) -> Iterator[str]:
     yield from _kinesis(config)
     yield from _source(config)
     yield from _sinks(config)
+    yield from _redrive_key(config.redrive_key)
     yield from _claim_checks(config)
     yield from _transactions(config)
     yield from _parallelism(config.job)
@@ -188,6 +190,14 @@ def _sinks(config: Config) -> Iterator[str]:
         yield (
             "there is replicate without dead_letters, so an event too large for it would be lost;"
             " add a section (or property group) dead_letters."
+        )
+
+
+def _redrive_key(key: str) -> Iterator[str]:
+    if 0 < len(key) < _REDRIVE_KEY_CHARACTERS:
+        yield (
+            f"dead_letters.redrive_key has {len(key)} characters; use at least"
+            f" {_REDRIVE_KEY_CHARACTERS}, such as the output of `openssl rand -hex 32`."
         )
 
 

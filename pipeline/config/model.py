@@ -183,6 +183,13 @@ class DeadLetters(ClaimCheckTarget, frozen=True, kw_only=True, forbid_unknown_fi
         OptionalTopic,
         doc("Kafka topic to write to. At least once: a duplicate has the same position headers."),
     ] = ""
+    redrive_key: Annotated[
+        OptionalLine,
+        doc(
+            "Signs what is redriven to Kafka for index and replicas: a secret of at least 32"
+            " characters, for job and tools. Use ${env:NAME} or ${file:/path}."
+        ),
+    ] = ""
 
 
 class Replica(Target, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -283,6 +290,11 @@ class Config(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
         cluster = self.clusters[name] if name else self.kafka
         assert cluster, "contradictions() refuses a name without a cluster"
         return cluster
+
+    @property
+    def redrive_key(self) -> str:
+        """The key that signs redriven records; empty if there is none."""
+        return self.dead_letters.redrive_key if self.dead_letters else ""
 
     def transaction_prefix(self, key: str) -> str:
         """Return the prefix of a sink's transactional ids; `key` is `archive` or `replicate.NAME`.

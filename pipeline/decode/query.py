@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from connectors.sql import identifier
+from connectors.sql import identifier, literal
 from pipeline.config.model import Source
-from pipeline.decode.records import ARRIVAL_MS, ARRIVAL_TIME, REDRIVEN, header, position
+from pipeline.decode import redriven
+from pipeline.decode.records import ARRIVAL_MS, ARRIVAL_TIME, header, position
 
 _MISSING = -1  # No partition and no offset. pandas would make doubles of integers beside nulls.
 
@@ -33,8 +34,7 @@ class Forwarded:
 def forwarded_columns(source: Source) -> tuple[Forwarded, ...]:
     """Return decode's arguments in their order.
 
-    They are the bytes and the arrival time, which decode needs anyway, key and position, and for
-    Kafka the headers of a redrive.
+    They are the bytes and the arrival time, which decode needs anyway, key and position.
     """
     # PyFlink's vectorised functions take no TIMESTAMP_LTZ inside a row.
     arrival_time = "TO_TIMESTAMP_LTZ(f0.arrival_time, 3)"
@@ -47,27 +47,26 @@ def forwarded_columns(source: Source) -> tuple[Forwarded, ...]:
             for name, kind in position(source).items()
             if name not in ARRIVAL_TIME
         ),
-        *(
-            Forwarded(name, "STRING", argument, f"f0.{identifier(name)}")
-            for name, argument in _redriven(source).items()
-        ),
     )
 
 
-def call(records: str, forwarded: Sequence[Forwarded]) -> str:
-    """Select decode's call over `records`; its result is `f0`."""
-    if forwarded:
-        arguments = ", ".join(column.argument for column in forwarded)
-        return f"SELECT decode_step({arguments}) AS f0 FROM {records}"
-    return f"SELECT *, decode_step(`raw`, {ARRIVAL_MS}) AS f0 FROM {records}"
+def call(source: Source, records: str, forwarded: Sequence[Forwarded]) -> str:
+    """Select decode's call over `records`; its result is `f0`.
+
+    The last argument, of Kafka sources only, is the redrive mark.
+    """
+    arguments = [column.argument for column in forwarded] or ["`raw`", ARRIVAL_MS]
+    arguments += [_redrive_mark()] if source.kafka_topics else []
+    bypassing = "" if forwarded else "*, "
+    return f"SELECT {bypassing}decode_step({', '.join(arguments)}) AS f0 FROM {records}"
 
 
 def select(source: Source, columns: Iterable[str], forwarded: Sequence[Forwarded]) -> str:
     """Return the columns of the view `decoded`.
 
-    They are the record's bytes and position, whether it was redriven, and each of decode's
-    `columns` on its own: Flink copies a whole row or map for each statement that looks into it. An
-    arrival time beyond the year 9999 is null.
+    They are the record's bytes and position, and each of decode's `columns` on its own: Flink
+    copies a whole row or map for each statement that looks into it. An arrival time beyond the year
+    9999 is null.
     """
     selected = {column.name: column.result for column in forwarded} or _bypassing(source)
     selected |= {f"d_{name}": f"f0.{identifier(name)}" for name in columns}
@@ -76,11 +75,15 @@ def select(source: Source, columns: Iterable[str], forwarded: Sequence[Forwarded
 
 def _bypassing(source: Source) -> dict[str, str]:
     columns = {name: identifier(name) for name in ("raw", "key", *position(source))}
-    return columns | {"arrival_time": f"TO_TIMESTAMP_LTZ({ARRIVAL_MS}, 3)"} | _redriven(source)
+    return columns | {"arrival_time": f"TO_TIMESTAMP_LTZ({ARRIVAL_MS}, 3)"}
 
 
-def _redriven(source: Source) -> dict[str, str]:
-    return {name: header(name) for name in REDRIVEN} if source.kafka_topics else {}
+def _redrive_mark() -> str:
+    """Return a record's redrive mark, see `redriven.packed`; NULL in almost all records."""
+    step, *others = map(header, redriven.HEADERS)
+    values = ", ".join([step, *(f"COALESCE({value}, '')" for value in others)])
+    packed = f"CONCAT_WS({literal(redriven.SEPARATOR)}, {values})"
+    return f"CASE WHEN {step} IS NOT NULL THEN {packed} END"
 
 
 def _unchanged(name: str, kind: str, *, rejects_only: bool = False) -> Forwarded:

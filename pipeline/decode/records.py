@@ -13,8 +13,6 @@ KINESIS_POSITION = {"stream": "STRING", "shard": "STRING", "sequence_number": "S
 ARRIVAL_TIME = {"arrival_time": "TIMESTAMP_LTZ(3)"}
 # Two lists and not a map: Flink writes a map's keys as optional, which Parquet readers refuse.
 HEADERS = {"header_names": "ARRAY<STRING>", "header_values": "ARRAY<BYTES>"}
-# The headers that a redrive adds, see pipeline/ops/dead_letters/senders.py.
-REDRIVEN = ("redrive_step", "redrive_replica")
 
 # A Kafka record's time may be its producer's; no folder is made of an absurd one.
 _SANE = "EXTRACT(YEAR FROM arrival_time) BETWEEN 2009 AND 2099"
@@ -99,11 +97,10 @@ def is_new(source: Source) -> str:
     """Return the condition that a decoded record is not in the lake or a replica yet.
 
     A record that `decode` rejected before it was redriven is in no sink; one that a later step
-    rejected is in the lake. Redrive headers tell the two apart. A stream has no headers, and only
-    records of the first kind are sent back to it.
+    rejected is in the lake. Signed redrive headers tell the two apart. A stream has no headers, and
+    only records of the first kind are sent back to it.
     """
-    new = "(redrive_step IS NULL OR redrive_step = 'decode')"
-    return new if source.kafka_topics else "TRUE"
+    return "d_redrive_step IS NULL" if source.kafka_topics else "TRUE"
 
 
 def decoded(field: Field) -> str:

@@ -83,8 +83,8 @@ def _step_and_detail(source: Source) -> tuple[str, str]:
     """
     if not source.kafka_topics:
         return "'decode'", "d_detail"
-    named = "CONCAT('replica ', redrive_replica, ': ', d_detail)"
+    named = "CONCAT('replica ', d_redrive_replica, ': ', d_detail)"
     return (
-        f"CASE WHEN {is_new(source)} THEN 'decode' ELSE redrive_step END",
-        f"CASE WHEN redrive_step = 'replicate' THEN {named} ELSE d_detail END",
+        f"CASE WHEN {is_new(source)} THEN 'decode' ELSE d_redrive_step END",
+        f"CASE WHEN d_redrive_step = 'replicate' THEN {named} ELSE d_detail END",
     )

@@ -81,5 +81,5 @@ def _is_due(name: str, source: Source) -> str:
     """Return the condition that a decoded record is new, or was redriven to this replica."""
     if not source.kafka_topics:
         return "TRUE"
-    redriven = f"redrive_step = 'replicate' AND redrive_replica = {literal(name)}"
+    redriven = f"d_redrive_step = 'replicate' AND d_redrive_replica = {literal(name)}"
     return f"({is_new(source)} OR {redriven})"

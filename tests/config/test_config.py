@@ -106,6 +106,8 @@ def check(*without: str, **changed: dict[str, Any]) -> Config:
             ["replicate.a.max_bytes is 20000000", "10485184"],
         ),
         ({"index": {"url": "http://example.com:9200"}}, ["http://example.com:9200", "Use https"]),
+        ({"dead_letters": {"redrive_key": "k" * 31}}, ["redrive_key has 31 characters", "32"]),
+        ({"dead_letters": {"redrive_key": "k" * 1001}}, ["$.dead_letters.redrive_key"]),
         ({"index": {"auth": "basic"}}, ["auth is basic", "username or password is empty"]),
         ({"index": {"username": "me"}}, ["auth is none", "username or password is set"]),
         ({"index": {"auth": "sigv4"}}, ["auth is sigv4", "region is empty"]),
@@ -297,7 +299,10 @@ def test_property_groups_give_the_same_configuration(tmp_path: Path) -> None:
             "PropertyGroupId": "lake",
             "PropertyMap": {"path": "s3a://bucket/l", "dictionary": "true"},
         },
-        {"PropertyGroupId": "dead_letters", "PropertyMap": {"kafka_topic": "dead"}},
+        {
+            "PropertyGroupId": "dead_letters",
+            "PropertyMap": {"kafka_topic": "dead", "redrive_key": "1" * 64},
+        },
         {"PropertyGroupId": "job", "PropertyMap": {"bundle_records": "500"}},
     ]
     path = tmp_path / "application_properties.json"
@@ -306,6 +311,7 @@ def test_property_groups_give_the_same_configuration(tmp_path: Path) -> None:
     assert config.source.kafka_topics == ("trips", "more")
     assert config.lake is not None and config.lake.dictionary is True
     assert config.job.bundle_records == 500
+    assert config.redrive_key == "1" * 64
     airport = config.replicate["airport"]
     assert (airport.event_types, airport.max_bytes) == (("trip", "fhv_trip"), 5000)
     assert config.cluster(airport.kafka_cluster).bootstrap_servers == "127.0.0.1:1"
@@ -317,6 +323,20 @@ def test_secrets_of_entries_are_masked() -> None:
     shown = load_config.masked(config)
     assert shown["clusters"]["far"]["password"] == "********"
     assert "hidden" not in json.dumps(shown)
+
+
+def test_the_redrive_key_is_a_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KEY", "hidden-" * 5)
+    config = check(dead_letters={"redrive_key": "${env:KEY}"})
+    assert config.redrive_key == "hidden-" * 5
+    assert load_config.masked(config)["dead_letters"]["redrive_key"] == "********"
+    assert "hidden" not in repr(config)
+    assert check(dead_letters={"redrive_key": "${env:NO_SUCH:-}"}).redrive_key == ""
+    assert check("dead_letters").redrive_key == ""
+    for wrong in ("short-secret", 12345678, "${KEY}-secret", "secret\n" * 6, ["secret"] * 9):
+        with pytest.raises(UserError, match="redrive_key") as caught:
+            check(dead_letters={"redrive_key": wrong})
+        assert "secret" not in str(caught.value) and "12345678" not in str(caught.value)
 
 
 @pytest.mark.parametrize("name", ["minimal", "local", "reference"])

@@ -47,7 +47,7 @@ BASE: dict[str, Any] = {
         "password": f"{SECRET}-of-index",
     },
     "replicate": {"airport": {"kafka_topic": "airport", "kafka_cluster": "other"}},
-    "dead_letters": {"kafka_topic": "dead"},
+    "dead_letters": {"kafka_topic": "dead", "redrive_key": f"{SECRET}-that-signs-what-is-redriven"},
     "job": {"name": "trips"},
 }
 ENTRY = {"clusters": "other", "replicate": "airport"}

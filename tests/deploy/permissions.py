@@ -26,6 +26,7 @@ TRANSACTION: Final = (
 )
 GROUP: Final = f"{_ARN}:kafka:{_HERE}:group/events/0f1e-2/streaming-etl"
 IMAGE: Final = f"{_ARN}:ecr:{_HERE}:repository/streaming-etl"
+REDRIVE_KEY: Final = f"{_ARN}:secretsmanager:{_HERE}:secret:redrive-key-Ab12Cd"
 KEY: Final = f"{_ARN}:kms:{_HERE}:key/1234"
 INTERFACE: Final = f"{_ARN}:ec2:{_HERE}:network-interface/eni-1"
 TASK: Final = f"{_ARN}:ecs:{_HERE}:task-definition/streaming-etl-tools:1"
@@ -100,6 +101,8 @@ NEEDS: Final[tuple[Need, ...]] = (
           "ecr:BatchCheckLayerAvailability BatchGetImage GetDownloadUrlForLayer",
           "ECS fetches the image"),
     _need("ToolsExecutionRole", TOOLS_LOGS, "logs:CreateLogStream PutLogEvents", "its log"),
+    _need("ToolsExecutionRole", REDRIVE_KEY, "secretsmanager:GetSecretValue",
+          "ECS sets the variable REDRIVE_KEY"),
     _need("ScheduleRole", TASK, "ecs:RunTask", "the daily reconciliation"),
     _need("ScheduleRole", "ToolsExecutionRole.Arn", "iam:PassRole", "to the task"),
     _need("ScheduleRole", "ReconcileRole.Arn", "iam:PassRole", "to the task"),

@@ -8,7 +8,7 @@ from typing import Any
 
 from dev.rehearse.intrinsics import Stack, read
 from dev.templates.derived import TEMPLATE
-from tests.deploy.permissions import BUCKET, LETTERS, LOGS, SOURCE, TOOLS_LOGS
+from tests.deploy.permissions import BUCKET, LETTERS, LOGS, REDRIVE_KEY, SOURCE, TOOLS_LOGS
 
 ROOT = Path(__file__).parents[2]
 _BUCKET_NAME = BUCKET.rpartition(":")[2]
@@ -32,6 +32,7 @@ EVERYTHING = {
     "MskClusterName": "events",
     "MskBootstrapServers": "b-1.events.x1.c2.kafka.eu-west-1.amazonaws.com:9098",
     "MskTopics": "trips,more-trips",
+    "RedriveKeySecret": REDRIVE_KEY,
     "VpcId": "vpc-12345678",
     "SubnetIds": "subnet-1,subnet-2,subnet-3",
     "SecurityGroupIds": "sg-12345678",

@@ -109,7 +109,12 @@ def test_the_tools_read_the_same_configuration(parameters: dict[str, str], tmp_p
     (text,) = [each["Value"] for each in container["Environment"] if each["Name"] == "CONFIG"]
     given = yaml.safe_load(text)
     given["job"] = given.get("job", {}) | {"checkpoint_timeout_seconds": None}  # the platform's
-    assert check(given, where="CONFIG") == _loaded(made, tmp_path)
+    config = _loaded(made, tmp_path)
+    secrets = {each["Name"]: each["ValueFrom"] for each in container.get("Secrets", ())}
+    assert bool(secrets) == bool(config.redrive_key) == made.holds("HasRedriveKey")
+    # Both get the secret's value: Amazon ECS in the variable, CloudFormation in the property.
+    known = {name: f"{{{{resolve:secretsmanager:{arn}}}}}" for name, arn in secrets.items()}
+    assert check(given, where="CONFIG", environment=known) == config
 
 
 def test_the_run_options_are_what_the_package_has() -> None:

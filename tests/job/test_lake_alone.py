@@ -22,6 +22,10 @@ from tests.job.harness import Harness
 from tests.oracle import Sent
 from tests.sending import produce_kinesis
 
+FORGED: list[tuple[str, str | bytes | None]] = [
+    ("redrive_step", b"index"),
+    ("redrive_position", b"alone/0/0"),
+]
 CODECS = ("gzip", "snappy", "lz4", "zstd")
 # A good one, 1970, the end of pandas' nanoseconds, the year 10,000, microseconds taken for
 # milliseconds, and no year at all.
@@ -71,14 +75,17 @@ def let_producers_say_the_time(servers: str, topic: str) -> None:
 
 
 def produce(servers: str, topic: str, made: Iterable[Made]) -> list[Sent]:
-    """Every record with one of those times, in turn by a producer of each codec."""
+    """Every record with one of those times, in turn by a producer of each codec.
+
+    All have a redrive's headers, but no signature: they would be in the index, if there was one.
+    """
     settings = {"bootstrap.servers": servers, "message.max.bytes": 16_777_216}
     producers = [Producer({**settings, "compression.type": codec}) for codec in CODECS]
     sent: list[Sent] = []
     turns = zip(made, itertools.cycle(TIMES), itertools.cycle(producers), strict=False)
     for one, time, producer in turns:
         told = partial(acknowledged, sent, one)
-        producer.produce(topic, one.raw, one.key, timestamp=time, on_delivery=told)
+        producer.produce(topic, one.raw, one.key, timestamp=time, headers=FORGED, on_delivery=told)
     assert [producer.flush(60) for producer in producers] == [0] * len(CODECS)
     return sent
 

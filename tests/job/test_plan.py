@@ -14,6 +14,7 @@ from pipeline import job, plan
 from pipeline.config import load as load_config
 from pipeline.config.flink_settings import flink_settings
 from pipeline.config.model import Config
+from pipeline.decode.redriven import HEADERS
 from pipeline.events.event_types import EventTypes, load
 from pipeline.flow import Flow
 
@@ -183,6 +184,18 @@ def test_a_redriven_record_is_kept_from_the_lake_by_its_headers_without_a_cast(
     assert len(lakes) == len(types.names)
     assert all("redrive_step" in line and "headers" not in line for line in lakes)
     assert "CAST(headers" not in text
+
+
+@pytest.mark.parametrize("without", ["", "index"])
+def test_decode_gets_the_redrive_headers_as_one_column(types: EventTypes, without: str) -> None:
+    text = plan.explain(config(without), types)
+    [packing] = [line for line in text.splitlines() if "CONCAT_WS(' ', " in line]
+    assert all(f"ITEM(headers, '{name}')" in packing for name in HEADERS)
+    assert "CASE(DECODE(ITEM(headers, 'redrive_step'), 'UTF-8') IS NOT NULL" in packing
+    assert text.count("f0.redrive_step AS d_redrive_step") == 1
+    streams = {"kinesis_streams": ["s-one"]}
+    assert "redrive_" not in plan.explain(config("kafka", without, source=streams,
+        dead_letters={"path": "s3a://bucket/dead"}), types)  # fmt: skip
 
 
 def test_archived_records_have_the_position_of_their_headers(types: EventTypes) -> None:

@@ -140,7 +140,15 @@ def _with_passwords(stack: Stack) -> dict[str, dict[str, Any]]:
         "username": INDEX_USER,
         "password": "${env:PLANTED_INDEX_PW}",
     }
-    return {"kafka": kafka, "index": index, "replicate": {"all": {"kafka_topic": REPLICA}}}
+    return {
+        "kafka": kafka,
+        "index": index,
+        "replicate": {"all": {"kafka_topic": REPLICA}},
+        "dead_letters": {
+            "kafka_topic": "recovery-dead-letters",
+            "redrive_key": "${env:PLANTED_REDRIVE_PW}",
+        },
+    }
 
 
 def _secrets(stack: Stack) -> dict[str, str]:

@@ -24,6 +24,7 @@ from dev.servers.stack import Stack
 from pipeline import metrics
 from pipeline.cli import app
 from pipeline.ops.reconcile.options import Options
+from pipeline.ops.reconcile.report import Row
 from pipeline.ops.reconcile.run import reconcile
 from pipeline.ops.systems import systems
 from pipeline.progress import Steps
@@ -92,6 +93,7 @@ def test_opensearch_was_away_for_a_day(stack: Stack, tmp_path: Path) -> None:
     with Harness(stack=stack, name="day", folder=tmp_path, overrides=overrides) as harness:
         harness.start()
         harness.produce(made[:half])
+        send_forged(harness, made)
         covered(harness)
         stack.stop_server("opensearch", print)
         try:
@@ -106,11 +108,36 @@ def test_opensearch_was_away_for_a_day(stack: Stack, tmp_path: Path) -> None:
         report = redrive(harness, "--step", "index")
         assert report["redriven"] == lost
         covered(harness, more=lost)
+        step_metrics = harness.submitted.cluster.step_metrics
+        wait_for(lambda: step_metrics().get("decode.forged_redrives") == FORGED, 30, "the counter")
         harness.stop()
 
     assert lake_ids(harness) == before, "what was redriven for the index is in the lake already"
     assert counted(harness, "index_unavailable") == (lost, lost)
-    everything_is_there(harness, made)
+    rejected = dead_letters(harness, "list", "--reason", "truncated_json", "--step", "decode")
+    assert sum(group["distinct"] for group in rejected) == truncated(made) + 2
+    forged = [one for one in made if one.expect == EVENT][:2]
+    source = everything_is_there(harness, [*made, *forged])
+    assert source.figures["redriven_copies"] == lost
+    assert source.figures["forged_redrives"] == FORGED
+
+
+FORGED = 4
+
+
+def send_forged(harness: Harness, made: list[Made]) -> None:
+    """Send two events again, and two bad records, as if they were redriven ones."""
+    events = [one for one in made if one.expect == EVENT][:2]
+    bad = Made(b'{"type":', b"bad", "truncated_json")
+    for one, step in zip(events, (b"index", b"replicate"), strict=True):
+        mark = (("redrive_step", step), ("redrive_replica", b"any"))
+        position = ("redrive_position", f"{harness.topic}/0/0".encode())
+        whole = (*mark, position, ("redrive_signature", b"0" * 64))
+        harness.produce([one, bad], headers=(whole, mark).__getitem__)
+
+
+def truncated(made: list[Made]) -> int:
+    return sum(one.expect == "truncated_json" for one in made)
 
 
 def covered(harness: Harness, *, more: int = 0) -> None:
@@ -152,8 +179,11 @@ def lake_ids(harness: Harness) -> dict[str, Counter[int]]:
     return found
 
 
-def everything_is_there(harness: Harness, made: list[Made]) -> None:
-    """Every event in the lake as often as it was sent and in the index once; nothing else."""
+def everything_is_there(harness: Harness, made: list[Made]) -> Row:
+    """Every event in the lake as often as it was sent and in the index once; nothing else.
+
+    Returns what reconcile reports of the source.
+    """
     due: dict[str, Counter[int]] = {}
     for one in made:
         if one.expect == EVENT:
@@ -169,3 +199,4 @@ def everything_is_there(harness: Harness, made: list[Made]) -> None:
     report = reconcile(opened, Options(complete=True), Steps(Console(quiet=True)))
     assert report.problems() == []
     assert report.ok
+    return report.row("source")

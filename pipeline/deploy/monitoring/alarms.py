@@ -211,6 +211,13 @@ _FLOW = (
         action="Report the bug with the record's position. Redrive the record after the fix.",
     ),
     Alarm(
+        name="ForgedRedrives", signal="decode.forged_redrives", form="growth", when="ReadsKafka",
+        meaning="Records came with a redrive header but without a valid signature. They were"
+                " processed like any record; an event that was redriven is in the lake twice.",
+        action="Run reconcile for their positions. Either a sender sets this header, or job and"
+               " redrive have different values of dead_letters.redrive_key.",
+    ),
+    Alarm(
         name="LettersThrottled", signal="letters_throttled", form="growth",
         meaning="The dead-letter stream throttles writes, which delays checkpoints.",
         action="See DeadLetterRatio. The stream is in on-demand mode and scales up within"

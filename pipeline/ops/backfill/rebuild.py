@@ -206,6 +206,9 @@ class Rebuild:
         if schemas.exists():
             decode["schemas"] = str(schemas.resolve())
         job = {**(main.get("job") or {}), "name": self.name}
+        # Archived records may be redriven ones, whose signatures the job must be able to verify.
+        letters = main.get("dead_letters") or {}
+        redrive_key = {k: v for k, v in letters.items() if k == "redrive_key"}
         if self.parallelism:
             job["parallelism"] = self.parallelism
         copied = ("kafka", "clusters", "index") if self.index else ("kafka", "clusters")
@@ -219,7 +222,7 @@ class Rebuild:
             },
             "decode": decode,
             "lake": {**main["lake"], "path": self.into},
-            "dead_letters": {"path": self._dead_letters},
+            "dead_letters": {"path": self._dead_letters, **redrive_key},
             "job": job,
         }
 

@@ -15,12 +15,20 @@ from connectors.kafka.options import host_of
 from connectors.kinesis.table import stream_of
 from connectors.options import LOOPBACK
 from pipeline.config.model import Config
+from pipeline.decode.redriven import UNSIGNED_STEP
 from pipeline.ops.dead_letters.letter import STEPS, Letter, Matches
 from pipeline.ops.dead_letters.reader import read_letters, read_whole
 from pipeline.ops.dead_letters.redrive_log import StoredLog, log_path, read_topic_log
 from pipeline.ops.dead_letters.senders import Deliver, IndexSender, StreamSender, TopicSender
 from pipeline.ops.systems import Systems
 
+_NO_KEY: Final = (
+    "dead_letters.redrive_key is not set, so the dead letter of {letter.where} can't be sent back"
+    " to the step {letter.step}: the job ignores redrive headers without a signature and would"
+    " write the event to the lake again. Set the key (at least 32 characters, such as the output of"
+    " `openssl rand -hex 32`) here and in the job's configuration, restart the job, and run again;"
+    " or redrive the others alone with --step decode, which needs no key."
+)
 REMOTE_RATE: Final = 1_000.0
 """Default rate, in records a second, if a target is not on this machine."""
 
@@ -116,6 +124,7 @@ def redrive(
 
     Raises:
         UserError: a system stays unreachable, or another redrive took over; run again to continue.
+            Or there is no `dead_letters.redrive_key` for records that go back to a later step.
     """
     report = RedriveReport(progress=progress)
     pace = Pace(None if dry_run else rate or default_rate(systems.config))
@@ -253,6 +262,8 @@ class _Targets:
             return NO_HEADERS
         if letter.step == "replicate" and letter.replica not in config.replicate:
             return "this configuration has no such replica"
+        if on_kafka and letter.step != UNSIGNED_STEP and not config.redrive_key:
+            raise UserError(_NO_KEY.format(letter=letter))
         name = "the index" if letter.step == "index" else f"the stream {stream}"
         if topic is not None:
             name = f"the topic {topic}"
@@ -266,7 +277,7 @@ class _Targets:
             cluster = systems.config.cluster(systems.config.source.kafka_cluster)
             if self.dry_run:
                 return _Target(name, read_topic_log(cluster, topic))
-            to_topic = TopicSender(cluster, topic)
+            to_topic = TopicSender(cluster, topic, systems.config.redrive_key)
             return _Target(name, to_topic.log, to_topic.deliver, to_topic.close)
         stored, log = self._stored
         if self.dry_run:

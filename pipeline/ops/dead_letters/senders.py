@@ -18,6 +18,7 @@ from connectors.opensearch.bulk import Document, Limits, Rejected
 from connectors.opensearch.options import index_name
 from connectors.opensearch.templates import careful_sender
 from connectors.producer import Outgoing
+from pipeline.decode import redriven
 from pipeline.decode.decoder import Control, Decoder, Event, Reject
 from pipeline.events.derive import mapping
 from pipeline.index.indexer import Indexer, RetryPolicy
@@ -43,15 +44,16 @@ class TopicSender:
 
     Whatever ends this program, a dead letter is either redriven and in the log, or neither. The
     transactional id belongs to the topic: of two redrives to one topic, the later one fences off
-    the earlier one. `log` has the digests of what was redriven before.
+    the earlier one. `log` has the digests of what was redriven before. `key` signs the headers.
     """
 
-    def __init__(self, cluster: Kafka, topic: str) -> None:
+    def __init__(self, cluster: Kafka, topic: str, key: str) -> None:
         brokers = kafka_admin.connect(cluster)
         for problem in brokers.missing(topic, "source.kafka_topics"):
             raise UserError(problem)
         brokers.ensure_compacted(log_topic(topic), replicas_of=topic)
         self._topic = topic
+        self._key = key
         self._run = uuid.uuid4().hex
         self._limit = brokers.max_message_bytes(topic)
         self._partitions = brokers.partitions(topic)
@@ -97,18 +99,23 @@ class TopicSender:
     def _records(self, letter: Letter) -> tuple[TopicRecord, TopicRecord]:
         partition = letter.position.partition
         known = partition if partition in self._partitions else None
-        headers = tuple(headers_of(letter).items())
+        headers = tuple(headers_of(letter, self._key).items())
         record = TopicRecord(self._topic, letter.raw, letter.key, headers, known)
         entry = json.dumps({"time": now_text(), "run": self._run}).encode()
         return record, TopicRecord(log_topic(self._topic), entry, letter.identity.encode())
 
 
-def headers_of(letter: Letter) -> dict[str, bytes]:
-    """Return the headers that tell the job which step has to process a redriven record."""
-    headers = {"redrive_step": letter.step, "redrive_position": letter.where}
-    if letter.replica:
-        headers["redrive_replica"] = letter.replica
-    return {name: text.encode() for name, text in headers.items()}
+def headers_of(letter: Letter, key: str) -> dict[str, bytes]:
+    """Return the headers that tell the job which step has to process a whole redriven record.
+
+    The key signs them, unless the step is `decode`: then the record goes through the whole job.
+    """
+    values = [letter.step, letter.where]
+    if letter.step != redriven.UNSIGNED_STEP:
+        mark = redriven.Mark(letter.where, letter.step, letter.replica)
+        signature = redriven.sign(key, mark, redriven.content_digest(letter.raw))
+        values += [letter.replica, signature]
+    return {name: text.encode() for name, text in zip(redriven.HEADERS, values, strict=False)}
 
 
 class StreamSender:

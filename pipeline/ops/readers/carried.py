@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -78,33 +78,42 @@ def _decoded(text: str | None) -> bytes | None:
 
 def _own_headers(names: list[str] | None, values: list[str | None] | None) -> dict[str, str]:
     """Decode the record's own headers; msgspec and Flink write bytes in JSON as base64."""
-    pairs = zip(names or (), values or (), strict=False)
+    decoded = [_decoded(value) for value in values or ()]
+    return _last_values(names or (), decoded)
+
+
+def _last_values(names: Iterable[str], values: Iterable[bytes | None]) -> dict[str, str]:
+    """Return headers as `header.NAME`; of several values the last, and none that is null."""
+    last = dict(zip(names, values, strict=False))
     return {
-        f"{OWN_HEADER}{name}": base64.b64decode(value, validate=True).decode(errors="replace")
-        for name, value in pairs
+        f"{OWN_HEADER}{name}": value.decode(errors="replace")
+        for name, value in last.items()
         if value is not None
     }
 
 
-def whole(record: Carried, open_folder: OpenFolder) -> bytes | None:
-    """Read the whole of a large record; return None if its pointer is broken.
+def whole(record: Carried, open_folder: OpenFolder) -> Carried | None:
+    """Read a large record's bytes and own headers; return None if its pointer is broken.
 
     The folder must have this position's record exactly once, with the expected size and digest.
     """
     store = open_folder(record.about["full_record"])
-    columns = ["raw", *positions.COLUMNS]
-    raws = [
-        row["raw"]
+    columns = ["raw", "header_names", "header_values", *positions.COLUMNS]
+    rows = [
+        row
         for page in pages(store, store.listing(), columns)
         for _, table in page
         for row in table.to_pylist()
         if Position(*map(row.get, positions.COLUMNS)) == record.position
     ]
+    if len(rows) != 1:
+        return None
+    raw = rows[0]["raw"]
     size, sha256 = number(record.about.get("raw_bytes")), record.about.get("sha256")
-    is_meant = (
-        len(raws) == 1 and is_whole(raws[0], size, sha256) and raws[0].startswith(record.raw or b"")
-    )
-    return raws[0] if is_meant else None
+    if not is_whole(raw, size, sha256) or not raw.startswith(record.raw or b""):
+        return None
+    own = _last_values(rows[0].get("header_names") or (), rows[0].get("header_values") or ())
+    return Carried(raw, {**record.about, **own})
 
 
 def is_whole(raw: bytes | None, size: int | None, sha256: str | None) -> bool:

@@ -26,7 +26,9 @@ HOUR_OF_PATH: Final = """CASE
 _HOUR_MS: Final = 3_600_000
 _SANE_HOURS: Final = "BETWEEN 341_880 AND 1_139_567"
 """From 2009 on and before 2100; the archive has a folder `unknown` for other times."""
-_COLUMNS: Final = "digest, hour, is_copy, is_control, aggregated, is_head, event_type, content"
+_COLUMNS: Final = (
+    "digest, hour, is_copy, is_forged, is_control, aggregated, is_head, event_type, content"
+)
 _OFFSET: Final = "[^ ](Z|[+-][0-9][0-9]:[0-9][0-9])$"
 _IS_CONTROL: Final = f"""
 CASE WHEN members.type ->> '$' = '{WATERMARK}' THEN coalesce(
@@ -35,14 +37,15 @@ CASE WHEN members.type ->> '$' = '{WATERMARK}' THEN coalesce(
     AND regexp_matches(document ->> '$.watermark', '{_OFFSET}')
     AND TRY_CAST(document ->> '$.watermark' AS TIMESTAMPTZ) IS NOT NULL, false)
 ELSE false END"""
-# What decode rejected is in no sink yet; what a later step rejected is in the lake already, so a
-# redriven copy of it must not be there again.
-_IS_COPY: Final = "coalesce(redrive_step <> 'decode'::BLOB, false)"
+# What a later step than decode rejected is in the lake already, so a redriven copy of it must not
+# be there again. A forged mark changes nothing.
+_IS_COPY: Final = "coalesce(redrive = 'genuine', false)"
+_IS_FORGED: Final = "coalesce(redrive = 'forged', false)"
 _PAGE: Final = """
 CREATE OR REPLACE TEMP TABLE page AS
 SELECT source, partition, shard, number, sequence, arrival_ms, folder_hour, is_new,
     coalesce(known_digest, hash(raw)) AS digest, {hours} AS hour,
-    {is_copy} AS is_copy, is_head, aggregated,
+    {is_copy} AS is_copy, {is_forged} AS is_forged, is_head, aggregated,
     {is_control} AS is_control, event_type, xor({known}, {unknown}) AS content
 FROM (
     SELECT *, TRY_CAST(members.type ->> '$' AS event_type) AS event_type
@@ -77,7 +80,7 @@ class Records:
         """Return SQL for a page of the source, as `make_page` takes it."""
         self._database.present("incoming", page)
         return f"""
-            SELECT {placed(page.column_names)}, arrival_ms, raw, redrive_step, aggregated,
+            SELECT {placed(page.column_names)}, arrival_ms, raw, redrive, aggregated,
                 NULL::UBIGINT AS known_digest, false AS is_head, NULL::INTEGER AS folder_hour,
                 true AS is_new
             FROM incoming"""
@@ -95,7 +98,7 @@ class Records:
     def make_page(self, rows: str, run: Callable[[str], object]) -> None:
         """Make the table `page` of raw records.
 
-        `rows` is a query for the columns of a position (`placed`), arrival_ms, raw, redrive_step,
+        `rows` is a query for the columns of a position (`placed`), arrival_ms, raw, redrive,
         known_digest (where the bytes are not all of the record), is_head, aggregated, folder_hour
         and is_new. Type and values are read of new records only. `run` runs the statement.
         """
@@ -104,6 +107,7 @@ class Records:
                 rows=self._values.members(rows, "is_new"),
                 hours=hours_sql("arrival_ms"),
                 is_copy=_IS_COPY,
+                is_forged=_IS_FORGED,
                 is_control=_IS_CONTROL,
                 known=self._values.of_json("event_type"),
                 unknown=self._values.unknown_of_json("event_type"),

@@ -16,7 +16,7 @@ from pipeline.ops.reconcile.downstream import Downstream
 from pipeline.ops.reconcile.options import Options
 from pipeline.ops.reconcile.position_index import is_held
 from pipeline.ops.reconcile.records import Records
-from pipeline.ops.reconcile.report import Report, Row, peak_rss_bytes
+from pipeline.ops.reconcile.report import SHOWN, Report, Row, peak_rss_bytes
 from pipeline.ops.reconcile.rules import CONTROL, EVENT, REJECT, Rules
 from pipeline.ops.reconcile.sinks import ArchiveReader, LakeReader, LettersReader, covered_shards
 from pipeline.ops.reconcile.source import Source
@@ -206,7 +206,7 @@ class _Run:
         else:
             records = self._ws.database.size("expected")
             source = Row("source", records, records, not_judged=("missing",))
-        source.figures["pending"] = self._pending
+        source.figures |= {"forged_redrives": self._note_forged(), "pending": self._pending}
         rows = [source]
         if self._archive:
             once, folders = self._archive.exactly_once, self._archive.has_folders
@@ -218,6 +218,20 @@ class _Run:
             row.figures |= {"files": self._lake.files.read, "bytes": self._lake.files.bytes}
             rows.append(row)
         return rows
+
+    def _note_forged(self) -> int:
+        """Name the records whose redrive headers the job ignored; return how many there are."""
+        ws = self._ws
+        forged = ws.database.size("expected WHERE is_forged")
+        if forged:
+            why = "" if ws.config.redrive_key else " (dead_letters.redrive_key is not set)"
+            names = ws.index.names("FROM expected WHERE is_forged", SHOWN + 1)
+            more = ", ..." if len(names) > SHOWN else ""
+            ws.notes.append(
+                f"{forged:,} records have redrive headers without a valid signature{why}; they are"
+                f" judged like any other: {', '.join(names[:SHOWN])}{more}"
+            )
+        return forged
 
     def _attribute(self) -> None:
         """Name the sink that lacks a lost record: the lake or the dead letters.

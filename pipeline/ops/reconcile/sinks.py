@@ -6,7 +6,7 @@ is true.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any, Final
 
 import pyarrow as pa
@@ -15,6 +15,7 @@ from connectors.kafka import reader as kafka_topic
 from connectors.kinesis import reader as kinesis_stream
 from connectors.sql import literal
 from pipeline.config.model import Archive, DeadLetters, Lake, Target
+from pipeline.decode import redriven
 from pipeline.events.event_types import EventType
 from pipeline.ops.lake.content import COMPACTED, home
 from pipeline.ops.readers import carried
@@ -24,19 +25,31 @@ from pipeline.ops.reconcile.files import Files, Group
 from pipeline.ops.reconcile.options import Interval, Part
 from pipeline.ops.reconcile.position_index import is_held, ordered, placed
 from pipeline.ops.reconcile.records import HOUR_OF_PATH, Records
-from pipeline.ops.reconcile.source import REDRIVE_STEP
 from pipeline.ops.reconcile.workspace import Progress, Workspace
 
 _PAGE_RECORDS: Final = 5_000
 _ABOUT: Final = {
     **{name: name for name in ("topic", "partition", "offset", "stream", "shard")},
     **{name: name for name in ("sequence_number", "arrival_time", "step", "detail", "event_type")},
-    "redrive_step": f"{OWN_HEADER}{REDRIVE_STEP}",
 }
 _INCOMING: Final = """(SELECT *,
     epoch_ms(TRY_CAST(arrival_time AS TIMESTAMPTZ)) AS arrival_ms FROM incoming)"""
 _OF_FILES: Final = """(SELECT *, NULL::UBIGINT AS known_digest, false AS is_head,
     epoch_ms(arrival_time) AS arrival_ms FROM {relation})"""
+_VERDICT: Final = "redrive_verdict"
+
+
+def _header(name: str) -> str:
+    """Return SQL for an archived header in hex; of several values the last, as in the job."""
+    at = f"list_position(list_reverse(header_names), {literal(name)})"
+    return f"hex(list_reverse(header_values)[{at}])"
+
+
+_REDRIVE: Final = f"""CASE WHEN list_contains(header_names, {literal(redriven.STEP)}) THEN
+    CASE WHEN {_header(redriven.STEP)} IS NOT NULL THEN {_VERDICT}(
+        {", ".join(f"coalesce({_header(name)}, '')" for name in redriven.HEADERS)},
+        coalesce(sha256(raw), sha256(''::BLOB))) END END"""
+"""Nested, so that rows without the header cost nothing more."""
 _OF_REPLICA: Final = "^replica ([a-z][a-z0-9_]*): "
 """The replica that refused an event: `replica airport: 1234567 bytes`."""
 _LAST: Final = """
@@ -82,7 +95,8 @@ class Sink:
         """Yield what is new: a relation and its columns, a page at a time, valid until the next.
 
         Besides texts there are raw, arrival_ms, is_head (`raw` is only the record's head) and then
-        known_digest, that of the whole. `about` is for files, see `Files.relation`.
+        known_digest, that of the whole; not of files, redrive, see `Source`. `about` is for files,
+        see `Files.relation`.
         """
         if self.files:
             for group in self.files.groups():
@@ -95,7 +109,9 @@ class Sink:
                 for column, key in _ABOUT.items()
             }
             arrays["raw"] = pa.array([record.raw for record in page], pa.binary())
-            arrays["known_digest"] = pa.array(map(self._digest, page), pa.uint64())
+            judged = [self._judged(record) for record in page]
+            arrays["known_digest"] = pa.array([digest for digest, _ in judged], pa.uint64())
+            arrays["redrive"] = pa.array([redrive for _, redrive in judged], pa.string())
             arrays["is_head"] = pa.array([record.is_large for record in page])
             self._database.present("incoming", pa.table(arrays))
             yield _INCOMING, arrays
@@ -117,12 +133,20 @@ class Sink:
         records = kinesis_stream.records(*self._systems.stream(self._settings.kinesis_stream))
         return paged(map(carried.of_envelope, records), _PAGE_RECORDS)
 
-    def _digest(self, record: Carried) -> int | None:
-        """Return the digest of a whole large record; 0 if its pointer is broken."""
+    def _judged(self, record: Carried) -> tuple[int | None, str | None]:
+        """Return a large record's digest, 0 if its pointer is broken, and any record's redrive."""
         if not record.is_large:
-            return None
+            return None, self._redrive(record)
         whole = carried.whole(record, self._systems.store)
-        return 0 if whole is None else self._database.count("SELECT hash(?::BLOB)", [whole])
+        if whole is None:
+            return 0, None
+        return self._database.count("SELECT hash(?::BLOB)", [whole.raw]), self._redrive(whole)
+
+    def _redrive(self, record: Carried) -> str | None:
+        values = (record.about.get(f"{OWN_HEADER}{name}") for name in redriven.HEADERS)
+        mark = redriven.packed(values)
+        key = self._systems.config.redrive_key
+        return mark and redriven.verdict(key, mark, redriven.content_digest(record.raw))
 
 
 class ArchiveReader:
@@ -134,6 +158,7 @@ class ArchiveReader:
         self._settings = settings
         self._records = records
         self._sink = Sink(ws, settings, "source.")
+        ws.database.function(_VERDICT, _verdict(ws.config.redrive_key))
         self.exactly_once = not settings.kinesis_stream
         self.has_folders = bool(settings.path)
 
@@ -157,16 +182,26 @@ class ArchiveReader:
 
     def _queries(self, sink: Sink) -> Iterator[str]:
         for relation, columns in sink.pages(HOUR_OF_PATH):
-            step, hour = "encode(redrive_step)", "NULL::INTEGER"
+            redrive, hour = "redrive", "NULL::INTEGER"
             if sink.files:
                 has_headers = {"header_names", "header_values"} <= set(columns)
-                at = f"list_position(header_names, {literal(REDRIVE_STEP)})"
-                step = f"header_values[{at}]" if has_headers else "NULL::BLOB"
+                redrive = _REDRIVE if has_headers else "NULL::VARCHAR"
                 hour = "folder_hour"
             yield f"""SELECT r.*, NOT {is_held()} AS is_new FROM (
-                SELECT {placed(columns)}, arrival_ms, raw, {step} AS redrive_step, known_digest,
+                SELECT {placed(columns)}, arrival_ms, raw, {redrive} AS redrive, known_digest,
                     is_head, false AS aggregated, {hour} AS folder_hour FROM {relation}
                 ) AS r LEFT JOIN held AS h USING (source, partition, shard)"""
+
+
+def _verdict(key: str) -> Callable[..., str]:
+    """Return the function that `_REDRIVE` calls, with the headers' values in hex."""
+
+    def verdict(step: str, position: str, replica: str, signature: str, sha256: str) -> str:
+        values = map(bytes.fromhex, (step, position, replica, signature))
+        mark = redriven.packed(value.decode(errors="replace") for value in values)
+        return redriven.verdict(key, mark or "", sha256)
+
+    return verdict
 
 
 class LettersReader:

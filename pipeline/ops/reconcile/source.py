@@ -13,6 +13,7 @@ from connectors.kafka.reader import Message
 from connectors.kinesis import reader as kinesis_stream
 from connectors.kinesis.reader import Record
 from connectors.kinesis.table import stream_of
+from pipeline.decode import redriven
 from pipeline.ops.reconcile.coverage import Bounds
 from pipeline.ops.reconcile.database import paged
 from pipeline.ops.reconcile.options import Interval, Part
@@ -24,13 +25,13 @@ _PAGE_RECORDS: Final = 10_000
 _AGGREGATED: Final = b"\xf3\x89\x9a\xc2"
 """How a record of the Kinesis Producer Library with several in it begins; it ends with an MD5."""
 _MD5_BYTES: Final = 16
-REDRIVE_STEP: Final = "redrive_step"
 
 
 class Source:
     """The topics and streams of a configuration.
 
-    A page has the columns of a position, arrival_ms, raw, redrive_step and aggregated.
+    A page has the columns of a position, arrival_ms, raw, redrive (a `redriven.Verdict`, NULL
+    without a mark) and aggregated.
     """
 
     def __init__(self, systems: Systems) -> None:
@@ -67,7 +68,8 @@ class Source:
         }
         isolation = self._config.kafka_isolation_level
         pages = kafka_topic.pages(self._cluster, topic, clipped, isolation=isolation)
-        return (_of_messages(page, topic) for page in _together(pages))
+        key = self._systems.config.redrive_key
+        return (_of_messages(page, topic, key) for page in _together(pages))
 
     def of_streams(self) -> Iterator[pa.Table]:
         """Yield pages of all that the streams still retain."""
@@ -85,7 +87,7 @@ class Source:
         return self._systems.config.cluster(self._config.kafka_cluster)
 
 
-def _of_messages(page: list[Message], topic: str) -> pa.Table:
+def _of_messages(page: list[Message], topic: str, key: str) -> pa.Table:
     return pa.table(
         {
             "topic": pa.array([topic] * len(page), pa.string()),
@@ -93,7 +95,7 @@ def _of_messages(page: list[Message], topic: str) -> pa.Table:
             "offset": pa.array([message.offset() for message in page], pa.int64()),
             "arrival_ms": pa.array([message.timestamp()[1] for message in page], pa.int64()),
             "raw": pa.array([message.value() for message in page], pa.binary()),
-            "redrive_step": pa.array(map(_redrive_step, page), pa.binary()),
+            "redrive": pa.array([_redrive(message, key) for message in page], pa.string()),
             "aggregated": pa.array([False] * len(page)),
         }
     )
@@ -107,7 +109,7 @@ def _of_records(page: list[Record], stream: str) -> pa.Table:
             "sequence_number": pa.array([record.sequence_number for record in page], pa.string()),
             "arrival_ms": pa.array([record.arrival_ms for record in page], pa.int64()),
             "raw": pa.array([record.data for record in page], pa.binary()),
-            "redrive_step": pa.nulls(len(page), pa.binary()),
+            "redrive": pa.nulls(len(page), pa.string()),
             "aggregated": pa.array([is_aggregated(record.data) for record in page]),
         }
     )
@@ -121,9 +123,12 @@ def is_aggregated(data: bytes) -> bool:
     return hashlib.md5(body, usedforsecurity=False).digest() == checksum
 
 
-def _redrive_step(message: Message) -> bytes | None:
-    headers: Any = message.headers()
-    return dict(headers).get(REDRIVE_STEP) if headers else None
+def _redrive(message: Message, key: str) -> str | None:
+    if not message.headers():
+        return None
+    mark = redriven.packed(map(kafka_topic.headers(message).get, redriven.HEADERS))
+    value: Any = message.value()
+    return mark and redriven.verdict(key, mark, redriven.content_digest(value))
 
 
 def _together(pages: Iterator[list[Message]]) -> Iterator[list[Message]]:

@@ -22,7 +22,7 @@ CREATE TYPE event_type AS ENUM ({names});
 CREATE TABLE expected (
     part INTEGER, number BIGINT, sequence VARCHAR,
     digest UBIGINT, hour INTEGER,
-    is_copy BOOLEAN, is_control BOOLEAN, aggregated BOOLEAN, is_head BOOLEAN,
+    is_copy BOOLEAN, is_forged BOOLEAN, is_control BOOLEAN, aggregated BOOLEAN, is_head BOOLEAN,
     event_type event_type, content UBIGINT
 );
 CREATE TABLE archive (

@@ -19,7 +19,7 @@ import pytest
 import yaml
 
 from connectors.errors import UserError
-from dev.servers import container, flink_settings, s3
+from dev.servers import container, flink_settings, kafka, s3
 from dev.servers.prepare import buckets_of, streams_of, topics_of
 from pipeline.config import load as load_config
 from pipeline.ops.replay.targets import TargetOptions, choose
@@ -91,6 +91,13 @@ def test_the_configuration_names_the_services(monkeypatch: pytest.MonkeyPatch) -
 
 def test_the_throw_away_keys_are_the_same_everywhere() -> None:
     assert s3.CREDENTIALS.items() <= ENVIRONMENT.items()
+    assert ENVIRONMENT["REDRIVE_KEY"] == kafka.REDRIVE_KEY
+
+
+def test_a_redrive_can_be_signed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REDRIVE_KEY", ENVIRONMENT["REDRIVE_KEY"])
+    for name in ("docker", "local", "local-both"):
+        assert load_config.load(ROOT / "conf" / f"{name}.yaml").redrive_key == kafka.REDRIVE_KEY
 
 
 def test_flink_s_processes_get_named_variables_and_keys_in_a_file(tmp_path: Path) -> None:

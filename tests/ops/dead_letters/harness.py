@@ -34,6 +34,7 @@ BUCKET = "dead"
 ARRIVED = datetime(2026, 3, 1, 5, 30, tzinfo=UTC)
 PARTITIONS = 3
 HEAD_BYTES = 1_000
+REDRIVE_KEY = "of the tests, no secret, but long enough"
 _NUMBERS = count()
 
 
@@ -129,6 +130,7 @@ class Case:
             "kafka": {"kafka_topic": self.dead, **large},
             "kinesis": {"kinesis_stream": self.dead, **large},
         }
+        signed = {"redrive_key": REDRIVE_KEY} if self.source == "kafka" else {}
         return {
             "kafka": {"bootstrap_servers": self.servers.kafka.bootstrap_servers},
             "kinesis": {
@@ -143,7 +145,7 @@ class Case:
                 "retry_seconds": 1,
             },
             "replicate": {"airport": {"kafka_topic": f"{self.name}-airport"}},
-            "dead_letters": letters[self.back_end],
+            "dead_letters": letters[self.back_end] | signed,
         }
 
     def position(self, number: int, partition: int = 0) -> Position:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import io
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +24,7 @@ from pipeline.ops.dead_letters.letter import Letter, chosen_by, escaped
 from pipeline.ops.dead_letters.reader import read_letters, read_whole
 from pipeline.ops.dead_letters.redrive import Pace, default_rate
 from pipeline.ops.dead_letters.redrive_log import StoredLog
-from pipeline.ops.dead_letters.senders import headers_of
+from pipeline.ops.dead_letters.senders import _HEADERS_BYTES, headers_of
 from pipeline.ops.systems import Systems
 from tests import python_typed
 
@@ -76,13 +78,48 @@ def test_a_large_one_is_known_by_its_whole() -> None:
 SHA256 = "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"  # of {}
 
 
-def test_headers_name_the_step_to_repeat() -> None:
-    assert headers_of(letter()) == {
-        "redrive_step": b"decode",
+def test_headers_name_the_step_to_repeat_and_are_signed() -> None:
+    unsigned = {"redrive_step": b"decode", "redrive_position": b"trips/2/17"}
+    assert headers_of(letter(), "") == headers_of(letter(), KEY) == unsigned
+    refused = headers_of(letter(step="replicate", detail="replica airport: 5 bytes"), KEY)
+    assert refused.pop("redrive_signature") == SIGNATURE
+    assert refused == {
+        "redrive_step": b"replicate",
         "redrive_position": b"trips/2/17",
+        "redrive_replica": b"airport",
     }
-    refused = letter(step="replicate", detail="replica airport: 5 bytes")
-    assert headers_of(refused)["redrive_replica"] == b"airport"
+    assert headers_of(letter(step="index"), KEY)["redrive_replica"] == b""
+
+
+KEY = "k" * 32
+SIGNATURE = (
+    hmac.new(
+        KEY.encode(),
+        b"".join(
+            len(part).to_bytes(8, "big") + part
+            for part in (
+                b"streaming-etl redrive 1",
+                b"trips/2/17",
+                b"replicate",
+                b"airport",
+                hashlib.sha256(b"{}").hexdigest().encode(),
+            )
+        ),
+        "sha256",
+    )
+    .hexdigest()
+    .encode()
+)
+"""Written out: signatures of released versions must stay good."""
+
+
+def test_the_longest_headers_fit_into_what_is_reserved_for_them() -> None:
+    longest = Position("t" * 249, 2**31 - 1, 2**63 - 1)
+    refused = letter(step="replicate", detail=f"replica {'r' * 32}: 5 bytes", position=longest)
+    headers = headers_of(refused, KEY)
+    assert len(headers) == 4
+    varints = 2 * 5 * len(headers)  # the length of each name and value
+    assert sum(map(len, (*headers, *headers.values()))) + varints <= _HEADERS_BYTES
 
 
 def test_positions_as_text() -> None:

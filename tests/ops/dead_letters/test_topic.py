@@ -23,9 +23,17 @@ from confluent_kafka.admin import (
 
 from connectors.errors import UserError
 from connectors.flink.rest import wait_for
+from pipeline.decode.redriven import Mark, sign
 from pipeline.ops.dead_letters.redrive_log import log_topic
 from pipeline.ops.dead_letters.senders import TOO_LARGE
-from tests.ops.dead_letters.harness import BackEnd, Case, DeadRecord, Servers, many
+from tests.ops.dead_letters.harness import (
+    REDRIVE_KEY,
+    BackEnd,
+    Case,
+    DeadRecord,
+    Servers,
+    many,
+)
 
 ALL: list[BackEnd] = ["s3", "kafka", "kinesis"]
 PATIENCE = 60.0
@@ -62,16 +70,39 @@ def test_exact_bytes_go_back_once(servers: Servers, back_end: BackEnd) -> None:
         record = found[letter.step, position]
         assert (record.raw, record.key) == (letter.raw, letter.key)
         assert record.partition == letter.position.partition
-        replica = {"redrive_replica": "airport"} if letter.step == "replicate" else {}
+        added = {}
+        if letter.step != "decode":
+            mark = Mark(position, letter.step, "airport" if letter.step == "replicate" else "")
+            signature = sign(REDRIVE_KEY, mark, letter.sha256)
+            added = {"redrive_replica": mark.replica, "redrive_signature": signature}
         assert record.headers == {
             "redrive_step": letter.step,
             "redrive_position": position,
-            **replica,
+            **added,
         }
 
     again = case.json("redrive", "--all")
     assert (again["redriven"], again["already_redriven"]) == (0, 5)
     assert len(case.records()) == 5
+
+
+def test_without_a_key_only_what_decode_rejected_goes_back(servers: Servers) -> None:
+    case = servers.case("kafka")
+    without = case.config()
+    del without["dead_letters"]["redrive_key"]
+    case.configure(without)
+    refused = DeadRecord(raw=b"{}", position=case.position(1), step="index", reason="index_missing")
+    case.write([refused, *many(case, 2)])
+    for options in ((), ("--dry-run",)):
+        with pytest.raises(UserError, match=f"redrive_key is not set.*{case.name}/0/1") as caught:
+            case.json("redrive", "--all", *options, exit_code=1)
+        assert "to the step index" in str(caught.value)
+        assert "--step decode" in str(caught.value)
+    assert case.records() == []
+    assert case.json("redrive", "--step", "decode")["redriven"] == 2
+    case.configure(case.config())
+    report = case.json("redrive", "--all")
+    assert (report["redriven"], report["already_redriven"]) == (1, 2)
 
 
 def test_one_that_fails_again_may_be_redriven_anew(servers: Servers) -> None:
@@ -162,7 +193,9 @@ def test_what_cannot_be_redriven_is_counted(servers: Servers) -> None:
 @pytest.mark.parametrize("back_end", ["kafka", "kinesis"])
 def test_large_ones_go_back_whole(servers: Servers, back_end: BackEnd) -> None:
     case = servers.case(back_end)
-    whole = DeadRecord(raw=b"w" * 50_000, key=b"k", position=case.position(1), is_large=True)
+    whole = DeadRecord(
+        raw=b"w" * 50_000, key=b"k", position=case.position(1), step="index", is_large=True
+    )
     absent = DeadRecord(raw=b"a" * 50_000, position=case.position(2), is_large=True)
     wrong = DeadRecord(raw=b"r" * 50_000, position=case.position(3), is_large=True)
     case.write([whole, absent, wrong])
@@ -175,6 +208,8 @@ def test_large_ones_go_back_whole(servers: Servers, back_end: BackEnd) -> None:
     }
     [record] = case.records()
     assert (record.raw, record.key) == (whole.raw, whole.key)
+    signature = sign(REDRIVE_KEY, Mark(f"{case.name}/0/1", "index"), whole.sha256)
+    assert record.headers["redrive_signature"] == signature, "of the whole, not of the head"
 
 
 def test_one_too_large_for_the_topic_holds_up_nothing(servers: Servers) -> None:

@@ -43,7 +43,15 @@ from pipeline.ops.systems import Systems, systems
 from pipeline.options import ROOT
 from pipeline.progress import Steps
 from tests.ops.reconcile import sinks as local
-from tests.ops.reconcile.sinks import ARRIVAL, PARTITIONS, TYPES, Document, Record, Sinks
+from tests.ops.reconcile.sinks import (
+    ARRIVAL,
+    PARTITIONS,
+    TYPES,
+    Document,
+    Headers,
+    Record,
+    Sinks,
+)
 
 MADE = list(
     generate(Recipe(events=150, seed=5, defective=0.3, corrected=0.05, stale=0.05, watermarks=5))
@@ -346,18 +354,35 @@ def send_letters(world: World, topic: str, records: list[Record], **other: str) 
     world.send(topic, messages)
 
 
-def envelope(record: Record, large: Path) -> bytes:
+def envelope(record: Record, large: Path, headers: Headers | None = None) -> bytes:
     """A record as a stream carries it for another; of a large one all but the head lies apart."""
+    raw, pointer = cut(record, large, headers)
+    about = {"step": "decode", "reason": record.made.expect, **said(record), **pointer}
+    lists: dict[str, Any] = {}
+    if headers and not pointer:
+        lists["header_names"] = [name for name, _ in headers]
+        lists["header_values"] = [
+            None if value is None else base64.b64encode(value).decode() for _, value in headers
+        ]
+    if record.made.raw is not None:
+        lists["raw"] = base64.b64encode(raw).decode()
+    return json.dumps({**about, **lists}).encode()
+
+
+def cut(
+    record: Record, large: Path, headers: Headers | None = None
+) -> tuple[bytes, dict[str, str]]:
+    """The bytes of a record as a topic or stream has them, and its pointer if that is its head."""
     raw = record.made.raw or b""
-    about = {"step": "decode", "reason": record.made.expect, **said(record)}
-    if len(raw) > _LARGE:
-        sha256 = hashlib.sha256(raw).hexdigest()
-        folder = large / "arrival_date=2018-03-01" / f"sha256={sha256}"
-        folder.mkdir(parents=True, exist_ok=True)
-        pq.write_table(local.archive_table([record]), folder / "part-0.parquet")
-        about |= {"raw_bytes": str(len(raw)), "sha256": sha256, "full_record": f"file://{folder}"}
-        raw = raw[:1000]
-    return json.dumps({**about, "raw": base64.b64encode(raw).decode()}).encode()
+    if len(raw) <= _LARGE:
+        return raw, {}
+    sha256 = hashlib.sha256(raw).hexdigest()
+    folder = large / "arrival_date=2018-03-01" / f"sha256={sha256}"
+    folder.mkdir(parents=True, exist_ok=True)
+    table = local.archive_table([record], [headers] if headers else [])
+    pq.write_table(table, folder / f"part-{record.position.offset or 0}.parquet")
+    pointer = {"raw_bytes": str(len(raw)), "sha256": sha256, "full_record": f"file://{folder}"}
+    return raw[:1000], pointer
 
 
 def fill_index(plant: Plant, prefix: str, damage: Damage | None = None) -> OpenSearch:

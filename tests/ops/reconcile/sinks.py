@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,6 +23,7 @@ STREAM = "trip-stream"
 TYPES = ["trip", "green_trip", "fhv_trip"]
 PARTITIONS = 4
 ARRIVAL = datetime(2018, 3, 1, 5, 30, tzinfo=UTC)
+Headers = list[tuple[str, bytes | None]]
 TIME = pa.timestamp("ms", tz="UTC")
 
 
@@ -141,12 +142,19 @@ def _write_archive(sinks: Sinks) -> None:
         pq.write_table(archive_table(records), path / f"part-{partition}.parquet")
 
 
-def archive_table(records: list[Record]) -> pa.Table:
-    """These records as the archive holds them."""
+def archive_table(records: list[Record], headers: Sequence[Headers] = ()) -> pa.Table:
+    """These records as the archive holds them, `headers` for each of them if there are any."""
+    columns: dict[str, Any] = {}
+    if headers:
+        names = [[name for name, _ in each] for each in headers]
+        values = [[value for _, value in each] for each in headers]
+        columns["header_names"] = pa.array(names, pa.list_(pa.string()))
+        columns["header_values"] = pa.array(values, pa.list_(pa.binary()))
     return pa.table(
         {
             "raw": pa.array([record.made.raw for record in records], pa.binary()),
             "key": pa.array([record.made.key for record in records], pa.binary()),
+            **columns,
             **position_columns(records),
             "arrival_time": pa.array([ARRIVAL] * len(records), TIME),
         }

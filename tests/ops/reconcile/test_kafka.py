@@ -28,7 +28,6 @@ from tests.ops.reconcile.plant import (
     found,
     is_event,
     is_reject,
-    message,
     on_topic,
     place,
     places,
@@ -303,18 +302,6 @@ def test_ranges_and_times_bound_what_is_judged(plant: Plant) -> None:
     assert plant.reconcile(since=arrived, until=arrived + 1).row("source").due == len(MADE)
     with pytest.raises(UserError, match="reads no 'other'"):
         plant.reconcile(spans=(span("other/0@1..2"),))
-
-
-def test_redriven_copies_are_not_expected_in_the_lake(own: Plant, world: World) -> None:
-    ends = {p: len(own.of(lambda r: r.position.partition == p)) for p in range(4)}  # noqa: B023
-    original = own.of(is_event)[0]
-    copies = [{**message(original), "partition": 0, "headers": {"redrive_step": step}} for step in
-              ("index", "replicate", "decode")]  # fmt: skip
-    world.send(own.topic, copies)
-    del own.config["archive"]
-    report = own.reconcile()
-    assert found(report) == {("lake", "missing"): {f"{own.topic}/0@{ends[0] + 2}"}}
-    assert report.row("source").figures["redriven_copies"] == 2
 
 
 def test_the_command_exits_with_what_it_found(plant: Plant, tmp_path: Path) -> None:

@@ -216,7 +216,7 @@ def test_what_a_watermark_is(
     for name, column in {
         "arrival_ms": pa.array([0]),
         "raw": pa.array([raw], pa.binary()),
-        "redrive_step": pa.nulls(1, pa.binary()),
+        "redrive": pa.nulls(1, pa.string()),
         "aggregated": pa.array([False]),
     }.items():
         page = page.append_column(name, column)
