@@ -58,7 +58,7 @@ class Flow:
         return flink.name_steps(stream_env, self.statements, self.sinks, kinesis_sinks)
 
     def table(self, create: str) -> None:
-        """Create a table."""
+        """Create a table, or a function of the connectors' jar."""
         self.tables.execute_sql(create)
 
     def function(self, name: str, function: Any) -> None:

@@ -25,7 +25,7 @@ from pipeline.submit import Submitted, submit
 from tests.job import warm_client
 from tests.oracle import Chosen, Sent, Verdict
 from tests.oracle_read import Reader, examine
-from tests.sending import produce, produce_kinesis
+from tests.sending import HeadersOf, produce, produce_kinesis
 
 PATIENCE_SECONDS = 240.0
 
@@ -125,10 +125,19 @@ class Harness:
             sections[section] = {**kept, **keys}
         return sections
 
-    def produce(self, made: Iterable[Made], *, rate: float | None = None) -> list[Sent]:
-        """Send to the first topic, or to the first stream where there is no topic."""
+    def produce(
+        self,
+        made: Iterable[Made],
+        *,
+        rate: float | None = None,
+        headers: HeadersOf | None = None,
+    ) -> list[Sent]:
+        """Send to the first topic, or to the first stream where there is no topic.
+
+        `headers` returns those of the record with a number; a stream has none.
+        """
         if self.topics:
-            sent = produce(made, servers=self.servers, topic=self.topic, rate=rate)
+            sent = produce(made, servers=self.servers, topic=self.topic, rate=rate, headers=headers)
         else:
             client = kinesis.client(self.endpoint)
             sent = produce_kinesis(made, client=client, stream=self.stream, rate=rate)
