@@ -10,7 +10,6 @@ records -> archive
 from __future__ import annotations
 
 from connectors import sql
-from connectors.kafka import headers
 from connectors.kafka import table as kafka
 from connectors.kinesis import table as kinesis
 from connectors.opensearch.options import Index
@@ -52,8 +51,6 @@ def build(flow: Flow, config: Config, types: EventTypes) -> Flow:
 
 def read(flow: Flow, config: Config) -> str:
     """Read the raw records of every topic and stream; return their view."""
-    for create in headers.create_functions():
-        flow.table(create)
     source, selects = config.source, []
     if source.kafka_topics:
         cluster = config.cluster(source.kafka_cluster)

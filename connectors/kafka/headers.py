@@ -23,6 +23,9 @@ READING: Final = {"properties.interceptor.classes": "streaming.etl.headers.PackH
 PACKED: Final = f"headers[{literal(LIST)}]"
 """The expression of the list in a table to read from; NULL for a record without headers."""
 
+OWN_HEADER: Final = "header."
+"""What a record's own headers begin with, beside ours that have no prefix."""
+
 _FUNCTIONS: Final = {
     "header_names_of": "HeaderNames",
     "header_values_of": "HeaderValues",

@@ -139,10 +139,12 @@ def ends(cluster: Kafka, topic: str) -> dict[int, Span]:
 
 
 def headers(message: Message) -> dict[str, str]:
-    """Return a message's headers as strings, without those that have no value."""
+    """Return the last value of each of a message's headers as a string, without nulls."""
     pairs: Any = message.headers() or ()
     return {
-        name: bytes(value).decode(errors="replace") for name, value in pairs if value is not None
+        name: bytes(value).decode(errors="replace")
+        for name, value in dict(pairs).items()
+        if value is not None
     }
 
 

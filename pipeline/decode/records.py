@@ -14,6 +14,8 @@ KINESIS_POSITION = {"stream": "STRING", "shard": "STRING", "sequence_number": "S
 ARRIVAL_TIME = {"arrival_time": "TIMESTAMP_LTZ(3)"}
 # Two lists and not a map: Flink writes a map's keys as optional, which Parquet readers refuse.
 HEADERS = {"header_names": "ARRAY<STRING>", "header_values": "ARRAY<BYTES>"}
+OWN_HEADERS = "own_headers"
+"""The column of the packed list of a record's headers; see `kafka.headers`."""
 # The headers that a redrive adds, see pipeline/ops/dead_letters/senders.py.
 REDRIVEN = ("redrive_step", "redrive_replica")
 
@@ -123,6 +125,11 @@ def decoded_column(name: str) -> str:
 def unpacked(packed: str) -> dict[str, str]:
     """Return the expressions of `HEADERS`, from that of a list of headers; see `kafka.headers`."""
     return {name: f"{name}_of({packed})" for name in HEADERS}
+
+
+def unpacked_columns(packed: str) -> str:
+    """Return `HEADERS` for a SELECT."""
+    return ", ".join(f"{text} AS {name}" for name, text in unpacked(packed).items())
 
 
 def header_map(expressions: Mapping[str, str], *, with_own: bool = False) -> str:

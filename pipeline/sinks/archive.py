@@ -15,7 +15,7 @@ from pipeline.decode.records import (
     names,
     position,
     position_headers,
-    unpacked,
+    unpacked_columns,
 )
 from pipeline.flow import Sink
 from pipeline.sinks import claim_check
@@ -28,8 +28,7 @@ def columns(source: Source) -> dict[str, str]:
 
 def select(source: Source) -> str:
     """Return the expressions that fill `columns` from `records`, in the same order."""
-    headers = (f"{text} AS {name}" for name, text in unpacked(PACKED).items())
-    return f"`raw`, `key`, {', '.join(headers)}, {names(position(source))}"
+    return f"`raw`, `key`, {unpacked_columns(PACKED)}, {names(position(source))}"
 
 
 def sink(config: Config, settings: Archive) -> Sink:

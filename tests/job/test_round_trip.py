@@ -13,18 +13,25 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from connectors.block import Headers
+from connectors.kafka import reader as kafka_topic
+from connectors.kafka.options import Kafka
 from dev.demo.generate import Recipe, generate
 from dev.demo.made import EVENT
 from dev.servers import kinesis
 from dev.servers.kafka import create_topics
 from dev.servers.stack import Stack
 from tests.job.harness import Harness, open_transactions
-from tests.oracle import events_in
+from tests.oracle import Sent, events_in
+from tests.oracle_read import position
+from tests.sending import varied
+
+ADDED = {f"source.{name}" for name in ("topic", "partition", "offset", "arrival_time")}
 
 
 def test_replicas_as_a_source_give_the_same_lake(stack: Stack, tmp_path: Path) -> None:
     with first(stack, tmp_path) as job:
-        sent = job.produce(generate(Recipe(events=5_000, seed=5)))
+        sent = job.produce(generate(Recipe(events=5_000, seed=5)), headers=varied)
         job.start()
         job.drain()
         job.stop()
@@ -34,6 +41,7 @@ def test_replicas_as_a_source_give_the_same_lake(stack: Stack, tmp_path: Path) -
     assert 0 < verdict.counts["replica small"] < events, "the rest: dead letters"
     assert open_transactions(job.servers, "round-archive") == {}
     assert open_transactions(job.servers, "round-copy") == {}
+    every_header_is_there(job, sent)
 
     with second(stack, tmp_path) as copy:
         aggregated = [
@@ -47,6 +55,33 @@ def test_replicas_as_a_source_give_the_same_lake(stack: Stack, tmp_path: Path) -
     found, replicated = contents(copy), contents(job)
     assert not replicated - found
     assert (found - replicated).total() == len(aggregated)
+
+
+def every_header_is_there(job: Harness, sent: list[Sent]) -> None:
+    """In the archive and the dead letters those of the sender come first, in order, then ours."""
+    expected = {one.position: varied(number) for number, one in enumerate(sent)}
+    for place, headers in headers_in("round-archive", job, "source."):
+        own = expected.pop(place)
+        assert headers[: len(own)] == own
+        assert {name for name, _ in headers[len(own) :]} == ADDED
+    assert expected == {}
+
+    expected = {one.position: varied(number) for number, one in enumerate(sent)}
+    rejected = headers_in(job.dead_letters, job)
+    assert {b"decode", b"replicate"} == {dict(headers)["step"] for _, headers in rejected}
+    for place, headers in rejected:
+        own = tuple((f"header.{name}", value) for name, value in expected[place])
+        assert headers[: len(own)] == own
+        assert not [name for name, _ in headers[len(own) :] if name.startswith("header.")]
+
+
+def headers_in(topic: str, job: Harness, prefix: str = "") -> list[tuple[str, Headers]]:
+    """Return the position and all headers of each message."""
+    cluster = Kafka(bootstrap_servers=job.servers)
+    all_headers: list[Any] = [message.headers() for message in kafka_topic.messages(cluster, topic)]
+    decoded = [{n: v.decode("latin-1") for n, v in pairs if v is not None} for pairs in all_headers]
+    places = (position(each, prefix) for each in decoded)
+    return [(place, tuple(pairs)) for place, pairs in zip(places, all_headers, strict=True)]
 
 
 def first(stack: Stack, folder: Path) -> Harness:

@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from connectors.block import Headers
 from connectors.errors import UserError
 from connectors.kafka import admin as kafka_admin
 from connectors.kafka.options import Kafka
@@ -29,6 +30,7 @@ from pipeline.ops.systems import Systems
 TOO_LARGE: Final = "larger, with its redrive headers, than the topic takes"
 TOO_LARGE_FOR_STREAM: Final = "larger, with its partition key, than the stream takes"
 _HEADERS_BYTES: Final = 1_024
+_REDRIVE: Final = "redrive_"
 
 
 Deliver = Callable[[Sequence[Letter]], list[str | None]]
@@ -98,7 +100,7 @@ class TopicSender:
     def _records(self, letter: Letter) -> tuple[TopicRecord, TopicRecord]:
         partition = letter.position.partition
         known = partition if partition in self._partitions else None
-        headers = tuple(headers_of(letter).items())
+        headers = (*restored_headers(letter), *headers_of(letter).items())
         record = TopicRecord(self._topic, letter.raw, letter.key, headers, known)
         entry = json.dumps({"time": now_text(), "run": self._run}).encode()
         return record, TopicRecord(log_topic(self._topic), entry, letter.identity.encode())
@@ -110,6 +112,11 @@ def headers_of(letter: Letter) -> dict[str, bytes]:
     if letter.replica:
         headers["redrive_replica"] = letter.replica
     return {name: text.encode() for name, text in headers.items()}
+
+
+def restored_headers(letter: Letter) -> Headers:
+    """Return the record's own headers, without those of an earlier redrive or named like them."""
+    return tuple(pair for pair in letter.headers if not pair[0].startswith(_REDRIVE))
 
 
 class StreamSender:

@@ -12,13 +12,14 @@ from typing import Any, Final
 import pyarrow as pa
 
 from connectors.kafka import reader as kafka_topic
+from connectors.kafka.headers import OWN_HEADER
 from connectors.kinesis import reader as kinesis_stream
 from connectors.sql import literal
 from pipeline.config.model import Archive, DeadLetters, Lake, Target
 from pipeline.events.event_types import EventType
 from pipeline.ops.lake.content import COMPACTED, home
 from pipeline.ops.readers import carried
-from pipeline.ops.readers.carried import OWN_HEADER, Carried
+from pipeline.ops.readers.carried import Carried
 from pipeline.ops.reconcile.database import name, paged
 from pipeline.ops.reconcile.files import Files, Group
 from pipeline.ops.reconcile.options import Interval, Part
@@ -160,8 +161,10 @@ class ArchiveReader:
             step, hour = "encode(redrive_step)", "NULL::INTEGER"
             if sink.files:
                 has_headers = {"header_names", "header_values"} <= set(columns)
-                at = f"list_position(header_names, {literal(REDRIVE_STEP)})"
-                step = f"header_values[{at}]" if has_headers else "NULL::BLOB"
+                # Of several the last one counts, as in the job.
+                at = f"list_position(list_reverse(header_names), {literal(REDRIVE_STEP)})"
+                last = f"list_reverse(header_values)[{at}]"
+                step = last if has_headers else "NULL::BLOB"
                 hour = "folder_hour"
             yield f"""SELECT r.*, NOT {is_held()} AS is_new FROM (
                 SELECT {placed(columns)}, arrival_ms, raw, {step} AS redrive_step, known_digest,
