@@ -61,7 +61,12 @@ def test_lake(finished: Harness) -> None:
 
 
 def test_dead_letters(finished: Harness) -> None:
-    assert_golden("dead_letters", map(without_clock, rows(finished, "dead-letters")))
+    found = list(rows(finished, "dead-letters"))
+    assert_golden("dead_letters", map(without_clock, found))
+    sent = {place: varied(number) for number, (place, _) in enumerate(numbered(finished.name))}
+    assert [own_headers(row) for row in found] == [
+        sent[row["topic"], row["offset"]] for row in found
+    ]
 
 
 def test_archive_holds_the_very_bytes(finished: Harness) -> None:

@@ -13,17 +13,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from connectors.block import Headers
-from connectors.kafka import reader as kafka_topic
-from connectors.kafka.options import Kafka
 from dev.demo.generate import Recipe, generate
 from dev.demo.made import EVENT
 from dev.servers import kinesis
 from dev.servers.kafka import create_topics
 from dev.servers.stack import Stack
 from tests.job.harness import Harness, open_transactions
+from tests.job.own_headers import check_dead_letters, headers_in
 from tests.oracle import Sent, events_in
-from tests.oracle_read import position
 from tests.sending import varied
 
 ADDED = {f"source.{name}" for name in ("topic", "partition", "offset", "arrival_time")}
@@ -65,23 +62,8 @@ def every_header_is_there(job: Harness, sent: list[Sent]) -> None:
         assert headers[: len(own)] == own
         assert {name for name, _ in headers[len(own) :]} == ADDED
     assert expected == {}
-
     expected = {one.position: varied(number) for number, one in enumerate(sent)}
-    rejected = headers_in(job.dead_letters, job)
-    assert {b"decode", b"replicate"} == {dict(headers)["step"] for _, headers in rejected}
-    for place, headers in rejected:
-        own = tuple((f"header.{name}", value) for name, value in expected[place])
-        assert headers[: len(own)] == own
-        assert not [name for name, _ in headers[len(own) :] if name.startswith("header.")]
-
-
-def headers_in(topic: str, job: Harness, prefix: str = "") -> list[tuple[str, Headers]]:
-    """Return the position and all headers of each message."""
-    cluster = Kafka(bootstrap_servers=job.servers)
-    all_headers: list[Any] = [message.headers() for message in kafka_topic.messages(cluster, topic)]
-    decoded = [{n: v.decode("latin-1") for n, v in pairs if v is not None} for pairs in all_headers]
-    places = (position(each, prefix) for each in decoded)
-    return [(place, tuple(pairs)) for place, pairs in zip(places, all_headers, strict=True)]
+    assert check_dead_letters(job, expected) == {b"decode", b"replicate"}
 
 
 def first(stack: Stack, folder: Path) -> Harness:

@@ -28,7 +28,7 @@ class Letter:
     For a large record, `raw` is only its head; the whole record, of `raw_bytes` bytes and with that
     `sha256`, is in the folder `full_record`. `place` is where the dead letter itself is stored.
     `arrival_ms` is in epoch milliseconds, None if unknown. `headers` are the record's own, in their
-    order; dead letters of version 0.1.0 have none.
+    order; dead letters of earlier revisions have none.
     """
 
     raw: bytes | None

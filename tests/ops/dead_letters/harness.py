@@ -275,7 +275,7 @@ def header_columns(one: DeadRecord, code: Callable[[bytes | None], Any]) -> dict
 def _parquet(letters: Sequence[DeadRecord]) -> bytes:
     """Return a file with the columns of the sink of dead letters.
 
-    Without any headers it is like a file of version 0.1.0, which lacks their columns.
+    Without any headers it is like a file of an earlier revision, which lacks their columns.
     """
     rows = [
         {
