@@ -15,7 +15,15 @@ from pathlib import Path
 
 from connectors.errors import UserError
 from connectors.local_files import waiting
-from pipeline.deploy.prerequisites import JAVA, LINUX, MAVEN, PYTHON_3_11, Prerequisite, require
+from pipeline.deploy.prerequisites import (
+    JAVA,
+    JAVAC,
+    LINUX,
+    MAVEN,
+    PYTHON_3_11,
+    Prerequisite,
+    require,
+)
 
 Say = Callable[[str], None]
 
@@ -102,7 +110,7 @@ def connectors_part(cache: Cache) -> Part:
     inputs = "".join(path.read_text("utf-8") for path in (cache.pom, *cache.java_sources))
     return Part(
         "connectors", "building the connectors' jar with Maven", inputs,
-        cache.connectors_jar, lambda: maven(cache, "package"), (MAVEN,),
+        cache.connectors_jar, lambda: maven(cache, "package"), (MAVEN, JAVAC),
     )  # fmt: skip
 
 
