@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from connectors.errors import UserError
 from connectors.flink import table_environment as flink
 from connectors.flink.filesystem import parquet_table
+from connectors.kafka.headers import create_functions
 from connectors.kinesis import sink as kinesis_sink
 from connectors.kinesis.table import Stream
 from pipeline.config.model import Config
@@ -47,7 +48,9 @@ class Flow:
 
     @classmethod
     def of(cls, tables: Any) -> Flow:
-        """Return an empty flow over a table environment."""
+        """Return an empty flow over a table environment, with the functions of headers."""
+        for create in create_functions():
+            tables.execute_sql(create)
         return cls(tables, tables.create_statement_set())
 
     def attach(self, stream_env: Any, config: Config) -> list[str]:

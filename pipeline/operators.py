@@ -20,7 +20,7 @@ from connectors.opensearch.bulk import Document, Limits, Outcome, Rejected
 from connectors.opensearch.options import Index, index_name
 from connectors.opensearch.templates import careful_sender
 from pipeline.config import model as config
-from pipeline.decode.claim_check import byte_lengths, claim_check
+from pipeline.decode.claim_check import byte_lengths, claim_check, header_bytes
 from pipeline.decode.columns import objects
 from pipeline.decode.decoder import Decoded, Decoder, wall_clock
 from pipeline.decode.query import Forwarded
@@ -283,12 +283,11 @@ class ClaimCheckFunction(_Step):
     def open(self, function_context: FunctionContext) -> None:
         self._metrics = StepMetrics("claim_check", function_context.get_metric_group())
 
-    def eval(self, raw: pd.Series, key: pd.Series, *headers: pd.Series) -> pd.DataFrame:
+    def eval(
+        self, raw: pd.Series, key: pd.Series, header_names: pd.Series, header_values: pd.Series
+    ) -> pd.DataFrame:
         settings = self._settings
-        beside = byte_lengths(key)
-        for values in headers:
-            sizes = [0 if value is None else byte_lengths(value).sum() for value in values]
-            beside += np.array(sizes, np.int32)
+        beside = byte_lengths(key) + header_bytes(header_names, header_values)
         checked = claim_check(
             raw.to_numpy(),
             max_bytes=settings.max_bytes,
@@ -341,7 +340,7 @@ def index_function(settings: Index, types: EventTypes) -> Any:
 
 
 def claim_check_function(settings: config.Archive | config.DeadLetters) -> Any:
-    """`claim_check_<sink>(raw, key[, header values])`: a row of large, head, bytes, sha256."""
+    """`claim_check_<sink>(raw, key, header names, header values)`: see `_CLAIM_CHECK`."""
     return _vectorised(ClaimCheckFunction(settings), _CLAIM_CHECK)
 
 

@@ -217,7 +217,8 @@ class Reader:
                     assert error.code() == KafkaError._PARTITION_EOF, error.str()
                     left.discard(message.partition())
                     continue
-                texts = {name: bytes(v).decode() for name, v in headers if v is not None}
+                latest = {name: v for name, v in dict(headers).items() if v is not None}
+                texts = {name: bytes(v).decode(errors="replace") for name, v in latest.items()}
                 yield key or b"", value, texts
         consumer.close()
 

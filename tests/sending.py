@@ -10,6 +10,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from connectors.block import Headers
+from connectors.kafka.headers import LIST
 from connectors.kafka.options import Kafka
 from connectors.kafka.producer import KafkaProducer
 from connectors.kinesis.producer import KinesisProducer
@@ -20,6 +21,22 @@ from tests.oracle import Sent
 
 HeadersOf = Callable[[int], Headers]
 _LINGER_SECONDS = 0.05
+
+OTHERS: Headers = ((LIST, b"sender's"), ("source.topic", b"x"), ("step", b"x"), ("header.a", b"1"))
+"""Names that the job itself uses, elsewhere or for something else."""
+VARIED: tuple[Headers, ...] = (
+    (),
+    (("origin", b"\x00golden"),),
+    (("a", b"1"), ("b", None), ("a", b""), ("a", None), ("a", b"2"), ("b", b"\xff\x00")),
+    (("", b"no name"), ("", None), ("\u00e9\U0001f600", "\u00fc".encode())),
+    OTHERS,
+)
+"""Headers that a sender may add: none, one, repeats, nulls, empty names and values."""
+
+
+def varied(number: int) -> Headers:
+    """Return the headers of the record with this number; they differ from its neighbours'."""
+    return VARIED[number % len(VARIED)]
 
 
 def produce(

@@ -191,12 +191,15 @@ def test_rows_of_a_partition_come_together_and_bring_what_was_given_with_them() 
     raws = [placed(41), b"[]", placed(7), placed(41), None, placed(7)]
     keys = pd.Series(objects([b"%d" % at for at in range(6)]))
     beside = (keys, pd.Series(["a"] * 6), pd.Series(range(6)), pd.Series(range(60, 66)))
-    found = decode.eval(pd.Series(objects(raws)), pd.Series([ARRIVAL_MS] * 6), *beside)
+    headers = pd.Series(objects([b"h%d" % at for at in range(6)]))
+    arrived = pd.Series([ARRIVAL_MS] * 6)
+    found = decode.eval(pd.Series(objects(raws)), arrived, *beside, headers)
     assert found.pickup_location.tolist() == ["", "", "007", "007", "041", "041"]
     assert found.partition.tolist() == [1, 4, 2, 5, 0, 3]
     assert found.offset.tolist() == [61, 64, 62, 65, 60, 63]
     assert found.raw.tolist() == [b"[]", *[None] * 5]
     assert found.key.tolist() == [b"1", b"4", *[None] * 4]
+    assert found.own_headers.tolist() == [b"h1", b"h4", *[None] * 4]
     assert found.reason.tolist()[:2] == ["not_an_object", "empty_payload"]
     declared = decode_function(config.Decode(), TYPES, documents=False, forwarded=forwarded)
     assert list(row_of(declared)) == list(found.columns)
@@ -283,9 +286,10 @@ def test_claim_check_tells_large_from_small() -> None:
     function, context = ClaimCheckFunction(settings), Context()
     function.open(context)
     found = function.eval(
-        pd.Series(objects([b"x" * 1001, b"x" * 1000, None, b"x", b"x"])),
-        pd.Series(objects([b"k" * 9, None, None, b"k" * 1000, None])),
-        pd.Series([None, [], [None], None, [b"h" * 500, None, b"h" * 500]], dtype=object),
+        pd.Series(objects([b"x" * 1001, b"x" * 1000, None, b"x", b"x", b"x"])),
+        pd.Series(objects([b"k" * 9, None, None, b"k" * 1000, None, None])),
+        pd.Series([None, [], ["a"], None, ["a", "b", "a"], ["n" * 999]], dtype=object),
+        pd.Series([None, [], [None], None, [b"h" * 500, None, b"h" * 500], [None]], dtype=object),
     )
     assert row_of(claim_check_function(settings)) == {
         "large": "BOOLEAN",
@@ -294,7 +298,7 @@ def test_claim_check_tells_large_from_small() -> None:
         "sha256": "VARCHAR",
     }
     assert list(found.columns) == ["large", "head", "bytes", "sha256"]
-    assert found.large.tolist() == [True, False, False, True, True]
-    assert found["head"].tolist() == [b"xxx", None, None, b"x", b"x"]
-    assert found["bytes"].tolist() == [1001, 1000, 0, 1, 1]
-    assert context.counted == {"in": 5, "large": 3}
+    assert found.large.tolist() == [True, False, False, True, True, True]
+    assert found["head"].tolist() == [b"xxx", None, None, b"x", b"x", b"x"]
+    assert found["bytes"].tolist() == [1001, 1000, 0, 1, 1, 1]
+    assert context.counted == {"in": 6, "large": 4}

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
+from connectors.kafka import headers
 from connectors.kafka.options import Kafka
 from connectors.kafka.security import flink_properties
 from connectors.sql import create_table
@@ -50,7 +51,10 @@ class KafkaSource(Protocol):
 
 
 def records_table(name: str, source: KafkaSource, cluster: Kafka) -> str:
-    """Return the CREATE statement of raw records: value, key, headers, position, arrival time."""
+    """Return the CREATE statement of raw records: value, key, headers, position, arrival time.
+
+    `headers` has the last value of each name, and all headers in `headers.PACKED`.
+    """
     columns = {
         "raw": "BYTES",
         "key": "BYTES",
@@ -69,29 +73,34 @@ def records_table(name: str, source: KafkaSource, cluster: Kafka) -> str:
         "properties.auto.offset.reset": "earliest",
         "scan.startup.mode": _STARTUP_MODES[source.kafka_start],
         "scan.topic-partition-discovery.interval": discovery,
+        **headers.READING,
         **_RAW_KEY_AND_VALUE,
         **flink_properties(cluster),
     }
     return create_table(name, columns, options)
 
 
-def topic_table(name: str, topic: str, cluster: Kafka, guarantee: Mapping[str, str]) -> str:
+def topic_table(
+    name: str, topic: str, cluster: Kafka, guarantee: Mapping[str, str], own_prefix: str = ""
+) -> str:
     """Return the CREATE statement of a topic to write to.
 
     Value and key are raw bytes, the position is in the headers, as in Kafka Connect's dead letter
     queues: nothing is wrapped or encoded, so a redrive copies the value. `guarantee` is
-    `AT_LEAST_ONCE` or the result of `exactly_once`.
+    `AT_LEAST_ONCE` or the result of `exactly_once`. The headers of `headers.LIST` are written with
+    the prefix `own_prefix`.
     """
-    headers = "MAP<STRING NOT NULL, BYTES> METADATA"
+    column = "MAP<STRING NOT NULL, BYTES> METADATA"
     options = {
         "connector": "kafka",
         "topic": topic,
         "properties.max.request.size": str(_REQUEST_BYTES),
+        **headers.writing(own_prefix),
         **guarantee,
         **_RAW_KEY_AND_VALUE,
         **flink_properties(cluster),
     }
-    return create_table(name, {"raw": "BYTES", "key": "BYTES", "headers": headers}, options)
+    return create_table(name, {"raw": "BYTES", "key": "BYTES", "headers": column}, options)
 
 
 AT_LEAST_ONCE: Mapping[str, str] = {"sink.delivery-guarantee": "at-least-once"}

@@ -6,11 +6,16 @@ Length and SHA-256 prove later that the whole record, kept elsewhere, is the one
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterable, Sequence
 
 import numpy as np
 
 from pipeline.decode.columns import Array
+
+# Of a header beside name and value: two lengths and a prefix on Kafka, base64's padding, quotes and
+# commas in an envelope.
+_HEADER_BYTES = 20
 
 
 def claim_check(
@@ -33,6 +38,24 @@ def claim_check(
         head[row] = raw[:head_bytes]
         sha256[row] = hashlib.sha256(raw).hexdigest()
     return {"large": large, "head": head, "bytes": lengths, "sha256": sha256}
+
+
+def header_bytes(
+    names: Iterable[Sequence[str] | None], values: Iterable[Sequence[bytes | None] | None]
+) -> Array:
+    """Return what each record's headers take beside it at most, as int32; 0 for None.
+
+    Names count as in JSON, where control characters are longer, with a constant for each header.
+    """
+    pairs = zip(names, values, strict=True)
+    return np.array([_header_bytes(*pair) for pair in pairs], np.int32)
+
+
+def _header_bytes(names: Sequence[str] | None, values: Sequence[bytes | None] | None) -> int:
+    if names is None or values is None:
+        return 0
+    of_names = sum(len(json.dumps(name)) + _HEADER_BYTES for name in names)
+    return of_names + int(byte_lengths(values).sum())
 
 
 def byte_lengths(values: Iterable[bytes | None]) -> Array:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from connectors.kafka.headers import LIST
 from connectors.sql import identifier, literal
 from pipeline.config.model import Source
 from pipeline.events.model import Field
@@ -13,6 +14,8 @@ KINESIS_POSITION = {"stream": "STRING", "shard": "STRING", "sequence_number": "S
 ARRIVAL_TIME = {"arrival_time": "TIMESTAMP_LTZ(3)"}
 # Two lists and not a map: Flink writes a map's keys as optional, which Parquet readers refuse.
 HEADERS = {"header_names": "ARRAY<STRING>", "header_values": "ARRAY<BYTES>"}
+OWN_HEADERS = "own_headers"
+"""The column of the packed list of a record's headers; see `kafka.headers`."""
 
 # A Kafka record's time may be its producer's; no folder is made of an absurd one.
 _SANE = "EXTRACT(YEAR FROM arrival_time) BETWEEN 2009 AND 2099"
@@ -116,10 +119,25 @@ def decoded_column(name: str) -> str:
     return identifier(f"d_{name}")
 
 
-def header_map(expressions: Mapping[str, str]) -> str:
-    """Return Kafka headers: a map from each name to its expression's UTF-8 bytes."""
-    pairs = (f"{literal(name)}, ENCODE({text}, 'UTF-8')" for name, text in expressions.items())
-    return f"MAP[{', '.join(pairs)}]"
+def unpacked(packed: str) -> dict[str, str]:
+    """Return the expressions of `HEADERS`, from that of a list of headers; see `kafka.headers`."""
+    return {name: f"{name}_of({packed})" for name in HEADERS}
+
+
+def unpacked_columns(packed: str) -> str:
+    """Return `HEADERS` for a SELECT."""
+    return ", ".join(f"{text} AS {name}" for name, text in unpacked(packed).items())
+
+
+def header_map(expressions: Mapping[str, str], *, with_own: bool = False) -> str:
+    """Return Kafka headers: a map from each name to its expression's UTF-8 bytes.
+
+    `with_own` adds the list of the record's own headers, from the columns `HEADERS`.
+    """
+    # First, as in the statement of large records: the planner shares calls of columns in one order.
+    own = [f"{literal(LIST)}, packed_headers({names(HEADERS)})"] if with_own else []
+    ours = (f"{literal(name)}, ENCODE({text}, 'UTF-8')" for name, text in expressions.items())
+    return f"MAP[{', '.join((*own, *ours))}]"
 
 
 def position_headers(source: Source, prefix: str = "") -> dict[str, str]:

@@ -15,7 +15,15 @@ from pathlib import Path
 
 from connectors.errors import UserError
 from connectors.local_files import waiting
-from pipeline.deploy.prerequisites import JAVA, LINUX, MAVEN, PYTHON_3_11, Prerequisite, require
+from pipeline.deploy.prerequisites import (
+    JAVA,
+    JAVAC,
+    LINUX,
+    MAVEN,
+    PYTHON_3_11,
+    Prerequisite,
+    require,
+)
 
 Say = Callable[[str], None]
 
@@ -37,8 +45,13 @@ class Cache:
         return self.root / "connectors" / "pom.xml"
 
     @property
+    def java_sources(self) -> list[Path]:
+        """Our own classes in the connectors' jar."""
+        return sorted((self.pom.parent / "src").rglob("*.java"))
+
+    @property
     def connectors_jar(self) -> Path:
-        """The one jar with every connector of the job."""
+        """The one jar with every connector of the job, and our own classes."""
         return self.directory / "jars" / "streaming-etl-connectors.jar"
 
     @property
@@ -94,9 +107,10 @@ def bring_up_to_date(cache: Cache, say: Say, wanted: list[Part]) -> None:
 
 def connectors_part(cache: Cache) -> Part:
     """Return the jar with every connector of the job; Maven writes it straight into the cache."""
+    inputs = "".join(path.read_text("utf-8") for path in (cache.pom, *cache.java_sources))
     return Part(
-        "connectors", "building the connectors' jar with Maven", cache.pom.read_text("utf-8"),
-        cache.connectors_jar, lambda: maven(cache, "package"), (MAVEN,),
+        "connectors", "building the connectors' jar with Maven", inputs,
+        cache.connectors_jar, lambda: maven(cache, "package"), (MAVEN, JAVAC),
     )  # fmt: skip
 
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from connectors.errors import UserError
 
@@ -85,6 +86,15 @@ def maven_problem() -> str | None:
     return too_old("mvn", "--version", OLDEST_MAVEN)
 
 
+def compiler_problem() -> str | None:
+    """Maven compiles with the JDK of JAVA_HOME, else with that of PATH's java."""
+    java = shutil.which("java")
+    home = os.environ.get("JAVA_HOME") or (java and str(Path(java).resolve().parent.parent))
+    if not home or shutil.which(f"{home}/bin/javac"):
+        return None
+    return f"{home} has no bin/javac: it is a JRE, a JDK is needed"
+
+
 def too_old(program: str, option: str, oldest: tuple[int, ...]) -> str | None:
     """Return what is wrong with a program's version, which is the first that it prints."""
     needed = f"{'.'.join(map(str, oldest))} or newer is needed"
@@ -107,7 +117,7 @@ LINUX = Prerequisite(system_problem, "use Linux, or docs/docker.md")
 PYTHON_3_11 = Prerequisite(
     python_problem, "make the virtual environment with python3.11 (apt install python3.11-venv)"
 )
-JAVA = Prerequisite(
-    java_problem, "apt install openjdk-17-jdk-headless, and set PATH and JAVA_HOME to it"
-)
+_JDK = "apt install openjdk-17-jdk-headless, and set PATH and JAVA_HOME to it"
+JAVA = Prerequisite(java_problem, _JDK)
+JAVAC = Prerequisite(compiler_problem, _JDK)
 MAVEN = Prerequisite(maven_problem, "apt install maven")

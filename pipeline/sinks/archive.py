@@ -6,6 +6,7 @@ Exactly once on S3 and Kafka, at least once on Kinesis.
 from __future__ import annotations
 
 from connectors.kafka import table as kafka
+from connectors.kafka.headers import PACKED
 from pipeline.config.model import Archive, Config, Source
 from pipeline.decode.records import (
     ARRIVAL_KEYS,
@@ -14,6 +15,7 @@ from pipeline.decode.records import (
     names,
     position,
     position_headers,
+    unpacked_columns,
 )
 from pipeline.flow import Sink
 from pipeline.sinks import claim_check
@@ -26,8 +28,7 @@ def columns(source: Source) -> dict[str, str]:
 
 def select(source: Source) -> str:
     """Return the expressions that fill `columns` from `records`, in the same order."""
-    headers = "MAP_KEYS(headers) AS header_names, MAP_VALUES(headers) AS header_values"
-    return f"`raw`, `key`, {headers}, {names(position(source))}"
+    return f"`raw`, `key`, {unpacked_columns(PACKED)}, {names(position(source))}"
 
 
 def sink(config: Config, settings: Archive) -> Sink:
@@ -45,11 +46,5 @@ def _topic(config: Config, settings: Archive) -> Sink:
     cluster = config.cluster(settings.kafka_cluster)
     create = kafka.topic_table("archive", settings.kafka_topic, cluster, guarantee)
     pointers = claim_check.headers(settings, "source.")
-    ours = header_map(position_headers(config.source, "source.") | pointers)
-    return Sink(create, f"`raw`, `key`, {_with_headers(ours)}")
-
-
-def _with_headers(ours: str) -> str:
-    """Add our headers to the record's own; MAP_UNION of a null map would be null."""
-    theirs = "MAP_FROM_ARRAYS(header_names, header_values)"
-    return f"CASE WHEN header_names IS NULL THEN {ours} ELSE MAP_UNION({theirs}, {ours}) END"
+    ours = position_headers(config.source, "source.") | pointers
+    return Sink(create, f"`raw`, `key`, {header_map(ours, with_own=True)}")

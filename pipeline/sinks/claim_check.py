@@ -34,7 +34,7 @@ def write_large(
     if not settings.large_path:
         return view
     flow.function(f"claim_check_{name}", claim_check_function(settings))
-    measured = names(name for name in ("raw", "key", "header_values") if name in columns)
+    measured = names(("raw", "key", *HEADERS))
     # `f0` is the planner's own name where it has to split the query: with it, it calls once.
     call = f"SELECT *, claim_check_{name}({measured}) AS f0 FROM {view}"
     results = ", ".join(f"f0.`{field}` AS `{column}`" for field, column in _CHECKED.items())
@@ -72,7 +72,7 @@ def _heads(columns: Mapping[str, str], settings: Archive | DeadLetters) -> str:
         "key": "CASE WHEN NOT is_large THEN `key` END",
         "full_record": f"CASE WHEN is_large THEN {full_record} END",
     }
-    for name in HEADERS:  # a CASE would cast them, and Flink's cast of ARRAY<BYTES> isn't Java
+    for name in HEADERS:  # A CASE would cast them, and Flink's cast of ARRAY<BYTES> isn't Java
         first = f"CASE WHEN is_large THEN CARDINALITY({name}) + 1 ELSE 1 END"
         cut[name] = f"ARRAY_SLICE({name}, {first})"
     selected = {**columns, **POINTER}

@@ -6,25 +6,30 @@ Exactly once on S3, at least once on Kafka and Kinesis.
 from __future__ import annotations
 
 from connectors.kafka import table as kafka
+from connectors.kafka.headers import OWN_HEADER
 from pipeline.config.model import Config, DeadLetters, Source
 from pipeline.decode.records import (
     ARRIVAL_DATE,
+    HEADERS,
+    OWN_HEADERS,
     header_map,
     is_new,
     names,
     position,
     position_headers,
     strings,
+    unpacked_columns,
 )
 from pipeline.flow import Sink
 from pipeline.sinks import claim_check, index
 
 
 def columns(source: Source) -> dict[str, str]:
-    """Return the columns of a reject: why and where it was rejected, and its bytes."""
+    """Return the columns of a reject: why and where it was rejected, its bytes and its headers."""
     return {
         "raw": "BYTES",
         "key": "BYTES",
+        **HEADERS,
         **strings(("step", "reason", "detail")),
         **position(source),
         "event_type": "STRING",
@@ -54,7 +59,7 @@ def sink(config: Config, settings: DeadLetters) -> Sink:
 def _topic(config: Config, settings: DeadLetters) -> Sink:
     cluster = config.cluster(settings.kafka_cluster)
     topic = settings.kafka_topic
-    create = kafka.topic_table("dead_letters", topic, cluster, kafka.AT_LEAST_ONCE)
+    create = kafka.topic_table("dead_letters", topic, cluster, kafka.AT_LEAST_ONCE, OWN_HEADER)
     headers = {
         **{name: name for name in ("step", "reason", "detail")},
         **position_headers(config.source),
@@ -62,13 +67,14 @@ def _topic(config: Config, settings: DeadLetters) -> Sink:
         "schema_version": "CAST(schema_version AS STRING)",
         **claim_check.headers(settings),
     }
-    return Sink(create, f"`raw`, `key`, {header_map(headers)}")
+    return Sink(create, f"`raw`, `key`, {header_map(headers, with_own=True)}")
 
 
 def _decode_rejects_select(source: Source) -> str:
     step, detail = _step_and_detail(source)
     return (
-        f"SELECT `raw`, `key`, {step} AS step, d_reason AS reason, {detail} AS detail,"
+        f"SELECT `raw`, `key`, {unpacked_columns(OWN_HEADERS)},"
+        f" {step} AS step, d_reason AS reason, {detail} AS detail,"
         f" {names(position(source))},"
         " d_event_type AS event_type, d_schema_version AS schema_version"
         " FROM decoded WHERE d_reason IS NOT NULL"

@@ -10,7 +10,15 @@ from connectors.kinesis import sink as kinesis_sink
 from connectors.kinesis.table import stream_of
 from connectors.sql import identifier, literal
 from pipeline.config.model import Config, Replica, Source
-from pipeline.decode.records import decoded, header_map, is_new, position, position_headers
+from pipeline.decode.records import (
+    OWN_HEADERS,
+    decoded,
+    header_map,
+    is_new,
+    position,
+    position_headers,
+    unpacked,
+)
 from pipeline.events.event_types import EventTypes
 from pipeline.flow import Sink
 from pipeline.sinks import dead_letters
@@ -53,6 +61,7 @@ def rejects_select(name: str, config: Config, events: str) -> str:
         "step": "'replicate'",
         "reason": "'replica_too_large'",
         "detail": f"CONCAT('replica {name}: ', CAST(__bytes AS STRING), ' bytes')",
+        **unpacked(f"__{OWN_HEADERS}"),
     }
     columns = (
         f"{known.get(name, f'`__{name}`')} AS `{name}`"
@@ -69,7 +78,7 @@ def _written(source: Source, settings: Replica) -> dict[str, str]:
         "value": "`raw`" if raw else "d_document",
         "bytes": "d_raw_bytes" if raw else "d_document_bytes",
         "document_id": "d_document_id",
-        **{name: identifier(name) for name in ("raw", "key", *position(source))},
+        **{name: identifier(name) for name in ("raw", "key", *position(source), OWN_HEADERS)},
         "event_type": "d_event_type",
         "schema_version": "d_schema_version",
         "headers": header_map({**position_headers(source), "event_type": "d_event_type"}),

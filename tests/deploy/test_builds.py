@@ -13,6 +13,7 @@ from pipeline.deploy.builds import Cache
 from pipeline.deploy.prerequisites import (
     JAVA,
     Prerequisite,
+    compiler_problem,
     java_major,
     java_problem,
     java_version,
@@ -132,6 +133,32 @@ def test_part_is_current_until_its_inputs_or_its_output_change(tmp_path: Path) -
     assert not builds.is_current(cache, newer)
     output.unlink()
     assert not builds.is_current(cache, part)
+
+
+def test_the_jar_is_built_anew_when_one_of_our_classes_changes(tmp_path: Path) -> None:
+    cache = Cache(tmp_path)
+    source = tmp_path / "connectors" / "src" / "main" / "java" / "One.java"
+    source.parent.mkdir(parents=True)
+    cache.pom.write_text("<project/>")
+    digests = set()
+    for text in ("class One {}", "class One { }"):
+        source.write_text(text)
+        digests.add(builds.connectors_part(cache).digest)
+    assert len(digests) == 2
+
+
+@pytest.mark.parametrize("of_home", [True, False])
+def test_a_jre_is_told_from_a_jdk(
+    of_home: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _program(tmp_path / "bin" / "java")
+    monkeypatch.delenv("JAVA_HOME", raising=False)
+    monkeypatch.setenv(
+        "JAVA_HOME" if of_home else "PATH", str(tmp_path / ("" if of_home else "bin"))
+    )
+    assert compiler_problem() == f"{tmp_path} has no bin/javac: it is a JRE, a JDK is needed"
+    _program(tmp_path / "bin" / "javac")
+    assert compiler_problem() is None
 
 
 def test_failing_build_command_shows_the_end_of_what_it_said() -> None:

@@ -45,6 +45,15 @@ def class_version(jar: zipfile.ZipFile, name: str) -> int:
     return int(version)
 
 
+def test_it_holds_a_class_of_each_of_our_sources(jar: zipfile.ZipFile) -> None:
+    sources = ROOT / "connectors" / "src" / "main" / "java"
+    expected = {
+        str(path.relative_to(sources).with_suffix(".class")) for path in sources.rglob("*.java")
+    }
+    ours = {each for each in jar.namelist() if each.startswith("streaming/") and each[-1] != "/"}
+    assert expected and ours == expected
+
+
 @pytest.mark.parametrize(
     ("name", "file", "found"),
     [

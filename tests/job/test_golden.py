@@ -16,15 +16,24 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 from confluent_kafka import Producer
+from typer.testing import CliRunner
 
+from connectors.block import Headers
+from connectors.kafka import reader as kafka_topic
+from connectors.kafka.options import Kafka
 from connectors.opensearch import client as opensearch
+from dev.servers.kafka import create_topics
 from dev.servers.stack import Stack
+from pipeline.cli import app
 from tests.documents import read_index
 from tests.job.harness import Harness
+from tests.sending import varied
 
 ROOT = Path(__file__).parents[2]
 GOLDEN = ROOT / "tests" / "data" / "golden"
 TOPICS = ("trips", "more")
+ADDED = {"source.topic", "source.partition", "source.offset", "source.arrival_time"}
+"""The headers that a replay adds, in place of those that the record had."""
 
 
 @pytest.fixture(scope="module")
@@ -52,16 +61,44 @@ def test_lake(finished: Harness) -> None:
 
 
 def test_dead_letters(finished: Harness) -> None:
-    assert_golden("dead_letters", map(without_clock, rows(finished, "dead-letters")))
+    found = list(rows(finished, "dead-letters"))
+    assert_golden("dead_letters", map(without_clock, found))
+    sent = {place: varied(number) for number, (place, _) in enumerate(numbered(finished.name))}
+    assert [own_headers(row) for row in found] == [
+        sent[row["topic"], row["offset"]] for row in found
+    ]
 
 
 def test_archive_holds_the_very_bytes(finished: Harness) -> None:
     found = {(row["topic"], row["offset"]): row for row in rows(finished, "archive")}
     sent = dict(numbered(finished.name))
     assert {position: row["raw"] for position, row in found.items()} == sent
-    headers = [(row["header_names"], row["header_values"]) for row in found.values()]
-    assert headers == [(["origin"], [b"\x00golden"])] * len(sent)
     assert {row["key"] for row in found.values()} == {b"key"}
+    assert {position: own_headers(row) for position, row in found.items()} == {
+        position: varied(number) for number, position in enumerate(sent)
+    }
+
+
+def test_a_replay_of_the_archive_sends_every_header(finished: Harness) -> None:
+    topic, options = "golden-replayed", finished.stack.environment()
+    create_topics(finished.servers, source=topic, dead_letters=None, partitions=1)
+    command = ["replay", "--archive", "s3a://golden/archive", "--topic", topic, "--rate", "1000"]
+    result = CliRunner().invoke(app, command, env=options)
+    assert result.exit_code == 0, (result.output, result.exception)
+    replayed: dict[tuple[str, int], Headers] = {}
+    for message in kafka_topic.messages(Kafka(bootstrap_servers=finished.servers), topic):
+        pairs: Any = message.headers()
+        position, own = dict(pairs[-4:]), pairs[:-4]
+        assert {name for name, _ in pairs[-4:]} == ADDED
+        where = position["source.topic"].decode(), int(position["source.offset"])
+        replayed[where] = tuple(own)
+    archived = {
+        (row["topic"], row["offset"]): own_headers(row) for row in rows(finished, "archive")
+    }
+    assert replayed == {
+        position: tuple(pair for pair in headers if pair[0] not in ADDED)
+        for position, headers in archived.items()
+    }
 
 
 def test_documents(finished: Harness) -> None:
@@ -112,9 +149,15 @@ def send(harness: Harness) -> None:
             "message.max.bytes": 1_048_588,
         }
     )
-    for (topic, _), raw in numbered(harness.name):
-        producer.produce(topic, value=raw, key=b"key", headers={"origin": b"\x00golden"})
+    for number, ((topic, _), raw) in enumerate(numbered(harness.name)):
+        headers: Any = list(varied(number))
+        producer.produce(topic, value=raw, key=b"key", headers=headers)
     assert producer.flush(60) == 0
+
+
+def own_headers(row: dict[str, Any]) -> Headers:
+    """A record without headers has none of the two lists."""
+    return tuple(zip(row["header_names"] or (), row["header_values"] or (), strict=True))
 
 
 def rows(harness: Harness, folder: str) -> Iterator[dict[str, Any]]:

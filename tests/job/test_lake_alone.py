@@ -14,18 +14,17 @@ from typing import Any
 from confluent_kafka import KafkaError, Message, Producer
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource
 
+from connectors.block import Headers
 from dev.demo.generate import Recipe, generate
 from dev.demo.made import Made
 from dev.servers import kinesis
 from dev.servers.stack import Stack
 from tests.job.harness import Harness
+from tests.job.own_headers import check_dead_letters
 from tests.oracle import Sent
-from tests.sending import produce_kinesis
+from tests.sending import produce_kinesis, varied
 
-FORGED: list[tuple[str, str | bytes | None]] = [
-    ("redrive_step", b"index"),
-    ("redrive_position", b"alone/0/0"),
-]
+FORGED: Headers = (("redrive_step", b"index"), ("redrive_position", b"alone/0/0"))
 CODECS = ("gzip", "snappy", "lz4", "zstd")
 # A good one, 1970, the end of pandas' nanoseconds, the year 10,000, microseconds taken for
 # milliseconds, and no year at all.
@@ -48,7 +47,8 @@ def test_rows_keep_their_positions_whatever_time_producers_say(
         stack=stack, name="alone", folder=tmp_path, streams=("more",), overrides=alone
     ) as job:
         let_producers_say_the_time(job.servers, job.topic)
-        sent = produce(job.servers, job.topic, itertools.islice(made, 2_000))
+        headers = produce(job.servers, job.topic, itertools.islice(made, 2_000))
+        sent = list(headers)
         client = kinesis.client(job.endpoint)
         sent += produce_kinesis(made, client=client, stream=job.stream)
         job.produced = len(sent)
@@ -56,6 +56,8 @@ def test_rows_keep_their_positions_whatever_time_producers_say(
         job.drain()
         job.stop()
     assert job.verdict(sent).problems() == []
+    of_places = {one.position: own for one, own in headers.items()}
+    assert check_dead_letters(job, of_places) == {b"decode"}
 
 
 def let_producers_say_the_time(servers: str, topic: str) -> None:
@@ -74,22 +76,31 @@ def let_producers_say_the_time(servers: str, topic: str) -> None:
         future.result()
 
 
-def produce(servers: str, topic: str, made: Iterable[Made]) -> list[Sent]:
+def produce(servers: str, topic: str, made: Iterable[Made]) -> dict[Sent, Headers]:
     """Every record with one of those times, in turn by a producer of each codec.
 
     All have a redrive's headers, but no signature: they would be in the index, if there was one.
+    Return the records with their headers.
     """
     settings = {"bootstrap.servers": servers, "message.max.bytes": 16_777_216}
     producers = [Producer({**settings, "compression.type": codec}) for codec in CODECS]
-    sent: list[Sent] = []
+    sent: dict[Sent, Headers] = {}
     turns = zip(made, itertools.cycle(TIMES), itertools.cycle(producers), strict=False)
-    for one, time, producer in turns:
-        told = partial(acknowledged, sent, one)
-        producer.produce(topic, one.raw, one.key, timestamp=time, headers=FORGED, on_delivery=told)
+    for number, (one, time, producer) in enumerate(turns):
+        own: Any = (*varied(number), *FORGED)
+        told = partial(acknowledged, sent, one, own)
+        settled: dict[str, Any] = {"timestamp": time, "headers": list(own), "on_delivery": told}
+        producer.produce(topic, one.raw, one.key, **settled)
     assert [producer.flush(60) for producer in producers] == [0] * len(CODECS)
     return sent
 
 
-def acknowledged(sent: list[Sent], one: Made, error: KafkaError | None, message: Message) -> None:
+def acknowledged(
+    sent: dict[Sent, Headers],
+    one: Made,
+    own: Headers,
+    error: KafkaError | None,
+    message: Message,
+) -> None:
     assert error is None, error.str()
-    sent.append(Sent(f"{message.topic()}/{message.partition()}@{message.offset()}", one))
+    sent[Sent(f"{message.topic()}/{message.partition()}@{message.offset()}", one)] = own

@@ -19,12 +19,16 @@ from dev.servers import kinesis
 from dev.servers.kafka import create_topics
 from dev.servers.stack import Stack
 from tests.job.harness import Harness, open_transactions
-from tests.oracle import events_in
+from tests.job.own_headers import check_dead_letters, headers_in
+from tests.oracle import Sent, events_in
+from tests.sending import varied
+
+ADDED = {f"source.{name}" for name in ("topic", "partition", "offset", "arrival_time")}
 
 
 def test_replicas_as_a_source_give_the_same_lake(stack: Stack, tmp_path: Path) -> None:
     with first(stack, tmp_path) as job:
-        sent = job.produce(generate(Recipe(events=5_000, seed=5)))
+        sent = job.produce(generate(Recipe(events=5_000, seed=5)), headers=varied)
         job.start()
         job.drain()
         job.stop()
@@ -34,6 +38,7 @@ def test_replicas_as_a_source_give_the_same_lake(stack: Stack, tmp_path: Path) -
     assert 0 < verdict.counts["replica small"] < events, "the rest: dead letters"
     assert open_transactions(job.servers, "round-archive") == {}
     assert open_transactions(job.servers, "round-copy") == {}
+    every_header_is_there(job, sent)
 
     with second(stack, tmp_path) as copy:
         aggregated = [
@@ -47,6 +52,18 @@ def test_replicas_as_a_source_give_the_same_lake(stack: Stack, tmp_path: Path) -
     found, replicated = contents(copy), contents(job)
     assert not replicated - found
     assert (found - replicated).total() == len(aggregated)
+
+
+def every_header_is_there(job: Harness, sent: list[Sent]) -> None:
+    """In the archive and the dead letters those of the sender come first, in order, then ours."""
+    expected = {one.position: varied(number) for number, one in enumerate(sent)}
+    for place, headers in headers_in("round-archive", job, "source."):
+        own = expected.pop(place)
+        assert headers[: len(own)] == own
+        assert {name for name, _ in headers[len(own) :]} == ADDED
+    assert expected == {}
+    expected = {one.position: varied(number) for number, one in enumerate(sent)}
+    assert check_dead_letters(job, expected) == {b"decode", b"replicate"}
 
 
 def first(stack: Stack, folder: Path) -> Harness:

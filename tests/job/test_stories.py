@@ -29,6 +29,8 @@ from pipeline.ops.reconcile.run import reconcile
 from pipeline.ops.systems import systems
 from pipeline.progress import Steps
 from tests.job.harness import PATIENCE_SECONDS, Harness
+from tests.oracle import Sent
+from tests.sending import varied
 
 SCHEMAS = Path(__file__).parents[2] / "schemas"
 FORGOTTEN = "fhv_trip"
@@ -53,7 +55,7 @@ def test_a_deploy_without_a_schema_filled_the_dead_letters(stack: Stack, tmp_pat
     )
     with Harness(stack=stack, name="deploy", folder=tmp_path, overrides=overrides) as harness:
         harness.start()
-        harness.produce(made)
+        sent = harness.produce(made, headers=varied)
         covered(harness)
         # Those too that never grew: who looks for a growth must have seen the 0.
         wait_for(lambda: SHOWN <= harness.submitted.cluster.step_metrics().keys(), 30, "a counter")
@@ -79,11 +81,28 @@ def test_a_deploy_without_a_schema_filled_the_dead_letters(stack: Stack, tmp_pat
 
     assert counted(harness, "unknown_event_type") == (len(forgotten), len(forgotten))
     everything_is_there(harness, made)
+    headers_are_restored(harness, sent)
     mirrored = Counter(
         message.key()
         for message in kafka_topic.messages(harness.submitted.config.cluster(""), "deploy-mirror")
     )
     assert mirrored == Counter(one.key for one in made if one.expect == EVENT)
+
+
+def headers_are_restored(harness: Harness, sent: list[Sent]) -> None:
+    """A redriven record has those that it was first sent with, then those of the redrive."""
+    original = {one.position: varied(number) for number, one in enumerate(sent)}
+    topic, redriven = harness.topic, 0
+    for message in kafka_topic.messages(harness.submitted.config.cluster(""), topic):
+        pairs: Any = message.headers() or ()
+        headers = dict(pairs)
+        if "redrive_position" in headers:
+            _, partition, offset = headers["redrive_position"].decode().split("/")
+            expected = original[f"{topic}/{partition}@{offset}"]
+            assert tuple(pairs[: len(expected)]) == expected
+            assert all(name.startswith("redrive_") for name, _ in pairs[len(expected) :])
+            redriven += 1
+    assert redriven > len(original) / 10
 
 
 def test_opensearch_was_away_for_a_day(stack: Stack, tmp_path: Path) -> None:

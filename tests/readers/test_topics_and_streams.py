@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient
@@ -9,12 +11,14 @@ from confluent_kafka.admin._config import ConfigResource
 
 from connectors.errors import UserError
 from connectors.kafka import reader as kafka_topic
+from connectors.kafka.headers import LIST
 from connectors.kafka.options import Kafka
 from connectors.kinesis import reader as kinesis_stream
 from dev.demo.generate import Recipe, generate
 from dev.servers import kinesis
 from dev.servers.kafka import create_topics
 from dev.servers.stack import Stack
+from pipeline.ops.readers import carried
 from tests.sending import produce_kinesis
 
 MADE = list(generate(Recipe(events=300, seed=5, defective=0)))
@@ -44,6 +48,19 @@ def test_only_committed_messages_are_read(cluster: Kafka) -> None:
         one.raw or b"" for one in MADE
     )
     assert {str(kafka_topic.headers(message)) for message in found} == {"{'reason': 'none'}"}
+
+
+def test_a_dead_letter_has_its_record_s_headers_in_order(cluster: Kafka) -> None:
+    create_topics(cluster.bootstrap_servers, source="own-headers", dead_letters=None, partitions=1)
+    producer = Producer({"bootstrap.servers": cluster.bootstrap_servers})
+    own: list[tuple[str, bytes | None]] = [("a", b"1"), ("header.a", None), ("a", b"2")]
+    prefixed: Any = [(f"header.{name}", value) for name, value in own]
+    packed: Any = [(LIST, b"\x06\x02a\x021\x10header.a\x01\x02a\x022")]
+    for headers in (prefixed, packed, [(LIST, None)]):
+        producer.produce("own-headers", b"", headers=[*headers, ("step", b"decode")])
+    assert producer.flush(30) == 0
+    messages = kafka_topic.messages(cluster, "own-headers")
+    assert list(map(carried.own_headers, messages)) == [tuple(own), tuple(own), ()]
 
 
 def test_an_absent_topic_is_named(cluster: Kafka) -> None:

@@ -272,6 +272,9 @@ def letter_lines(letter: Letter) -> Iterator[str]:
     for name, value in _fields(letter).items():
         if value != "":
             yield f"{name}: {escaped(str(value))}"
+    for name, content in letter.headers:
+        size = "" if content is None else f" ({len(content):,} bytes)"
+        yield f"header {escaped(name)}{size}: {'none' if content is None else escaped(content)}"
     yield f"key: {'none' if letter.key is None else escaped(letter.key)}"
     head = f" (the first {len(letter.raw or b''):,} bytes; --raw has all)"
     raw = "none, a tombstone" if letter.raw is None else escaped(letter.raw)
@@ -287,6 +290,9 @@ def letter_dict(letter: Letter) -> dict[str, Any]:
         "raw": None if letter.raw is None else escaped(letter.raw),
         "raw_base64": _base64(letter.raw),
         "key_base64": _base64(letter.key),
+        "headers": [
+            {"name": name, "value_base64": _base64(value)} for name, value in letter.headers
+        ],
     }
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
+from connectors.block import Headers
 from connectors.errors import UserError
 from connectors.positions import Position
 from pipeline.decode.reasons import REASONS
@@ -26,7 +27,8 @@ class Letter:
 
     For a large record, `raw` is only its head; the whole record, of `raw_bytes` bytes and with that
     `sha256`, is in the folder `full_record`. `place` is where the dead letter itself is stored.
-    `arrival_ms` is in epoch milliseconds, None if unknown.
+    `arrival_ms` is in epoch milliseconds, None if unknown. `headers` are the record's own, in their
+    order; dead letters of earlier revisions have none.
     """
 
     raw: bytes | None
@@ -42,11 +44,13 @@ class Letter:
     sha256: str
     full_record: str
     place: str
+    headers: Headers = ()
 
     @property
     def size(self) -> int:
-        """Bytes of `raw` and key."""
-        return len(self.raw or b"") + len(self.key or b"")
+        """Bytes of `raw`, key and headers."""
+        headers = sum(len(name.encode()) + len(value or b"") for name, value in self.headers)
+        return len(self.raw or b"") + len(self.key or b"") + headers
 
     @property
     def replica(self) -> str:

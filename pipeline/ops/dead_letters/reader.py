@@ -13,6 +13,7 @@ from itertools import chain, groupby
 from typing import Any, Final
 
 from connectors import positions
+from connectors.block import Headers
 from connectors.errors import UserError
 from connectors.kafka import reader as kafka_topic
 from connectors.kafka.options import Kafka
@@ -61,7 +62,7 @@ def read_whole(letter: Letter, open_folder: OpenFolder) -> Letter | str:
     for _, _, row in _rows(open_folder(letter.full_record)):
         if Position(*map(row.get, positions.COLUMNS)) == letter.position:
             if carried.is_whole(row["raw"], letter.raw_bytes, letter.sha256):
-                return replace(letter, raw=row["raw"], key=row.get("key"))
+                return replace(letter, raw=row["raw"], key=row.get("key"), headers=_headers(row))
             why = "its whole record on S3 differs from it in length or SHA-256"
     return why
 
@@ -71,7 +72,7 @@ def _from_parquet(store: ReadableStore, path: str) -> Iterator[Letter]:
         arrival = row.get("arrival_time")
         # Flink 1.20 writes Parquet timestamps without a zone, in UTC.
         arrival_ms = None if arrival is None else millis_of(arrival)
-        envelope = Carried(row["raw"], row, row.get("key"))
+        envelope = Carried(row["raw"], row, row.get("key"), _headers(row))
         position = Position(*map(row.get, positions.COLUMNS))
         yield _letter(envelope, position, arrival_ms, f"{path.rstrip('/')}/{name}#{row_number}")
 
@@ -88,7 +89,11 @@ def _rows(store: ReadableStore) -> Iterator[tuple[str, int, dict[str, Any]]]:
 def _from_kafka(cluster: Kafka, topic: str) -> Iterator[Letter]:
     for message in kafka_topic.messages(cluster, topic):
         place = f"{topic}/{message.partition()}/{message.offset()}"
-        yield _from_carried(carried.of_message(message), place)
+        try:
+            headers = carried.own_headers(message)
+        except ValueError as error:
+            raise UserError(f"{place} isn't a dead letter of this job: {error}") from error
+        yield _from_carried(carried.of_message(message)._replace(headers=headers), place)
 
 
 def _from_kinesis(client: Any, stream: str) -> Iterator[Letter]:
@@ -105,8 +110,12 @@ def _from_carried(envelope: Carried, place: str) -> Letter:
     return _letter(envelope, envelope.position, arrival_ms, place)
 
 
+def _headers(row: dict[str, Any]) -> Headers:
+    return carried.of_lists(row.get("header_names"), row.get("header_values"))
+
+
 def _letter(envelope: Carried, position: Position, arrival_ms: int | None, place: str) -> Letter:
-    raw, about, key = envelope
+    raw, about, key, headers = envelope
     texts = {name: about.get(name) or "" for name in _TEXTS}
     return Letter(
         **texts,
@@ -117,4 +126,5 @@ def _letter(envelope: Carried, position: Position, arrival_ms: int | None, place
         schema_version=number(str(about.get("schema_version"))) or 0,
         raw_bytes=number(about.get("raw_bytes")) or len(raw or b""),
         place=place,
+        headers=headers,
     )

@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from connectors.block import Headers
 from connectors.errors import UserError
 from connectors.kafka import admin as kafka_admin
 from connectors.kafka.options import Kafka
@@ -29,6 +30,7 @@ from pipeline.ops.systems import Systems
 TOO_LARGE: Final = "larger, with its redrive headers, than the topic takes"
 TOO_LARGE_FOR_STREAM: Final = "larger, with its partition key, than the stream takes"
 _HEADERS_BYTES: Final = 1_024
+_REDRIVE: Final = "redrive_"
 
 
 Deliver = Callable[[Sequence[Letter]], list[str | None]]
@@ -99,7 +101,7 @@ class TopicSender:
     def _records(self, letter: Letter) -> tuple[TopicRecord, TopicRecord]:
         partition = letter.position.partition
         known = partition if partition in self._partitions else None
-        headers = tuple(headers_of(letter, self._key).items())
+        headers = (*restored_headers(letter), *headers_of(letter, self._key).items())
         record = TopicRecord(self._topic, letter.raw, letter.key, headers, known)
         entry = json.dumps({"time": now_text(), "run": self._run}).encode()
         return record, TopicRecord(log_topic(self._topic), entry, letter.identity.encode())
@@ -116,6 +118,11 @@ def headers_of(letter: Letter, key: str) -> dict[str, bytes]:
         signature = redriven.sign(key, mark, redriven.content_digest(letter.raw))
         values += [letter.replica, signature]
     return {name: text.encode() for name, text in zip(redriven.HEADERS, values, strict=False)}
+
+
+def restored_headers(letter: Letter) -> Headers:
+    """Return the record's own headers, without those of an earlier redrive or named like them."""
+    return tuple(pair for pair in letter.headers if not pair[0].startswith(_REDRIVE))
 
 
 class StreamSender:

@@ -7,32 +7,35 @@ a record too large for the target there is only the head, and a pointer to the w
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Final, NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 import msgspec
 
 from connectors import positions
+from connectors.block import Headers
 from connectors.kafka import reader as kafka_topic
+from connectors.kafka.headers import LIST, OWN_HEADER, unpack
 from connectors.kafka.reader import Message
 from connectors.kinesis.reader import Record
 from connectors.positions import Position
 from connectors.s3.parquet import pages
 from connectors.s3.store import ReadableStore
 
-OWN_HEADER: Final = "header."
-
 OpenFolder = Callable[[str], ReadableStore]
 
 
 class Carried(NamedTuple):
-    """The bytes of a record, its metadata as strings, and its key."""
+    """The bytes of a record, its metadata as strings, its key, and its own headers.
+
+    `of_message` leaves `headers` empty; those of a dead letter are `own_headers`.
+    """
 
     raw: bytes | None
     about: Mapping[str, str]
     key: bytes | None = None
+    headers: Headers = ()
 
     @property
     def is_large(self) -> bool:
@@ -60,34 +63,49 @@ def of_message(message: Message, prefix: str = "") -> Carried:
     return Carried(value, about, key)
 
 
+def own_headers(message: Message) -> Headers:
+    """Return the headers that the record of a dead letter had, in their order.
+
+    Raises:
+        ValueError: they are damaged.
+    """
+    own: list[tuple[str, bytes | None]] = []
+    pairs: Any = message.headers() or ()
+    for name, value in pairs:
+        if name == LIST and value is not None:
+            own += unpack(value)
+        elif name.startswith(OWN_HEADER):
+            own.append((name.removeprefix(OWN_HEADER), value))
+    return tuple(own)
+
+
 def of_envelope(record: Record) -> Carried:
     """Return what a Kinesis record carries; the record's own headers as `header.NAME`."""
     try:
         members = msgspec.json.decode(record.data, type=dict[str, Any])
         raw, key = (_decoded(members.pop(name, None)) for name in ("raw", "key"))
-        own = _own_headers(members.pop("header_names", None), members.pop("header_values", None))
-    except (msgspec.MsgspecError, binascii.Error, TypeError):
+        own = of_lists(members.pop("header_names", None), members.pop("header_values", None))
+        own = tuple((name, _decoded(value)) for name, value in own)
+    except (msgspec.MsgspecError, TypeError, ValueError):
         return Carried(record.data, {})  # Has no position, so it is reported as unexpected.
     about = {name: str(value) for name, value in members.items() if value is not None}
-    return Carried(raw, own | about, key)
+    return Carried(raw, _texts(own) | about, key, own)
 
 
 def _decoded(text: str | None) -> bytes | None:
     return None if text is None else base64.b64decode(text, validate=True)
 
 
-def _own_headers(names: list[str] | None, values: list[str | None] | None) -> dict[str, str]:
-    """Decode the record's own headers; msgspec and Flink write bytes in JSON as base64."""
-    decoded = [_decoded(value) for value in values or ()]
-    return _last_values(names or (), decoded)
+def of_lists(names: list[str] | None, values: list[Any] | None) -> tuple[tuple[str, Any], ...]:
+    """Return the pairs of the columns `header_names` and `header_values`."""
+    return tuple(zip(names or (), values or (), strict=True))
 
 
-def _last_values(names: Iterable[str], values: Iterable[bytes | None]) -> dict[str, str]:
+def _texts(own: Headers) -> dict[str, str]:
     """Return headers as `header.NAME`; of several values the last, and none that is null."""
-    last = dict(zip(names, values, strict=False))
     return {
         f"{OWN_HEADER}{name}": value.decode(errors="replace")
-        for name, value in last.items()
+        for name, value in dict(own).items()
         if value is not None
     }
 
@@ -112,8 +130,8 @@ def whole(record: Carried, open_folder: OpenFolder) -> Carried | None:
     size, sha256 = number(record.about.get("raw_bytes")), record.about.get("sha256")
     if not is_whole(raw, size, sha256) or not raw.startswith(record.raw or b""):
         return None
-    own = _last_values(rows[0].get("header_names") or (), rows[0].get("header_values") or ())
-    return Carried(raw, {**record.about, **own})
+    own = of_lists(rows[0].get("header_names"), rows[0].get("header_values"))
+    return Carried(raw, {**record.about, **_texts(own)}, headers=own)
 
 
 def is_whole(raw: bytes | None, size: int | None, sha256: str | None) -> bool:

@@ -12,6 +12,7 @@ from typing import Any, Final
 import pyarrow as pa
 
 from connectors.kafka import reader as kafka_topic
+from connectors.kafka.headers import OWN_HEADER
 from connectors.kinesis import reader as kinesis_stream
 from connectors.sql import literal
 from pipeline.config.model import Archive, DeadLetters, Lake, Target
@@ -19,7 +20,7 @@ from pipeline.decode import redriven
 from pipeline.events.event_types import EventType
 from pipeline.ops.lake.content import COMPACTED, home
 from pipeline.ops.readers import carried
-from pipeline.ops.readers.carried import OWN_HEADER, Carried
+from pipeline.ops.readers.carried import Carried
 from pipeline.ops.reconcile.database import name, paged
 from pipeline.ops.reconcile.files import Files, Group
 from pipeline.ops.reconcile.options import Interval, Part

@@ -6,7 +6,7 @@ import base64
 import hashlib
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -20,6 +20,7 @@ from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 from typer.testing import CliRunner, Result
 
+from connectors.block import Headers
 from connectors.kafka import reader as kafka_topic
 from connectors.kafka.options import Kafka
 from connectors.positions import Position
@@ -51,6 +52,7 @@ class DeadRecord:
     event_type: str = "trip"
     arrived: datetime = ARRIVED
     is_large: bool = False
+    headers: Headers = ()
 
     @property
     def sha256(self) -> str:
@@ -64,6 +66,7 @@ class SourceRecord(NamedTuple):
     key: bytes | None
     headers: dict[str, str]
     partition: int | None
+    pairs: Headers
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,9 +208,9 @@ class Case:
         for message in kafka_topic.messages(self.servers.kafka, self.name):
             raw: Any = message.value()
             key: Any = message.key()
-            records.append(
-                SourceRecord(raw, key, kafka_topic.headers(message), message.partition())
-            )
+            headers = kafka_topic.headers(message)
+            pairs: Any = tuple(message.headers() or ())
+            records.append(SourceRecord(raw, key, headers, message.partition(), pairs))
         return records
 
     def _folder(self, one: DeadRecord) -> str:
@@ -222,7 +225,9 @@ class Case:
         for letter in letters:
             about = {name: str(value).encode() for name, value in self._about(letter).items()}
             # Flink writes a header without a value for what is not known.
-            headers: Any = list(({"sha256": None, "full_record": None} | about).items())
+            ours = ({"sha256": None, "full_record": None} | about).items()
+            own = () if letter.is_large else letter.headers
+            headers: Any = [*((f"header.{name}", value) for name, value in own), *ours]
             raw, key = self._head_or_record(letter)
             producer.produce(self.dead, raw, key, headers=headers)
         assert producer.flush(30) == 0
@@ -233,7 +238,9 @@ class Case:
         for one in letters:
             raw, key = self._head_or_record(one)
             bytes_ = {"raw": raw, "key": key}
-            coded = {n: base64.b64encode(v).decode() for n, v in bytes_.items() if v is not None}
+            coded: dict[str, Any] = {n: in_base64(v) for n, v in bytes_.items() if v is not None}
+            if one.headers and not one.is_large:
+                coded |= header_columns(one, in_base64)
             data = json.dumps({**self._about(one), **coded}).encode()
             entries.append({"Data": data, "PartitionKey": "one"})
         for start in range(0, len(entries), 500):
@@ -257,8 +264,21 @@ class Case:
         return about
 
 
+def in_base64(value: bytes | None) -> str | None:
+    return None if value is None else base64.b64encode(value).decode()
+
+
+def header_columns(one: DeadRecord, code: Callable[[bytes | None], Any]) -> dict[str, Any]:
+    """Return the two lists of a record's own headers."""
+    names = [name for name, _ in one.headers]
+    return {"header_names": names, "header_values": [code(value) for _, value in one.headers]}
+
+
 def _parquet(letters: Sequence[DeadRecord]) -> bytes:
-    """Return a file with the columns of the sink of dead letters."""
+    """Return a file with the columns of the sink of dead letters.
+
+    Without any headers it is like a file of an earlier revision, which lacks their columns.
+    """
     rows = [
         {
             "raw": letter.raw,
@@ -267,9 +287,14 @@ def _parquet(letters: Sequence[DeadRecord]) -> bytes:
             **letter.position._asdict(),
             "arrival_time": letter.arrived,
             "schema_version": 1,
+            **(header_columns(letter, lambda value: value) if letter.headers else {}),
         }
         for letter in letters
     ]
+    of_headers = {
+        "header_names": pa.list_(pa.string()),
+        "header_values": pa.list_(pa.binary()),
+    }
     schema = pa.schema(
         {
             **dict.fromkeys(("raw", "key"), pa.binary()),
@@ -280,6 +305,7 @@ def _parquet(letters: Sequence[DeadRecord]) -> bytes:
             **dict.fromkeys(("stream", "shard", "sequence_number"), pa.string()),
             "arrival_time": pa.timestamp("ms"),  # as Flink 1.20 logged it: no zone, and UTC
             "schema_version": pa.int32(),
+            **(of_headers if any(letter.headers for letter in letters) else {}),
         }
     )
     target = io.BytesIO()

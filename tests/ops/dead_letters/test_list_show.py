@@ -97,6 +97,22 @@ def test_a_large_one_is_shown_whole_on_demand_only(servers: Servers) -> None:
     assert "is not on S3" in str(result.exception)
 
 
+@pytest.mark.parametrize("back_end", ["s3", "kafka", "kinesis"])
+def test_headers_are_shown_as_text(servers: Servers, back_end: BackEnd) -> None:
+    case = servers.case(back_end)
+    own = (("a", b"1"), ("\x1b", b"\x1b\xff"), ("a", None))
+    case.write([DeadRecord(raw=b"{", position=case.position(1), headers=own)])
+    lines = case.run("show", f"{case.name}/0/1").stdout.splitlines()
+    shown = ["header a (1 bytes): 1", "header \\x1b (2 bytes): \\x1b\\xff", "header a: none"]
+    assert [line for line in lines if line.startswith("header ")] == shown
+    [found] = case.json("show", f"{case.name}/0/1")
+    assert found["headers"] == [
+        {"name": "a", "value_base64": "MQ=="},
+        {"name": "\x1b", "value_base64": "G/8="},
+        {"name": "a", "value_base64": None},
+    ]
+
+
 def test_no_dead_letters_at_all(servers: Servers) -> None:
     case = servers.case("s3")
     assert case.json("list") == []

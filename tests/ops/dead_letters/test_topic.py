@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
+from random import Random
 
 import pytest
 from confluent_kafka.admin import (
@@ -103,6 +104,41 @@ def test_without_a_key_only_what_decode_rejected_goes_back(servers: Servers) -> 
     case.configure(case.config())
     report = case.json("redrive", "--all")
     assert (report["redriven"], report["already_redriven"]) == (1, 2)
+
+
+@pytest.mark.parametrize("back_end", ALL)
+def test_the_record_s_own_headers_go_back_in_order(servers: Servers, back_end: BackEnd) -> None:
+    case = servers.case(back_end)
+    own = (("a", b"1"), ("b", None), ("a", b"\xff"), ("", b""), ("step", b"x"), ("a", None))
+    forged = (("redrive_step", b"index"), ("redrive_replica", b"airport"))
+    case.write([DeadRecord(raw=b"0", position=case.position(0))])
+    case.write(
+        [
+            DeadRecord(raw=b"1", position=case.position(1), headers=own),
+            DeadRecord(raw=b"2", position=case.position(2), headers=(*forged, *own)),
+            DeadRecord(raw=b"3" * 5_000, position=case.position(3), headers=own)
+            if back_end == "s3"
+            else DeadRecord(
+                raw=b"3" * 5_000, position=case.position(3), headers=own, is_large=True
+            ),
+        ]
+    )
+    assert case.json("redrive", "--all")["redriven"] == 4
+    ours = {"redrive_step", "redrive_position"}
+    for record in case.records():
+        assert {name for name, _ in record.pairs[-2:]} == ours
+        assert record.pairs[:-2] == (() if record.raw == b"0" else own)
+        assert record.headers["redrive_step"] == "decode"
+
+
+def test_a_record_that_fits_without_its_headers_only_is_told(servers: Servers) -> None:
+    case = servers.case("s3")
+    half = Random(13).randbytes(600_000)  # Compression makes nothing of it smaller.
+    letter = DeadRecord(raw=half, position=case.position(1), headers=(("a", half[::-1]),))
+    case.write([letter, DeadRecord(raw=b"{", position=case.position(2))])
+    report = case.json("redrive", "--all", exit_code=1)
+    assert report["redriven"] == 1
+    assert list(report["cannot_be_redriven"]) == [TOO_LARGE]
 
 
 def test_one_that_fails_again_may_be_redriven_anew(servers: Servers) -> None:
