@@ -85,8 +85,7 @@ def decode(flow: Flow, config: Config, types: EventTypes, view: str) -> None:
     redrive_key = config.redrive_key if config.source.kafka_topics else None
     function = operators.decode_function(config.decode, types, ordered, forwarded, redrive_key)
     flow.function("decode_step", function)
-    redriven = redrive_key is not None
-    row = operators.decode_row(config.decode, types, documents=ordered, redriven=redriven)
+    row = operators.decode_row(config.decode, types, documents=ordered, redrive_key=redrive_key)
     columns = query.select(config.source, row, forwarded)
     flow.view("decoded", f"SELECT {columns} FROM ({query.call(config.source, view, forwarded)})")
 

@@ -308,7 +308,7 @@ def decode_function(
 ) -> Any:
     """`decode_step(raw, arrival_ms[, …])`: a row of the forwarded columns, then of `decode_row`."""
     row = {column.name: _SQL[column.kind] for column in forwarded}
-    row |= decode_row(settings, types, documents=documents, redriven=redrive_key is not None)
+    row |= decode_row(settings, types, documents=documents, redrive_key=redrive_key)
     step = DecodeFunction(
         settings, types, documents=documents, forwarded=forwarded, redrive_key=redrive_key
     )
@@ -316,16 +316,16 @@ def decode_function(
 
 
 def decode_row(
-    settings: config.Decode, types: EventTypes, *, documents: bool, redriven: bool = False
+    settings: config.Decode, types: EventTypes, *, documents: bool, redrive_key: str | None = None
 ) -> dict[str, Any]:
     """Return the types of decode's result: the verdict and every event type's columns.
 
     `documents=True` adds the document, its id, version and size, which index and replicas need;
-    `redriven=True` adds the step and replica of redriven records.
+    a redrive key, even an empty one, the step and replica of redriven records.
     """
     columns = _columns(Decoder(types, unknown_fields=settings.unknown_fields))
     kinds = {name: _KINDS[kind] for name, kind in columns.items()}
-    added = (_DOCUMENT if documents else {}) | (_REDRIVE if redriven else {})
+    added = (_DOCUMENT if documents else {}) | ({} if redrive_key is None else _REDRIVE)
     return {**_VERDICT, **added, **kinds}
 
 

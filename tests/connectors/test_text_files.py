@@ -92,7 +92,7 @@ def test_a_number_that_no_double_holds_is_refused(number: str) -> None:
         ({"password": "SECRET"}, "a mapping"),
         (["SECRET"], "a list"),
         (7, "7"),
-        ("a\n\x1b[2J", "'a\\\\n\\\\x1b[2J'"),
+        ("a\n\x1b[2J", r"'a\n\x1b[2J'"),
     ],
 )
 def test_a_value_in_a_message(value: object, text: str) -> None:
