@@ -20,10 +20,9 @@ _MOST_VALUES: Final = 100_000
 """More are no configuration: aliases of aliases multiply, and each is copied."""
 
 _QUOTE: Final = (
-    "put a value in quotes that begins with one of @ % * & ! ` | > or contains ': ' or ' #'."
+    "put a value in quotes that begins with one of @ % * & ! ` | > or contains ': ' or ' #',"
+    " and inside of { } also one with ${."
 )
-
-
 _KINDS: Final = {yaml.ScalarNode: "a text or number", yaml.SequenceNode: "a list"}
 
 
