@@ -41,20 +41,41 @@ def run(
             help="With --savepoint: forget the state of sinks and sources that the job lost.",
         ),
     ] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from the newest checkpoint or savepoint.")
+    ] = False,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Begin anew, though an earlier run left something.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Check the configuration and submit the job to a Flink cluster; print the job's id.
 
-    FLINK_REST_URL and FLINK_HOME say which cluster and which distribution submits to it.
+    Where an earlier run of the job left something, say what to start from: --resume, --savepoint or
+    --fresh. FLINK_REST_URL and FLINK_HOME say which cluster and which distribution submits to it.
     """
-    from pipeline.submit import submit
+    from pipeline import start
+    from pipeline.submit import cluster_of, submit
 
-    if allow_dropped_state and not savepoint:
-        raise UserError("--allow-dropped-state needs --savepoint PATH: no state, none to drop.")
-    load_config.event_types(load_config.load(config))
+    if (savepoint != "") + resume + fresh > 1:
+        raise UserError("--savepoint, --resume and --fresh exclude each other; give one of them.")
+    if allow_dropped_state and not (savepoint or resume):
+        raise UserError(
+            "--allow-dropped-state needs --savepoint PATH or --resume: no state, none to drop."
+        )
+    settings, cluster = load_config.load(config), cluster_of(os.environ)
+    load_config.event_types(settings)
+    start.refuse_a_second(settings, cluster.jobs())
+    if not savepoint:
+        choice: start.Choice = "resume" if resume else "fresh" if fresh else ""
+        savepoint, note = start.savepoint_for(settings, cluster, os.environ, choice)
+        if note:
+            print(note, file=sys.stderr)
     job = submit(config, os.environ, savepoint=savepoint, allow_dropped_state=allow_dropped_state)
     report = {"job_id": job.job_id, "url": job.url}
     print(json.dumps(report) if as_json else f"submitted as {job.job_id}; look at {job.url}")
+    if folder := start.checkpoint_folder(settings, cluster):
+        start.remember(folder, os.environ, job.job_id, settings.job.name)
 
 
 def stop(

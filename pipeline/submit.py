@@ -8,11 +8,10 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.error import HTTPError
 
 from connectors.errors import UserError
 from connectors.flink import rest as flink_rest
-from pipeline import preflight
+from pipeline import preflight, start
 from pipeline.config import load as load_config
 from pipeline.config.model import Config
 
@@ -100,6 +99,8 @@ def cluster_of(environment: Mapping[str, str]) -> flink_rest.Cluster:
 def stop(job_id: str, environment: Mapping[str, str], *, into: str, timeout_seconds: float) -> str:
     """Stop a running job with a savepoint below `into`; return the savepoint's path.
 
+    The savepoint is remembered beside the job's checkpoints, where `run --resume` looks for it.
+
     Raises:
         UserError: there is no such job, it does not run, or `into` is no valid path.
         JobFailed: the savepoint failed; the job keeps running.
@@ -109,11 +110,15 @@ def stop(job_id: str, environment: Mapping[str, str], *, into: str, timeout_seco
         raise UserError(f"--into is {into!r}; give s3a://bucket/prefix or file:///folder.")
     url = needed(environment, "FLINK_REST_URL")
     cluster = flink_rest.Cluster(url)
-    try:
-        state = cluster.state(job_id)
-    except HTTPError as error:
-        error.close()
-        raise UserError(f"{url} has no job {job_id!r}; `run` prints the id of its job.") from error
-    if state != "RUNNING":
-        raise UserError(f"the job {job_id} is {state}; only one that is RUNNING can be stopped.")
-    return cluster.stop_with_savepoint(job_id, into, timeout_seconds=timeout_seconds)
+    job = next((job for job in cluster.jobs() if job.job_id == job_id), None)
+    if job is None:
+        raise UserError(f"{url} has no job {job_id!r}; `run` prints the id of its job.")
+    if job.state != "RUNNING":
+        raise UserError(
+            f"the job {job_id} is {job.state}; only one that is RUNNING can be stopped."
+        )
+    folder = cluster.checkpoint_folder(job_id)
+    savepoint = cluster.stop_with_savepoint(job_id, into, timeout_seconds=timeout_seconds)
+    if folder:
+        start.remember_savepoint(folder, environment, job, savepoint)
+    return savepoint

@@ -46,6 +46,19 @@ class Checkpoints(NamedTuple):
     failed: int
 
 
+class Job(NamedTuple):
+    """A job that the cluster knows: its id, name and state, such as RUNNING."""
+
+    job_id: str
+    name: str
+    state: str
+
+    @property
+    def has_ended(self) -> bool:
+        """Return whether the job ended, for whatever reason."""
+        return self.state in _TERMINAL
+
+
 class Cluster:
     """A Flink cluster at its REST address, such as `http://127.0.0.1:8081`."""
 
@@ -61,6 +74,26 @@ class Cluster:
         )
         with urllib.request.urlopen(request, timeout=30) as response:
             return json.load(response)
+
+    def jobs(self) -> list[Job]:
+        """Return the jobs that the JobManager knows, also those that ended since it started.
+
+        Raises:
+            UserError: the cluster does not answer.
+        """
+        try:
+            jobs = self.get("/jobs/overview")["jobs"]
+        except urllib.error.URLError as error:
+            raise UserError(
+                f"the Flink cluster at {self._url} does not answer ({error.reason}); is it up, and"
+                " FLINK_REST_URL right?"
+            ) from error
+        return [Job(job["jid"], job["name"], job["state"]) for job in jobs]
+
+    def option(self, name: str) -> str:
+        """Return an option of the JobManager's configuration; empty if it is not set."""
+        options = {option["key"]: option["value"] for option in self.get("/jobmanager/config")}
+        return str(options.get(name, ""))
 
     def free_slots(self) -> int:
         """Return the number of free task slots."""
@@ -103,6 +136,16 @@ class Cluster:
         """Return how many checkpoints completed and failed so far."""
         counts = self.get(f"/jobs/{job_id}/checkpoints")["counts"]
         return Checkpoints(counts["completed"], counts["failed"])
+
+    def checkpoint_folder(self, job_id: str) -> str:
+        """Return the folder that holds the folders of a job's checkpoints.
+
+        Empty if they go to the JobManager's memory, or none completed and the cluster has no such
+        folder.
+        """
+        latest = self.get(f"/jobs/{job_id}/checkpoints")["latest"].get("completed") or {}
+        folder, found, _ = latest.get("external_path", "").partition(f"/{job_id}/")
+        return folder if found else self.option("execution.checkpointing.dir")
 
     def checkpoint_folders(self) -> set[str]:
         """Return the cluster's own folders of checkpoints and savepoints; a job may have others."""

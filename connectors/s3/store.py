@@ -89,6 +89,9 @@ class Store(ReadableStore, Protocol):
     def beginning_with(self, prefix: str) -> list[Stored]:
         """Return all objects whose path begins with a text, which need not end at a slash."""
 
+    def is_empty(self) -> bool:
+        """Return whether there is no object at all; lists no more than it must."""
+
     def stat(self, path: str) -> Stored | None:
         """Return the size and time of an object; None if there is none."""
 
@@ -172,6 +175,14 @@ class S3Store(Store):
             for entry in entries
             if not entry["Key"].endswith("/")
         )
+
+    def is_empty(self) -> bool:
+        with self._reporting("list", ""):
+            pages = self._client.get_paginator("list_objects_v2").paginate(
+                Bucket=self._bucket, Prefix=self._prefix, PaginationConfig={"PageSize": 10}
+            )
+            keys = (entry["Key"] for page in pages for entry in page.get("Contents", ()))
+            return all(key.endswith("/") for key in keys)
 
     def read(self, path: str) -> bytes:
         with self._reporting("read", path):
@@ -268,6 +279,9 @@ class FolderStore(Store):
     def beginning_with(self, prefix: str) -> list[Stored]:
         below = self.everything(prefix.rpartition("/")[0])
         return [stored for stored in below if stored.path.startswith(prefix)]
+
+    def is_empty(self) -> bool:
+        return not any(names for _, _, names in os.walk(self._root, onerror=_refuse_folder))
 
     def read(self, path: str) -> bytes:
         with self._reporting("read", path):

@@ -67,6 +67,7 @@ class SteppingChanges:
         self.listing, self.everything = real.listing, real.everything
         self.beginning_with = real.beginning_with
         self.read, self.open, self.stat = real.read, real.open, real.stat
+        self.is_empty = real.is_empty
         self.uri = real.uri
 
     def version(self, path: str) -> Version | None:
