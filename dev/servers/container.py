@@ -2,7 +2,7 @@
 
     jobmanager, taskmanager   Flink's own, configured for the names of docker-compose.yml
     prepare [--config FILE]   makes the topics, streams and buckets of the configuration
-    job [--config FILE]       submits the job to the cluster
+    job [OPTIONS]             submits the job to the cluster, as `streaming-etl run` with its options
     anything else             is run as it is: streaming-etl, bash
 
 FLINK_PROPERTIES, lines of `key: value`, overrides Flink's settings, as in Flink's own images.
@@ -11,7 +11,6 @@ FLINK_PROPERTIES, lines of `key: value`, overrides Flink's settings, as in Flink
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 from collections.abc import Mapping
@@ -21,12 +20,10 @@ from typing import Any
 import yaml
 
 from connectors.errors import UserError
-from connectors.flink import rest as flink_rest
 from dev.servers import flink, flink_settings, kinesis, process, s3
 from dev.servers.cache import ServerCache
 from dev.servers.prepare import prepare
 from pipeline.config import load as load_config
-from pipeline.submit import MAIN
 
 ROOT = Path(__file__).parents[2]
 CONFIG = ROOT / "conf" / "docker.yaml"
@@ -47,10 +44,13 @@ def main(arguments: list[str]) -> int:
 def run(arguments: list[str], outer: Mapping[str, str]) -> int:
     """Run one of this project's roles to its end, or replace the process by the program."""
     role, *rest = arguments or ["bash"]
-    if role in ("prepare", "job"):
-        config = _config(rest)
-        print("\n".join(_prepare(config, outer)) if role == "prepare" else _job(config, outer))
+    if role == "prepare":
+        print("\n".join(_prepare(_config(rest), outer)))
         return 0
+    if role == "job":
+        environment = cluster_environment(outer)
+        command = ["streaming-etl", "run", "--json", "--config", str(CONFIG), *rest]
+        os.execvpe(command[0], command, environment)
     if role in ("jobmanager", "taskmanager"):
         environment = server_environment(write_configuration(outer))
         script = f"{environment['FLINK_HOME']}/bin/{role}.sh"
@@ -79,6 +79,14 @@ def write_configuration(outer: Mapping[str, str]) -> dict[str, str]:
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), outer.get("PATH", os.defpath)]),
     }
     return {**s3.CREDENTIALS, **kinesis.JSON_ONLY, **outer, **own}
+
+
+def cluster_environment(outer: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment of tools that submit to the cluster."""
+    environment = write_configuration(outer)
+    written = yaml.safe_load((Path(environment["FLINK_CONF_DIR"]) / "config.yaml").read_text())
+    address = f"http://{written['rest.address']}:{written.get('rest.port', 8081)}"
+    return {**environment, "FLINK_REST_URL": address}
 
 
 def server_environment(own: Mapping[str, str]) -> dict[str, str]:
@@ -154,7 +162,7 @@ def overrides(text: str) -> dict[str, Any]:
 
 
 def _config(arguments: list[str]) -> Path:
-    parser = argparse.ArgumentParser(prog="prepare | job")
+    parser = argparse.ArgumentParser(prog="prepare")
     parser.add_argument("--config", type=Path, default=CONFIG)
     config: Path = parser.parse_args(arguments).config
     return config
@@ -162,22 +170,6 @@ def _config(arguments: list[str]) -> Path:
 
 def _prepare(config: Path, environment: Mapping[str, str]) -> list[str]:
     return prepare(load_config.load(config), s3_endpoint=s3_endpoint(environment))
-
-
-def _job(config: Path, outer: Mapping[str, str]) -> str:
-    load_config.event_types(load_config.load(config))
-    environment = write_configuration(outer)
-    written = yaml.safe_load((Path(environment["FLINK_CONF_DIR"]) / "config.yaml").read_text())
-    address = f"http://{written['rest.address']}:{written.get('rest.port', 8081)}"
-    job_id = flink_rest.submit(
-        Path(environment["FLINK_HOME"]),
-        address,
-        python=sys.executable,
-        program=MAIN,
-        arguments=["--config", str(config.resolve())],
-        environment=environment,
-    )
-    return json.dumps({"job_id": job_id, "url": f"{address}/#/job/running/{job_id}"})
 
 
 if __name__ == "__main__":
