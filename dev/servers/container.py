@@ -2,7 +2,7 @@
 
     jobmanager, taskmanager   Flink's own, configured for the names of docker-compose.yml
     prepare [--config FILE]   makes the topics, streams and buckets of the configuration
-    job [OPTIONS]             submits the job to the cluster, as `streaming-etl run` with its options
+    job [OPTIONS]             submits the job, as `streaming-etl run` with its options
     anything else             is run as it is: streaming-etl, bash
 
 FLINK_PROPERTIES, lines of `key: value`, overrides Flink's settings, as in Flink's own images.
