@@ -255,8 +255,21 @@ def _value_at(content: Any, text: str) -> str:
         return f"; the names are {cut(', '.join(map(str, value)), 300)}."
     if len(path) < 2 or SECRETS & set(path) or isinstance(value, Mapping):
         return "."
-    quote = " Put it in quotes." if "`str`, got" in text and not isinstance(value, list) else ""
-    return f"; the value is {shown(value)}.{quote}"
+    return f"; the value is {shown(value)}.{_hint(text, value)}"
+
+
+def _hint(text: str, value: object) -> str:
+    """Return what to write instead, for the mistakes that other tools' formats suggest."""
+    if "`str`, got" in text and not isinstance(value, list):
+        return " Put it in quotes."
+    if "`array`, got" in text:
+        return " Write a list, such as [a, b]."
+    if isinstance(value, str):
+        if re.fullmatch(r"s3n?://.*", value):
+            return " Write s3a:// in place of s3://."
+        if "got `str`" in text and re.fullmatch(r"[0-9.]+ ?(ms|s|sec|m|min|h|d)", value):
+            return " Write the seconds as a number, without a unit."
+    return ""
 
 
 def _typed(group: str, values: Mapping[str, str]) -> dict[str, Any]:

@@ -186,6 +186,16 @@ def test_an_element_of_a_list_is_shown() -> None:
         check(source={"archived_from": ["kafca"]})
 
 
+def test_what_other_tools_take_is_answered_with_what_to_write() -> None:
+    for changed, hint in (
+        ({"lake": {"path": "s3://trips/lake"}}, "Write s3a:// in place of s3://"),
+        ({"source": {"kafka_topics": "trips"}}, r"Write a list, such as \[a, b\]"),
+        ({"job": {"checkpoint_seconds": "10s"}}, "Write the seconds as a number"),
+    ):
+        with pytest.raises(UserError, match=hint):
+            check(**changed)
+
+
 def test_a_number_for_a_text_is_answered_with_quotes() -> None:
     with pytest.raises(UserError, match="the value is 7. Put it in quotes"):
         check(kinesis={"region": 7})
