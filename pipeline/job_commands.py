@@ -66,6 +66,8 @@ def run(
     settings, cluster = load_config.load(config), cluster_of(os.environ)
     load_config.event_types(settings)
     start.refuse_a_second(settings, cluster.jobs())
+    if warning := start.checkpoints_off(settings, cluster):
+        print(warning, file=sys.stderr)
     if not savepoint:
         choice: start.Choice = "resume" if resume else "fresh" if fresh else ""
         savepoint, note = start.savepoint_for(settings, cluster, os.environ, choice)

@@ -90,6 +90,18 @@ def refuse_a_second(config: Config, jobs: Iterable[Job]) -> None:
             )
 
 
+def checkpoints_off(config: Config, cluster: Cluster) -> str:
+    """Return a warning if there are no checkpoints, and files would never become visible."""
+    paths = folders(config)
+    has_own = config.job.checkpoint_seconds is not None
+    if has_own or not paths or cluster.option("execution.checkpointing.interval"):
+        return ""
+    return (
+        f"warning: checkpoints are off, and nothing below {', '.join(paths)} becomes visible without"
+        " them; set job.checkpoint_seconds"
+    )
+
+
 def remember(folder: str, environment: Mapping[str, str], job_id: str, name: str) -> None:
     """Keep that the job's checkpoints, below `folder`, are of a job of this name."""
     _write(open_store(folder, environment), job_id, _Record(name))

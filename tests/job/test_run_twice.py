@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import yaml
 from typer.testing import CliRunner, Result
 
 from connectors.flink.rest import wait_for
@@ -49,10 +50,19 @@ def test_a_second_run_is_refused_or_resumes(stack: Stack, tmp_path: Path) -> Non
         assert harness.verdict(sent).problems() == []
 
         forget(harness)
+        change(harness, checkpoint_seconds=None)
+        assert "checkpoints are off, and nothing below lake.path" in run(harness).stderr
+        change(harness, checkpoint_seconds=1)
         told = refused(harness, "no checkpoint or savepoint of a job of this name is known")
         refused(harness, "nothing to resume from", "--resume")
         warned = begin(harness, "--fresh").stderr
         assert "all records that the source still has are written once more" in warned
+
+
+def change(harness: Harness, **job: Any) -> None:
+    """Rewrite keys of the job's section."""
+    harness.overrides = {**harness.overrides, "job": job}
+    harness.config_path.write_text(yaml.safe_dump(harness.config()))
 
 
 def begin(harness: Harness, *options: str) -> Result:
