@@ -18,9 +18,12 @@ from typer.core import TyperCommand, TyperGroup
 from connectors.errors import JobFailed, UserError
 
 _JOB: Final = "pipeline.job_commands"
+_CLUSTER: Final = "pipeline.cluster_commands"
 COMMANDS: Final = {
     "run": (_JOB, "Check the configuration and submit the job to a Flink cluster."),
-    "stop": (_JOB, "Stop the job with a savepoint."),
+    "jobs": (_CLUSTER, "List the cluster's jobs."),
+    "stop": (_CLUSTER, "Stop the job with a savepoint."),
+    "cancel": (_CLUSTER, "End the job without a savepoint."),
     "plan": (_JOB, "Print the flow and Flink's plan of it, without a cluster."),
     "validate": (_JOB, "Say what the job would do with sample events, without a cluster."),
     "config": (_JOB, "Look at the configuration."),

@@ -1,4 +1,4 @@
-"""The commands of the job itself: `run`, `stop`, `validate`, `plan` and `config`."""
+"""The commands of the job itself: `run`, `validate`, `plan` and `config`."""
 
 from __future__ import annotations
 
@@ -22,9 +22,6 @@ config_app = typer.Typer(help="Look at the configuration.", no_args_is_help=True
 def add_to(main: typer.Typer) -> None:
     """Add the commands to the main program."""
     main.command(epilog="Example: streaming-etl run --config conf/local.yaml")(run)
-    main.command(epilog="Example: streaming-etl stop JOB_ID --into s3a://streaming-etl/savepoints")(
-        stop
-    )
     example = """Example: streaming-etl validate '{"type":"trip","trip_id":1}'"""
     main.command("validate", epilog=example)(validate_command)
     main.command(epilog="Example: streaming-etl plan --config conf/local.yaml")(plan)
@@ -78,19 +75,6 @@ def run(
     print(json.dumps(report) if as_json else f"submitted as {job.job_id}; look at {job.url}")
     if folder := start.checkpoint_folder(settings, cluster):
         start.remember(folder, os.environ, job.job_id, settings.job.name)
-
-
-def stop(
-    job_id: Annotated[str, typer.Argument(help="As `run` printed it.")],
-    into: Annotated[str, typer.Option(help="Where to put the savepoint; s3a:// or file://.")],
-    timeout: Annotated[float, typer.Option(help="Seconds to wait for the savepoint.")] = 300.0,
-    as_json: JsonOption = False,
-) -> None:
-    """Stop the job with a savepoint, all files and transactions committed; print its path."""
-    from pipeline.submit import stop as stop_job
-
-    savepoint = stop_job(job_id, os.environ, into=into, timeout_seconds=timeout)
-    print(json.dumps({"savepoint": savepoint}) if as_json else savepoint)
 
 
 def validate_command(

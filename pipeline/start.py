@@ -97,8 +97,8 @@ def checkpoints_off(config: Config, cluster: Cluster) -> str:
     if has_own or not paths or cluster.option("execution.checkpointing.interval"):
         return ""
     return (
-        f"warning: checkpoints are off, and nothing below {', '.join(paths)} becomes visible without"
-        " them; set job.checkpoint_seconds"
+        f"warning: checkpoints are off, and nothing below {', '.join(paths)} becomes visible"
+        " without them; set job.checkpoint_seconds"
     )
 
 

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from connectors.errors import UserError
 from connectors.flink import rest as flink_rest
@@ -17,6 +18,9 @@ from pipeline.config.model import Config
 
 MAIN = ("-pym", "pipeline.main", "-pyfs", str(Path(__file__).with_name("main.py")))
 """What `flink run` runs: a module, for a script's folder would hide packages of the same names."""
+
+
+_CANCEL_SECONDS: Final = 120.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,17 +112,42 @@ def stop(job_id: str, environment: Mapping[str, str], *, into: str, timeout_seco
     """
     if not re.fullmatch(r"(s3a|file)://\S+", into):
         raise UserError(f"--into is {into!r}; give s3a://bucket/prefix or file:///folder.")
-    url = needed(environment, "FLINK_REST_URL")
-    cluster = flink_rest.Cluster(url)
-    job = next((job for job in cluster.jobs() if job.job_id == job_id), None)
-    if job is None:
-        raise UserError(f"{url} has no job {job_id!r}; `run` prints the id of its job.")
+    cluster = cluster_of(environment)
+    job = _known(cluster, job_id)
     if job.state != "RUNNING":
+        cause = cluster.status(job).cause
         raise UserError(
-            f"the job {job_id} is {job.state}; only one that is RUNNING can be stopped."
+            f"the job {job_id} is {job.state}; only one that is RUNNING can take a savepoint"
+            f"{f' ({cause})' if cause else ''}. `streaming-etl cancel {job_id}` ends it and keeps"
+            " its last checkpoint, from which `run --resume` goes on."
         )
     folder = cluster.checkpoint_folder(job_id)
     savepoint = cluster.stop_with_savepoint(job_id, into, timeout_seconds=timeout_seconds)
     if folder:
         start.remember_savepoint(folder, environment, job, savepoint)
     return savepoint
+
+
+def cancel(job_id: str, environment: Mapping[str, str]) -> str | None:
+    """End a job without a savepoint; return the address of its last checkpoint, which stays.
+
+    Raises:
+        UserError: there is no such job, or it has ended.
+        TimeoutError: it does not end.
+    """
+    cluster = cluster_of(environment)
+    job = _known(cluster, job_id)
+    if job.has_ended:
+        raise UserError(f"the job {job_id} is {job.state}: it has ended.")
+    cluster.cancel(job_id)
+    flink_rest.wait_for(
+        lambda: _known(cluster, job_id).has_ended, _CANCEL_SECONDS, "the job did not end"
+    )
+    return cluster.status(job).checkpoint
+
+
+def _known(cluster: flink_rest.Cluster, job_id: str) -> flink_rest.Job:
+    job = next((job for job in cluster.jobs() if job.job_id == job_id), None)
+    if job is None:
+        raise UserError(f"the cluster has no job {job_id!r}; `streaming-etl jobs` lists its jobs.")
+    return job

@@ -109,8 +109,8 @@ def test_config_show_masks_secrets(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 @pytest.mark.parametrize(
     "command",
-    ["run", "stop", "validate", "plan", "config show", "config check", "config reference",
-     "schemas check"],
+    ["run", "jobs", "stop", "cancel", "validate", "plan", "config show", "config check",
+     "config reference", "schemas check"],
 )  # fmt: skip
 def test_every_command_has_help_with_an_example(command: str) -> None:
     done = run(*command.split(), "--help")

@@ -59,6 +59,24 @@ class Job(NamedTuple):
         return self.state in _TERMINAL
 
 
+class JobStatus(NamedTuple):
+    """A job, and how it is.
+
+    `checkpoint` is the address of its last completed checkpoint, `checkpoint_ms` when that
+    completed, both None if none did; times are epoch milliseconds. `failures` counts since the
+    start, at most the sixteen that Flink keeps; `cause` is the last one's in one line, empty if
+    there was none.
+    """
+
+    job: Job
+    started_ms: int
+    parallelism: int
+    checkpoint: str | None
+    checkpoint_ms: int | None
+    failures: int
+    cause: str
+
+
 class Cluster:
     """A Flink cluster at its REST address, such as `http://127.0.0.1:8081`."""
 
@@ -89,6 +107,21 @@ class Cluster:
                 " FLINK_REST_URL right?"
             ) from error
         return [Job(job["jid"], job["name"], job["state"]) for job in jobs]
+
+    def status(self, job: Job) -> JobStatus:
+        """Return how a job is."""
+        details = self.get(f"/jobs/{job.job_id}")
+        completed = self.get(f"/jobs/{job.job_id}/checkpoints")["latest"].get("completed") or {}
+        failures = self.get(f"/jobs/{job.job_id}/exceptions")["exceptionHistory"]["entries"]
+        return JobStatus(
+            job,
+            int(details["start-time"]),
+            max((vertex["parallelism"] for vertex in details["vertices"]), default=0),
+            completed.get("external_path"),
+            completed.get("latest_ack_timestamp"),
+            len(failures),
+            _cause(failures[0]["stacktrace"]) if failures else "",
+        )
 
     def option(self, name: str) -> str:
         """Return an option of the JobManager's configuration; empty if it is not set."""
@@ -121,10 +154,7 @@ class Cluster:
         entries = self.get(f"/jobs/{job_id}/exceptions")["exceptionHistory"]["entries"]
         if not entries:
             return "no exception was recorded"
-        trace = entries[0]["stacktrace"].splitlines()
-        ours = [line for line in trace if _PYTHON_ERROR.match(line)]
-        causes = [trace[0], *(line for line in trace if line.startswith("Caused by"))]
-        return "\n".join([*ours[:1], *causes])[:2000]
+        return "\n".join(_causes(entries[0]["stacktrace"]))[:2000]
 
     def cancel(self, job_id: str) -> None:
         """Cancel the job without a savepoint, unless it has ended already."""
@@ -240,6 +270,20 @@ def wait_for(
             raise TimeoutError(f"{otherwise} within {timeout_seconds:g} s")
         time.sleep(every)
     return result
+
+
+def _causes(stack_trace: str) -> list[str]:
+    """Return the lines of a stack trace that name a cause, with our Python code's error first."""
+    trace = stack_trace.splitlines()
+    ours = [line for line in trace if _PYTHON_ERROR.match(line)]
+    return [*ours[:1], trace[0], *(line for line in trace if line.startswith("Caused by"))]
+
+
+def _cause(stack_trace: str) -> str:
+    """Return the innermost cause in one line, or our Python code's error."""
+    first, *others = _causes(stack_trace)
+    line = first if _PYTHON_ERROR.match(first) else [first, *others][-1]
+    return line.removeprefix("Caused by: ")[:300]
 
 
 def _completed(status: Mapping[str, Any]) -> Mapping[str, Any] | None:

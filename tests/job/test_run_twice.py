@@ -9,14 +9,13 @@ from typing import Any
 import yaml
 from typer.testing import CliRunner, Result
 
-from connectors.flink.rest import wait_for
 from dev.demo.generate import Recipe, generate
 from dev.servers.stack import Stack
 from pipeline import start
 from pipeline.cli import app
 from pipeline.config import load as load_config
 from pipeline.submit import submitted
-from tests.job.harness import PATIENCE_SECONDS, Harness
+from tests.job.harness import Harness
 
 NO_INDEX: dict[str, Any] = {"index": None}
 
@@ -40,8 +39,13 @@ def test_a_second_run_is_refused_or_resumes(stack: Stack, tmp_path: Path) -> Non
         assert f"resuming from {savepoint} of 20" in begin(harness, "--resume").stderr
         sent += harness.produce(made[300:600])
         harness.drain()
-        kill(harness)
-        assert f"/{harness.submitted.job_id}/chk-" in newest(harness).uri
+        listed = json.loads(call(harness, "jobs", "--json").stdout)
+        assert {job["name"]: job["state"] for job in listed[::-1]}["twice"] == "RUNNING"
+        assert (listed[0]["parallelism"], listed[0]["failures"], listed[0]["cause"]) == (2, 0, None)
+        checkpoint = cancel(harness)
+        assert checkpoint == newest(harness).uri
+        assert f"/{harness.submitted.job_id}/chk-" in checkpoint
+        assert f"checkpoint   {checkpoint}" in call(harness, "jobs").stdout
 
         assert f"/{harness.submitted.job_id}/chk-" in begin(harness, "--resume").stderr
         sent += harness.produce(made[600:])
@@ -93,18 +97,21 @@ def run(harness: Harness, *options: str) -> Result:
 
 
 def stop(harness: Harness) -> str:
-    command = ["stop", harness.submitted.job_id, "--into", "s3a://twice/savepoints", "--json"]
-    result = CliRunner().invoke(app, command, env=harness.stack.environment())
-    assert result.exit_code == 0, result.output
+    into = ("--into", "s3a://twice/savepoints", "--json")
+    result = call(harness, "stop", harness.submitted.job_id, *into)
     return str(json.loads(result.stdout)["savepoint"])
 
 
-def kill(harness: Harness) -> None:
-    job = harness.submitted
-    job.cluster.cancel(job.job_id)
-    wait_for(
-        lambda: job.cluster.state(job.job_id) == "CANCELED", PATIENCE_SECONDS, "it was not canceled"
-    )
+def cancel(harness: Harness) -> str:
+    """`streaming-etl cancel`; return the checkpoint that stays."""
+    result = call(harness, "cancel", harness.submitted.job_id, "--json")
+    return str(json.loads(result.stdout)["checkpoint"])
+
+
+def call(harness: Harness, *command: str) -> Result:
+    result = CliRunner().invoke(app, command, env=harness.stack.environment())
+    assert result.exit_code == 0, result.output
+    return result
 
 
 def newest(harness: Harness) -> start.Snapshot:

@@ -1,0 +1,97 @@
+"""The commands that look after jobs on a Flink cluster: `jobs`, `stop` and `cancel`.
+
+FLINK_REST_URL says which cluster.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+
+from connectors.flink.rest import JobStatus
+from pipeline.options import JsonOption
+
+JobIdArgument = Annotated[str, typer.Argument(help="As `run` printed it, and `jobs` lists it.")]
+
+
+def add_to(main: typer.Typer) -> None:
+    """Add the commands to the main program."""
+    main.command(epilog="Example: streaming-etl jobs")(jobs)
+    main.command(epilog="Example: streaming-etl stop JOB_ID --into s3a://streaming-etl/savepoints")(
+        stop
+    )
+    main.command(epilog="Example: streaming-etl cancel JOB_ID")(cancel)
+
+
+def jobs(as_json: JsonOption = False) -> None:
+    """List the cluster's jobs: state, start, last checkpoint, failures and the last cause."""
+    from pipeline.submit import cluster_of
+
+    cluster = cluster_of(os.environ)
+    found = [cluster.status(job) for job in cluster.jobs()]
+    found.sort(key=lambda status: status.started_ms, reverse=True)
+    if as_json:
+        print(json.dumps([_plain(status) for status in found]))
+    elif found:
+        print("\n\n".join(map(_block, found)))
+    else:
+        print("no jobs")
+
+
+def stop(
+    job_id: JobIdArgument,
+    into: Annotated[str, typer.Option(help="Where to put the savepoint; s3a:// or file://.")],
+    timeout: Annotated[float, typer.Option(help="Seconds to wait for the savepoint.")] = 300.0,
+    as_json: JsonOption = False,
+) -> None:
+    """Stop the job with a savepoint, all files and transactions committed; print its path."""
+    from pipeline.submit import stop as stop_job
+
+    savepoint = stop_job(job_id, os.environ, into=into, timeout_seconds=timeout)
+    print(json.dumps({"savepoint": savepoint}) if as_json else savepoint)
+
+
+def cancel(job_id: JobIdArgument, as_json: JsonOption = False) -> None:
+    """End the job without a savepoint, in whatever state; print the checkpoint that stays.
+
+    `run --resume` goes on from there: no sink with exactly once loses or doubles anything, while
+    Kinesis and dead letters on Kafka get what came after it twice. Prefer `stop` for a job that is
+    RUNNING.
+    """
+    from pipeline.submit import cancel as cancel_job
+
+    checkpoint = cancel_job(job_id, os.environ)
+    stays = checkpoint or "no checkpoint: `run --resume` has nothing to go on from"
+    print(json.dumps({"checkpoint": checkpoint}) if as_json else stays)
+
+
+def _plain(status: JobStatus) -> dict[str, Any]:
+    return {
+        "name": status.job.name,
+        "job_id": status.job.job_id,
+        "state": status.job.state,
+        "started": _time(status.started_ms),
+        "parallelism": status.parallelism,
+        "checkpoint": status.checkpoint,
+        "checkpointed": _time(status.checkpoint_ms),
+        "failures": status.failures,
+        "cause": status.cause or None,
+    }
+
+
+def _block(status: JobStatus) -> str:
+    """Return a job as lines of key and value: no column is ever cut."""
+    plain = _plain(status)
+    head = f"{plain.pop('name')}  {plain.pop('state')}"
+    lines = (f"  {key:<13}{value}" for key, value in plain.items() if value is not None)
+    return "\n".join([head, *lines])
+
+
+def _time(epoch_ms: int | None) -> str | None:
+    if epoch_ms is None:
+        return None
+    return datetime.fromtimestamp(epoch_ms // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
