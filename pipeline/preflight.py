@@ -8,7 +8,8 @@ step handles an outage by itself.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+import uuid
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from connectors.errors import UserError
@@ -17,8 +18,11 @@ from connectors.kinesis import reader as kinesis_reader
 from connectors.kinesis import table as kinesis
 from connectors.opensearch import client as opensearch
 from connectors.opensearch.templates import IndexAway, ensure_templates
+from connectors.s3.store import is_local, open_store
+from connectors.s3.uploads import PROBE, Uploads
 from pipeline.config.checks import (
     REPLICA_KEY_BYTES,
+    folders,
     streams,
     targets,
     transaction_too_short,
@@ -63,6 +67,26 @@ def indices(config: Config, types: EventTypes, *, may_be_away: bool) -> None:
         if not may_be_away:
             raise
         print(f"warning: starting without the index: {away}", file=sys.stderr)
+
+
+def paths(config: Config, environment: Mapping[str, str]) -> None:
+    """Write a probe below each path of the job, and delete it.
+
+    Raises:
+        UserError: a bucket is missing, S3 denies access or does not answer, or a folder cannot be
+            written to; the message names the key.
+    """
+    written = {**folders(config), "job.checkpoint_dir": config.job.checkpoint_dir}
+    for key, path in written.items():
+        try:
+            if path and is_local(path):
+                probe = f"{PROBE}-{uuid.uuid4().hex}"
+                open_store(path).write(probe, b"")
+                open_store(path).delete(probe)
+            elif path:
+                Uploads(path, environment).probe()
+        except UserError as error:
+            raise UserError(f"{key}: {error}") from error
 
 
 def problems(config: Config, types: EventTypes, checkpoint_seconds: float | None) -> Iterator[str]:

@@ -73,6 +73,7 @@ def checked(path: Path, environment: Mapping[str, str], *, savepoint: str) -> Co
         UserError: what is wrong in the configuration, the schemas or the outside systems.
     """
     config = load_config.load(path, environment)
+    preflight.paths(config, environment)
     preflight.indices(config, load_config.event_types(config), may_be_away=bool(savepoint))
     return config
 

@@ -15,10 +15,14 @@ from connectors.kafka.admin import connect
 from connectors.kafka.options import Kafka
 from connectors.opensearch.client import client
 from connectors.opensearch.templates import IndexAway
+from connectors.s3.store import open_store
+from connectors.s3.uploads import Uploads
 from dev.servers.kinesis import create_stream
+from dev.servers.s3 import create_bucket
 from dev.servers.stack import Stack
 from pipeline import preflight
 from pipeline.config import load as load_config
+from pipeline.config.model import Config
 from pipeline.events.event_types import EventTypes, load
 
 TYPES: EventTypes = load(Path(__file__).parents[1] / "schemas")
@@ -149,6 +153,39 @@ def test_an_index_that_is_away_is_refused_at_a_first_start_and_warned_of_at_anot
         preflight.indices(config, TYPES, may_be_away=False)
     preflight.indices(config, TYPES, may_be_away=True)
     assert "starting without the index: index fhv_trip at" in capsys.readouterr().err
+
+
+def of_paths(lake: str) -> Config:
+    """A configuration that writes a lake there."""
+    sections = {
+        "kafka": {"bootstrap_servers": "127.0.0.1:1"},
+        "source": {"kafka_topics": ["pre-a"]},
+        "lake": {"path": lake},
+        "dead_letters": {"kafka_topic": "pre-b"},
+    }
+    return load_config.check(sections, where="test")
+
+
+def test_a_path_that_cannot_be_written_to_is_named(stack: Stack, tmp_path: Path) -> None:
+    environment = stack.environment()
+    missing = "lake.path: cannot write below s3a://pre-nowhere/lake: .*bucket"
+    with pytest.raises(UserError, match=missing):
+        preflight.paths(of_paths("s3a://pre-nowhere/lake"), environment)
+    closed = {**environment, "S3_ENDPOINT": "http://127.0.0.1:1"}
+    with pytest.raises(UserError, match="lake.path: cannot write below .*127.0.0.1:1"):
+        preflight.paths(of_paths("s3a://pre-paths/lake"), closed)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="lake.path: cannot write"):
+        preflight.paths(of_paths(f"file://{tmp_path}/file/lake"), environment)
+
+
+def test_a_probe_leaves_nothing_behind(stack: Stack, tmp_path: Path) -> None:
+    environment = stack.environment()
+    create_bucket("pre-paths", endpoint=environment["S3_ENDPOINT"])
+    for root in ("s3a://pre-paths/lake", f"file://{tmp_path}/lake"):
+        preflight.paths(of_paths(root), environment)
+        assert open_store(root, environment).everything() == []
+    assert list(Uploads("s3a://pre-paths", environment).open()) == []
 
 
 @pytest.mark.parametrize("may_be_away", [False, True])

@@ -5,12 +5,16 @@ Flink opens one for each file and completes it when the checkpoint that covers t
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 from botocore.exceptions import ClientError
 
 from connectors.s3.client import reporting, s3_client
+
+PROBE: Final = "_streaming-etl-probe"
+"""How the names of probes begin; readers of a lake take none of them for data."""
 
 _ENDED: Final = "NoSuchUpload"
 
@@ -56,6 +60,19 @@ class Uploads:
                     raise
                 return False
         return True
+
+    def probe(self) -> None:
+        """Do once what Flink's sinks do: write and delete an object, begin and abort an upload.
+
+        Raises:
+            UserError: S3 fails, denies access, or has no such bucket.
+        """
+        key = {"Bucket": self._bucket, "Key": f"{self._prefix}{PROBE}-{uuid.uuid4().hex}"}
+        with reporting("write below", self._uri):
+            self._client.put_object(**key, Body=b"")
+            self._client.delete_object(**key)
+            upload = self._client.create_multipart_upload(**key)["UploadId"]
+            self._client.abort_multipart_upload(**key, UploadId=upload)
 
     def _described(self, entry: Mapping[str, Any]) -> Iterator[Upload]:
         uri = f"{self._scheme}://{self._bucket}/{entry['Key']}"
