@@ -23,7 +23,6 @@ from dev.rehearse.watch import Watch
 from dev.servers import kinesis
 from dev.servers.job_watch import ArchivedRecords, wait_checkpoints
 from dev.servers.kafka import create_topics
-from dev.servers.prepare import PARTITIONS
 from dev.servers.stack import Stack
 from pipeline.deploy.monitoring.alarms import Alarm, alarm
 from pipeline.ops.reconcile.options import Options
@@ -35,6 +34,7 @@ from pipeline.submit import Submitted
 
 PATIENCE_SECONDS: Final = 240.0
 _FIRES_SECONDS: Final = 300.0
+_PARTITIONS: Final = 4
 _BACKLOG: Final = 1_500
 _UPGRADED: Final = 400
 
@@ -86,7 +86,7 @@ class Rehearsal:
                 servers["KAFKA_BOOTSTRAP_SERVERS"],
                 source=self.load.topic,
                 dead_letters=None,
-                partitions=PARTITIONS,
+                partitions=_PARTITIONS,
             )
         taken = sum(not result.refused for result in results)
         observed = (

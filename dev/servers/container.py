@@ -1,7 +1,7 @@
 """The entry point of our image (conf/docker/Dockerfile): one of its processes, in the foreground.
 
     jobmanager, taskmanager   Flink's own, configured for the names of docker-compose.yml
-    prepare [--config FILE]   makes the topics, streams and buckets of the configuration
+    prepare [OPTIONS]         makes what the configuration names, as `streaming-etl prepare`
     job [OPTIONS]             submits the job, as `streaming-etl run` with its options
     anything else             is run as it is: streaming-etl, bash
 
@@ -10,7 +10,6 @@ FLINK_PROPERTIES, lines of `key: value`, overrides Flink's settings, as in Flink
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 from collections.abc import Mapping
@@ -22,8 +21,6 @@ import yaml
 from connectors.errors import UserError
 from dev.servers import flink, flink_settings, kinesis, process, s3
 from dev.servers.cache import ServerCache
-from dev.servers.prepare import prepare
-from pipeline.config import load as load_config
 
 ROOT = Path(__file__).parents[2]
 CONFIG = ROOT / "conf" / "docker.yaml"
@@ -44,13 +41,10 @@ def main(arguments: list[str]) -> int:
 def run(arguments: list[str], outer: Mapping[str, str]) -> int:
     """Run one of this project's roles to its end, or replace the process by the program."""
     role, *rest = arguments or ["bash"]
-    if role == "prepare":
-        print("\n".join(_prepare(_config(rest), outer)))
-        return 0
-    if role == "job":
-        environment = cluster_environment(outer)
-        command = ["streaming-etl", "run", "--json", "--config", str(CONFIG), *rest]
-        os.execvpe(command[0], command, environment)
+    if role in ("prepare", "job"):
+        words = ["prepare"] if role == "prepare" else ["run", "--json"]
+        command = ["streaming-etl", *words, "--config", str(CONFIG), *rest]
+        os.execvpe(command[0], command, cluster_environment(outer))
     if role in ("jobmanager", "taskmanager"):
         environment = server_environment(write_configuration(outer))
         script = f"{environment['FLINK_HOME']}/bin/{role}.sh"
@@ -159,17 +153,6 @@ def overrides(text: str) -> dict[str, Any]:
         kind = type(properties).__name__
         raise UserError(f"FLINK_PROPERTIES: must be lines of key: value, it is one {kind}.")
     return properties
-
-
-def _config(arguments: list[str]) -> Path:
-    parser = argparse.ArgumentParser(prog="prepare")
-    parser.add_argument("--config", type=Path, default=CONFIG)
-    config: Path = parser.parse_args(arguments).config
-    return config
-
-
-def _prepare(config: Path, environment: Mapping[str, str]) -> list[str]:
-    return prepare(load_config.load(config), s3_endpoint=s3_endpoint(environment))
 
 
 if __name__ == "__main__":

@@ -20,7 +20,6 @@ import yaml
 
 from connectors.errors import UserError
 from dev.servers import container, flink_settings, kafka, s3
-from dev.servers.prepare import buckets_of, streams_of, topics_of
 from pipeline.config import load as load_config
 from pipeline.ops.replay.targets import TargetOptions, choose
 from tests.test_docs import is_ours
@@ -178,27 +177,6 @@ def test_what_is_copied_into_the_image_is_there_and_not_ignored() -> None:
     for name in names:
         assert (ROOT / name).exists(), name
         assert name.split("/")[0] in kept, name
-
-
-def test_all_that_the_configuration_names_is_prepared() -> None:
-    config = load_config.load(ROOT / "conf" / "docker.yaml")
-    assert topics_of(config) == ["trips", "trips.airport", "trips.dead-letters"]
-    assert streams_of(config) == ["trips", "trips-airport"]
-    assert buckets_of(config) == ["streaming-etl"]
-
-
-def test_topics_of_another_cluster_are_the_user_s_to_make() -> None:
-    config = load_config.check(
-        {
-            "clusters": {"far": {"bootstrap_servers": "127.0.0.1:1"}},
-            "source": {"kafka_topics": ["a"], "kafka_cluster": "far"},
-            "archive": {"path": "s3a://bucket/a"},
-            "dead_letters": {"path": "s3a://bucket/d"},
-        },
-        where="test",
-    )
-    with pytest.raises(UserError, match="on the clusters far; only those of the section kafka"):
-        topics_of(config)
 
 
 def test_mistakes_in_the_environment_are_told() -> None:
