@@ -169,7 +169,8 @@ def _unknown_type(row: Row, draw: random.Random) -> bytes:
 def _wrong_type(row: Row, draw: random.Random) -> bytes:
     name = draw.choice(_ZONES)
     value: object = draw.choice((str(row[name]), True, 1.5, 41.0, [41], {"id": 41}, None))
-    return encode({**row, name: value})
+    # Of the two, a for-hire trip may lack the zone of dropoff.
+    return encode({**row, _ZONES[0] if value is None else name: value})
 
 
 def _out_of_range(row: Row, draw: random.Random) -> bytes:

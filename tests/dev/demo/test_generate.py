@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+import random
 from collections import Counter, defaultdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -148,6 +149,20 @@ def test_the_facts_are_those_of_the_bytes(events: list[Made]) -> None:
     assert [row["pickup_location_id"] for row in rows] == [one.pickup_location_id for one in some]
     assert [parse(row["pickup_datetime"]) for row in rows] == [one.pickup_ms for one in some]
     assert [parse(row["dropoff_datetime"]) for row in rows] == [one.version_ms for one in some]
+
+
+@pytest.mark.parametrize("reason", sorted(set(defects.DEFECTS) - {defects.TOO_LARGE}))
+def test_whatever_is_drawn_a_defect_is_rejected_for_its_reason(
+    reason: str, events: list[Made]
+) -> None:
+    types, damage = defects.DEFECTS[reason]
+    decoder = Decoder(load(SCHEMAS))
+    for name in types:
+        row = next(json.loads(one.raw or b"") for one in events if one.event_type == name)
+        for seed in range(200):
+            rejected = decoder.decode(damage(row, random.Random(seed)))
+            assert isinstance(rejected, Reject), (name, seed)
+            assert rejected.reason == reason, (name, seed)
 
 
 def test_over_large_records_fit_the_broker(made: list[Made]) -> None:
