@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -214,7 +215,9 @@ class Cluster:
             lambda: _completed(self.get(path)), timeout_seconds, "the savepoint did not complete"
         )
         if "location" not in operation:
-            raise JobFailed(f"savepoint: {operation['failure-cause']['stack-trace'][:2000]}")
+            raise JobFailed(
+                f"the savepoint failed: {_in_short(operation['failure-cause']['stack-trace'])}"
+            )
         return str(operation["location"])
 
     def step_metrics(self) -> dict[str, float]:
@@ -291,10 +294,23 @@ def _completed(status: Mapping[str, Any]) -> Mapping[str, Any] | None:
 
 
 def reason(output: str) -> str:
-    """Return why a job was not submitted: our message if there is one, else Flink's."""
-    lines = [line for line in output.splitlines() if line.strip()]
-    own = [line for line in lines if line.startswith("streaming-etl: ")]
+    """Return why a job was not submitted, in a sentence: our own message, else Flink's cause.
+
+    Where it is Flink's, the whole output is kept in a file that the message names.
+    """
+    own = [line for line in output.splitlines() if line.startswith("streaming-etl: ")]
     for pattern, meaning in _SAVEPOINT_PROBLEMS:
         if match := pattern.search(output):
             return meaning.format(match[1])
-    return "\n".join(own or [line for line in lines if not line.startswith("\tat ")][-25:])
+    return "\n".join(own) or _in_short(output)
+
+
+def _in_short(output: str) -> str:
+    """Return the innermost cause in Flink's output, and the file that keeps all of it."""
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    causes = [line for line in lines if line.startswith("Caused by: ")]
+    cause = [*lines[-1:], *causes][-1] if lines else "Flink said nothing"
+    handle, path = tempfile.mkstemp(prefix="streaming-etl-flink-", suffix=".log")
+    with open(handle, "w", encoding="utf-8") as file:
+        file.write(output)
+    return f"{cause.removeprefix('Caused by: ')[:500]}. All that Flink said is in {path}."
