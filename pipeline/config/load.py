@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
+from msgspec.structs import replace
 
 from connectors.errors import UserError
 from connectors.options import ALLOWED, SECRETS, Section
@@ -41,12 +42,13 @@ class _PropertyGroup(msgspec.Struct):
 def load(path: Path, environment: Mapping[str, str] = os.environ) -> Config:
     """Read a YAML file, resolve its references and check it.
 
-    `${env:NAME}` is looked up in `environment`.
+    `${env:NAME}` is looked up in `environment`. Relative local paths begin at the file's folder.
 
     Raises:
         UserError: with the file, the key, the value and the allowed values.
     """
-    return check(read_yaml(path), where=str(path), environment=environment)
+    config = check(read_yaml(path), where=str(path), environment=environment)
+    return _beside(path.absolute().parent, config)
 
 
 def load_property_groups(path: Path = PROPERTY_GROUPS) -> Config:
@@ -138,6 +140,25 @@ def masked(config: Config) -> dict[str, Any]:
                 elif isinstance(value, str):
                     keys[key] = _USER.sub("//********@", value)
     return plain
+
+
+def _beside(folder: Path, config: Config) -> Config:
+    """Return the configuration with absolute local paths; shipped schemas stay as named."""
+
+    def absolute(section: Any) -> Any:
+        ca_file = section and section.ca_file
+        return replace(section, ca_file=str(folder / ca_file)) if ca_file else section
+
+    decode, schemas = config.decode, folder / config.decode.schemas
+    if schemas.is_dir() or not (_SHIPPED / decode.schemas).is_dir():
+        decode = replace(decode, schemas=str(schemas))
+    return replace(
+        config,
+        kafka=absolute(config.kafka),
+        clusters={name: absolute(cluster) for name, cluster in config.clusters.items()},
+        index=absolute(config.index),
+        decode=decode,
+    )
 
 
 def _groups(path: Path) -> dict[str, dict[str, str]]:

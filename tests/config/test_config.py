@@ -366,3 +366,29 @@ def test_a_file_that_is_not_there_or_not_yaml(tmp_path: Path) -> None:
     bad.write_text("just text")
     with pytest.raises(UserError, match="must contain sections"):
         load_config.load(bad)
+
+
+def test_relative_paths_are_those_of_the_files_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "job"
+    (folder / "own").mkdir(parents=True)
+    text = {
+        "kafka": {"bootstrap_servers": "h:9092", "security": "tls", "ca_file": "ca.pem"},
+        "clusters": {
+            "far": {"bootstrap_servers": "h:9092", "security": "tls", "ca_file": "/f.pem"}
+        },
+        "source": {"kafka_topics": ["a"]},
+        "lake": {"path": "s3a://bucket/lake"},
+        "dead_letters": {"path": "s3a://bucket/dead", "kafka_cluster": ""},
+        "decode": {"schemas": "own"},
+    }
+    (folder / "my.yaml").write_text(json.dumps(text))
+    config = load_config.load(Path("job/my.yaml"), {})
+    assert config.decode.schemas == str(folder / "own")
+    assert config.kafka and config.kafka.ca_file == str(folder / "ca.pem")
+    assert config.clusters["far"].ca_file == "/f.pem"
+    del text["decode"]
+    (folder / "my.yaml").write_text(json.dumps(text))
+    assert load_config.load(Path("job/my.yaml"), {}).decode.schemas == "schemas", "the shipped ones"
