@@ -175,24 +175,37 @@ def _data(config: Config, environment: Mapping[str, str]) -> Iterator[str]:
     for key, path in folders(config).items():
         if not open_store(path, environment).is_empty():
             yield f"data below {key} {path}"
-    if source.kafka_topics:
-        from connectors.kafka import admin
-
-        brokers = admin.connect(config.cluster(source.kafka_cluster))
-        if brokers.has_committed(source.kafka_group_id, source.kafka_topics):
-            yield f"committed offsets of the group {source.kafka_group_id}"
-    yield from _topics_with_data(config)
-
-
-def _topics_with_data(config: Config) -> Iterator[str]:
-    topics = {key: target for key, target in targets(config).items() if target.kafka_topic}
+    topics = {(source.kafka_cluster, topic): "" for topic in source.kafka_topics}
+    for key, target in targets(config).items():
+        if target.kafka_topic:
+            topics[target.kafka_cluster, target.kafka_topic] = f"{key}.kafka_topic"
     if topics:
-        from connectors.kafka import reader
+        yield from _in_kafka(config, topics)
 
-        for key, target in topics.items():
-            spans = reader.ends(config.cluster(target.kafka_cluster), target.kafka_topic)
-            if any(first < end for first, end in spans.values()):
-                yield f"records in {key}.kafka_topic {target.kafka_topic}"
+
+def _in_kafka(config: Config, topics: Mapping[tuple[str, str], str]) -> Iterator[str]:
+    """Yield the group's offsets, and the records in topics with a key: the job writes to those.
+
+    A topic that does not exist is reported elsewhere.
+    """
+    # Imported here: a job without Kafka must start where the C library is too old for librdkafka.
+    from connectors.kafka import admin, reader
+
+    group = config.source.kafka_group_id
+    present = {name: admin.connect(config.cluster(name)).topics for name, _ in topics}
+    for (name, topic), key in topics.items():
+        if topic not in present[name]:
+            continue
+        cluster = config.cluster(name)
+        spans = reader.ends(cluster, topic)
+        if key and any(first < end for first, end in spans.values()):
+            yield f"records in {key} {topic}"
+        if not key:
+            offsets = reader.committed_offsets(
+                cluster, topic=topic, group_id=group, partitions=spans
+            )
+            if any(offsets.values()):
+                yield f"offsets of the group {group} in {topic}"
 
 
 def _refusal(config: Config, left: Left, choice: Choice) -> str:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaException
+from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
 
 from connectors.errors import UserError
@@ -93,16 +93,6 @@ class Brokers:
         """Return the brokers' transaction.max.timeout.ms; None if, as Redpanda, they tell none."""
         limit = self._setting(ConfigResource.Type.BROKER, self.broker, "transaction.max.timeout.ms")
         return None if limit is None else int(limit)
-
-    def has_committed(self, group_id: str, topics: Collection[str]) -> bool:
-        """Return whether a consumer group has committed an offset of one of the topics."""
-        asked = ConsumerGroupTopicPartitions(group_id)
-        with reported(f"read the offsets of the group {group_id} on {self.servers}"):
-            future = self.client.list_consumer_group_offsets(
-                [asked], request_timeout=_TIMEOUT_SECONDS
-            )[group_id]
-            committed = future.result().topic_partitions or []
-        return any(part.topic in topics and part.offset >= 0 for part in committed)
 
     def _check_compacted(self, topic: str) -> None:
         policy = self._setting(ConfigResource.Type.TOPIC, topic, "cleanup.policy")
