@@ -13,7 +13,6 @@ from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Final, NamedTuple
 
 import typer
-from botocore.exceptions import ClientError
 
 from connectors.aws import reported
 from connectors.kafka import admin as kafka_admin
@@ -22,7 +21,7 @@ from connectors.kinesis.table import stream_of
 from connectors.opensearch import client as opensearch
 from connectors.opensearch.options import index_name
 from connectors.opensearch.templates import ensure_templates
-from connectors.s3.client import MISSING, reporting, s3_client
+from connectors.s3.client import has_bucket, reporting, s3_client
 from pipeline.config.checks import folders, streams, targets
 from pipeline.config.load import event_types, load
 from pipeline.config.model import Config, Replica
@@ -153,7 +152,7 @@ def _buckets(
     client: Any = s3_client(environment)
     is_local = bool(environment.get("S3_ENDPOINT"))
     for bucket in buckets_of(config):
-        if _has_bucket(client, bucket):
+        if has_bucket(client, bucket):
             yield Prepared("bucket", bucket, "exists")
             continue
         if is_local and not dry_run:
@@ -161,17 +160,6 @@ def _buckets(
                 client.create_bucket(Bucket=bucket)
         command = f"aws s3 mb s3://{shlex.quote(bucket)}"
         yield _missing("bucket", bucket, command, is_local=is_local, dry_run=dry_run)
-
-
-def _has_bucket(client: Any, bucket: str) -> bool:
-    with reporting("look for the bucket", bucket):
-        try:
-            client.head_bucket(Bucket=bucket)
-        except ClientError as error:
-            if error.response["Error"]["Code"] not in MISSING | {"NoSuchBucket"}:
-                raise
-            return False
-    return True
 
 
 def _indices(config: Config, *, dry_run: bool) -> Iterator[Prepared]:

@@ -39,3 +39,15 @@ def reporting(action: str, uri: str) -> Iterator[None]:
         raise UserError(f"cannot {action} {uri}: {aws.explain(error)}") from error
     except BotoCoreError as error:
         raise UserError(f"cannot {action} {uri}: {error}") from error
+
+
+def has_bucket(client: Any, bucket: str) -> bool:
+    """Return whether a bucket exists; UserError if S3 fails or denies access."""
+    with reporting("look for the bucket", bucket):
+        try:
+            client.head_bucket(Bucket=bucket)
+        except ClientError as error:
+            if error.response["Error"]["Code"] not in MISSING | {"NoSuchBucket"}:
+                raise
+            return False
+    return True
