@@ -55,7 +55,7 @@ class Flow:
 
     def attach(self, stream_env: Any, config: Config) -> list[str]:
         """Compile the statements into the stream and name the operators; return all names."""
-        largest = max((each.max_bytes for each in config.replicate.values()), default=0)
+        largest = max((replica.max_bytes for replica in config.replicate.values()), default=0)
         kinesis_sinks = {
             name: kinesis_sink.sink(stream, config.kinesis, largest)
             for name, stream in self.streams.items()

@@ -8,7 +8,7 @@ a message.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from connectors.block import Headers
@@ -55,6 +55,15 @@ def create_functions() -> Iterator[str]:
             f"CREATE TEMPORARY SYSTEM FUNCTION {name}"
             f" AS 'streaming.etl.headers.{java_class}' LANGUAGE JAVA"
         )
+
+
+def last_values(headers: Iterable[tuple[str, bytes | None]]) -> dict[str, str]:
+    """Return the last value of each name as a string, without nulls: what Flink's map has."""
+    return {
+        name: bytes(value).decode(errors="replace")
+        for name, value in dict(headers).items()
+        if value is not None
+    }
 
 
 def unpack(packed: bytes) -> Headers:

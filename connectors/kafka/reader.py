@@ -18,6 +18,7 @@ from confluent_kafka import Message as KafkaMessage
 
 from connectors.errors import UserError
 from connectors.kafka.errors import kafka_error, reported
+from connectors.kafka.headers import last_values
 from connectors.kafka.options import Kafka
 from connectors.kafka.security import librdkafka_options
 
@@ -141,11 +142,7 @@ def ends(cluster: Kafka, topic: str) -> dict[int, Span]:
 def headers(message: Message) -> dict[str, str]:
     """Return the last value of each of a message's headers as a string, without nulls."""
     pairs: Any = message.headers() or ()
-    return {
-        name: bytes(value).decode(errors="replace")
-        for name, value in dict(pairs).items()
-        if value is not None
-    }
+    return last_values(pairs)
 
 
 @contextmanager

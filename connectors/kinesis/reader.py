@@ -43,9 +43,7 @@ def problem(key: str, stream: Stream, endpoint: str) -> Iterator[str]:
     a stream of this one.
     """
     where = f"in {stream.region}" + (f" at {endpoint}" if endpoint else "")
-    client = boto3.client(
-        "kinesis", region_name=stream.region, endpoint_url=endpoint or None, config=_IMPATIENT
-    )
+    client = _impatient(stream, endpoint)
     try:
         response = client.describe_stream_summary(StreamName=stream.name)
     except client.exceptions.ResourceNotFoundException:
@@ -69,11 +67,16 @@ def problem(key: str, stream: Stream, endpoint: str) -> Iterator[str]:
 
 def largest_record(stream: Stream, endpoint: str) -> int:
     """Return how many bytes a record of the stream may have, its partition key included."""
-    client = boto3.client(
-        "kinesis", region_name=stream.region, endpoint_url=endpoint or None, config=_IMPATIENT
-    )
+    client = _impatient(stream, endpoint)
     with reported(f"look at the stream {stream.name}"):
         return max_record_bytes(client.describe_stream_summary(StreamName=stream.name))
+
+
+def _impatient(stream: Stream, endpoint: str) -> Any:
+    """Return a boto3 client that fails soon, for checks before the start."""
+    return boto3.client(
+        "kinesis", region_name=stream.region, endpoint_url=endpoint or None, config=_IMPATIENT
+    )
 
 
 def records(client: Any, stream: str) -> Iterator[Record]:

@@ -76,6 +76,12 @@ def verdict(key: str, mark: str, sha256: str) -> Verdict:
     return "genuine" if _genuine(key, mark, sha256) else "forged"
 
 
+def judge(key: str, values: Iterable[str | None], raw: bytes | None) -> Verdict | None:
+    """Return the verdict on one record with these values of `HEADERS`; None without a mark."""
+    mark = packed(values)
+    return None if mark is None else verdict(key, mark, content_digest(raw))
+
+
 def verify(key: str, marks: Array, raws: Sequence[bytes | None]) -> Verified:
     """Verify the marks of a batch, None for records without one. Never raises.
 

@@ -75,11 +75,13 @@ def test_what_json_does_not_have_is_refused(text: str) -> None:
     assert len(str(raised.value)) < 300
 
 
-@pytest.mark.parametrize("number", ["1e-400", "-2.4E-324", "1e400", "0.0", "0e-400", "4.9e-324"])
+@pytest.mark.parametrize("number", ["0.0", "0e-400", "4.9e-324"])
+def test_a_number_that_a_double_holds_is_taken(number: str) -> None:
+    assert parse_json(number, "here") == float(number)
+
+
+@pytest.mark.parametrize("number", ["1e-400", "-2.4E-324", "1e400"])
 def test_a_number_that_no_double_holds_is_refused(number: str) -> None:
-    if number in ("0.0", "0e-400", "4.9e-324"):
-        assert parse_json(number, "here") == float(number)
-        return
     with pytest.raises(UserError, match=f"here: .*a double cannot hold {number}"):
         parse_json(number, "here")
 

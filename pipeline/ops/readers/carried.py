@@ -16,7 +16,7 @@ import msgspec
 from connectors import positions
 from connectors.block import Headers
 from connectors.kafka import reader as kafka_topic
-from connectors.kafka.headers import LIST, OWN_HEADER, unpack
+from connectors.kafka.headers import LIST, OWN_HEADER, last_values, unpack
 from connectors.kafka.reader import Message
 from connectors.kinesis.reader import Record
 from connectors.positions import Position
@@ -103,11 +103,7 @@ def of_lists(names: list[str] | None, values: list[Any] | None) -> tuple[tuple[s
 
 def _texts(own: Headers) -> dict[str, str]:
     """Return headers as `header.NAME`; of several values the last, and none that is null."""
-    return {
-        f"{OWN_HEADER}{name}": value.decode(errors="replace")
-        for name, value in dict(own).items()
-        if value is not None
-    }
+    return {f"{OWN_HEADER}{name}": text for name, text in last_values(own).items()}
 
 
 def whole(record: Carried, open_folder: OpenFolder) -> Carried | None:

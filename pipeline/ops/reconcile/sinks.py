@@ -145,9 +145,7 @@ class Sink:
 
     def _redrive(self, record: Carried) -> str | None:
         values = (record.about.get(f"{OWN_HEADER}{name}") for name in redriven.HEADERS)
-        mark = redriven.packed(values)
-        key = self._systems.config.redrive_key
-        return mark and redriven.verdict(key, mark, redriven.content_digest(record.raw))
+        return redriven.judge(self._systems.config.redrive_key, values, record.raw)
 
 
 class ArchiveReader:

@@ -126,9 +126,8 @@ def is_aggregated(data: bytes) -> bool:
 def _redrive(message: Message, key: str) -> str | None:
     if not message.headers():
         return None
-    mark = redriven.packed(map(kafka_topic.headers(message).get, redriven.HEADERS))
     value: Any = message.value()
-    return mark and redriven.verdict(key, mark, redriven.content_digest(value))
+    return redriven.judge(key, map(kafka_topic.headers(message).get, redriven.HEADERS), value)
 
 
 def _together(pages: Iterator[list[Message]]) -> Iterator[list[Message]]:

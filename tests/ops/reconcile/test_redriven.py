@@ -170,7 +170,7 @@ def test_headers_of_a_large_record_are_with_the_whole_of_it(
     records = redriven(keyed, event + b" " * 600_000)[:5]
     write(world, keyed, records)
     report = keyed.reconcile(from_archive=True)
-    # Only heads are at hand, so that the decoder can't tell which sink lacks them.
+    # Reconcile has only the heads, so the decoder cannot tell which sink lacks the events.
     missing = places(one.record for one in records if not one.is_copy)
     assert found(report) == {("source", "missing"): missing}
     assert report.row("source").figures["redriven_copies"] == 3
