@@ -39,41 +39,43 @@ def test_what_is_missing_is_made_once(stack: Stack, tmp_path: Path) -> None:
     assert {row["state"] for row in run(environment, file)} == {"made"}
     assert {row["state"] for row in run(environment, file)} == {"exists"}
     brokers = connect(Kafka(bootstrap_servers=environment["KAFKA_BOOTSTRAP_SERVERS"]))
-    assert len(brokers.partitions("made-trips")) == 3
-    assert brokers.max_message_bytes("made-dead") == 2 * 1024 * 1024
-    assert open_store("s3a://made-lake", environment).is_empty()
+    assert len(brokers.partitions("prepared-trips")) == 3
+    assert brokers.max_message_bytes("prepared-dead") == 2 * 1024 * 1024
+    assert open_store("s3a://prepared-lake", environment).is_empty()
 
 
 @pytest.mark.server
 def test_what_is_aws_s_is_left_to_its_owner(stack: Stack, tmp_path: Path) -> None:
     environment = stack.environment()
-    file = configured(tmp_path, environment, lake="s3a://made-elsewhere/lake")
+    file = configured(tmp_path, environment, lake="s3a://prepared-elsewhere/lake")
     # No endpoint of our own: S3 is AWS's, here by a profile that leads to the local server.
     endpoint = environment["S3_ENDPOINT"]
     aws = {"S3_ENDPOINT": "", "AWS_ENDPOINT_URL_S3": endpoint}
     result = call({**environment, **aws}, file, "--json")
     assert result.exit_code == 1
     rows = {row["name"]: row for row in json.loads(result.stdout)}
-    assert rows["made-elsewhere"]["state"] == "yours"
-    assert rows["made-elsewhere"]["command"] == "aws s3 mb s3://made-elsewhere"
+    assert rows["prepared-elsewhere"]["state"] == "yours"
+    assert rows["prepared-elsewhere"]["command"] == "aws s3 mb s3://prepared-elsewhere"
 
 
-def configured(folder: Path, environment: dict[str, str], lake: str = "s3a://made-lake/l") -> Path:
+def configured(
+    folder: Path, environment: dict[str, str], lake: str = "s3a://prepared-lake/l"
+) -> Path:
     sections: dict[str, Any] = {
         "kafka": {"bootstrap_servers": environment["KAFKA_BOOTSTRAP_SERVERS"]},
         "kinesis": {
             "endpoint": environment["KINESIS_ENDPOINT"],
             "region": environment["AWS_REGION"],
         },
-        "source": {"kafka_topics": ["made-trips"], "kinesis_streams": ["made-in"]},
+        "source": {"kafka_topics": ["prepared-trips"], "kinesis_streams": ["prepared-in"]},
         "lake": {"path": lake},
-        "index": {"url": environment["OPENSEARCH_URL"], "prefix": "made-"},
+        "index": {"url": environment["OPENSEARCH_URL"], "prefix": "prepared-"},
         "replicate": {
-            "a": {"kafka_topic": "made-copy"},
-            "b": {"kinesis_stream": "made-out"},
+            "a": {"kafka_topic": "prepared-copy"},
+            "b": {"kinesis_stream": "prepared-out"},
         },
-        "dead_letters": {"kafka_topic": "made-dead"},
-        "job": {"checkpoint_seconds": 10, "checkpoint_dir": "s3a://made-checkpoints/c"},
+        "dead_letters": {"kafka_topic": "prepared-dead"},
+        "job": {"checkpoint_seconds": 10, "checkpoint_dir": "s3a://prepared-checkpoints/c"},
     }
     file = folder / "made.yaml"
     file.write_text(yaml.safe_dump(sections))
