@@ -34,7 +34,7 @@ def metrics_table() -> str:
 
 
 def old_options_table() -> str:
-    """Return the table of the original replay's options in docs/replay.md."""
+    """Return the table of the original replay's options in docs/migration.md."""
     rows = [("old", "now", "what differs")]
     rows += [(f"`{old.name}`", f"`{old.ours}`" if old.ours else "nothing", old.note) for old in OLD]
     return _table(rows).replace("|  |", "| |")

@@ -18,9 +18,9 @@ ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 PAGES = [
     *(ROOT / f"{name}.md" for name in ("README", "CONTRIBUTING", "CHANGELOG")),
-    *sorted(DOCS.glob("*.md")),
+    *sorted(DOCS.rglob("*.md")),
 ]
-CITED = re.compile(r"`((?:connectors|pipeline|dev|tests|docs|conf|schemas)/[\w./-]+)`")
+CITED = re.compile(r"`((?:connectors|pipeline|dev|tests|docs|conf|schemas|findings)/[\w./-]+)`")
 """A path of this checkout in a page, without placeholders."""
 
 
@@ -43,13 +43,13 @@ def test_the_kept_bench_is_in_the_page() -> None:
     assert f"lenient JSON format {kept['ratio_to_flink_json']:.2f}" in page
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_file_that_a_page_cites_exists(page: Path) -> None:
     cited = CITED.findall(page.read_text())
     assert [path for path in cited if not (ROOT / path).exists()] == []
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_lead_somewhere(page: Path) -> None:
     for target, anchor in re.findall(r"\]\(([^)#:]*)(?:#([^)]*))?\)", page.read_text()):
         found = (page.parent / target) if target else page

@@ -43,8 +43,8 @@ def test_every_exception_is_caught_in_one_place_only() -> None:
 def test_the_top_level_is_fixed() -> None:
     allowed = {
         "pyproject.toml", "pipeline", "schemas", "connectors", "conf", "docker-compose.yml", "dev",
-        "tests", "docs", "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "Makefile",
-        "build", "findings", "streaming_etl.egg-info",
+        "tests", "docs", "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "LICENSE",
+        "Makefile", "build", "findings", "streaming_etl.egg-info",
     }  # fmt: skip
     found = {path.name for path in ROOT.iterdir() if not path.name.startswith(".")}
     assert found <= allowed

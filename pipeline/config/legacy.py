@@ -18,7 +18,7 @@ from connectors.errors import UserError
 from connectors.text_files import cut, masked, shown
 
 GROUP = "FlinkApplicationProperties"
-_PAGE = "docs/from-the-original.md"
+_PAGE = "docs/migration.md"
 _Setting = tuple[str, str, Any]  # (origin, our key, value)
 _LOG = logging.getLogger(__name__)
 _STARTS = {"LATEST": "latest", "TRIM_HORIZON": "trim_horizon", "AT_TIMESTAMP": "at_timestamp"}
@@ -78,7 +78,7 @@ class Property(NamedTuple):
 _FOLDERS = ("archive.path", "dead_letters.path")
 _ENDPOINT = "OutputElasticsearchEndpoint"
 # fmt: off
-# docs/from-the-original.md lists how each differs from the original.
+# docs/migration.md lists how each differs from the original.
 PROPERTIES: Mapping[str, Property] = {
     "InputKinesisStream": Property("source.kinesis_streams", _list),
     "InputStreamRegion": Property("kinesis.region"),

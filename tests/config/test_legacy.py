@@ -329,7 +329,7 @@ def test_streams_of_our_own_are_inputs_too(load: Any) -> None:
 
 
 def test_the_table_is_in_the_page() -> None:
-    page = Path(__file__).parents[2] / "docs" / "from-the-original.md"
+    page = Path(__file__).parents[2] / "docs" / "migration.md"
     table = page.read_text().split("## What differs")[0]
     rows = [line.split(" | ") for line in table.splitlines() if line.startswith("| `")]
     listed = {cells[0].strip("| `"): cells[1].strip("`").split("`, `") for cells in rows}

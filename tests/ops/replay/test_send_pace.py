@@ -134,4 +134,4 @@ def test_every_option_of_the_original_is_known_and_the_page_has_the_table() -> N
         " -kinesisProducerBuffer -kinesisSenderThreads -help -s"
     )
     assert {each.name for each in old_options.OLD} == set(names.split())
-    assert old_options_table() in (DOCS / "replay.md").read_text()
+    assert old_options_table() in (DOCS / "migration.md").read_text()
