@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
 from connectors.errors import JobFailed, UserError
+from pipeline import __version__
 
 _JOB: Final = "pipeline.job_commands"
 _CLUSTER: Final = "pipeline.cluster_commands"
@@ -84,8 +85,19 @@ def load(name: str) -> Any:
 app = typer.Typer(cls=LazyGroup, no_args_is_help=True, pretty_exceptions_enable=False)
 
 
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"streaming-etl {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
-def streaming_etl() -> None:
+def streaming_etl(
+    version: Annotated[
+        bool,
+        typer.Option("--version", is_eager=True, callback=_version, help="Show the version."),
+    ] = False,
+) -> None:
     """Streaming ETL in PyFlink.
 
     Exit codes: 0 done, 1 something was found wrong, 2 something must be fixed by the user.

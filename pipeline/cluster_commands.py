@@ -7,15 +7,20 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
 
-from connectors.flink.rest import JobStatus
+from connectors.errors import UserError
+from connectors.flink.rest import Job, JobStatus
 from pipeline.options import JsonOption
 
 JobIdArgument = Annotated[str, typer.Argument(help="As `run` printed it, and `jobs` lists it.")]
+StoppedJobArgument = Annotated[
+    str, typer.Argument(help="As `jobs` lists it. Left out: the only job that has not ended.")
+]
 
 
 def add_to(main: typer.Typer) -> None:
@@ -43,14 +48,16 @@ def jobs(as_json: JsonOption = False) -> None:
 
 
 def stop(
-    job_id: JobIdArgument,
     into: Annotated[str, typer.Option(help="Where to put the savepoint; s3a:// or file://.")],
+    job_id: StoppedJobArgument = "",
     timeout: Annotated[float, typer.Option(help="Seconds to wait for the savepoint.")] = 300.0,
     as_json: JsonOption = False,
 ) -> None:
     """Stop the job with a savepoint, all files and transactions committed; print its path."""
+    from pipeline.submit import cluster_of
     from pipeline.submit import stop as stop_job
 
+    job_id = job_id or the_only_job(cluster_of(os.environ).jobs())
     savepoint = stop_job(job_id, os.environ, into=into, timeout_seconds=timeout)
     print(json.dumps({"savepoint": savepoint}) if as_json else savepoint)
 
@@ -67,6 +74,17 @@ def cancel(job_id: JobIdArgument, as_json: JsonOption = False) -> None:
     checkpoint = cancel_job(job_id, os.environ)
     stays = checkpoint or "no checkpoint: `run --resume` has nothing to go on from"
     print(json.dumps({"checkpoint": checkpoint}) if as_json else stays)
+
+
+def the_only_job(jobs: Iterable[Job]) -> str:
+    """Return the id of the one job that has not ended; UserError if none or several are there."""
+    live = [job for job in jobs if not job.has_ended]
+    if len(live) == 1:
+        return live[0].job_id
+    if not live:
+        raise UserError("no job on the cluster is left to stop; `streaming-etl jobs` lists all")
+    listed = "; ".join(f"{job.job_id} {job.name} {job.state}" for job in live)
+    raise UserError(f"{len(live)} jobs have not ended: say which one by its id: {listed}")
 
 
 def _plain(status: JobStatus) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from setuptools.config.pyprojecttoml import read_configuration
 
+from pipeline import __version__
 from pipeline.cli import COMMANDS, load
 
 ROOT = Path(__file__).parent.parent
@@ -29,6 +32,19 @@ def run(*arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [*COMMAND, *arguments], capture_output=True, text=True, input=given, cwd=ROOT, check=False
     )
+
+
+def test_the_version_is_the_newest_of_the_changelog() -> None:
+    done = run("--version")
+    assert (done.returncode, done.stdout) == (0, f"streaming-etl {__version__}\n")
+    newest = re.search(r"^## (\d[\d.]*) - ", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert newest and newest[1] == __version__
+
+
+def test_the_package_has_the_same_version() -> None:
+    """As setuptools reads pyproject.toml when it builds the wheel."""
+    read = read_configuration(ROOT / "pyproject.toml", expand=True)
+    assert read["project"]["version"] == __version__
 
 
 def test_validate_says_where_an_event_goes() -> None:

@@ -1,7 +1,7 @@
 """The golden savepoint: a small job's savepoint and files, kept to be restored by later versions.
 
-`python -m tests.job.golden_savepoint` makes it anew, on servers of its own. Do so for a new version
-of the job or of Flink that is released, under a new name, and keep those that must be restorable.
+`python -m tests.job.golden_savepoint` makes that of the present version, on servers of its own. Do
+so once for each release, and keep those of earlier ones.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from dev.demo.made import Made
 from dev.servers.kafka import create_topics
 from dev.servers.layout import ALL_SERVERS
 from dev.servers.stack import Stack
+from pipeline import __version__
 from tests.job.harness import PATIENCE_SECONDS, Harness
 
 ROOT: Final = Path(__file__).parents[2]
 GOLDEN: Final = ROOT / "tests" / "data" / "golden"
-VERSION: Final = "0.1.0"
 # Its first records have a reject among them and no green trip: a transaction that is open in the
 # savepoint could not be committed in another Kafka.
 _RECIPE: Final = Recipe(events=16, seed=1, defective=0.05, watermarks=1)
@@ -86,7 +86,7 @@ def upload(running: Harness, version: str) -> str:
 def make(stack: Stack, where: Path) -> None:
     """Run the job without a checkpoint, so that every file is pending in the savepoint."""
     sent = list(generate(_RECIPE))
-    with harness(stack, where, VERSION, checkpoint_seconds=_NEVER_HERE) as running:
+    with harness(stack, where, __version__, checkpoint_seconds=_NEVER_HERE) as running:
         running.produce(sent)
         running.start(by_command=True)
         cluster = running.submitted.cluster
@@ -96,7 +96,7 @@ def make(stack: Stack, where: Path) -> None:
             "the records were not decoded",
         )
         running.stop()
-    kept = folder(VERSION)
+    kept = folder(__version__)
     shutil.rmtree(kept, ignore_errors=True)
     for part in _FOLDERS:
         shutil.copytree(stack.run_dir / "s3" / "data" / running.name / part, kept / part)

@@ -27,6 +27,7 @@ from dev.demo.generate import Recipe, generate
 from dev.demo.made import Made
 from dev.servers.kafka import create_topics
 from dev.servers.stack import Stack
+from pipeline import __version__
 from pipeline.cli import app
 from pipeline.config import load as load_config
 from tests.job import golden_savepoint
@@ -79,6 +80,11 @@ def test_every_upgrade_loses_and_doubles_nothing(stack: Stack, tmp_path: Path) -
     verdict = examine(chain.sent, with_mirror, stack.environment(), filters)
     assert verdict.problems() == []
     assert indexed(job, SCOOTER) > 0
+
+
+def test_the_version_has_a_golden_savepoint() -> None:
+    """A release is kept as a savepoint that every later one must restore."""
+    assert __version__ in golden_savepoint.versions()
 
 
 @pytest.mark.parametrize("version", golden_savepoint.versions())

@@ -6,8 +6,8 @@ these replaced. The content of a partition is
     its visible files, minus the replaced files, plus the merged files.
 
 Merged files lie below `_compacted`, which readers that only list folders skip. One write of the
-record switches from the small files to the merged one; docs/design/compaction.md explains why a reader
-sees every row exactly once at any time.
+record switches from the small files to the merged one; docs/design/compaction.md explains why a
+reader sees every row exactly once at any time.
 """
 
 from __future__ import annotations
