@@ -17,7 +17,7 @@ from pipeline.cli import COMMANDS, load
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 PAGES = [
-    *(ROOT / f"{name}.md" for name in ("README", "CONTRIBUTING", "CHANGELOG")),
+    *(ROOT / f"{name}.md" for name in ("README", "CONTRIBUTING", "CHANGELOG", "SECURITY")),
     *sorted(DOCS.rglob("*.md")),
 ]
 CITED = re.compile(r"`((?:connectors|pipeline|dev|tests|docs|conf|schemas|findings)/[\w./-]+)`")
