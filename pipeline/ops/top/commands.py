@@ -64,17 +64,27 @@ def _shown(as_json: bool) -> Iterator[Show]:
 
     console = Console()
     with Live(console=console, auto_refresh=False) as live:
-        picture: list[str] = []
+        picture = Text()
 
         def show(screen: Screen | str) -> None:
-            lines = [screen] if isinstance(screen, str) else list(screen.lines(console.width))
-            if isinstance(screen, str) or screen.reading.job.has_ended:
-                lines = [*picture, "", *lines]  # below what was known last
+            nonlocal picture
+            if isinstance(screen, str):
+                shown = Text.assemble(picture, "\n\n", (screen, "yellow"))
             else:
-                picture[:] = lines
-            live.update(Text("\n".join(lines)), refresh=True)
+                first, *others = screen.lines(console.width)
+                shown = Text("\n").join([Text(first, _style(screen)), *map(Text, others)])
+                if screen.reading.job.has_ended:  # below what was known last
+                    shown = Text.assemble(picture, "\n\n", shown)
+                picture = shown
+            live.update(shown, refresh=True)
 
         yield show
+
+
+def _style(screen: Screen) -> str:
+    if screen.exit_code:
+        return "bold red"
+    return "bold green" if screen.reading.runs else "bold yellow"
 
 
 def _print(screen: Screen | str, *, as_json: bool) -> None:

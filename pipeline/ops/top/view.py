@@ -122,7 +122,8 @@ class Screen:
 
     def _rejects(self) -> Iterator[dict[str, Any]]:
         counters = self.sample.numbers.counters
-        for step, reason, name in sorted(rejects(counters), key=lambda each: -counters[each[2]]):
+        ranked = sorted(rejects(counters), key=lambda each: (-counters[each[2]], *each))
+        for step, reason, name in ranked:
             rate = _rounded(self.rates.per_second.get(name))
             yield {
                 "step": step,

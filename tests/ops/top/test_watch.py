@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import copy
 import json
+import os
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -130,3 +134,18 @@ def test_a_job_that_starts_is_shown_and_one_that_failed_gives_exit_code_1(replay
     replay.jobs[0]["state"] = replay.answers["details"]["state"] = "FAILED"
     failed = CliRunner().invoke(app, ["top", overview()["jid"], "--json"], env=environment)
     assert (failed.exit_code, json.loads(failed.output)["state"]) == (1, "FAILED")
+
+
+def test_ctrl_c_ends_it_cleanly(replay: Replay) -> None:
+    watching = subprocess.Popen(
+        [str(Path(sys.executable).parent / "streaming-etl"), "top", "--every", "0.5"],
+        env={**os.environ, "FLINK_REST_URL": replay.url, "PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert watching.stdout
+    assert watching.stdout.readline().startswith("live  RUNNING for 3 s")
+    watching.send_signal(signal.SIGINT)
+    _, errors = watching.communicate(timeout=60)
+    assert (watching.returncode, errors) == (0, "")
