@@ -14,6 +14,7 @@ from connectors.errors import UserError
 from connectors.positions import Position
 from pipeline.decode.reasons import REASONS
 from pipeline.decode.timestamps import EPOCH, MILLISECOND
+from pipeline.terminal import printable
 
 STEPS: Final = tuple(dict.fromkeys(reason.step for reason in REASONS.values()))
 _REPLICA: Final = re.compile(r"replica ([a-z][a-z0-9_]*): ")
@@ -163,4 +164,4 @@ def position_text(position: Position) -> str:
 def escaped(text: str | bytes | None) -> str:
     """Return text that is safe to print: other characters are escaped as in Python's literals."""
     decoded = text.decode("utf-8", "backslashreplace") if isinstance(text, bytes) else text or ""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in decoded)
+    return printable(decoded)
