@@ -19,7 +19,9 @@ _SETTINGS: Final = Config(
     max_pool_connections=16,
     s3={"addressing_style": "path"},
 )
-
+_IMPATIENT: Final = _SETTINGS.merge(
+    Config(read_timeout=10, retries={"mode": "standard", "total_max_attempts": 3})
+)
 
 # What to do about errors that are matters of credentials; AWS's own text does not say it.
 _DENIED: Final = frozenset({"403", "Forbidden", "AccessDenied", "AccessDeniedException"})
@@ -58,11 +60,16 @@ def reported(action: str) -> Iterator[None]:
 
 
 def client(
-    service: str, environment: Mapping[str, str], *, region: str | None, endpoint: str | None
+    service: str,
+    environment: Mapping[str, str],
+    *,
+    region: str | None,
+    endpoint: str | None,
+    impatient: bool = False,
 ) -> Any:
     """Return a client, with credentials of the environment, else of AWS's default chain.
 
-    It may be used by several threads.
+    It may be used by several threads. An impatient one fails after some ten seconds, not minutes.
 
     Raises:
         UserError: a setting or profile of AWS is wrong.
@@ -75,5 +82,5 @@ def client(
             aws_access_key_id=environment.get("AWS_ACCESS_KEY_ID"),
             aws_secret_access_key=environment.get("AWS_SECRET_ACCESS_KEY"),
             aws_session_token=environment.get("AWS_SESSION_TOKEN"),
-            config=_SETTINGS,
+            config=_IMPATIENT if impatient else _SETTINGS,
         )

@@ -40,6 +40,7 @@ COMMANDS: Final = {
         "pipeline.ops.dead_letters.commands",
         "List dead letters, and send them back.",
     ),
+    "tap": ("pipeline.ops.tap.commands", "See what flows right now."),
     "backfill": ("pipeline.ops.backfill.commands", "Rebuild the lake from the archive."),
     "compact": ("pipeline.ops.compact.commands", "Merge small files of the lake."),
     "lake": ("pipeline.ops.compact.commands", "Look at the lake."),

@@ -11,7 +11,7 @@ import msgspec
 from connectors.errors import UserError
 from connectors.opensearch.options import index_name
 from pipeline.config.model import Config
-from pipeline.decode.decoder import Control, Decoder, Event
+from pipeline.decode.decoder import Control, Decoder, Event, Reject
 from pipeline.events.event_types import EventTypes
 
 
@@ -48,29 +48,37 @@ def _is_file(argument: str) -> bool:
 
 def verdicts(raws: Iterable[bytes], config: Config, types: EventTypes) -> Iterator[dict[str, Any]]:
     """Yield what the job would do with each event: folder, index and id, or the reject's reason."""
-    decoder = Decoder(
+    decode = decoder(config, types).decode
+    return (verdict(decode(raw), config) for raw in raws)
+
+
+def decoder(config: Config, types: EventTypes) -> Decoder:
+    """Return a decoder as the job's."""
+    return Decoder(
         types,
         max_record_bytes=config.decode.max_record_bytes,
         unknown_fields=config.decode.unknown_fields,
     )
-    for outcome in map(decoder.decode, raws):
-        if isinstance(outcome, Event):
-            yield _destinations(outcome, config)
-        elif isinstance(outcome, Control):
-            yield {"verdict": "control", "watermark": outcome.watermark}
-        else:
-            why = {"reason": outcome.reason, "detail": outcome.detail}
-            yield {"verdict": "reject", "step": "decode", **why}
+
+
+def verdict(outcome: Event | Control | Reject, config: Config) -> dict[str, Any]:
+    """Return what the job does with a decoded record."""
+    if isinstance(outcome, Event):
+        return _destinations(outcome, config)
+    if isinstance(outcome, Control):
+        return {"verdict": "control", "watermark": outcome.watermark}
+    why = {"reason": outcome.reason, "detail": outcome.detail}
+    return {"verdict": "reject", "step": "decode", **why}
 
 
 def _destinations(event: Event, config: Config) -> dict[str, Any]:
-    verdict: dict[str, Any] = {"verdict": "event", "event_type": event.event_type}
+    where: dict[str, Any] = {"verdict": "event", "event_type": event.event_type}
     if config.lake:
         folder = f"{config.lake.path}/{event.event_type}"
-        verdict["lake"] = f"{folder}/{event.partition.path()}/"
+        where["lake"] = f"{folder}/{event.partition.path()}/"
     if config.index:
-        verdict["index"] = index_name(config.index.prefix, event.event_type)
-        verdict["id"] = event.document_id
-        verdict["version"] = event.document_version
-        verdict["document"] = msgspec.json.decode(event.document or b"null")
-    return verdict
+        where["index"] = index_name(config.index.prefix, event.event_type)
+        where["id"] = event.document_id
+        where["version"] = event.document_version
+        where["document"] = msgspec.json.decode(event.document or b"null")
+    return where

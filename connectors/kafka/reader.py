@@ -56,14 +56,14 @@ class SourceProgress:
     """How much of a topic is covered by completed checkpoints. UserError if Kafka fails."""
 
     def __init__(self, cluster: Kafka, *, topic: str, group_id: str) -> None:
-        self._group = _connect(cluster, {"group.id": group_id, "queued.min.messages": 1})
+        self._group = connect(cluster, {"group.id": group_id, "queued.min.messages": 1})
         self._topic = topic
         self._action = f"read the progress of the group {group_id} in the topic {topic}"
 
     def drained(self) -> bool:
         """Return whether every record of the topic is covered by a completed checkpoint."""
         with reported(self._action):
-            spans = _all_spans(self._group, self._topic)
+            spans = all_spans(self._group, self._topic)
             try:
                 offsets = _committed(self._group, self._topic, spans)
             except KafkaException as error:
@@ -127,7 +127,7 @@ def pages(
     """
     options = {"isolation.level": isolation}
     with _consumer(cluster, f"read the topic {topic}", options) as consumer:
-        wanted = spans if spans is not None else _all_spans(consumer, topic)
+        wanted = spans if spans is not None else all_spans(consumer, topic)
         yield from _read(
             consumer, topic, {p: span for p, span in wanted.items() if span[0] < span[1]}
         )
@@ -136,7 +136,7 @@ def pages(
 def ends(cluster: Kafka, topic: str) -> dict[int, Span]:
     """Return each partition's first available offset and the one after its last."""
     with _consumer(cluster, f"read the topic {topic}", {}) as consumer:
-        return _all_spans(consumer, topic)
+        return all_spans(consumer, topic)
 
 
 def headers(message: Message) -> dict[str, str]:
@@ -148,14 +148,14 @@ def headers(message: Message) -> dict[str, str]:
 @contextmanager
 def _consumer(cluster: Kafka, action: str, options: dict[str, Any]) -> Iterator[Consumer]:
     with reported(action):
-        consumer = _connect(cluster, options)
+        consumer = connect(cluster, options)
         try:
             yield consumer
         finally:
             consumer.close()
 
 
-def _connect(cluster: Kafka, options: dict[str, Any]) -> Consumer:
+def connect(cluster: Kafka, options: dict[str, Any]) -> Consumer:
     """Return a consumer that never subscribes.
 
     For a group's offsets, too, not the admin client: librdkafka 2.16 crashes in the latter's
@@ -177,7 +177,8 @@ def _has_no_coordinator_yet(error: KafkaException) -> bool:
     return kafka_error(error).code() in _NO_COORDINATOR_YET
 
 
-def _all_spans(consumer: Consumer, topic: str) -> dict[int, Span]:
+def all_spans(consumer: Consumer, topic: str) -> dict[int, Span]:
+    """Return `ends` by a consumer that there is; KafkaException if Kafka fails."""
     described = consumer.list_topics(topic, timeout=_TIMEOUT_SECONDS).topics[topic]
     if described.error is not None:
         raise KafkaException(described.error)
@@ -194,7 +195,7 @@ def _read(consumer: Consumer, topic: str, spans: Mapping[int, Span]) -> Iterator
     stops = {partition: stop for partition, (_, stop) in spans.items()}
     deadline = time.monotonic() + _TIMEOUT_SECONDS
     while stops:
-        received = _arrived(consumer)
+        received = arrived(consumer, _PAGE)
         if received:
             deadline = time.monotonic() + _TIMEOUT_SECONDS
         valid = [message for message in received if message.error() is None]
@@ -214,14 +215,14 @@ def _read(consumer: Consumer, topic: str, spans: Mapping[int, Span]) -> Iterator
             )
 
 
-def _arrived(consumer: Consumer) -> list[Message]:
-    """Wait for a message; return it and what has arrived with it, at most a page.
+def arrived(consumer: Consumer, most: int) -> list[Message]:
+    """Wait 0.2 s for a message; return it and what has arrived with it, `most` at the most.
 
     `consume` waits its whole timeout for as many messages as it may return, so a timeout for a page
     would be spent at each topic's end.
     """
     first = consumer.consume(1, timeout=_POLL_SECONDS)
-    return first + consumer.consume(_PAGE - 1, timeout=0) if first else first
+    return first + consumer.consume(most - 1, timeout=0) if first else first
 
 
 def _ended(received: list[Message]) -> set[int]:

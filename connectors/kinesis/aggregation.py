@@ -10,13 +10,17 @@ from __future__ import annotations
 
 import hashlib
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from operator import attrgetter
 from typing import Any, Final, NamedTuple
 
 from connectors.kinesis.put_records import Entry, Member
 
 MAGIC: Final = b"\xf3\x89\x9a\xc2"
+_MD5_BYTES: Final = 16
+# Fields of the protocol buffer, as a tag with the wire type "length and bytes".
+_RECORDS, _DATA = 3 << 3 | 2, 3 << 3 | 2
+_BYTES, _VARINT = 2, 0
 # KPL's default limit. Larger aggregates gain nothing and load shards less evenly.
 _AGGREGATE_BYTES: Final = 51_200
 # Upper bound in bytes of the tags and lengths of a record and its key, and the key's index.
@@ -87,6 +91,54 @@ def packed_record(records: Sequence[tuple[int, bytes]], keys: Sequence[str]) -> 
     fields += [_member(3, b"\x08" + varint(key) + _member(3, data)) for key, data in records]
     message = b"".join(fields)
     return MAGIC + message + hashlib.md5(message, usedforsecurity=False).digest()
+
+
+def is_aggregated(data: bytes) -> bool:
+    """Return whether a record aggregates several, which share its position."""
+    if not data.startswith(MAGIC):
+        return False
+    body, checksum = data[len(MAGIC) : -_MD5_BYTES], data[-_MD5_BYTES:]
+    return hashlib.md5(body, usedforsecurity=False).digest() == checksum
+
+
+def unpacked(data: bytes) -> list[bytes]:
+    """Return the records of an aggregate; the record itself if it is none, as consumers do."""
+    if not is_aggregated(data):
+        return [data]
+    try:
+        fields = _fields(data[len(MAGIC) : -_MD5_BYTES])
+        records = [value for tag, value in fields if tag == _RECORDS]
+        return [value for record in records for tag, value in _fields(record) if tag == _DATA]
+    except IndexError:
+        return [data]
+
+
+def _fields(message: bytes) -> Iterator[tuple[int, bytes]]:
+    """Yield tag and bytes of each field of a protocol buffer; IndexError if it is damaged.
+
+    Numbers are left out.
+    """
+    at = 0
+    while at < len(message):
+        tag, at = _number(message, at)
+        length, at = _number(message, at)
+        if tag & 7 == _VARINT:
+            continue  # The number was the value.
+        if tag & 7 != _BYTES or at + length > len(message):
+            raise IndexError("the protocol buffer is damaged")
+        yield tag, message[at : at + length]
+        at += length
+
+
+def _number(message: bytes, at: int) -> tuple[int, int]:
+    """Return a variable-length number and where the next part begins."""
+    number = 0
+    for shift in range(0, 64, 7):
+        byte, at = message[at], at + 1
+        number |= (byte & 0x7F) << shift
+        if byte <= 0x7F:
+            return number, at
+    raise IndexError("a number is too long")
 
 
 def hash_of(key: str) -> int:

@@ -8,8 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
-import boto3
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from connectors import aws
@@ -17,7 +15,6 @@ from connectors.aws import explain, reported
 from connectors.kinesis.table import Stream, max_record_bytes
 
 _PAGE_RECORDS: Final = 10_000
-_IMPATIENT: Final = Config(connect_timeout=5, read_timeout=10, retries={"max_attempts": 3})
 
 
 class Record(NamedTuple):
@@ -30,9 +27,16 @@ class Record(NamedTuple):
     arrival_ms: int
 
 
-def connect(stream: Stream, endpoint: str, environment: Mapping[str, str]) -> Any:
-    """Return a boto3 client with credentials of the environment, else of AWS's default chain."""
-    return aws.client("kinesis", environment, region=stream.region, endpoint=endpoint)
+def connect(
+    stream: Stream, endpoint: str, environment: Mapping[str, str], *, impatient: bool = False
+) -> Any:
+    """Return a boto3 client with credentials of the environment, else of AWS's default chain.
+
+    An impatient one fails soon: for checks before the start, and for whoever watches.
+    """
+    return aws.client(
+        "kinesis", environment, region=stream.region, endpoint=endpoint, impatient=impatient
+    )
 
 
 def problem(key: str, stream: Stream, endpoint: str) -> Iterator[str]:
@@ -43,7 +47,7 @@ def problem(key: str, stream: Stream, endpoint: str) -> Iterator[str]:
     a stream of this one.
     """
     where = f"in {stream.region}" + (f" at {endpoint}" if endpoint else "")
-    client = _impatient(stream, endpoint)
+    client = connect(stream, endpoint, {}, impatient=True)
     try:
         response = client.describe_stream_summary(StreamName=stream.name)
     except client.exceptions.ResourceNotFoundException:
@@ -67,16 +71,9 @@ def problem(key: str, stream: Stream, endpoint: str) -> Iterator[str]:
 
 def largest_record(stream: Stream, endpoint: str) -> int:
     """Return how many bytes a record of the stream may have, its partition key included."""
-    client = _impatient(stream, endpoint)
+    client = connect(stream, endpoint, {}, impatient=True)
     with reported(f"look at the stream {stream.name}"):
         return max_record_bytes(client.describe_stream_summary(StreamName=stream.name))
-
-
-def _impatient(stream: Stream, endpoint: str) -> Any:
-    """Return a boto3 client that fails soon, for checks before the start."""
-    return boto3.client(
-        "kinesis", region_name=stream.region, endpoint_url=endpoint or None, config=_IMPATIENT
-    )
 
 
 def records(client: Any, stream: str) -> Iterator[Record]:
@@ -90,6 +87,12 @@ def shards(client: Any, stream: str) -> list[str]:
     """Return the ids of all shards that the stream still has, also of closed ones."""
     with reported(f"read the stream {stream}"):
         return _shard_ids(client, stream)
+
+
+def record_of(record: Mapping[str, Any], shard: str) -> Record:
+    """Return a record of the response of GetRecords."""
+    arrival = round(record["ApproximateArrivalTimestamp"].timestamp() * 1000)
+    return Record(record["PartitionKey"], record["Data"], shard, record["SequenceNumber"], arrival)
 
 
 def _shard_ids(client: Any, stream: str) -> list[str]:
@@ -107,9 +110,8 @@ def _records_of(client: Any, stream: str, shard: str) -> Iterator[Record]:
             iterator = _iterator(client, stream, shard, last)
             continue
         for record in response["Records"]:
-            arrival = round(record["ApproximateArrivalTimestamp"].timestamp() * 1000)
             last = record["SequenceNumber"]
-            yield Record(record["PartitionKey"], record["Data"], shard, last, arrival)
+            yield record_of(record, shard)
         # Kinesis may return an empty page before the end; the local server returns
         # MillisBehindLatest 0 with a page that is not the last one.
         if not response["Records"] and not response["MillisBehindLatest"]:

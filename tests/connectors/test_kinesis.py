@@ -1,9 +1,12 @@
-"""What is said to Flink's Kinesis connector."""
+"""What is said to Flink's Kinesis connector, and what an aggregate is."""
 
 from __future__ import annotations
 
+import hashlib
+
 import pytest
 
+from connectors.kinesis.aggregation import MAGIC, is_aggregated, packed_record, unpacked
 from connectors.kinesis.options import Kinesis
 from connectors.kinesis.table import (
     Stream,
@@ -60,3 +63,28 @@ def test_credentials_come_from_the_default_chain(settings: Kinesis) -> None:
     made = client_options(stream_of("trips", settings), settings)
     assert made["aws.credentials.provider"] == "AUTO"
     assert ("aws.endpoint" in made) == bool(settings.endpoint)
+
+
+def aggregate(message: bytes) -> bytes:
+    return MAGIC + message + hashlib.md5(message).digest()
+
+
+def test_only_a_whole_aggregate_is_one() -> None:
+    whole = aggregate(b"protobuf")
+    assert is_aggregated(whole)
+    assert not is_aggregated(whole[:-1] + b"x")
+    assert not is_aggregated(b"protobuf")
+
+
+def test_an_aggregate_is_taken_apart() -> None:
+    members = [b"first", b"", b"x" * 300, b"\xf3\x89\x9a\xc2"]
+    packed = packed_record([(0, members[0]), *((1, one) for one in members[1:])], ["a", "b"])
+    assert unpacked(packed) == members
+    assert unpacked(b"plain") == [b"plain"]
+
+
+@pytest.mark.parametrize(
+    "message", [b"\x1a", b"\x1a\x05\x1a\x09ab", b"\x1a\xff", b"\xff" * 100_000, b"\x1d\x00"]
+)
+def test_a_damaged_aggregate_stays_whole(message: bytes) -> None:
+    assert unpacked(aggregate(message)) == [aggregate(message)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import sys
 from collections.abc import Collection, Iterable, Iterator
@@ -16,12 +15,11 @@ from rich.markup import escape
 from rich.table import Table
 
 from connectors.errors import UserError
-from pipeline.decode.reasons import REASONS
-from pipeline.decode.timestamps import text
 from pipeline.ops.dead_letters import redrive_log
 from pipeline.ops.dead_letters.letter import STEPS, Letter, chosen_by, escaped
 from pipeline.ops.dead_letters.reader import read_letters, read_whole
 from pipeline.ops.dead_letters.redrive import RedriveReport, redrive
+from pipeline.ops.dead_letters.view import letter_dict, letter_lines, time_text
 from pipeline.ops.systems import systems
 from pipeline.options import LOCAL, ConfigOption, DryRunOption, JsonOption
 from pipeline.progress import Steps
@@ -83,8 +81,8 @@ class Group:
             "count": self.count,
             "distinct": self.distinct,
             "redriven": self.redriven,
-            "first": _time(self.first_ms),
-            "last": _time(self.last_ms),
+            "first": time_text(self.first_ms),
+            "last": time_text(self.last_ms),
             "samples": self.samples,
         }
 
@@ -265,61 +263,3 @@ def groups(letters: Iterable[Letter], log: Collection[bytes]) -> list[Group]:
             digests.add(digest)
             group.add(letter, is_redriven=digest in log)
     return sorted(grouped.values(), key=lambda group: (-group.count, group.reason, group.step))
-
-
-def letter_lines(letter: Letter) -> Iterator[str]:
-    """Yield a dead letter's fields for people, safe to print."""
-    for name, value in _fields(letter).items():
-        if value != "":
-            yield f"{name}: {escaped(str(value))}"
-    for name, content in letter.headers:
-        size = "" if content is None else f" ({len(content):,} bytes)"
-        yield f"header {escaped(name)}{size}: {'none' if content is None else escaped(content)}"
-    yield f"key: {'none' if letter.key is None else escaped(letter.key)}"
-    head = f" (the first {len(letter.raw or b''):,} bytes; --raw has all)"
-    raw = "none, a tombstone" if letter.raw is None else escaped(letter.raw)
-    yield f"raw{head if letter.full_record else ''}: {raw}"
-
-
-def letter_dict(letter: Letter) -> dict[str, Any]:
-    """Return a dead letter for JSON, with its bytes as text and in base64."""
-    return {
-        **_fields(letter),
-        "redrive_identity": letter.identity,
-        "is_head": bool(letter.full_record),
-        "raw": None if letter.raw is None else escaped(letter.raw),
-        "raw_base64": _base64(letter.raw),
-        "key_base64": _base64(letter.key),
-        "headers": [
-            {"name": name, "value_base64": _base64(value)} for name, value in letter.headers
-        ],
-    }
-
-
-def _fields(letter: Letter) -> dict[str, Any]:
-    """Return all fields but the bytes, with the meaning of the reason."""
-    reason = REASONS.get(letter.reason)
-    return {
-        "position": letter.where,
-        "step": letter.step,
-        "reason": letter.reason,
-        "detail": letter.detail,
-        "meaning": reason.meaning if reason else "",
-        "action": reason.action if reason else "",
-        "replica": letter.replica,
-        "type": letter.event_type,
-        "schema_version": letter.schema_version,
-        "arrival_time": _time(letter.arrival_ms),
-        "place": letter.place,
-        "bytes": letter.raw_bytes,
-        "sha256": letter.sha256,
-        "full_record": letter.full_record,
-    }
-
-
-def _time(millis: int | None) -> str:
-    return "" if millis is None else text(millis)
-
-
-def _base64(value: bytes | None) -> str | None:
-    return None if value is None else base64.b64encode(value).decode()

@@ -7,7 +7,7 @@ rejected again would be read without end.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import chain, groupby
 from typing import Any, Final
@@ -17,10 +17,12 @@ from connectors.block import Headers
 from connectors.errors import UserError
 from connectors.kafka import reader as kafka_topic
 from connectors.kafka.options import Kafka
+from connectors.kafka.reader import Message
 from connectors.kinesis import reader as kinesis_stream
+from connectors.kinesis.reader import Record
 from connectors.positions import Position
 from connectors.s3.parquet import pages
-from connectors.s3.store import ReadableStore
+from connectors.s3.store import ReadableStore, Stored
 from pipeline.decode.timestamps import parse
 from pipeline.ops.dead_letters.letter import Letter, millis_of
 from pipeline.ops.readers import carried
@@ -59,7 +61,8 @@ def read_whole(letter: Letter, open_folder: OpenFolder) -> Letter | str:
     if not letter.full_record:
         return letter
     why = "its whole record is not on S3"
-    for _, _, row in _rows(open_folder(letter.full_record)):
+    folder = open_folder(letter.full_record)
+    for _, _, row in _rows(folder, folder.listing()):
         if Position(*map(row.get, positions.COLUMNS)) == letter.position:
             if carried.is_whole(row["raw"], letter.raw_bytes, letter.sha256):
                 return replace(letter, raw=row["raw"], key=row.get("key"), headers=_headers(row))
@@ -68,7 +71,16 @@ def read_whole(letter: Letter, open_folder: OpenFolder) -> Letter | str:
 
 
 def _from_parquet(store: ReadableStore, path: str) -> Iterator[Letter]:
-    for name, row_number, row in _rows(store):
+    yield from of_files(store, path, store.listing())
+
+
+def of_files(store: ReadableStore, path: str, files: Iterable[Stored]) -> Iterator[Letter]:
+    """Yield the dead letters of some files of the store at `path`.
+
+    Raises:
+        FileNotFoundError: a file was deleted.
+    """
+    for name, row_number, row in _rows(store, files):
         arrival = row.get("arrival_time")
         # Flink 1.20 writes Parquet timestamps without a zone, in UTC.
         arrival_ms = None if arrival is None else millis_of(arrival)
@@ -77,9 +89,11 @@ def _from_parquet(store: ReadableStore, path: str) -> Iterator[Letter]:
         yield _letter(envelope, position, arrival_ms, f"{path.rstrip('/')}/{name}#{row_number}")
 
 
-def _rows(store: ReadableStore) -> Iterator[tuple[str, int, dict[str, Any]]]:
+def _rows(
+    store: ReadableStore, files: Iterable[Stored]
+) -> Iterator[tuple[str, int, dict[str, Any]]]:
     """Yield each row of each Parquet file with the file's name and the row's number from 0."""
-    parts = chain.from_iterable(pages(store, store.listing(), rows=_ROWS))
+    parts = chain.from_iterable(pages(store, files, rows=_ROWS))
     for path, tables in groupby(parts, key=lambda part: part[0].path):
         rows = chain.from_iterable(table.to_pylist() for _, table in tables)
         for row_number, row in enumerate(rows):
@@ -87,21 +101,30 @@ def _rows(store: ReadableStore) -> Iterator[tuple[str, int, dict[str, Any]]]:
 
 
 def _from_kafka(cluster: Kafka, topic: str) -> Iterator[Letter]:
-    for message in kafka_topic.messages(cluster, topic):
-        place = f"{topic}/{message.partition()}/{message.offset()}"
-        try:
-            headers = carried.own_headers(message)
-        except ValueError as error:
-            raise UserError(f"{place} isn't a dead letter of this job: {error}") from error
-        yield _from_carried(carried.of_message(message)._replace(headers=headers), place)
+    return map(of_message, kafka_topic.messages(cluster, topic))
+
+
+def of_message(message: Message) -> Letter:
+    """Return the dead letter that a message of the topic is; UserError if it is damaged."""
+    place = f"{message.topic()}/{message.partition()}/{message.offset()}"
+    try:
+        headers = carried.own_headers(message)
+    except ValueError as error:
+        raise UserError(f"{place} isn't a dead letter of this job: {error}") from error
+    return _from_carried(carried.of_message(message)._replace(headers=headers), place)
 
 
 def _from_kinesis(client: Any, stream: str) -> Iterator[Letter]:
     started_ms = time.time_ns() // 1_000_000
     for record in kinesis_stream.records(client, stream):
         if record.arrival_ms <= started_ms:
-            place = f"{stream}/{record.shard}/{record.sequence_number}"
-            yield _from_carried(carried.of_envelope(record), place)
+            yield of_record(record, stream)
+
+
+def of_record(record: Record, stream: str) -> Letter:
+    """Return the dead letter that a record of the stream is."""
+    place = f"{stream}/{record.shard}/{record.sequence_number}"
+    return _from_carried(carried.of_envelope(record), place)
 
 
 def _from_carried(envelope: Carried, place: str) -> Letter:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
@@ -11,6 +10,7 @@ import pyarrow as pa
 from connectors.kafka import reader as kafka_topic
 from connectors.kafka.reader import Message
 from connectors.kinesis import reader as kinesis_stream
+from connectors.kinesis.aggregation import is_aggregated
 from connectors.kinesis.reader import Record
 from connectors.kinesis.table import stream_of
 from pipeline.decode import redriven
@@ -22,9 +22,6 @@ from pipeline.ops.systems import Systems
 _PAGE_MESSAGES: Final = 50_000
 _PAGE_BYTES: Final = 32 * 1024 * 1024
 _PAGE_RECORDS: Final = 10_000
-_AGGREGATED: Final = b"\xf3\x89\x9a\xc2"
-"""How a record of the Kinesis Producer Library with several in it begins; it ends with an MD5."""
-_MD5_BYTES: Final = 16
 
 
 class Source:
@@ -113,14 +110,6 @@ def _of_records(page: list[Record], stream: str) -> pa.Table:
             "aggregated": pa.array([is_aggregated(record.data) for record in page]),
         }
     )
-
-
-def is_aggregated(data: bytes) -> bool:
-    """Return whether a record aggregates several, which share its position."""
-    if not data.startswith(_AGGREGATED):
-        return False
-    body, checksum = data[len(_AGGREGATED) : -_MD5_BYTES], data[-_MD5_BYTES:]
-    return hashlib.md5(body, usedforsecurity=False).digest() == checksum
 
 
 def _redrive(message: Message, key: str) -> str | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -25,7 +24,6 @@ from pipeline.ops.reconcile.database import Database
 from pipeline.ops.reconcile.options import Options, Span, span
 from pipeline.ops.reconcile.position_index import PositionIndex, ordered, placed
 from pipeline.ops.reconcile.records import HOUR_OF_PATH, Records, hours_sql
-from pipeline.ops.reconcile.source import is_aggregated
 from pipeline.ops.reconcile.values import Values
 from tests.ops.reconcile.plant import workspace
 from tests.ops.reconcile.sinks import event_columns
@@ -242,14 +240,6 @@ def test_the_hour_of_a_path(database: Database) -> None:
     }
     for path, hour in hours.items():
         assert database.rows(f"SELECT {HOUR_OF_PATH} FROM (SELECT ? AS path)", [path]) == [(hour,)]
-
-
-def test_only_a_whole_aggregate_is_one() -> None:
-    body = b"protobuf"
-    whole = b"\xf3\x89\x9a\xc2" + body + hashlib.md5(body).digest()
-    assert is_aggregated(whole)
-    assert not is_aggregated(whole[:-1] + b"x")
-    assert not is_aggregated(body)
 
 
 WHOLE = Bounds(parts={}, whole=True, open_shards=True)

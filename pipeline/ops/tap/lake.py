@@ -1,0 +1,104 @@
+"""`tap lake`: the files that come to the lake, and some of their rows."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pyarrow as pa
+
+from connectors.errors import UserError
+from connectors.s3.parquet import pages
+from connectors.s3.store import Stored
+from pipeline.decode.timestamps import text
+from pipeline.ops.dead_letters.view import time_text
+from pipeline.ops.systems import systems
+from pipeline.ops.tap.files import NewFiles
+from pipeline.ops.tap.view import Seen, note
+
+
+class LakeTap:
+    """Follows the files of all event types; what compaction writes is nothing new."""
+
+    waits_for = "new files"
+
+    def __init__(
+        self, config: Path, *, since_seconds: float, rows: int, event_types: list[str]
+    ) -> None:
+        """Begin with the files that were written in the last `since_seconds`."""
+        configured = systems(config)
+        unknown = [name for name in event_types if name not in configured.types.names]
+        if unknown:
+            raise UserError(
+                f"--type {unknown[0]}: unknown; give one of {', '.join(configured.types.names)}."
+            )
+        self._types, self._rows = configured.types, rows
+        self._path = configured.lake_path
+        self._store = configured.store(self._path)
+        since_ms = round((time.time() - since_seconds) * 1000)
+        self._files = NewFiles(self._store, event_types or configured.types.names)
+        self._earlier = self._files.since(since_ms) if since_seconds else []
+        self._seen = 0
+        self.what = f"the lake {self._path}"
+
+    def earlier(self) -> Iterator[Seen]:
+        """Yield rows of the files that were there, of the newest file first."""
+        return self._rows_of(self._earlier)
+
+    def poll(self) -> Iterable[Seen]:
+        """Return rows of the files that came."""
+        return self._rows_of(self._files.poll())
+
+    def looked_at(self) -> str:
+        """Return how many files came."""
+        return f"{self._seen:,} new files in {self._files.listings:,} listings"
+
+    def close(self) -> None:
+        """Do nothing: no connection stays open."""
+
+    def _rows_of(self, files: Iterable[Stored]) -> Iterator[Seen]:
+        for stored in files:
+            self._seen += 1
+            try:
+                yield from self._of_file(stored)
+            except FileNotFoundError:
+                note(f"{stored.path} is gone: compacted or deleted before it could be read")
+            except UserError as error:
+                note(f"{self._path}: {error}")
+
+    def _of_file(self, stored: Stored) -> Iterator[Seen]:
+        """Yield the first rows of a file, with the file named above the first of them."""
+        name, *folders, _ = stored.path.split("/")
+        partition, written = "/".join(folders), time_text(stored.modified_ms)
+        about = {"file": stored.path, "bytes": stored.size, "written": written}
+        heading = f"{written}  {stored.path}  {stored.size:,} bytes"
+        for row in self._first_rows(stored):
+            id_ = row.get(self._types[name].id)
+            fields = {"event_type": name, "partition": partition, "id": id_, **about, "row": row}
+            content = msgspec.json.encode(row).decode()
+            yield Seen(fields, ("row", name, partition, str(id_)), content, heading)
+            heading = ""
+
+    def _first_rows(self, stored: Stored) -> list[dict[str, Any]]:
+        for [(_, table)] in pages(self._store, [stored], rows=self._rows):
+            return [_plain(row) for row in _with_texts(table).to_pylist()]
+        return []
+
+
+def _with_texts(table: pa.Table) -> pa.Table:
+    """Return the table with ISO-8601 for times, also for those that Python's cannot say."""
+    for number, column in enumerate(table.schema):
+        if pa.types.is_timestamp(column.type):
+            instants = table.column(number).cast(pa.timestamp("ms"), safe=False).cast(pa.int64())
+            texts = [None if each is None else text(each) for each in instants.to_pylist()]
+            table = table.set_column(number, column.name, pa.array(texts, pa.string()))
+    return table
+
+
+def _plain(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a row for JSON, whatever types a foreign file has."""
+    plain: dict[str, Any] = msgspec.to_builtins(row)
+    return plain
