@@ -1,6 +1,6 @@
-"""Drive a headless Chromium by the DevTools protocol: load a page, read what it shows, picture it.
+"""Drive a headless Chromium by the DevTools protocol: load a page, read it, take its picture.
 
-The protocol's messages are JSON, each ended by a zero byte, over a pair of pipes: no port is opened.
+Its messages are JSON, each ended by a zero byte, over a pair of pipes: no port is opened.
 The browser resolves no host name, so that a page can load nothing from a network.
 """
 
@@ -201,9 +201,7 @@ def _pipe() -> tuple[int, int]:
     return high[0], high[1]
 
 
-def _start(
-    chromium: Chromium, folder: Path, reads: int, writes: int
-) -> subprocess.Popen[bytes]:
+def _start(chromium: Chromium, folder: Path, reads: int, writes: int) -> subprocess.Popen[bytes]:
     """Start the browser in a group of its own; it reads from file 3 and writes to file 4."""
     command = [str(chromium.program), *_FLAGS, f"--user-data-dir={folder / 'profile'}"]
     with (folder / "log").open("wb") as output:

@@ -21,7 +21,8 @@ from pipeline.deploy.builds import run
 PACKAGE: Final = "@sparticuz/chromium"
 VERSION: Final = "149.0.0"
 INTEGRITY: Final = (
-    "sha512-2NECBVKlUA9xIUXb4fT8OoGKdAJs+I2tNYscO8FwcxCKCWA7FmpPI0fdVxGJoIJglrFZYn+4YEJqChq4rdrxQg=="
+    "sha512-2NECBVKlUA9xIUXb4fT8OoGKdAJs+I2tNYscO8FwcxCK"
+    "CWA7FmpPI0fdVxGJoIJglrFZYn+4YEJqChq4rdrxQg=="
 )
 """What npm compares the package with."""
 
