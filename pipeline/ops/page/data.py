@@ -88,19 +88,18 @@ class Reconciled(msgspec.Struct, frozen=True, kw_only=True):
 class Sample(msgspec.Struct, frozen=True, kw_only=True):
     """What was measured between the sample before and this one.
 
-    `seconds` since the job was submitted; records and events a second; milliseconds of lag. Lag is
-    None where nothing arrived, and all of it where the job did not answer.
+    `seconds` since the job runs; records and events a second; milliseconds of lag.
     """
 
     seconds: float
     decoded: float | None = None
     indexed: float | None = None
-    lag_p50: int | None = None
+    lag_mean: int | None = None
     lag_p99: int | None = None
 
 
 class Phase(msgspec.Struct, frozen=True, kw_only=True):
-    """A part of a run, in seconds since the job was submitted."""
+    """A part of a run, in seconds since the job runs."""
 
     name: str
     since: float

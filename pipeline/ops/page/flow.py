@@ -107,6 +107,7 @@ def _down(reconciled: Reconciled, sinks: Sequence[Step]) -> Markup:
             _label(_counted(sink), _NARROW_SINK.left - 10, at - 7, "end", "on-arrow"),
             _sink_box(sink, _NARROW_SINK, at),
         ]
+        start = at
     at += _TALL / 2 + 18
     if texts := _refused(reconciled):
         parts.append(_label(f"Dead letters also: {', '.join(texts)}", 1, at))

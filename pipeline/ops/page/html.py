@@ -94,11 +94,11 @@ def _over_time(course: Course) -> Markup:
         Line("indexed", "second", [sample.indexed for sample in samples]),
     ]
     lags = [
-        Line("median", "first", [sample.lag_p50 for sample in samples]),
+        Line("mean", "first", [sample.lag_mean for sample in samples]),
         Line("99 in 100", "second", [sample.lag_p99 for sample in samples]),
     ]
     charts = (
-        ("Throughput, records and events a second", over_time("Throughput", course, lines)),
+        ("Records decoded, and events indexed, a second", over_time("Throughput", course, lines)),
         (
             f"Lag, from a record's arrival to {course.lag_until}",
             over_time("Lag", course, lags, duration),

@@ -84,7 +84,8 @@ svg text { font-family: inherit; fill: var(--text); }
 .flow { width: 100%; } .flow.narrow { display: none; max-width: 420px; }
 svg.sign { fill: none; stroke-width: 2; stroke-linecap: round; stroke-linejoin: round; }
 .sign.good { stroke: var(--good); } .sign.bad { stroke: var(--bad); }
-strong .sign { display: inline-block; width: 18px; height: 18px; margin: 0 8px -2px 0; }
+.verdict > strong { display: flex; gap: 10px; align-items: baseline; }
+strong .sign { flex: none; }
 td .sign { display: inline-block; margin: 0 4px -1px 0; }
 .box rect { fill: var(--even); stroke: var(--line); stroke-width: 1.2; }
 .box.wrong rect { stroke: var(--bad); stroke-width: 2; }

@@ -17,7 +17,7 @@ from pipeline.ops.lake.content import home
 MIB: Final = 1024 * 1024
 LIMITS: Final = (64 * 1024, MIB, 16 * MIB, 128 * MIB)
 """The bounds in bytes between classes of files; each belongs to the class above it."""
-_NAMED: Final = 12
+_NAMED: Final = 10
 
 
 class Share(msgspec.Struct, kw_only=True):

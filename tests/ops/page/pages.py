@@ -67,7 +67,7 @@ def course() -> Course:
             seconds=2.0 * n,
             decoded=0.0 if n < 5 else 4000.0 + 300 * (n % 3) if n < 30 else 2000.0,
             indexed=None if n < 5 else 3500.0 + 200 * (n % 4) if n < 32 else 1980.0,
-            lag_p50=None if n < 6 else 9000 + 700 * n if n < 30 else 700 + n,
+            lag_mean=None if n < 6 else 9000 + 700 * n if n < 30 else 700 + n,
             lag_p99=None if n < 6 else 12000 + 900 * n if n < 30 else 1900 + n,
         )
         for n in range(42)
