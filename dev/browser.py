@@ -57,7 +57,8 @@ class Browser:
     """A browser that runs; `open` loads one page after the other."""
 
     def __init__(self, process: subprocess.Popen[bytes], to: int, answers: int, log: Path) -> None:
-        self._process, self._to, self._answers, self._log = process, to, answers, log
+        self.pid = process.pid
+        self._to, self._answers, self._log = to, answers, log
         self._buffer = b""
         self._calls = 0
         self._session: str | None = None
