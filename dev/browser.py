@@ -119,11 +119,14 @@ class Browser:
         sent = (event for event in self.events if event["method"] == "Network.requestWillBeSent")
         return [str(event["params"]["request"]["url"]) for event in sent]
 
-    def picture(self, path: Path, *, width: int) -> None:
-        """Write the whole page as PNG."""
-        height = int(self.evaluate("document.documentElement.scrollHeight"))
+    def picture(self, path: Path, *, width: int, above: str = "") -> None:
+        """Write the page as PNG: all of it, or what is above the first element of a selector."""
+        bottom = "document.documentElement.scrollHeight"
+        if above:
+            bottom = f"document.querySelector({json.dumps(above)}).getBoundingClientRect().top"
+        height = int(self.evaluate(bottom))
         self._size(width, height)
-        answer = self.call("Page.captureScreenshot", format="png", captureBeyondViewport=True)
+        answer = self.call("Page.captureScreenshot", format="png")
         path.write_bytes(base64.b64decode(answer["data"]))
 
     def call(self, method: str, **parameters: Any) -> dict[str, Any]:

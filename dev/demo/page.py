@@ -23,6 +23,8 @@ REPORT: Final = Path("build") / "demo-report.json"
 PAGE: Final = Path("build") / "demo-report.html"
 PICTURE: Final = Path("docs") / "report.png"
 _PICTURE_WIDTH: Final = 1080
+_TABLES: Final = ".pair"
+"""Where the page's tables begin, which the picture leaves out: a README is no place for them."""
 
 
 def page(
@@ -70,8 +72,8 @@ def page_of(report: Mapping[str, Any]) -> Page:
         ),
     ]
     return Page(
-        title=f"The demo: records of {report['sources']}, and what every sink has of them",
-        about=f"{report['made_at']}, {count(report['seconds'])} s from the first record to the end",
+        title=f"Demo with {report['sources']}",
+        about=f"{report['made_at']}, took {count(report['seconds'])} s",
         facts=[*facts(outcome), *own],
         reconciled=outcome,
         problems=report["problems"],
@@ -80,7 +82,7 @@ def page_of(report: Mapping[str, Any]) -> Page:
 
 
 def take_picture(page: Path, picture: Path) -> None:
-    """Take a picture of a page as a wide window shows it."""
+    """Take a picture of a page's upper part, its drawings, as a wide window shows it."""
     chromium = Chromium(ServerCache(ROOT).chromium)
     if not chromium.program.is_file():
         raise UserError(
@@ -88,4 +90,4 @@ def take_picture(page: Path, picture: Path) -> None:
         )
     with browser(chromium) as window:
         window.open(page, width=_PICTURE_WIDTH)
-        window.picture(picture, width=_PICTURE_WIDTH)
+        window.picture(picture, width=_PICTURE_WIDTH, above=_TABLES)

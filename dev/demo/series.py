@@ -15,9 +15,11 @@ from pipeline.ops.page.data import Course, Phase, Sample
 Counters = Mapping[str, float]
 
 _EVERY_SECONDS: Final = 0.5
-_IDLE_SECONDS: Final = 5.0
+_LEAST_SECONDS: Final = 4.0
+"""Of a sample. Steps count a batch at once, so that shorter ones would jump up and down."""
+_IDLE_SECONDS: Final = 8.0
 """A job whose counters stand still for so long does nothing; Flink sends them every 2 seconds."""
-_FINE_MS: Final = 60_000
+_FINE_MS: Final = 10_000
 """Above it, buckets are too wide to tell a percentile."""
 
 
@@ -75,7 +77,7 @@ class Series:
 
 
 def is_new(before: Sequence[Reading], reading: Reading) -> bool:
-    """Return whether a reading tells something: counters moved, or stood still for long.
+    """Return whether a reading is kept: counters moved, or stood still for long.
 
     Flink sends its counters now and then. A rate between two readings of the same ones would be 0,
     and the next one too high.
@@ -83,8 +85,9 @@ def is_new(before: Sequence[Reading], reading: Reading) -> bool:
     if not before:
         return True
     last = before[-1]
-    is_idle = reading.seconds - last.seconds >= _IDLE_SECONDS
-    return is_idle or reading.counters != last.counters
+    since = reading.seconds - last.seconds
+    has_moved = reading.counters != last.counters
+    return since >= (_LEAST_SECONDS if has_moved else _IDLE_SECONDS)
 
 
 def samples(readings: Sequence[Reading], step: str) -> list[Sample]:

@@ -12,7 +12,7 @@ from pipeline.ops.page.markup import Markup, count, element, join
 
 _WIDTH: Final = 500
 _HEIGHT: Final = 240
-_LEFT: Final = 58
+_LEFT: Final = 64
 _RIGHT: Final = 404
 _TOP: Final = 30
 _BOTTOM: Final = 206
@@ -40,26 +40,55 @@ class Bar(NamedTuple):
     cells: tuple[str, ...]
 
 
-def over_time(title: str, course: Course, lines: Sequence[Line], shown: Shown = count) -> Markup:
-    """Return a chart of lines from 0 up; where a value is unknown the line has a gap."""
+class Scale(NamedTuple):
+    """A vertical axis: where it has ticks, and a value's height as a share of the whole."""
+
+    ticks: tuple[float, ...]
+    share: Callable[[float], float]
+
+
+def linear(values: Sequence[float]) -> Scale:
+    """Return an axis from 0 to a round number."""
+    top = _ceiling(max(values))
+    return Scale((0.0, top / 2, top), lambda value: value / top)
+
+
+def logarithmic(values: Sequence[float]) -> Scale:
+    """Return an axis between two powers of ten, for values that differ a thousandfold."""
+    powers = [math.log10(value) for value in values if value > 0] or [0.0]
+    low = math.floor(min(powers))
+    high = max(math.ceil(max(powers)), low + 1)
+    ticks = tuple(10.0**power for power in range(low, high + 1))
+    # What is below the axis, such as 0, is drawn at its end.
+    return Scale(ticks, lambda value: (math.log10(max(value, ticks[0])) - low) / (high - low))
+
+
+def over_time(
+    title: str,
+    course: Course,
+    lines: Sequence[Line],
+    shown: Shown = count,
+    scale: Callable[[Sequence[float]], Scale] = linear,
+) -> Markup:
+    """Return a chart of lines; where a value is unknown a line has a gap."""
     values = [value for line in lines for value in line.values if value is not None]
     if not values:
         return element("p", _NOTHING, class_="quiet")
     last = max([1.0, *(s.seconds for s in course.samples), *(p.until for p in course.phases)])
-    top = _ceiling(max(values))
+    axis = scale(values)
 
     def x(seconds: float) -> float:
         return _LEFT + (_RIGHT - _LEFT) * seconds / last
 
     def y(value: float) -> float:
-        return _BOTTOM - (_BOTTOM - _TOP) * value / top
+        return _BOTTOM - (_BOTTOM - _TOP) * axis.share(value)
 
     times = [sample.seconds for sample in course.samples]
     return element(
         "svg",
         element("title", title),
         *(_phase(phase, number, x) for number, phase in enumerate(course.phases)),
-        *(_tick_y(value, y(value), shown(value)) for value in (0, top / 2, top)),
+        *(_tick_y(y(value), shown(value)) for value in axis.ticks),
         *(_tick_x(seconds, x(seconds)) for seconds in _seconds(last)),
         *(_line(line, times, x, y) for line in lines),
         *_names(lines, y),
@@ -125,9 +154,10 @@ def _phase(phase: Phase, number: int, x: Callable[[float], float]) -> Markup:
     )  # fmt: skip
 
 
-def _tick_y(value: float, y: float, text: str) -> Markup:
+def _tick_y(y: float, text: str) -> Markup:
+    style = "axis" if y == _BOTTOM else "grid"
     return join(
-        element("line", x1=_LEFT, x2=_RIGHT, y1=y, y2=y, class_="axis" if not value else "grid"),
+        element("line", x1=_LEFT, x2=_RIGHT, y1=y, y2=y, class_=style),
         element("text", text, x=_LEFT - 7, y=y + 4, text_anchor="end", class_="tick"),
     )
 

@@ -12,7 +12,7 @@ from typing import Final
 from connectors.errors import UserError
 from connectors.local_files import write_whole
 from pipeline.ops.page import tables
-from pipeline.ops.page.charts import Line, over_time
+from pipeline.ops.page.charts import Line, logarithmic, over_time
 from pipeline.ops.page.data import Course, Page, Reconciled
 from pipeline.ops.page.flow import flow
 from pipeline.ops.page.markup import Markup, counted, duration, element, join, sign
@@ -56,10 +56,9 @@ def _main(page: Page) -> Markup:
         element(
             "div",
             _section("Rejects by reason", tables.rejects(reconciled.rejects)),
-            _section("Files of the lake by size", tables.sizes(reconciled.lake_files)),
+            _section("Files of the lake", *tables.files(reconciled.lake_files)),
             class_="pair",
         ),
-        _section("Files of the lake by partition", tables.partitions(reconciled.lake_files)),
         _section("Reconciliation", tables.steps(reconciled), _details(reconciled)),
     )
 
@@ -100,8 +99,8 @@ def _over_time(course: Course) -> Markup:
     charts = (
         ("Records decoded, and events indexed, a second", over_time("Throughput", course, lines)),
         (
-            f"Lag, from a record's arrival to {course.lag_until}",
-            over_time("Lag", course, lags, duration),
+            f"Lag, from arrival to {course.lag_until} (logarithmic)",
+            over_time("Lag", course, lags, duration, logarithmic),
         ),
     )
     drawn = (element("div", element("h3", title), chart) for title, chart in charts)

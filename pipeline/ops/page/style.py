@@ -53,7 +53,7 @@ section { background: var(--surface); border: 1px solid var(--line); border-radi
 .verdict.wrong { border-left-color: var(--bad); }
 .verdict strong { font-size: 17px; color: var(--good); }
 .verdict.wrong strong { color: var(--bad); }
-.facts { display: grid; gap: 12px; grid-template-columns: repeat(auto-fit, minmax(150px, 1fr));
+.facts { display: grid; gap: 12px; grid-template-columns: repeat(auto-fit, minmax(130px, 1fr));
   margin: 0; }
 .facts > div { background: var(--surface); border: 1px solid var(--line); border-radius: 10px;
   padding: 10px 14px; }
@@ -75,7 +75,8 @@ tbody tr:last-child > * { border-bottom: 0; }
 .steps thead th:not(:first-child):not(:last-child) { text-align: right; }
 .steps tbody th { font-weight: 600; }
 .besides { color: var(--muted); font-size: 13px; min-width: 200px; padding-left: 8px; }
-.bars .track { width: 34%; vertical-align: middle; }
+.scroll + .scroll { margin-top: 14px; }
+.bars .track { width: 28%; vertical-align: middle; }
 .bars thead th:nth-child(n + 3) { text-align: right; }
 svg { display: block; }
 svg.bar { width: 100%; height: 12px; }

@@ -17,12 +17,11 @@ from pipeline.ops.page.markup import (
     sign,
     size,
 )
-from pipeline.ops.reconcile.inventory import Inventory, SizeClass
+from pipeline.ops.reconcile.inventory import Inventory, Share, SizeClass
 from pipeline.ops.reconcile.report import KINDS, Rejects
 
 _NOT_JUDGED: Final = "not judged"
-_NO_LAKE: Final = "Unknown: the configuration has no lake."
-_MOST: Final = 15
+_MOST: Final = 20
 """Rows of rejects, and findings; more are told as a number."""
 
 
@@ -63,42 +62,44 @@ def rejects(rows: Sequence[Rejects] | None) -> Markup:
         )
         for each in rows[:_MOST]
     ]
-    if rest := sum(each.count for each in rows[_MOST:]):
-        shown.append(Bar(f"{len(rows) - _MOST:,} other reasons", rest, (count(rest),)))
-    return bars(("reason (step)", "", "records"), shown, "second")
+    table = bars(("reason (step)", "", "records"), shown, "second")
+    if not (rest := rows[_MOST:]):
+        return table
+    records = counted(sum(each.count for each in rest), "record")
+    return join(table, _quiet(f"{counted(len(rest), 'other reason')}: {records}."))
 
 
-def partitions(files: Inventory | None) -> Markup:
-    """Return the partitions with the most bytes, and the rest in one row."""
-    if files is None:
-        return _quiet(_NO_LAKE)
-    if not files.files:
-        return _quiet("The lake has no files yet.")
-    shown = [
+def files(found: Inventory | None) -> tuple[Markup, ...]:
+    """Return the lake's files by size, and the partitions with the most bytes."""
+    if found is None:
+        return (_quiet("Unknown: the configuration has no lake."),)
+    if not found.files:
+        return (_quiet("The lake has no files yet."),)
+    sizes = [
+        Bar(_bounds(each), each.files, (count(each.files), size(each.bytes)))
+        for each in found.sizes
+    ]
+    partitions = [
         Bar(
             breakable(each.name or "outside of any partition"),
             each.bytes,
             (count(each.files), size(each.bytes)),
         )
-        for each in files.largest
+        for each in found.largest
     ]
-    table = bars(("largest partitions", "", "files", "size"), shown)
-    rest = files.partitions - len(files.largest)
-    if not rest:
-        return table
-    others = f"{counted(rest, 'other partition')}: {counted(files.others.files, 'file')}, "
-    return join(table, _quiet(f"{others}{size(files.others.bytes)}."))
+    others = _others(found.partitions - len(found.largest), found.others)
+    return (
+        bars(("size of a file", "", "files", "size in all"), sizes),
+        bars(("largest partitions", "", "files", "size"), partitions),
+        *others,
+    )
 
 
-def sizes(files: Inventory | None) -> Markup:
-    """Return the files by size."""
-    if files is None:
-        return _quiet(_NO_LAKE)
-    shown = [
-        Bar(_bounds(each), each.files, (count(each.files), size(each.bytes)))
-        for each in files.sizes
-    ]
-    return bars(("size of a file", "", "files", "size in all"), shown)
+def _others(partitions: int, share: Share) -> list[Markup]:
+    if not partitions:
+        return []
+    counts = f"{counted(partitions, 'other partition')}: {counted(share.files, 'file')}"
+    return [_quiet(f"{counts}, {size(share.bytes)}.")]
 
 
 def _step(step: Step) -> Iterator[Markup]:

@@ -13,7 +13,7 @@ def test_the_page_has_the_demos_own_figures() -> None:
     written = html(page_of(report()))
     for text in ("2,967 / s", "787 ms", "99 in 100 below 2.8 s", "11", "0 failed", "146 s"):
         assert text in written
-    assert "records of kafka" in written
+    assert "Demo with kafka" in written
 
 
 def test_a_lag_that_was_not_measured_is_unknown() -> None:

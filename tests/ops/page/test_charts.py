@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from pipeline.ops.page.charts import Bar, Line, bars, over_time
+from pipeline.ops.page.charts import Bar, Line, bars, logarithmic, over_time
 from pipeline.ops.page.data import Course, Phase, Sample
 from pipeline.ops.page.markup import count, duration, element, shortened, size
 
@@ -39,6 +39,16 @@ def test_no_label_covers_another() -> None:
 def test_the_axis_ends_at_a_round_number(highest: float, top: str) -> None:
     drawn = over_time("t", course(1, 2), [Line("a", "first", [0.0, float(highest)])])
     assert f">{top}</text>" in drawn
+
+
+def test_a_logarithmic_axis_ends_at_powers_of_ten() -> None:
+    line = Line("a", "first", [0.0, 700.0, 139_000.0])
+    drawn = over_time("t", course(1, 2, 3), [line], duration, logarithmic)
+    ticks = re.findall(r'class="tick">([^<]*s)</text>', drawn)
+    assert ticks[:5] == ["100 ms", "1 s", "10 s", "100 s", "1,000 s"]
+    points = re.findall(r'points="([^"]*)"', drawn)[0].split()
+    heights = [float(point.split(",")[1]) for point in points]
+    assert heights[0] == 206.0 > heights[1] > heights[2] > 30.0  # 0 is at the axis' end.
 
 
 def test_the_longest_bar_is_full_and_the_smallest_is_seen() -> None:
