@@ -23,10 +23,11 @@ def demo(
 
     Exit 1 if anything is missing, doubled or misplaced.
     """
+    from dev.demo.page import REPORT
     from dev.demo.run import demo as run_demo
 
     console = Console(stderr=as_json)
     code = run_demo(ROOT, source=source, events=events, seed=seed, keep=keep, console=console)
     if as_json:
-        print((ROOT / "build" / "demo-report.json").read_text(), end="")
+        print((ROOT / REPORT).read_text(), end="")
     raise typer.Exit(code)

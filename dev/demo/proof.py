@@ -17,6 +17,16 @@ from dev.demo.made import CONTROL, EVENT, Made
 from dev.demo.variants import AIRPORTS
 from pipeline.ops.dead_letters.reader import read_letters
 from pipeline.ops.reconcile.report import KINDS, Kind, Report, Row
+from pipeline.ops.reconcile.steps import (
+    ARCHIVE,
+    DEAD_LETTERS,
+    INDEX,
+    LAKE,
+    REPLICATE,
+    SOURCE,
+    kind_of,
+    name_of,
+)
 from pipeline.ops.systems import Systems
 
 _KINDS: Final[Mapping[Kind, str]] = {**{kind: kind for kind in KINDS}, "doubled": "duplicates"}
@@ -29,7 +39,7 @@ _NAMES: Final = {
 }
 _NEVER: Final = re.compile(r"index_(doubled|misplaced)|(dead_letters|replica_\w+)_misplaced")
 """What cannot be wrong with a sink: a document has one place, and so has a topic's record."""
-_HELD: Final = {"archive": "archive_records", "lake": "lake_rows", "dead_letters": "dead_letters"}
+_HELD: Final = {ARCHIVE: "archive_records", LAKE: "lake_rows", DEAD_LETTERS: "dead_letters"}
 _ERRORS: Final = re.compile(
     r"\w+_(missing|unexpected|damaged|wrong)|(archive|lake)_duplicates|archive_wrong_partition"
     r"|wrong_partition|wrong_content"
@@ -89,19 +99,19 @@ def _counts(
     due: Expectation, report: Report, reasons: Mapping[str, int]
 ) -> Iterator[tuple[str, int, int]]:
     """Yield what is counted, the number expected and the number observed."""
-    yield "records in the source", due.produced, report.row("source").due
-    yield "control events", due.outcomes[CONTROL], int(report.row("source").figures["control"])
+    yield "records in the source", due.produced, report.row(SOURCE).due
+    yield "control events", due.outcomes[CONTROL], int(report.row(SOURCE).figures["control"])
     for reason in sorted({*due.rejected, *reasons}):
         yield f"rejects for {reason}", due.outcomes[reason], reasons.get(reason, 0)
     for row in report.rows:
-        if row.step == "archive":
+        kind, name = kind_of(row.step), name_of(row.step)
+        if kind == ARCHIVE:
             yield "archived records", due.produced, _distinct(row)
-        elif row.step == "lake":
+        elif kind == LAKE:
             yield "rows of the lake", due.outcomes[EVENT], _distinct(row)
-        elif row.step.startswith("index."):
-            event_type = row.step.removeprefix("index.")
-            yield f"documents of {event_type}", len(due.ids.get(event_type, ())), row.observed
-        elif row.step.startswith("replicate."):
+        elif kind == INDEX:
+            yield f"documents of {name}", len(due.ids.get(name, ())), row.observed
+        elif kind == REPLICATE:
             yield f"events in {row.step}", due.at_airports, _distinct(row)
 
 
@@ -113,16 +123,16 @@ def figures(due: Expectation, report: Report) -> dict[str, Any]:
         "control": due.outcomes[CONTROL],
         "rejected": due.rejected,
     }
-    index = [row for row in report.rows if row.step.startswith("index.")]
+    index = [row for row in report.rows if kind_of(row.step) == INDEX]
     for row in report.rows:
-        if row.step == "source" or row in index:
+        if row.step == SOURCE or row in index:
             continue
-        sink = row.step.replace("replicate.", "replica_")
+        sink = f"replica_{name}" if (name := name_of(row.step)) else row.step
         shown[_HELD.get(sink, f"{sink}_records")] = row.observed
         shown |= _findings(sink, [row])
-        if sink == "dead_letters":
+        if sink == DEAD_LETTERS:
             shown["dead_letters_index"] = row.figures["of_index"]
-    shown["index_docs"] = {row.step.removeprefix("index."): row.observed for row in index} or None
+    shown["index_docs"] = {name_of(row.step): row.observed for row in index} or None
     return {**shown, **_findings("index", index)}
 
 

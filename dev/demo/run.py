@@ -12,16 +12,20 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
 from rich.console import Console
 
 from connectors.flink.rest import wait_for
 from dev.demo import proof
 from dev.demo.generate import Recipe, generate
 from dev.demo.load import Load
+from dev.demo.page import PAGE, REPORT, write_page
+from dev.demo.series import Series
 from dev.demo.variants import Variant, prepare, variant
 from dev.figures import render, write
 from dev.servers.job_watch import wait_archived, wait_checkpoints
@@ -41,6 +45,8 @@ _LIVE_SECONDS: Final = 15
 _PATIENCE_SECONDS: Final = 300.0
 _BACKLOG: Final = "backlog"
 _LIVE: Final = "live"
+_NOT_SHOWN: Final = ("reconciled", "course", "made_at")
+"""What the files alone have."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,11 +69,15 @@ class Demo:
         with self.steps.step("replaying the backlog"):
             load.send(_BACKLOG)
         job = self._submit()
-        speed = self._work_off(job, backlog)
-        before = job.cluster.step_metrics()
-        with self.steps.step("replaying live"):
-            load.send(_LIVE, rate=self.variant.live_rate)
-        lag = self._drain(job, before, load.expectation.produced)
+        has_index = job.config.index is not None
+        with Series(job.cluster.step_metrics) as series:
+            with series.phase(_BACKLOG):
+                speed = self._work_off(job, backlog)
+            before = job.cluster.step_metrics()
+            with series.phase(_LIVE), self.steps.step("replaying live"):
+                load.send(_LIVE, rate=self.variant.live_rate)
+            after = self._wait_decoded(job, load.expectation.produced, "following live")
+        self._cover(job, load.expectation.produced)
         checkpoints = job.cluster.checkpoints(job.job_id)
         self._stop(job)
         figures, problems = self._proof(job, load.expectation)
@@ -75,11 +85,13 @@ class Demo:
             "sources": " and ".join(self.variant.sources),
             **figures,
             "events_per_second": speed,
-            "lag_ms": lag,
+            "lag_ms": lag_of(before, after, "index" if has_index else "decode"),
             "checkpoints": checkpoints.completed,
             "checkpoints_failed": checkpoints.failed,
             "seconds": round(time.monotonic() - started, 1),
             "problems": problems,
+            "made_at": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
+            "course": msgspec.to_builtins(series.course(index=has_index)),
         }
 
     def _load(self, environment: Mapping[str, str]) -> tuple[Load, int]:
@@ -132,13 +144,11 @@ class Demo:
             last: dict[str, float] = wait_for(decoded, _PATIENCE_SECONDS, f"{what}: not done")
         return last
 
-    def _drain(self, job: Submitted, before: dict[str, float], records: int) -> dict[str, int]:
-        """Wait until checkpoints cover everything and two more completed; return the lag."""
-        after = self._wait_decoded(job, records, "following live")
+    def _cover(self, job: Submitted, records: int) -> None:
+        """Wait until checkpoints cover everything and two more completed."""
         with self.steps.step("waiting for checkpoints to cover everything"):
             wait_archived(job, self.stack.environment(), records, _PATIENCE_SECONDS)
             wait_checkpoints(job, 2)
-        return lag_of(before, after, "index" if job.config.index else "decode")
 
     def _stop(self, job: Submitted) -> None:
         with self.steps.step("stopping with a savepoint"):
@@ -181,12 +191,12 @@ def demo(
     with _running(stack, steps, keep=keep):
         recipe = Recipe(events=events or chosen.events, seed=seed)
         report = Demo(root=root, stack=stack, steps=steps, variant=chosen, recipe=recipe).run()
-        path = root / "build" / "demo-report.json"
-        write(report, path)
-        shown = {name: value for name, value in report.items() if name != "reconciled"}
+        write(report, root / REPORT)
+        write_page(report, root / PAGE)
+        shown = {name: value for name, value in report.items() if name not in _NOT_SHOWN}
         title = "What was produced, and what every sink holds of it"
         render(shown, console, title=title, style=proof.style)
-        steps.say(f"the report is in {path.relative_to(root)}")
+        steps.say(f"the report is in {REPORT}, and as a page in {PAGE}")
     return 1 if report["problems"] else 0
 
 

@@ -28,6 +28,11 @@ class ServerCache(Cache):
         """The Kinesis server's npm package; absent without Node."""
         return self.directory / "kinesis"
 
+    @property
+    def chromium(self) -> Path:
+        """The browser that tests and pictures pages; absent without Node."""
+        return self.directory / "chromium"
+
     def jars(self, server: str) -> Path:
         """The folder of one Maven profile's jars: `kafka`, `opensearch` or `s3-plugin`."""
         return self.directory / "servers" / server

@@ -27,11 +27,11 @@ def s3_problem() -> str | None:
 
 
 def node_problem() -> str | None:
-    """The Kinesis server runs on Node, and npm fetches it."""
+    """The Kinesis server runs on Node, which unpacks Chromium too; npm fetches both."""
     problem = too_old("node", "--version", OLDEST_NODE)
     if problem is None and shutil.which("npm") is None:
         problem = "npm was not found on PATH"
-    return f"{problem} (the Kinesis server)" if problem else None
+    return problem
 
 
 S3 = Prerequisite(s3_problem, "install Go from https://go.dev/dl, or pip install 'moto[server]'")

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 from pathlib import Path
 
 from connectors import local_files as lock
 from connectors.errors import UserError
-from dev.servers import flink_home, kinesis, prerequisites
+from dev.servers import chromium, flink_home, kinesis, npm, prerequisites
 from dev.servers.cache import ServerCache
+from dev.servers.chromium import Chromium
 from pipeline.deploy.builds import (
     Part,
     Say,
@@ -31,7 +31,7 @@ def setup(root: Path, *, say: Say, servers: tuple[str, ...] | None = None) -> Se
     """Bring the cache up to date and return it; idempotent.
 
     `servers` are those about to start: the Kinesis server is fetched when it is one of them.
-    Without them it is fetched where Node is there to run it.
+    Without them it is fetched where Node is there to run it, and so is the browser.
 
     Raises UserError naming everything that the machine lacks, or the command that failed with the
     end of what it said.
@@ -58,7 +58,8 @@ def parts(cache: ServerCache, say: Say, servers: tuple[str, ...] | None) -> list
         lambda: flink_home.assemble(cache),
     )  # fmt: skip
     own = [*s3_parts(cache, pom, say), *kinesis_parts(cache, pom, say, servers)]
-    return [connectors_part(cache), *jars, flink, *own]
+    browser = chromium_parts(cache, say) if servers is None else []
+    return [connectors_part(cache), *jars, flink, *own, *browser]
 
 
 def s3_parts(cache: ServerCache, pom: str, say: Say) -> list[Part]:
@@ -97,6 +98,21 @@ def kinesis_parts(
     return [part]
 
 
+def chromium_parts(cache: ServerCache, say: Say) -> list[Part]:
+    """The browser that tests the HTML page, where Node is there to unpack it."""
+    part = Part(
+        "chromium", f"fetching the browser {chromium.PACKAGE} {chromium.VERSION} with npm",
+        f"{chromium.VERSION} {chromium.INTEGRITY}", Chromium(cache.chromium).program,
+        lambda: chromium.install(cache.chromium), (prerequisites.NODE,),
+    )  # fmt: skip
+    if is_current(cache, part):
+        return [part]
+    if problem := chromium.machine_problem() or prerequisites.node_problem():
+        say(f"without a browser to test the HTML page: {problem}")
+        return []
+    return [part]
+
+
 def pom_property(pom: str, name: str) -> str:
     """Return the value of one of the pom's properties."""
     match = re.search(rf"<{re.escape(name)}>([^<]+)<", pom)
@@ -122,14 +138,5 @@ def install_versitygw(cache: ServerCache, version: str) -> None:
 
 
 def install_kinesis(folder: Path, version: str, integrity: str) -> None:
-    """Fetch the Kinesis server with npm, which compares it with the hash in a lock file."""
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    wanted = {"private": True, "dependencies": {kinesis.PACKAGE: version}}
-    package = {"version": version, "integrity": integrity}
-    packages = {"": wanted, f"node_modules/{kinesis.PACKAGE}": package}
-    lock_file = {"lockfileVersion": 3, "requires": True, "packages": packages}
-    (folder / "package.json").write_text(json.dumps(wanted), "utf-8")
-    (folder / "package-lock.json").write_text(json.dumps(lock_file), "utf-8")
-    run(["npm", "ci", "--prefix", str(folder), "--ignore-scripts", "--no-audit", "--no-fund"])
-    kinesis.keep_hashes(kinesis.package_folder(folder) / "main.js")
+    """Fetch the Kinesis server with npm and patch it."""
+    kinesis.keep_hashes(npm.install(folder, kinesis.PACKAGE, version, integrity) / "main.js")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -58,6 +60,9 @@ def reconcile(
     out: Annotated[
         Path | None, typer.Option(help="Write JSON with all positions into this file.")
     ] = None,
+    html: Annotated[
+        Path | None, typer.Option(help="Write the report as one HTML page into this file.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Prove that what is in the source is in every sink once, or name what isn't.
@@ -81,8 +86,27 @@ def reconcile(
     report = compare(systems(config), options, Steps(Console(stderr=True)))
     if out:
         report.write(out)
+    if html:
+        _write_page(html, config, report.as_dict(show))
     if as_json:
         print(json.dumps(report.as_dict(show)))
     else:
         report.show(Console(), show)
     raise typer.Exit(not report.ok)
+
+
+def _write_page(path: Path, config: Path, report: Mapping[str, Any]) -> None:
+    from pipeline.ops.page.data import Page, facts, reconciled
+    from pipeline.ops.page.html import write
+
+    outcome = reconciled(report)
+    write(
+        Page(
+            title="Reconciliation",
+            about=f"{config}, {datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
+            facts=facts(outcome),
+            reconciled=outcome,
+            problems=outcome.problems,
+        ),
+        path,
+    )

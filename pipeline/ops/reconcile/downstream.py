@@ -18,6 +18,7 @@ from pipeline.ops.reconcile.index import IndexReader
 from pipeline.ops.reconcile.position_index import placed
 from pipeline.ops.reconcile.report import Row
 from pipeline.ops.reconcile.sinks import Sink
+from pipeline.ops.reconcile.steps import INDEX, REPLICATE, named
 from pipeline.ops.reconcile.workspace import Progress, Workspace
 
 _NEW_REPLICA: Final = "CREATE OR REPLACE TABLE replica AS FROM replica LIMIT 0"
@@ -134,7 +135,7 @@ class Downstream:
         for one version, any of them is right. Documents without a row are judged only if `whole`.
         """
         self._run(_DOCUMENTS)
-        row = Row(f"index.{event_type}", self._size("newest"), self._size("documents"))
+        row = Row(named(INDEX, event_type), self._size("newest"), self._size("documents"))
         row.not_judged = ("misplaced",)
         row.figures["waiting_for_redrive"] = self._size(_ABSENT)
         add = self._findings.add_ids
@@ -187,7 +188,7 @@ class Downstream:
         at-least-once makes copies, and events may be alike.
         """
         due = "due" if not by_position else "(SELECT DISTINCT part, number FROM due)"
-        row = Row(f"replicate.{name}", self._size(due), self._size("replica"))
+        row = Row(named(REPLICATE, name), self._size(due), self._size("replica"))
         row.not_judged = ("misplaced",)
         row.figures["refused"] = self._size("waiting")
         add = self._findings.add

@@ -6,6 +6,7 @@ group at a time, since DuckDB would need an extension from the network and our c
 
 from __future__ import annotations
 
+import itertools
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -40,21 +41,28 @@ class Files:
         self._database = database
         self._store = store
         self._root = local_path(uri) if is_local(uri) else None
-        self._paths: set[str] = set()
+        self._sizes: dict[str, int] = {}
         self._names = count()
         self._group: Group = {}
-        self.bytes = 0
 
     @property
     def read(self) -> int:
         """The number of files that `groups` has yielded so far."""
-        return len(self._paths)
+        return len(self._sizes)
+
+    @property
+    def bytes(self) -> int:
+        """The size of those files."""
+        return sum(self._sizes.values())
+
+    def listing(self) -> Iterator[Stored]:
+        """Yield the files that `groups` has yielded so far."""
+        return itertools.starmap(Stored, self._sizes.items())
 
     def groups(self, key: Callable[[str], str] = lambda _: "") -> Iterator[Group]:
         """Yield the files that were not yielded before, some hundred of one key at a time."""
-        new = [stored for stored in self._store.listing() if stored.path not in self._paths]
-        self._paths.update(stored.path for stored in new)
-        self.bytes += sum(stored.size for stored in new)
+        new = [stored for stored in self._store.listing() if stored.path not in self._sizes]
+        self._sizes.update((stored.path, stored.size) for stored in new)
         for group in ahead(map(self._local, _groups(new, key))):
             self._group = group
             yield group

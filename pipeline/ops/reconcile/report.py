@@ -10,12 +10,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final, Literal
 
+import msgspec
 from rich.console import Console
 from rich.table import Table
 
 from connectors.errors import UserError
 from connectors.sql import literal
 from pipeline.ops.reconcile.database import Database
+from pipeline.ops.reconcile.inventory import Inventory
 from pipeline.ops.reconcile.position_index import PositionIndex
 
 Kind = Literal["missing", "doubled", "misplaced", "wrong", "unexpected"]
@@ -141,11 +143,20 @@ class Findings:
         return f"finding_{self._tables}"
 
 
+class Rejects(msgspec.Struct, frozen=True):
+    """How many records a step rejected for one reason; copies of a dead letter count once."""
+
+    step: str
+    reason: str
+    count: int
+
+
 @dataclass(frozen=True, slots=True)
 class Report:
     """The outcome of a reconciliation.
 
     `bounds` are the judged positions, as ranges; `notes` say what was not judged, and why.
+    `rejects` and `lake_files` are None where there are no dead letters or no lake.
     """
 
     rows: list[Row]
@@ -155,6 +166,8 @@ class Report:
     peak_rss_bytes: int
     database: Database
     """Has the names of the findings; deleted with the report."""
+    rejects: list[Rejects] | None = None
+    lake_files: Inventory | None = None
 
     @property
     def ok(self) -> bool:
@@ -180,6 +193,8 @@ class Report:
             "bounds": self.bounds,
             "notes": self.notes,
             "problems": self.problems(SHOWN if most is None else most),
+            "rejects": msgspec.to_builtins(self.rejects),
+            "lake_files": msgspec.to_builtins(self.lake_files),
             "seconds": self.seconds,
             "peak_rss_bytes": self.peak_rss_bytes,
         }

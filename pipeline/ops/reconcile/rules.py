@@ -13,6 +13,7 @@ from typing import Final
 from connectors.sql import literal
 from pipeline.ops.reconcile.database import Database
 from pipeline.ops.reconcile.report import Findings, Kind, Row
+from pipeline.ops.reconcile.steps import ARCHIVE, DEAD_LETTERS, LAKE, SOURCE
 
 EVENT: Final = "event"
 CONTROL: Final = "control"
@@ -117,7 +118,7 @@ class Rules:
 
     def archive(self, *, exactly_once: bool, has_folders: bool) -> Row:
         """Require every record once, byte for byte, in the folder of its arrival hour."""
-        row = Row("archive", self._size("expected"), self._size("archive"))
+        row = Row(ARCHIVE, self._size("expected"), self._size("archive"))
         unexpected = self._size("archive_differences WHERE unexpected")
         missing = self._size("archive_missing")
         # Without surplus rows nothing is doubled, so don't group them all.
@@ -143,7 +144,7 @@ class Rules:
         lost_events = self._size("lost") - self._size(_attributed(EVENT))
         self._events = records - self._dead - control - copies - aggregated - lost_events
         unknown = "lost ANTI JOIN attributed USING (part, number)"
-        row = Row("source", records, records - self._size(unknown))
+        row = Row(SOURCE, records, records - self._size(unknown))
         row.figures = {
             "dead_letters": self._dead,
             "control": control + self._size(_attributed(CONTROL)),
@@ -156,7 +157,7 @@ class Rules:
 
     def lake(self) -> Row:
         """Require each event once, in its folder, with its values, and without a dead letter."""
-        row = Row("lake", self._events, self._size("lake"))
+        row = Row(LAKE, self._events, self._size("lake"))
         for event_type in self._names(EVENT):
             lost = _attributed(EVENT, event_type)
             self._findings.add(row, "missing", lost, f"{event_type} events not in the lake")
@@ -181,7 +182,7 @@ class Rules:
         """Require a dead letter for each reject, with its bytes, and none of unknown records."""
         self._database.run(_LETTERS)
         due = self._dead + self._size(_attributed(REJECT))
-        row = Row("dead_letters", due, self._size("letters WHERE step = 'decode'"))
+        row = Row(DEAD_LETTERS, due, self._size("letters WHERE step = 'decode'"))
         row.figures["of_index"] = self._size("letters WHERE step = 'index'")
         row.figures["of_replicate"] = self._size("letters WHERE step = 'replicate'")
         for reason in self._names(REJECT):

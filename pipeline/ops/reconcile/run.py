@@ -13,13 +13,15 @@ from pipeline.decode.decoder import Control, Decoder, Event
 from pipeline.ops.reconcile import coverage
 from pipeline.ops.reconcile.database import Database, ahead
 from pipeline.ops.reconcile.downstream import Downstream
+from pipeline.ops.reconcile.inventory import inventory
 from pipeline.ops.reconcile.options import Options
 from pipeline.ops.reconcile.position_index import is_held
 from pipeline.ops.reconcile.records import Records
-from pipeline.ops.reconcile.report import SHOWN, Report, Row, peak_rss_bytes
+from pipeline.ops.reconcile.report import SHOWN, Rejects, Report, Row, peak_rss_bytes
 from pipeline.ops.reconcile.rules import CONTROL, EVENT, REJECT, Rules
 from pipeline.ops.reconcile.sinks import ArchiveReader, LakeReader, LettersReader, covered_shards
 from pipeline.ops.reconcile.source import Source
+from pipeline.ops.reconcile.steps import SOURCE
 from pipeline.ops.reconcile.workspace import Progress, Workspace
 from pipeline.ops.systems import Systems
 from pipeline.progress import Steps
@@ -51,6 +53,12 @@ DELETE FROM {{table}} WHERE part <> 0 AND rowid NOT IN (
     SELECT t.rowid FROM {{table}} AS t JOIN parts USING (part)
     JOIN held AS h USING (source, partition, shard) WHERE {is_held()}
 )
+"""
+
+_REJECTS: Final = """
+SELECT step, reason, count(*) AS records
+FROM (SELECT DISTINCT step, replica, reason, part, number, sequence FROM letters)
+GROUP BY step, reason ORDER BY records DESC, step, reason
 """
 
 
@@ -123,10 +131,18 @@ class _Run:
             self._refuse_uncovered()
         ws.settle("for what is missing", self._compare, self._look_again)
         rows = self._rows()
+        rejects = self._rejects() if self._letters else None
         for table in ("expected", "archive", "lake", "letters", "documents", "replica"):
             ws.database.run(f"DROP TABLE {table}")
         return Report(
-            rows, self._bounds.texts(), ws.notes, ws.seconds, peak_rss_bytes(), ws.database
+            rows,
+            self._bounds.texts(),
+            ws.notes,
+            ws.seconds,
+            peak_rss_bytes(),
+            ws.database,
+            rejects,
+            inventory(self._lake.files.listing()) if self._lake else None,
         )
 
     def _read_source(self) -> None:
@@ -205,7 +221,7 @@ class _Run:
             source = self._rules.source()
         else:
             records = self._ws.database.size("expected")
-            source = Row("source", records, records, not_judged=("missing",))
+            source = Row(SOURCE, records, records, not_judged=("missing",))
         source.figures |= {"forged_redrives": self._note_forged(), "pending": self._pending}
         rows = [source]
         if self._archive:
@@ -218,6 +234,10 @@ class _Run:
             row.figures |= {"files": self._lake.files.read, "bytes": self._lake.files.bytes}
             rows.append(row)
         return rows
+
+    def _rejects(self) -> list[Rejects]:
+        """Count the dead letters by step and reason, the most frequent first."""
+        return [Rejects(*row) for row in self._ws.database.rows(_REJECTS)]
 
     def _note_forged(self) -> int:
         """Name the records whose redrive headers the job ignored; return how many there are."""

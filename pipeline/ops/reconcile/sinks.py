@@ -31,7 +31,8 @@ from pipeline.ops.reconcile.workspace import Progress, Workspace
 _PAGE_RECORDS: Final = 5_000
 _ABOUT: Final = {
     **{name: name for name in ("topic", "partition", "offset", "stream", "shard")},
-    **{name: name for name in ("sequence_number", "arrival_time", "step", "detail", "event_type")},
+    **{name: name for name in ("sequence_number", "arrival_time", "step", "event_type")},
+    **{name: name for name in ("reason", "detail")},
 }
 _INCOMING: Final = """(SELECT *,
     epoch_ms(TRY_CAST(arrival_time AS TIMESTAMPTZ)) AS arrival_ms FROM incoming)"""
@@ -215,15 +216,15 @@ class LettersReader:
         """Take the dead letters that were not read before and for which `where` is true."""
         rows = 0
         for relation, columns in self._sink.pages():
-            detail = "detail" if "detail" in columns else "''"
+            detail, reason = (c if c in columns else "''" for c in ("detail", "reason"))
             self._sink.run(
                 f"""CREATE OR REPLACE TEMP TABLE page AS
                 SELECT {placed(columns)}, arrival_ms, coalesce(known_digest, hash(raw)) AS digest,
-                    coalesce(step, '') AS step,
+                    coalesce(step, '') AS step, coalesce({reason}, '') AS reason,
                     coalesce(regexp_extract({detail}, {literal(_OF_REPLICA)}, 1), '') AS replica
                 FROM {relation}"""
             )
-            rows += self._index.put("letters", "digest, step, replica", where)
+            rows += self._index.put("letters", "digest, step, replica, reason", where)
             progress(rows)
 
 

@@ -33,7 +33,8 @@ CREATE TABLE lake (
     content UBIGINT, unknown UBIGINT, id VARCHAR, version BIGINT
 );
 CREATE TABLE letters (
-    part INTEGER, number BIGINT, sequence VARCHAR, digest UBIGINT, step VARCHAR, replica VARCHAR
+    part INTEGER, number BIGINT, sequence VARCHAR, digest UBIGINT, step VARCHAR, replica VARCHAR,
+    reason VARCHAR
 );
 CREATE TABLE replica (
     part INTEGER, number BIGINT, sequence VARCHAR, digest UBIGINT, content UBIGINT

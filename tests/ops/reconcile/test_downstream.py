@@ -11,6 +11,7 @@ import pytest
 from opensearchpy.helpers import bulk
 
 from pipeline.ops.reconcile.options import span
+from pipeline.ops.reconcile.report import Rejects
 from tests.connectors.serverless import serverless
 from tests.ops.reconcile import sinks as local
 from tests.ops.reconcile.plant import (
@@ -86,6 +87,7 @@ def test_what_waits_for_redrive_is_no_error(own: Plant) -> None:
     report = own.reconcile()
     assert report.ok, report.problems()
     assert report.row("dead_letters").figures["of_index"] == 1
+    assert Rejects("index", "index_unavailable", 1) in (report.rejects or [])
     assert report.row("index.trip").figures["waiting_for_redrive"] == 1
     client.indices.delete(index=f"{prefix}fhv_trip")
     errors = found(own.reconcile())
@@ -270,3 +272,5 @@ def test_dead_letters_as_files(plant: Plant) -> None:
     assert found(plant.reconcile()) == {("dead_letters", "missing"): places(rejects[:1])}
     pq.write_table(table.slice(0, 2), folder / "part-1")
     assert found(plant.reconcile()) == {("dead_letters", "doubled"): places(rejects[1:2])}
+    counted = plant.reconcile().rejects or []
+    assert sum(each.count for each in counted) == len(rejects)  # Copies count once.

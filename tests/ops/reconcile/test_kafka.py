@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -57,6 +58,11 @@ def test_a_faultless_run_is_faultless(plant: Plant) -> None:
     assert figures["pending"] == 0
     assert "values_not_compared" not in report.row("lake").figures
     assert report.peak_rss_bytes > 0
+    assert report.rejects is not None and report.lake_files is not None
+    counted = {(each.step, each.reason): each.count for each in report.rejects}
+    assert counted == Counter(("decode", record.made.expect) for record in rejects)
+    assert report.lake_files.files == report.row("lake").figures["files"]
+    assert report.lake_files.bytes == report.row("lake").figures["bytes"]
 
 
 def test_a_compacted_lake_is_as_faultless(world: World, tmp_path: Path) -> None:
@@ -306,10 +312,12 @@ def test_ranges_and_times_bound_what_is_judged(plant: Plant) -> None:
 
 def test_the_command_exits_with_what_it_found(plant: Plant, tmp_path: Path) -> None:
     program = [str(Path(sys.executable).parent / "streaming-etl"), "reconcile", "--complete"]
-    options = ["--config", str(plant.written())]
+    page = tmp_path / "page.html"
+    options = ["--config", str(plant.written()), "--html", str(page)]
     fine = subprocess.run([*program, *options], capture_output=True, text=True, check=False)
     assert fine.returncode == 0, fine.stderr
     assert f"lake out: {len(plant.of(is_event))}" in fine.stdout.splitlines()
+    assert "Nothing is missing" in page.read_text()
     path = plant.lake_files()[3]
     lost = in_file(plant, path)
     path.unlink()
@@ -318,6 +326,7 @@ def test_the_command_exits_with_what_it_found(plant: Plant, tmp_path: Path) -> N
     bad = subprocess.run([*program, *options, *more], capture_output=True, text=True, check=False)
     assert bad.returncode == 1
     assert json.loads(bad.stdout)["ok"] is False
+    assert f"lake: {len(lost)} missing" in page.read_text()
     whole = json.loads(out.read_text())
     lake = next(step for step in whole["steps"] if step["step"] == "lake")
     assert lake["missing"] == len(lost)
