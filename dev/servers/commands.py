@@ -10,11 +10,11 @@ from typing import Annotated
 import msgspec
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from dev.servers import setup as installation
 from dev.servers.layout import ALL_SERVERS, SERVERS
 from dev.servers.stack import ServerStatus, Stack
+from pipeline.report_table import print_rows
 
 ROOT = Path(__file__).parents[2]  # the checkout: the project is installed editable
 
@@ -102,28 +102,22 @@ def speaker() -> Callable[[str], None]:
 
 
 def show(statuses: list[ServerStatus]) -> None:
-    """Print the servers as a table on a terminal, else as tab-separated lines."""
-    console = Console()
-    if not statuses:
-        typer.echo("nothing is up")
-    elif console.is_terminal:
-        console.print(table(statuses))
-    else:
-        for status in statuses:
-            typer.echo(
-                "\t".join([status.name, state(status), str(status.pid), status.url, status.log])
-            )
+    """Print the servers for people."""
+    rows = [
+        {
+            "server": status.name,
+            "state": state(status),
+            "pid": str(status.pid),
+            "address": status.url,
+            "log": status.log,
+        }
+        for status in statuses
+    ]
+    print_rows(rows, as_json=False, none="nothing is up", style=_style)
 
 
-def table(statuses: list[ServerStatus]) -> Table:
-    """Return the servers as a table."""
-    shown = Table("server", "state", "pid", "address", "log")
-    for status in statuses:
-        colour = "green" if status.ready else "red"
-        shown.add_row(
-            status.name, f"[{colour}]{state(status)}[/]", str(status.pid), status.url, status.log
-        )
-    return shown
+def _style(name: str, value: str) -> str | None:
+    return ("green" if value == "ready" else "red") if name == "state" else None
 
 
 def state(status: ServerStatus) -> str:

@@ -12,8 +12,6 @@ from typing import Annotated, Any, Final
 
 import typer
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
 from connectors.errors import UserError
 from pipeline.decode.reasons import REASONS
@@ -25,6 +23,7 @@ from pipeline.ops.dead_letters.redrive import RedriveReport, redrive
 from pipeline.ops.systems import systems
 from pipeline.options import LOCAL, ConfigOption, DryRunOption, JsonOption
 from pipeline.progress import Steps
+from pipeline.report_table import print_rows
 
 _GROUP_SAMPLES: Final = 2
 
@@ -209,26 +208,11 @@ def _os_errors_reported() -> Iterator[None]:
 
 
 def _print_groups(grouped: list[Group], *, as_json: bool) -> None:
-    """Print a table on a terminal, elsewhere tab-separated lines with the same columns."""
+    """Print the groups; for people, the samples are one text."""
     rows = [group.as_dict() for group in grouped]
-    if as_json:
-        print(json.dumps(rows))
-        return
-    if not rows:
-        typer.echo("there are no dead letters")
-        return
-    cells = [
-        [escaped(str(value)) for value in {**row, "samples": " ".join(row["samples"])}.values()]
-        for row in rows
-    ]
-    console = Console()
-    if not console.is_terminal:
-        typer.echo("\n".join(map("\t".join, cells)))
-        return
-    table = Table(*rows[0])
-    for row in cells:
-        table.add_row(*map(escape, row))
-    console.print(table)
+    if not as_json:
+        rows = [{**row, "samples": " ".join(row["samples"])} for row in rows]
+    print_rows(rows, as_json=as_json, none="there are no dead letters")
 
 
 def _write_raw(letters: set[Letter | str], position: str) -> None:
