@@ -113,9 +113,9 @@ def _plain(value: Any) -> str:
 
 
 def _text(value: Any) -> str:
-    """Format a value: thousands separated, one decimal, a list as JSON, None as nothing."""
+    """Format a value: thousands separated, one decimal, lists and mappings in JSON, None empty."""
     if value is None:
         return ""
     if not _is_number(value):
-        return json.dumps(value) if isinstance(value, list | tuple) else str(value)
+        return json.dumps(value) if isinstance(value, list | tuple | dict) else str(value)
     return f"{value:,}" if isinstance(value, int) else f"{value:,.1f}"

@@ -1,76 +1,153 @@
-"""What the job would do with a sample event, found out without a cluster."""
+"""What the job would do with sample events, found out without a cluster."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Final, NamedTuple
 
 import msgspec
 
 from connectors.errors import UserError
 from connectors.opensearch.options import index_name
+from connectors.text_files import cut
 from pipeline.config.model import Config
-from pipeline.decode.decoder import Control, Decoder, Event
+from pipeline.decode.decoder import Control, Decoded, Decoder
+from pipeline.decode.partition import Partition
 from pipeline.events.event_types import EventTypes
 
+STANDARD_INPUT: Final = "-"
+_BATCH: Final = 1000
 
-def samples(arguments: Sequence[str], standard_input: BinaryIO) -> Iterator[bytes]:
-    """Yield the events of each argument: JSON, a file of lines, or `-` for standard input.
+
+class Sample(NamedTuple):
+    """A raw event; `at` is its file and line, empty for an argument."""
+
+    raw: bytes
+    at: str = ""
+
+
+@dataclass(slots=True)
+class Summary:
+    """How many events there were, and of each verdict; rejects are counted by their reason."""
+
+    records: int = 0
+    counts: Counter[str] = field(default_factory=Counter)
+
+    def add(self, verdict: dict[str, Any]) -> int:
+        """Count a verdict; return how many there were."""
+        reason = verdict.get("reason", "")
+        self.counts[f"reject {reason}" if reason else verdict["verdict"]] += 1
+        self.records += 1
+        return self.records
+
+    @property
+    def has_rejects(self) -> bool:
+        """Whether an event was rejected."""
+        return any(name.startswith("reject") for name in self.counts)
+
+    def as_dict(self) -> dict[str, int]:
+        """Return the counts, the most frequent first."""
+        return {"records": self.records, **dict(self.counts.most_common())}
+
+
+def samples(
+    arguments: Sequence[str], files: Sequence[Path], standard_input: BinaryIO
+) -> Iterator[Sample]:
+    """Yield each argument, JSON, then the lines of each file; `-` is standard input.
+
+    An argument that is the name of a file is a file, too.
 
     Raises:
         UserError: a file cannot be read.
     """
     for argument in arguments:
-        if argument == "-":
-            yield from _lines(standard_input)
-        elif _is_file(argument):
-            try:
-                with Path(argument).open("rb") as file:
-                    yield from _lines(file)
-            except OSError as error:
-                raise UserError(f"{argument}: cannot be read ({error.strerror}).") from error
+        if argument == STANDARD_INPUT or is_file(argument):
+            yield from _events(argument, standard_input)
         else:
-            yield argument.encode("utf-8", "surrogateescape")
+            yield Sample(argument.encode("utf-8", "surrogateescape"))
+    for file in files:
+        yield from _events(str(file), standard_input)
 
 
-def _lines(file: BinaryIO) -> Iterator[bytes]:
-    return (line.removesuffix(b"\n").removesuffix(b"\r") for line in file)
-
-
-def _is_file(argument: str) -> bool:
+def is_file(argument: str) -> bool:
     """Return whether an argument names a file; JSON and texts too long for a name do not."""
     try:
-        return not argument.lstrip().startswith(("{", "[")) and Path(argument).is_file()
-    except OSError:
+        return not is_json(argument) and Path(argument).is_file()
+    except (OSError, ValueError):  # too long, or with a NUL
         return False
 
 
-def verdicts(raws: Iterable[bytes], config: Config, types: EventTypes) -> Iterator[dict[str, Any]]:
+def is_json(argument: str) -> bool:
+    """Return whether an argument was meant as JSON."""
+    return argument.lstrip().startswith(("{", "["))
+
+
+def verdicts(
+    given: Iterable[Sample], config: Config, types: EventTypes
+) -> Iterator[dict[str, Any]]:
     """Yield what the job would do with each event: folder, index and id, or the reject's reason."""
     decoder = Decoder(
         types,
         max_record_bytes=config.decode.max_record_bytes,
         unknown_fields=config.decode.unknown_fields,
+        documents=True,
     )
-    for outcome in map(decoder.decode, raws):
-        if isinstance(outcome, Event):
-            yield _destinations(outcome, config)
-        elif isinstance(outcome, Control):
-            yield {"verdict": "control", "watermark": outcome.watermark}
-        else:
-            why = {"reason": outcome.reason, "detail": outcome.detail}
-            yield {"verdict": "reject", "step": "decode", **why}
+    remaining = iter(given)
+    while batch := list(islice(remaining, _BATCH)):
+        decoded = decoder.decode_batch([sample.raw for sample in batch])
+        for row, sample in enumerate(batch):
+            at = {"at": sample.at} if sample.at else {}
+            yield {**at, **_verdict(decoded, row, sample.raw, decoder, config)}
 
 
-def _destinations(event: Event, config: Config) -> dict[str, Any]:
-    verdict: dict[str, Any] = {"verdict": "event", "event_type": event.event_type}
+def _events(name: str, standard_input: BinaryIO) -> Iterator[Sample]:
+    if name == STANDARD_INPUT:
+        yield from _lines(standard_input, "standard input")
+        return
+    try:
+        with Path(name).open("rb") as file:
+            yield from _lines(file, name)
+    except (OSError, ValueError) as error:  # ValueError: the name has a NUL
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise UserError(
+            f"{cut(name, 300)}: cannot be read ({reason}); give a file with an event in each line,"
+            " or - for standard input."
+        ) from error
+
+
+def _lines(file: BinaryIO, name: str) -> Iterator[Sample]:
+    for number, line in enumerate(file, 1):
+        yield Sample(line.removesuffix(b"\n").removesuffix(b"\r"), f"{name}:{number}")
+
+
+def _verdict(
+    decoded: Decoded, row: int, raw: bytes, decoder: Decoder, config: Config
+) -> dict[str, Any]:
+    kind = decoded.kind[row]
+    if kind == "event":
+        return _destinations(decoded, row, config)
+    if kind == "reject":
+        why = {"reason": decoded.reason[row], "detail": decoded.detail[row]}
+        return {"verdict": "reject", "step": "decode", **why}
+    control = decoder.decode(raw)  # A batch keeps nothing of it.
+    assert isinstance(control, Control)
+    return {"verdict": "control", "watermark": control.watermark}
+
+
+def _destinations(decoded: Decoded, row: int, config: Config) -> dict[str, Any]:
+    event_type = decoded.event_type[row]
+    verdict: dict[str, Any] = {"verdict": "event", "event_type": event_type}
     if config.lake:
-        folder = f"{config.lake.path}/{event.event_type}"
-        verdict["lake"] = f"{folder}/{event.partition.path()}/"
+        located = (decoded.pickup_location, decoded.year, decoded.month)
+        partition = Partition(*(column[row] for column in located))
+        verdict["lake"] = f"{config.lake.path}/{event_type}/{partition.path()}/"
     if config.index:
-        verdict["index"] = index_name(config.index.prefix, event.event_type)
-        verdict["id"] = event.document_id
-        verdict["version"] = event.document_version
-        verdict["document"] = msgspec.json.decode(event.document or b"null")
+        verdict["index"] = index_name(config.index.prefix, event_type)
+        verdict["id"] = decoded.document_id[row]
+        verdict["version"] = int(decoded.document_version[row])
+        verdict["document"] = msgspec.json.decode(decoded.document[row] or b"null")
     return verdict

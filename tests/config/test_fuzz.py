@@ -21,7 +21,7 @@ from typer.testing import CliRunner
 
 from connectors.errors import UserError
 from pipeline.config import load as load_config
-from pipeline.job_commands import config_app
+from pipeline.config_commands import app as config_app
 
 SEED = 15
 SECRET = "hunter2"
