@@ -20,7 +20,7 @@ from connectors.errors import JobFailed, UserError
 _JOB: Final = "pipeline.job_commands"
 _CLUSTER: Final = "pipeline.cluster_commands"
 COMMANDS: Final = {
-    "prepare": ("pipeline.prepare", "Make the topics, streams, buckets and indices."),
+    "prepare": ("pipeline.prepare_command", "Make the topics, streams, buckets and indices."),
     "run": (_JOB, "Check the configuration and submit the job to a Flink cluster."),
     "jobs": (_CLUSTER, "List the cluster's jobs."),
     "stop": (_CLUSTER, "Stop the job with a savepoint."),

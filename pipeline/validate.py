@@ -15,7 +15,7 @@ from connectors.errors import UserError
 from connectors.opensearch.options import index_name
 from connectors.text_files import cut
 from pipeline.config.model import Config
-from pipeline.decode.decoder import Control, Decoded, Decoder
+from pipeline.decode.decoder import Control, Decoded, Decoder, Event, Reject
 from pipeline.decode.partition import Partition
 from pipeline.events.event_types import EventTypes
 
@@ -90,18 +90,32 @@ def verdicts(
     given: Iterable[Sample], config: Config, types: EventTypes
 ) -> Iterator[dict[str, Any]]:
     """Yield what the job would do with each event: folder, index and id, or the reject's reason."""
-    decoder = Decoder(
+    deciding, remaining = decoder(config, types), iter(given)
+    while batch := list(islice(remaining, _BATCH)):
+        decoded = deciding.decode_batch([sample.raw for sample in batch])
+        for row, sample in enumerate(batch):
+            outcome = _outcome(decoded, row) or deciding.decode(sample.raw)
+            yield {**({"at": sample.at} if sample.at else {}), **verdict(outcome, config)}
+
+
+def decoder(config: Config, types: EventTypes) -> Decoder:
+    """Return a decoder as the job's."""
+    return Decoder(
         types,
         max_record_bytes=config.decode.max_record_bytes,
         unknown_fields=config.decode.unknown_fields,
         documents=True,
     )
-    remaining = iter(given)
-    while batch := list(islice(remaining, _BATCH)):
-        decoded = decoder.decode_batch([sample.raw for sample in batch])
-        for row, sample in enumerate(batch):
-            at = {"at": sample.at} if sample.at else {}
-            yield {**at, **_verdict(decoded, row, sample.raw, decoder, config)}
+
+
+def verdict(outcome: Event | Control | Reject, config: Config) -> dict[str, Any]:
+    """Return what the job does with a decoded record."""
+    if isinstance(outcome, Event):
+        return _destinations(outcome, config)
+    if isinstance(outcome, Control):
+        return {"verdict": "control", "watermark": outcome.watermark}
+    why = {"reason": outcome.reason, "detail": outcome.detail}
+    return {"verdict": "reject", "step": "decode", **why}
 
 
 def _events(name: str, standard_input: BinaryIO) -> Iterator[Sample]:
@@ -124,30 +138,33 @@ def _lines(file: BinaryIO, name: str) -> Iterator[Sample]:
         yield Sample(line.removesuffix(b"\n").removesuffix(b"\r"), f"{name}:{number}")
 
 
-def _verdict(
-    decoded: Decoded, row: int, raw: bytes, decoder: Decoder, config: Config
-) -> dict[str, Any]:
-    kind = decoded.kind[row]
-    if kind == "event":
-        return _destinations(decoded, row, config)
-    if kind == "reject":
-        why = {"reason": decoded.reason[row], "detail": decoded.detail[row]}
-        return {"verdict": "reject", "step": "decode", **why}
-    control = decoder.decode(raw)  # A batch keeps nothing of it.
-    assert isinstance(control, Control)
-    return {"verdict": "control", "watermark": control.watermark}
+def _outcome(decoded: Decoded, row: int) -> Event | Reject | None:
+    """Return a row without the event's values; None for a control, of which a batch keeps none."""
+    event_type, version = decoded.event_type[row], int(decoded.schema_version[row])
+    if decoded.kind[row] == "reject":
+        return Reject(decoded.reason[row], decoded.detail[row], event_type, version)
+    if decoded.kind[row] == "control":
+        return None
+    located = (decoded.pickup_location, decoded.year, decoded.month)
+    return Event(
+        event_type=event_type,
+        schema_version=version,
+        values={},
+        partition=Partition(*(column[row] for column in located)),
+        document_id=decoded.document_id[row],
+        document_version=int(decoded.document_version[row]),
+        document=decoded.document[row],
+    )
 
 
-def _destinations(decoded: Decoded, row: int, config: Config) -> dict[str, Any]:
-    event_type = decoded.event_type[row]
-    verdict: dict[str, Any] = {"verdict": "event", "event_type": event_type}
+def _destinations(event: Event, config: Config) -> dict[str, Any]:
+    where: dict[str, Any] = {"verdict": "event", "event_type": event.event_type}
     if config.lake:
-        located = (decoded.pickup_location, decoded.year, decoded.month)
-        partition = Partition(*(column[row] for column in located))
-        verdict["lake"] = f"{config.lake.path}/{event_type}/{partition.path()}/"
+        folder = f"{config.lake.path}/{event.event_type}"
+        where["lake"] = f"{folder}/{event.partition.path()}/"
     if config.index:
-        verdict["index"] = index_name(config.index.prefix, event_type)
-        verdict["id"] = decoded.document_id[row]
-        verdict["version"] = int(decoded.document_version[row])
-        verdict["document"] = msgspec.json.decode(decoded.document[row] or b"null")
-    return verdict
+        where["index"] = index_name(config.index.prefix, event.event_type)
+        where["id"] = event.document_id
+        where["version"] = event.document_version
+        where["document"] = msgspec.json.decode(event.document or b"null")
+    return where

@@ -2,30 +2,23 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import sys
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
 from connectors.errors import UserError
-from pipeline.decode.reasons import REASONS
-from pipeline.decode.timestamps import text
-from pipeline.ops.dead_letters import redrive_log
-from pipeline.ops.dead_letters.letter import STEPS, Letter, chosen_by, escaped
-from pipeline.ops.dead_letters.reader import read_letters, read_whole
-from pipeline.ops.dead_letters.redrive import RedriveReport, redrive
-from pipeline.ops.systems import systems
+from pipeline.decode.reasons import STEPS
 from pipeline.options import LOCAL, ConfigOption, DryRunOption, JsonOption
-from pipeline.progress import Steps
 from pipeline.report_table import print_rows
 
-_GROUP_SAMPLES: Final = 2
+if TYPE_CHECKING:
+    from pipeline.ops.dead_letters.groups import Group
+    from pipeline.ops.dead_letters.letter import Letter
+    from pipeline.ops.dead_letters.redrive import RedriveReport
 
 app = typer.Typer(no_args_is_help=True, help="List dead letters, and send them back.")
 
@@ -48,46 +41,6 @@ SinceOption = Annotated[
 UntilOption = Annotated[str, typer.Option("--until", help="Arrived before this time.")]
 
 
-@dataclass(slots=True)
-class Group:
-    """The dead letters of one reason, step and event type; `count` includes copies."""
-
-    reason: str
-    step: str
-    event_type: str
-    count: int = 0
-    distinct: int = 0
-    redriven: int = 0
-    first_ms: int | None = None
-    last_ms: int | None = None
-    samples: list[str] = field(default_factory=list)
-
-    def add(self, letter: Letter, *, is_redriven: bool) -> None:
-        """Count a dead letter that is not a copy."""
-        self.distinct += 1
-        self.redriven += is_redriven
-        if len(self.samples) < _GROUP_SAMPLES:
-            self.samples.append(letter.where or letter.place)
-        arrival = letter.arrival_ms
-        if arrival is not None:
-            self.first_ms = arrival if self.first_ms is None else min(self.first_ms, arrival)
-            self.last_ms = arrival if self.last_ms is None else max(self.last_ms, arrival)
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the row to print, with times in ISO-8601."""
-        return {
-            "reason": self.reason,
-            "step": self.step,
-            "type": self.event_type,
-            "count": self.count,
-            "distinct": self.distinct,
-            "redriven": self.redriven,
-            "first": _time(self.first_ms),
-            "last": _time(self.last_ms),
-            "samples": self.samples,
-        }
-
-
 def add_to(main: typer.Typer) -> None:
     """Add these commands to the main program as the group `dead-letters`."""
     main.add_typer(app, name="dead-letters")
@@ -105,6 +58,12 @@ def list_command(
     as_json: JsonOption = False,
 ) -> None:
     """Count dead letters by reason, step and event type, and those already redriven."""
+    from pipeline.ops.dead_letters import redrive_log
+    from pipeline.ops.dead_letters.groups import groups
+    from pipeline.ops.dead_letters.letter import chosen_by
+    from pipeline.ops.dead_letters.reader import read_letters
+    from pipeline.ops.systems import systems
+
     matches = chosen_by(step, reason, event_type, partition, since, until)
     with _os_errors_reported():
         configured = systems(config)
@@ -127,6 +86,11 @@ def show_command(
     as_json: JsonOption = False,
 ) -> None:
     """Print the dead letters of a position, with the meaning of their reasons. Exit 1 if none."""
+    from pipeline.ops.dead_letters.letter import chosen_by
+    from pipeline.ops.dead_letters.reader import read_letters, read_whole
+    from pipeline.ops.dead_letters.view import letter_dict, letter_lines
+    from pipeline.ops.systems import systems
+
     if position.count("/") != 2 or "" in position.split("/"):
         raise UserError(
             f"{position!r} is not a position: give topic/partition/offset or stream/shard/sequence"
@@ -181,6 +145,13 @@ def redrive_command(
 
     The job repeats the step that rejected them. Exit 1 if some could not be redriven.
     """
+    from rich.console import Console
+
+    from pipeline.ops.dead_letters.letter import chosen_by
+    from pipeline.ops.dead_letters.redrive import redrive
+    from pipeline.ops.systems import systems
+    from pipeline.progress import Steps
+
     matches = chosen_by(step, reason, event_type, partition, since, until)
     if not (everything or step or reason or event_type or partition or since or until):
         raise UserError("redrive needs a filter, such as --reason; or --all to redrive everything.")
@@ -219,7 +190,7 @@ def _write_raw(letters: set[Letter | str], position: str) -> None:
     for letter in letters:
         if isinstance(letter, str):
             raise UserError(f"the record of {position} can't be written: {letter}.")
-    contents = {letter.raw for letter in letters if isinstance(letter, Letter)}
+    contents = {letter.raw for letter in letters if not isinstance(letter, str)}
     if len(contents) > 1:
         raise UserError(
             f"{len(contents)} different records share the position {position}, as those of one KPL"
@@ -234,76 +205,3 @@ def _confirm(plan: RedriveReport) -> None:
     typer.echo("\n".join(plan.lines(dry_run=True)))
     if plan.redriven:
         typer.confirm("Redrive them?", abort=True)
-
-
-def groups(letters: Iterable[Letter], log: Collection[bytes]) -> list[Group]:
-    """Group dead letters, the largest group first; `log` has the digests of redriven ones."""
-    grouped: dict[tuple[str, str, str], Group] = {}
-    digests: set[bytes] = set()
-    for letter in letters:
-        key = (letter.reason, letter.step, letter.event_type)
-        group = grouped.setdefault(key, Group(*key))
-        group.count += 1
-        digest = letter.digest
-        if digest not in digests:
-            digests.add(digest)
-            group.add(letter, is_redriven=digest in log)
-    return sorted(grouped.values(), key=lambda group: (-group.count, group.reason, group.step))
-
-
-def letter_lines(letter: Letter) -> Iterator[str]:
-    """Yield a dead letter's fields for people, safe to print."""
-    for name, value in _fields(letter).items():
-        if value != "":
-            yield f"{name}: {escaped(str(value))}"
-    for name, content in letter.headers:
-        size = "" if content is None else f" ({len(content):,} bytes)"
-        yield f"header {escaped(name)}{size}: {'none' if content is None else escaped(content)}"
-    yield f"key: {'none' if letter.key is None else escaped(letter.key)}"
-    head = f" (the first {len(letter.raw or b''):,} bytes; --raw has all)"
-    raw = "none, a tombstone" if letter.raw is None else escaped(letter.raw)
-    yield f"raw{head if letter.full_record else ''}: {raw}"
-
-
-def letter_dict(letter: Letter) -> dict[str, Any]:
-    """Return a dead letter for JSON, with its bytes as text and in base64."""
-    return {
-        **_fields(letter),
-        "redrive_identity": letter.identity,
-        "is_head": bool(letter.full_record),
-        "raw": None if letter.raw is None else escaped(letter.raw),
-        "raw_base64": _base64(letter.raw),
-        "key_base64": _base64(letter.key),
-        "headers": [
-            {"name": name, "value_base64": _base64(value)} for name, value in letter.headers
-        ],
-    }
-
-
-def _fields(letter: Letter) -> dict[str, Any]:
-    """Return all fields but the bytes, with the meaning of the reason."""
-    reason = REASONS.get(letter.reason)
-    return {
-        "position": letter.where,
-        "step": letter.step,
-        "reason": letter.reason,
-        "detail": letter.detail,
-        "meaning": reason.meaning if reason else "",
-        "action": reason.action if reason else "",
-        "replica": letter.replica,
-        "type": letter.event_type,
-        "schema_version": letter.schema_version,
-        "arrival_time": _time(letter.arrival_ms),
-        "place": letter.place,
-        "bytes": letter.raw_bytes,
-        "sha256": letter.sha256,
-        "full_record": letter.full_record,
-    }
-
-
-def _time(millis: int | None) -> str:
-    return "" if millis is None else text(millis)
-
-
-def _base64(value: bytes | None) -> str | None:
-    return None if value is None else base64.b64encode(value).decode()
