@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
 
-_SHOWN: Final = 20
+_LONGEST: Final = 4000
 
 
 class UserError(Exception):
@@ -19,14 +19,21 @@ class UserError(Exception):
 
 
 class UserErrors(UserError):
-    """Several mistakes that the user can fix at once: a line for each, at most 20."""
+    """Several mistakes that the user can fix at once: a line for each of the first ones.
 
-    def __init__(self, messages: Sequence[str]) -> None:
+    Those that make the message longer than `longest` are only counted.
+    """
+
+    def __init__(self, messages: Sequence[str], longest: int = _LONGEST) -> None:
         self.messages = tuple(messages)
-        shown = [f"- {message}" for message in messages[:_SHOWN]]
-        if len(messages) > _SHOWN:
-            shown.append(f"- and {len(messages) - _SHOWN:,} more")
-        super().__init__("\n".join([f"{len(messages):,} problems:", *shown]))
+        lines = [f"{len(messages):,} problems:"]
+        for message in messages:
+            if len(lines) > 1 and sum(map(len, lines)) + len(message) > longest:
+                break
+            lines.append(f"- {message}")
+        if more := len(messages) - len(lines) + 1:
+            lines.append(f"- and {more:,} more")
+        super().__init__("\n".join(lines))
 
 
 class Mistakes:

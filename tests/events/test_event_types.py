@@ -268,4 +268,6 @@ def test_of_very_many_mistakes_some_are_counted(tmp_path: Path) -> None:
     with pytest.raises(UserError) as caught:
         _load(tmp_path, trip={**_TRIP, "fields": fields})
     lines = str(caught.value).splitlines()
-    assert (lines[0], len(lines), lines[-1]) == ("50 problems:", 22, "- and 30 more")
+    told = len(lines) - 2
+    assert (lines[0], lines[-1]) == ("50 problems:", f"- and {50 - told} more")
+    assert 10 < told and len(str(caught.value)) < 4100
