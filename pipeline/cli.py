@@ -21,7 +21,7 @@ from pipeline import __version__
 _JOB: Final = "pipeline.job_commands"
 _CLUSTER: Final = "pipeline.cluster_commands"
 COMMANDS: Final = {
-    "prepare": ("pipeline.prepare", "Make the topics, streams, buckets and indices."),
+    "prepare": ("pipeline.prepare_command", "Make the topics, streams, buckets and indices."),
     "run": (_JOB, "Check the configuration and submit the job to a Flink cluster."),
     "top": (
         "pipeline.ops.top.commands",
@@ -32,7 +32,7 @@ COMMANDS: Final = {
     "cancel": (_CLUSTER, "End the job without a savepoint."),
     "plan": (_JOB, "Print the flow and Flink's plan of it, without a cluster."),
     "validate": (_JOB, "Say what the job would do with sample events, without a cluster."),
-    "config": (_JOB, "Look at the configuration."),
+    "config": ("pipeline.config_commands", "Look at the configuration."),
     "schemas": ("pipeline.ops.schemas", "Look after the schemas of the events."),
     "generate": ("pipeline.ops.generate.commands", "Make a realistic data set of taxi trips."),
     "replay": ("pipeline.ops.replay.commands", "Send historical events to Kafka or Kinesis."),

@@ -16,6 +16,7 @@ import typer
 from connectors.errors import UserError
 from connectors.flink.rest import Job, JobStatus
 from pipeline.options import JsonOption
+from pipeline.report_table import blocks
 
 JobIdArgument = Annotated[str, typer.Argument(help="As `run` printed it, and `jobs` lists it.")]
 StoppedJobArgument = Annotated[
@@ -42,7 +43,7 @@ def jobs(as_json: JsonOption = False) -> None:
     if as_json:
         print(json.dumps([_plain(status) for status in found]))
     elif found:
-        print("\n\n".join(map(_block, found)))
+        print(blocks([_plain(status) for status in found]))
     else:
         print("no jobs")
 
@@ -54,7 +55,7 @@ def stop(
     as_json: JsonOption = False,
 ) -> None:
     """Stop the job with a savepoint, all files and transactions committed; print its path."""
-    from pipeline.submit import cluster_of
+    from pipeline.cluster import cluster_of
     from pipeline.submit import stop as stop_job
 
     job_id = job_id or the_only_job(cluster_of(os.environ).jobs())
@@ -99,14 +100,6 @@ def _plain(status: JobStatus) -> dict[str, Any]:
         "failures": status.failures,
         "cause": status.cause or None,
     }
-
-
-def _block(status: JobStatus) -> str:
-    """Return a job as lines of key and value: no column is ever cut."""
-    plain = _plain(status)
-    head = f"{plain.pop('name')}  {plain.pop('state')}"
-    lines = (f"  {key:<13}{value}" for key, value in plain.items() if value is not None)
-    return "\n".join([head, *lines])
 
 
 def _time(epoch_ms: int | None) -> str | None:

@@ -1,22 +1,21 @@
-"""The commands of the job itself: `run`, `validate`, `plan` and `config`."""
+"""The commands of the job itself: `run`, `validate` and `plan`."""
 
 from __future__ import annotations
 
 import json
 import os
 import sys
-from typing import Annotated
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
-import yaml
 
 from connectors.errors import UserError
-from pipeline import validate
-from pipeline.config import load as load_config
-from pipeline.config import reference
+from connectors.text_files import shown
 from pipeline.options import LOCAL, ConfigOption, JsonOption
-
-config_app = typer.Typer(help="Look at the configuration.", no_args_is_help=True)
+from pipeline.report_table import blocks, lines
 
 
 def add_to(main: typer.Typer) -> None:
@@ -25,7 +24,6 @@ def add_to(main: typer.Typer) -> None:
     example = """Example: streaming-etl validate '{"type":"trip","trip_id":1}'"""
     main.command("validate", epilog=example)(validate_command)
     main.command(epilog="Example: streaming-etl plan --config conf/local.yaml")(plan)
-    main.add_typer(config_app, name="config")
 
 
 def run(
@@ -53,6 +51,7 @@ def run(
     """
     from pipeline import start
     from pipeline.cluster import cluster_of
+    from pipeline.config import load as load_config
     from pipeline.submit import submit
 
     if (savepoint != "") + resume + fresh > 1:
@@ -79,49 +78,76 @@ def run(
 
 
 def validate_command(
-    events: Annotated[list[str], typer.Argument(metavar="EVENT...", help="JSON, a file, or -")],
+    events: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[EVENT]...", help="JSON, - for standard input, or a file."),
+    ] = None,
+    files: Annotated[
+        list[Path] | None,
+        typer.Option("--file", "-f", help="A file with an event in each line; may be repeated."),
+    ] = None,
     config: ConfigOption = LOCAL,
+    rejects: Annotated[
+        bool, typer.Option("--rejects", help="Print the rejected events only.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Say what the job would do with sample events, without a cluster.
 
-    Exit 1 if one is rejected.
+    Of several events, a summary goes to standard error. Exit 1 if one is rejected.
     """
-    settings = load_config.load(config)
-    types = load_config.event_types(settings)
-    raws = validate.samples(events, sys.stdin.buffer)
-    verdicts = list(validate.verdicts(raws, settings, types))
-    for verdict in verdicts:
-        print(json.dumps(verdict) if as_json else yaml.safe_dump(verdict, sort_keys=False))
-    raise typer.Exit(any(verdict["verdict"] == "reject" for verdict in verdicts))
+    from pipeline import validate
+    from pipeline.config.load import event_types, load
+
+    arguments = events or []
+    if not arguments and not files:
+        raise UserError("nothing to validate: give EVENT as JSON, --file FILE, or - for lines.")
+    for argument in arguments:
+        if not (argument == "-" or validate.is_json(argument) or validate.is_file(argument)):
+            about = f"{shown(argument)} is taken for an event: there is no file of that name"
+            print(f"note: {about}", file=sys.stderr)
+    settings = load(config)
+    given = validate.samples(arguments, files or [], sys.stdin.buffer)
+    summary = validate.Summary()
+    with _validating(bool(files)) as progress:
+        for verdict in validate.verdicts(given, settings, event_types(settings)):
+            progress(summary.add(verdict))
+            if not rejects or verdict["verdict"] == "reject":
+                print(json.dumps(verdict) if as_json else f"{blocks([_texts(verdict)])}\n")
+    if summary.records > 1:
+        for name, text in lines(summary.as_dict()):
+            print(f"{name}: {text}", file=sys.stderr)
+    raise typer.Exit(summary.has_rejects)
+
+
+def _texts(verdict: dict[str, Any]) -> dict[str, str]:
+    """Return what is printed: numbers of an event as they are, its document as JSON."""
+    return {
+        name: value if isinstance(value, str) else json.dumps(value)
+        for name, value in verdict.items()
+    }
+
+
+@contextmanager
+def _validating(has_files: bool) -> Iterator[Callable[[int], None]]:
+    """Show progress if what is printed does not show it already."""
+    if has_files and not sys.stdout.isatty():
+        from rich.console import Console
+
+        from pipeline.progress import Steps
+
+        with Steps(Console(stderr=True)).step("validating", unit="events") as progress:
+            yield progress
+    else:
+        yield lambda done: None
 
 
 def plan(config: ConfigOption = LOCAL) -> None:
     """Print the flow and Flink's plan of it, without a cluster."""
     from pipeline.cluster import needed
+    from pipeline.config import load as load_config
     from pipeline.plan import explain
 
     needed(os.environ, "FLINK_HOME")
     settings = load_config.load(config)
     print(explain(settings, load_config.event_types(settings)))
-
-
-@config_app.command(epilog="Example: streaming-etl config show --config conf/local.yaml")
-def show(config: ConfigOption = LOCAL, as_json: JsonOption = False) -> None:
-    """Print the whole configuration as the job sees it; secrets are masked."""
-    plain = load_config.masked(load_config.load(config))
-    print(json.dumps(plain) if as_json else yaml.safe_dump(plain, sort_keys=False))
-
-
-@config_app.command(epilog="Example: streaming-etl config check --config conf/local.yaml")
-def check(config: ConfigOption = LOCAL, as_json: JsonOption = False) -> None:
-    """Exit 0 if the configuration is valid, else 2 with what to fix."""
-    types = load_config.event_types(load_config.load(config))
-    report = {"config": str(config), "event_types": list(types.names)}
-    print(json.dumps(report) if as_json else f"{config}: fine")
-
-
-@config_app.command("reference", epilog="Example: streaming-etl config reference")
-def config_reference() -> None:
-    """Print every key with its default and meaning: the text of conf/reference.yaml."""
-    print(reference.config_reference(), end="")

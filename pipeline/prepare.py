@@ -6,13 +6,9 @@ an owner, so the command that makes one is printed instead.
 
 from __future__ import annotations
 
-import json
-import os
 import shlex
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Final, NamedTuple
-
-import typer
+from typing import Any, Final, NamedTuple
 
 from connectors.aws import reported
 from connectors.kafka import admin as kafka_admin
@@ -23,10 +19,9 @@ from connectors.opensearch.options import index_name
 from connectors.opensearch.templates import ensure_templates
 from connectors.s3.client import has_bucket, reporting, s3_client
 from pipeline.config.checks import folders, streams, targets
-from pipeline.config.load import event_types, load
+from pipeline.config.load import event_types
 from pipeline.config.model import Config, Replica
 from pipeline.events.derive import mapping
-from pipeline.options import LOCAL, ConfigOption, JsonOption
 
 _SOURCE_TOPIC: Final = {"message.timestamp.type": "LogAppendTime"}
 """The arrival is the broker's time, and not what a producer says."""
@@ -60,35 +55,6 @@ def prepare(
     yield from _streams(config, environment, dry_run=dry_run)
     yield from _buckets(config, environment, dry_run=dry_run)
     yield from _indices(config, dry_run=dry_run)
-
-
-def add_to(main: typer.Typer) -> None:
-    """Add the command to the main program."""
-    main.command("prepare", epilog="Example: streaming-etl prepare --config my.yaml --dry-run")(
-        prepare_command
-    )
-
-
-def prepare_command(
-    config: ConfigOption = LOCAL,
-    partitions: Annotated[
-        int, typer.Option(min=1, max=10_000, help="Of each topic that is made.")
-    ] = 4,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what is missing.")] = False,
-    as_json: JsonOption = False,
-) -> None:
-    """Make the topics, streams, buckets and indices of the configuration that are not there yet.
-
-    Exit 1 if something is left for you to make: on AWS, a bucket or stream.
-    """
-    rows = []
-    for row in prepare(load(config), os.environ, partitions=partitions, dry_run=dry_run):
-        rows.append(row)
-        if not as_json:
-            print(f"{row.kind} {row.name}: {row.state}{f': {row.command}' if row.command else ''}")
-    if as_json:
-        print(json.dumps([row._asdict() for row in rows]))
-    raise typer.Exit(any(row.state == "yours" for row in rows) and not dry_run)
 
 
 def topics_of(config: Config) -> dict[tuple[str, str], dict[str, str]]:

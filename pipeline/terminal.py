@@ -18,6 +18,8 @@ def printable(text: str) -> str:
     That is every control character, line breaks and tabs too, every character that hides or turns
     round what stands beside it, such as U+202E, and half of a surrogate pair.
     """
+    if text.isprintable():
+        return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 

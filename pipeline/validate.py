@@ -1,55 +1,101 @@
-"""What the job would do with a sample event, found out without a cluster."""
+"""What the job would do with sample events, found out without a cluster."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Final, NamedTuple
 
 import msgspec
 
 from connectors.errors import UserError
 from connectors.opensearch.options import index_name
+from connectors.text_files import cut
 from pipeline.config.model import Config
-from pipeline.decode.decoder import Control, Decoder, Event, Reject
+from pipeline.decode.decoder import Control, Decoded, Decoder, Event, Reject
+from pipeline.decode.partition import Partition
 from pipeline.events.event_types import EventTypes
 
+STANDARD_INPUT: Final = "-"
+_BATCH: Final = 1000
 
-def samples(arguments: Sequence[str], standard_input: BinaryIO) -> Iterator[bytes]:
-    """Yield the events of each argument: JSON, a file of lines, or `-` for standard input.
+
+class Sample(NamedTuple):
+    """A raw event; `at` is its file and line, empty for an argument."""
+
+    raw: bytes
+    at: str = ""
+
+
+@dataclass(slots=True)
+class Summary:
+    """How many events there were, and of each verdict; rejects are counted by their reason."""
+
+    records: int = 0
+    counts: Counter[str] = field(default_factory=Counter)
+
+    def add(self, verdict: dict[str, Any]) -> int:
+        """Count a verdict; return how many there were."""
+        reason = verdict.get("reason", "")
+        self.counts[f"reject {reason}" if reason else verdict["verdict"]] += 1
+        self.records += 1
+        return self.records
+
+    @property
+    def has_rejects(self) -> bool:
+        """Whether an event was rejected."""
+        return any(name.startswith("reject") for name in self.counts)
+
+    def as_dict(self) -> dict[str, int]:
+        """Return the counts, the most frequent first."""
+        return {"records": self.records, **dict(self.counts.most_common())}
+
+
+def samples(
+    arguments: Sequence[str], files: Sequence[Path], standard_input: BinaryIO
+) -> Iterator[Sample]:
+    """Yield each argument, JSON, then the lines of each file; `-` is standard input.
+
+    An argument that is the name of a file is a file, too.
 
     Raises:
         UserError: a file cannot be read.
     """
     for argument in arguments:
-        if argument == "-":
-            yield from _lines(standard_input)
-        elif _is_file(argument):
-            try:
-                with Path(argument).open("rb") as file:
-                    yield from _lines(file)
-            except OSError as error:
-                raise UserError(f"{argument}: cannot be read ({error.strerror}).") from error
+        if argument == STANDARD_INPUT or is_file(argument):
+            yield from _events(argument, standard_input)
         else:
-            yield argument.encode("utf-8", "surrogateescape")
+            yield Sample(argument.encode("utf-8", "surrogateescape"))
+    for file in files:
+        yield from _events(str(file), standard_input)
 
 
-def _lines(file: BinaryIO) -> Iterator[bytes]:
-    return (line.removesuffix(b"\n").removesuffix(b"\r") for line in file)
-
-
-def _is_file(argument: str) -> bool:
+def is_file(argument: str) -> bool:
     """Return whether an argument names a file; JSON and texts too long for a name do not."""
     try:
-        return not argument.lstrip().startswith(("{", "[")) and Path(argument).is_file()
-    except OSError:
+        return not is_json(argument) and Path(argument).is_file()
+    except (OSError, ValueError):  # too long, or with a NUL
         return False
 
 
-def verdicts(raws: Iterable[bytes], config: Config, types: EventTypes) -> Iterator[dict[str, Any]]:
+def is_json(argument: str) -> bool:
+    """Return whether an argument was meant as JSON."""
+    return argument.lstrip().startswith(("{", "["))
+
+
+def verdicts(
+    given: Iterable[Sample], config: Config, types: EventTypes
+) -> Iterator[dict[str, Any]]:
     """Yield what the job would do with each event: folder, index and id, or the reject's reason."""
-    decode = decoder(config, types).decode
-    return (verdict(decode(raw), config) for raw in raws)
+    deciding, remaining = decoder(config, types), iter(given)
+    while batch := list(islice(remaining, _BATCH)):
+        decoded = deciding.decode_batch([sample.raw for sample in batch])
+        for row, sample in enumerate(batch):
+            outcome = _outcome(decoded, row) or deciding.decode(sample.raw)
+            yield {**({"at": sample.at} if sample.at else {}), **verdict(outcome, config)}
 
 
 def decoder(config: Config, types: EventTypes) -> Decoder:
@@ -58,6 +104,7 @@ def decoder(config: Config, types: EventTypes) -> Decoder:
         types,
         max_record_bytes=config.decode.max_record_bytes,
         unknown_fields=config.decode.unknown_fields,
+        documents=True,
     )
 
 
@@ -69,6 +116,45 @@ def verdict(outcome: Event | Control | Reject, config: Config) -> dict[str, Any]
         return {"verdict": "control", "watermark": outcome.watermark}
     why = {"reason": outcome.reason, "detail": outcome.detail}
     return {"verdict": "reject", "step": "decode", **why}
+
+
+def _events(name: str, standard_input: BinaryIO) -> Iterator[Sample]:
+    if name == STANDARD_INPUT:
+        yield from _lines(standard_input, "standard input")
+        return
+    try:
+        with Path(name).open("rb") as file:
+            yield from _lines(file, name)
+    except (OSError, ValueError) as error:  # ValueError: the name has a NUL
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise UserError(
+            f"{cut(name, 300)}: cannot be read ({reason}); give a file with an event in each line,"
+            " or - for standard input."
+        ) from error
+
+
+def _lines(file: BinaryIO, name: str) -> Iterator[Sample]:
+    for number, line in enumerate(file, 1):
+        yield Sample(line.removesuffix(b"\n").removesuffix(b"\r"), f"{name}:{number}")
+
+
+def _outcome(decoded: Decoded, row: int) -> Event | Reject | None:
+    """Return a row without the event's values; None for a control, of which a batch keeps none."""
+    event_type, version = decoded.event_type[row], int(decoded.schema_version[row])
+    if decoded.kind[row] == "reject":
+        return Reject(decoded.reason[row], decoded.detail[row], event_type, version)
+    if decoded.kind[row] == "control":
+        return None
+    located = (decoded.pickup_location, decoded.year, decoded.month)
+    return Event(
+        event_type=event_type,
+        schema_version=version,
+        values={},
+        partition=Partition(*(column[row] for column in located)),
+        document_id=decoded.document_id[row],
+        document_version=int(decoded.document_version[row]),
+        document=decoded.document[row],
+    )
 
 
 def _destinations(event: Event, config: Config) -> dict[str, Any]:

@@ -73,6 +73,47 @@ def test_validate_reads_standard_input() -> None:
     assert "invalid_json" in done.stdout
 
 
+def test_validate_reads_a_large_file_and_counts_by_reason(tmp_path: Path) -> None:
+    file = tmp_path / "events.ndjson"
+    watermark = '{"type":"watermark","watermark":"2018-01-01T00:00:00.000Z"}'
+    odd = [GOOD.replace('"vendor_id":1', '"vendor_id":"1"'), watermark, "\x1b[2J"]
+    file.write_text("".join(f"{line}\n" for line in [*[GOOD] * 2500, *odd]))
+    done = run("validate", "--json", "--file", str(file))
+    assert done.returncode == 1
+    told = [json.loads(line) for line in done.stdout.splitlines()]
+    [alone] = [json.loads(line) for line in run("validate", "--json", GOOD).stdout.splitlines()]
+    assert told[:2500] == [{"at": f"{file}:{line}", **alone} for line in range(1, 2501)]
+    assert [one["verdict"] for one in told[2500:]] == ["reject", "control", "reject"]
+    assert done.stderr.splitlines()[-5:] == [
+        "records: 2,503", "event: 2,500", "reject wrong_type: 1", "control: 1",
+        "reject invalid_json: 1",
+    ]  # fmt: skip
+
+    only = run("validate", "--rejects", "--file", str(file))
+    assert [line.split() for line in only.stdout.splitlines()[:2]] == [
+        ["at", f"{file}:2501"], ["verdict", "reject"],
+    ]  # fmt: skip
+    assert only.stdout.count("verdict") == 2 and "\x1b" not in only.stdout
+    assert "Traceback" not in only.stderr
+
+
+def test_validate_tells_a_file_from_an_event(tmp_path: Path) -> None:
+    missing = str(tmp_path / "evnts.ndjson")
+    taken = run("validate", missing)
+    assert taken.returncode == 1
+    assert "is taken for an event: there is no file of that name" in taken.stderr
+    for arguments, message in (
+        (["--file", missing], f"{missing}: cannot be read (No such file or directory); give"),
+        (["--file", str(tmp_path)], f"{tmp_path}: cannot be read (Is a directory); give a file"),
+        ([], "nothing to validate: give EVENT as JSON, --file FILE, or - for lines."),
+    ):
+        done = run("validate", *arguments)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert message in done.stderr
+    given = run("validate", "--json", "--file", "-", given=f"{GOOD}\n")
+    assert (given.returncode, json.loads(given.stdout)["at"]) == (0, "standard input:1")
+
+
 @pytest.mark.parametrize("event", ["x" * 256, "x" * 5000, "/" + "x" * 300, "/tmp"])
 def test_validate_takes_a_text_that_is_no_file_for_an_event(event: str) -> None:
     done = run("validate", event)
@@ -157,15 +198,22 @@ def _commands() -> Iterator[tuple[str, Any]]:
             yield name, command
 
 
-def test_help_imports_no_command() -> None:
-    heavy = ("numpy", "pyarrow", "boto3", "confluent_kafka", "opensearchpy", "duckdb", "msgspec")
-    program = (
-        "import sys; from typer.testing import CliRunner; from pipeline.cli import app;"
-        " shown = CliRunner().invoke(app, ['--help']); assert shown.exit_code == 0;"
-        f" print([name for name in {heavy} if name in sys.modules], 'reconcile' in shown.output)"
-    )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT)
-    assert done.stdout.strip() == "[] True", done.stderr
+HEAVY = ("numpy", "pyarrow", "boto3", "confluent_kafka", "opensearchpy", "duckdb", "pyflink")
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        "from typer.testing import CliRunner; from pipeline.cli import app;"
+        " assert 'reconcile' in CliRunner().invoke(app, ['--help']).output",
+        "from pipeline.cli import COMMANDS, load; assert [load(name) for name in COMMANDS]",
+    ],
+    ids=["of the program", "of each command"],
+)
+def test_help_imports_no_client_and_no_engine(program: str) -> None:
+    told = f"import sys; {program}; print([name for name in {HEAVY} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, cwd=ROOT)
+    assert (done.stdout.strip(), done.stderr) == ("[]", "")
 
 
 def test_every_line_of_the_help_begins_as_the_command_s_own() -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import re
+import warnings
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
@@ -23,6 +24,8 @@ from connectors.kinesis.sink import replace_placeholder
 
 def environment(settings: Mapping[str, str]) -> tuple[StreamExecutionEnvironment, Any]:
     """Return the stream and the table environment with Flink's `settings` (key -> value)."""
+    # Beam, which PyFlink imports for a Python function, needs it; nobody here can change that.
+    warnings.filterwarnings("ignore", "pkg_resources is deprecated", UserWarning)
     configuration = Configuration()
     for key, value in settings.items():
         configuration.set_string(key, value)

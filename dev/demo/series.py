@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Final, NamedTuple
 
-from dev.demo.lag import lag_of
+from pipeline.lag import lag_of
 from pipeline.ops.page.data import Course, Phase, Sample
 
 Counters = Mapping[str, float]

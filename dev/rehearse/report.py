@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from rich.console import Console
-from rich.table import Table
 
 from dev.rehearse.watch import Values
 from pipeline.deploy.monitoring.alarms import Alarm
+from pipeline.report_table import show_rows
 
 How = Literal["done", "provoked", "threshold lowered", "on given samples", "reconciled"]
 
@@ -78,21 +77,21 @@ def watched(alarm: Alarm, values: Values) -> str:
 
 def render(proofs: Proofs, console: Console) -> None:
     """Print a table on a terminal, else a line for each proof; then the notes and the verdict."""
+    marks = {True: "ok", False: "FAILED"}
     if console.is_terminal:
-        console.print(_table(proofs.proofs))
+        rows = [
+            {"proved": proof.what, "how": proof.how, "result": marks[proof.ok], "seen": proof.seen}
+            for proof in proofs.proofs
+        ]
+        show_rows(rows, console, style=_style)
     else:
         for proof in proofs.proofs:
-            mark = "ok" if proof.ok else "FAILED"
-            print(f"{mark} {proof.what} [{proof.how}]: {proof.seen}", file=console.file)
+            print(f"{marks[proof.ok]} {proof.what} [{proof.how}]: {proof.seen}", file=console.file)
     for note in proofs.notes:
         console.print(f"note: {note}", highlight=False, markup=False, soft_wrap=True)
     count = sum(proof.ok for proof in proofs.proofs)
     console.print(f"{count} of {len(proofs.proofs)} held", highlight=False)
 
 
-def _table(proofs: Sequence[Proof]) -> Table:
-    table = Table("proved", "how", "", "seen")
-    for proof in proofs:
-        mark = "[green]ok[/]" if proof.ok else "[bold red]FAILED[/]"
-        table.add_row(proof.what, proof.how, mark, proof.seen)
-    return table
+def _style(name: str, value: str) -> str | None:
+    return {"ok": "green", "FAILED": "bold red"}.get(value) if name == "result" else None

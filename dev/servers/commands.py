@@ -11,14 +11,12 @@ from typing import Annotated
 import msgspec
 import typer
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from connectors.flink.rest import Cluster, Job
 from dev.servers import setup as installation
 from dev.servers.layout import ALL_SERVERS, SERVERS
 from dev.servers.stack import ServerStatus, Stack
-from pipeline.terminal import printable
+from pipeline.report_table import print_rows
 
 ROOT = Path(__file__).parents[2]  # the checkout: the project is installed editable
 
@@ -113,17 +111,18 @@ def speaker() -> Callable[[str], None]:
 
 
 def show(statuses: list[ServerStatus]) -> None:
-    """Print the servers as a table on a terminal, else as tab-separated lines."""
-    console = Console()
-    if not statuses:
-        typer.echo("nothing is up")
-    elif console.is_terminal:
-        console.print(table(statuses))
-    else:
-        for status in statuses:
-            typer.echo(
-                "\t".join([status.name, state(status), str(status.pid), status.url, status.log])
-            )
+    """Print the servers for people."""
+    rows = [
+        {
+            "server": status.name,
+            "state": state(status),
+            "pid": str(status.pid),
+            "address": status.url,
+            "log": status.log,
+        }
+        for status in statuses
+    ]
+    print_rows(rows, as_json=False, none="nothing is up", style=_style)
 
 
 def jobs_of(statuses: Sequence[ServerStatus]) -> list[Job] | None:
@@ -135,37 +134,17 @@ def jobs_of(statuses: Sequence[ServerStatus]) -> list[Job] | None:
 def plain(job: Job) -> dict[str, str]:
     """Return a job as it is shown: name, state, start and id."""
     started = datetime.fromtimestamp(job.started_ms // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    return {
-        "name": printable(job.name), "state": job.state, "started": started, "job_id": job.job_id,
-    }  # fmt: skip
+    return {"job": job.name, "state": job.state, "started": started, "job_id": job.job_id}
 
 
 def show_jobs(jobs: Sequence[Job] | None) -> None:
-    """Print the jobs as a table on a terminal, else as tab-separated lines."""
-    if jobs is None:
-        return
-    console = Console()
-    if not jobs:
-        typer.echo("no jobs")
-    elif console.is_terminal:
-        shown = Table("job", "state", "started", "id")
-        for job in jobs:
-            shown.add_row(*map(Text, plain(job).values()))
-        console.print(shown)
-    else:
-        for job in jobs:
-            typer.echo("\t".join(["job", *plain(job).values()]))
+    """Print the jobs for people."""
+    if jobs is not None:
+        print_rows(list(map(plain, jobs)), as_json=False, none="no jobs")
 
 
-def table(statuses: list[ServerStatus]) -> Table:
-    """Return the servers as a table."""
-    shown = Table("server", "state", "pid", "address", "log")
-    for status in statuses:
-        colour = "green" if status.ready else "red"
-        shown.add_row(
-            status.name, f"[{colour}]{state(status)}[/]", str(status.pid), status.url, status.log
-        )
-    return shown
+def _style(name: str, value: str) -> str | None:
+    return ("green" if value == "ready" else "red") if name == "state" else None
 
 
 def state(status: ServerStatus) -> str:

@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any, get_type_hints
 
 import msgspec
 from msgspec.structs import replace
 
-from connectors.errors import UserError
-from connectors.options import ALLOWED, SECRETS, Section
+from connectors.errors import Mistakes, UserError, UserErrors
+from connectors.options import SECRETS
 from connectors.text_files import cut, parse_json, read_text, shown
 from pipeline.config import legacy as original_properties
 from pipeline.config.checks import contradictions
+from pipeline.config.convert import ENTRIES, converted, sections
 from pipeline.config.model import PLATFORM_KEYS, Config
 from pipeline.config.references import References
 from pipeline.config.yaml_file import read_yaml
 from pipeline.events.event_types import EventTypes
 from pipeline.events.event_types import load as load_types
 
-# Sections with any number of entries, each under a name that the user chooses.
-ENTRIES = frozenset({"clusters", "replicate"})
 PROPERTY_GROUPS = Path("/etc/flink/application_properties.json")
 _SHIPPED = Path(__file__).parents[2]
 _LONGEST_MESSAGE = 1500
@@ -86,28 +84,29 @@ def check(
 ) -> Config:
     """Convert plain data to a `Config`; refuse unknown keys, wrong types and contradictions.
 
+    All unknown keys and wrong types are told at once, and where there are none, all contradictions.
     No message has a secret, a value that a reference stands for, or more than 2 kB.
     """
     references = References(environment)
     try:
         return _checked(content, references)
+    except UserErrors as error:
+        messages = list(map(references.hidden, error.messages))
+        message = str(UserErrors(messages, _LONGEST_MESSAGE))
     except UserError as error:
         message = references.hidden(str(error))
-        if len(message) > _LONGEST_MESSAGE:
-            message = message[:_LONGEST_MESSAGE] + "..."
-        raise UserError(f"{cut(where, 300)}: {message}") from None
+    if len(message) > _LONGEST_MESSAGE + 100:
+        message = message[:_LONGEST_MESSAGE] + "..."
+    raise UserError(f"{cut(where, 300)}: {message}") from None
 
 
 def _checked(content: Mapping[str, Any], references: References) -> Config:
-    _refuse_unknown(content)
-    resolved = references.resolve(dict(content))
-    try:
-        config = msgspec.convert(resolved, Config)
-    except msgspec.ValidationError as error:
-        text = _with_words(_with_choices(_with_entry(str(error), resolved)))
-        raise UserError(f"{text}{_value_at(content, text)} See conf/reference.yaml.") from None
-    for problem in contradictions(config):
-        raise UserError(problem)
+    mistakes = Mistakes()
+    config = converted(content, references, mistakes)
+    mistakes.report()
+    assert config, "there is one where there is no mistake"
+    mistakes.messages += contradictions(config)
+    mistakes.report()
     return config
 
 
@@ -121,12 +120,6 @@ def event_types(config: Config) -> EventTypes:
         raise UserError(f"decode.schemas: {where}; give the folder of the .avsc files.") from error
     except UserError as error:
         raise UserError(f"decode.schemas: {error}") from error
-
-
-def sections() -> dict[str, type[Section]]:
-    """Return the model's sections by name, in order; for `ENTRIES`, the section of one entry."""
-    hints = get_type_hints(Config)
-    return {name: _section_of(hint) for name, hint in hints.items()}
 
 
 def masked(config: Config) -> dict[str, Any]:
@@ -188,109 +181,6 @@ def _leave_to_the_platform(content: dict[str, Any], where: str) -> None:
                 " application."
             )
     content["job"] = {**job, "checkpoint_timeout_seconds": None}
-
-
-def _section_of(hint: Any) -> type[Section]:
-    kinds = [kind for kind in (hint, *get_args(hint)) if isinstance(kind, type)]
-    return next(kind for kind in kinds if issubclass(kind, Section))
-
-
-def _refuse_unknown(content: Mapping[str, Any]) -> None:
-    known = sections()
-    for name, section in content.items():
-        _refuse_key(name, known, "section ")
-        entries = {name: section}
-        if name in ENTRIES and isinstance(section, Mapping):
-            entries = {f"{name}.{cut(str(entry))}": keys for entry, keys in section.items()}
-        for path, keys in entries.items():
-            for key in keys if isinstance(keys, Mapping) else ():
-                _refuse_key(key, known[name].__struct_fields__, f"key {path}.")
-
-
-def _refuse_key(key: object, known: Any, what: str) -> None:
-    if key in known:
-        return
-    name = cut(str(key))
-    near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
-    hint = f"did you mean `{near[0]}`?" if near else f"allowed: {', '.join(known)}."
-    raise UserError(f"{what}{name} is unknown; {hint} See conf/reference.yaml.")
-
-
-def _with_entry(text: str, resolved: Mapping[str, Any]) -> str:
-    """Return msgspec's message with the name of the entry in place of `[...]`."""
-    for section in ENTRIES:
-        if f"`$.{section}[...]" in text:
-            kind = sections()[section]
-            entry = next(name for name, keys in resolved[section].items() if _is_bad(keys, kind))
-            return text.replace("[...]", f".{entry}", 1)
-    return text
-
-
-def _is_bad(keys: Any, kind: type[Section]) -> bool:
-    try:
-        msgspec.convert(keys, kind)
-    except msgspec.ValidationError:
-        return True
-    return False
-
-
-def _with_choices(text: str) -> str:
-    """Return msgspec's message with the allowed values in place of the wrong one."""
-    if not text.startswith("Invalid enum value"):
-        return text
-    place = text[text.rindex(" - at ") :]
-    section, *_, key = re.findall(r"[a-z][a-z0-9_]*", re.sub(r"\[\d+\]", "", place[6:]))
-    choices = _literals(get_type_hints(sections()[section])[key])
-    return f"Expected one of {', '.join(choices)}{place}"
-
-
-def _with_words(text: str) -> str:
-    """Return msgspec's message with what a pattern allows in place of the pattern."""
-    for pattern, allowed in ALLOWED.items():
-        text = text.replace(f"`str` matching regex {pattern!r}", allowed)
-    return text
-
-
-def _literals(hint: Any) -> list[str]:
-    if get_origin(hint) is Literal:
-        return list(get_args(hint))
-    return [value for part in get_args(hint) for value in _literals(part)]
-
-
-def _value_at(content: Any, text: str) -> str:
-    """Return the value that msgspec's message is about, unless it is a secret or a section.
-
-    `content` is the configuration as it was written: a reference is shown, not what it stands for.
-    """
-    match = re.search(r"`\$\.([^`]+)`", text)
-    path = re.findall(r"[^.\[\]]+", match[1]) if match else []
-    value: Any = content
-    for key in path:
-        if isinstance(value, Mapping):
-            value = value.get(key)
-        elif isinstance(value, list | tuple) and key.isdecimal():
-            value = value[int(key)]
-        else:
-            value = None
-    if "at `key`" in text and isinstance(value, Mapping):
-        return f"; the names are {cut(', '.join(map(str, value)), 300)}."
-    if len(path) < 2 or SECRETS & set(path) or isinstance(value, Mapping):
-        return "."
-    return f"; the value is {shown(value)}.{_hint(text, value)}"
-
-
-def _hint(text: str, value: object) -> str:
-    """Return what to write instead, for the mistakes that other tools' formats suggest."""
-    if "`str`, got" in text and not isinstance(value, list):
-        return " Put it in quotes."
-    if "`array`, got" in text:
-        return " Write a list, such as [a, b]."
-    if isinstance(value, str):
-        if re.fullmatch(r"s3n?://.*", value):
-            return " Write s3a:// in place of s3://."
-        if "got `str`" in text and re.fullmatch(r"[0-9.]+ ?(ms|s|sec|m|min|h|d)", value):
-            return " Write the seconds as a number, without a unit."
-    return ""
 
 
 def _typed(group: str, values: Mapping[str, str]) -> dict[str, Any]:

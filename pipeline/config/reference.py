@@ -10,7 +10,7 @@ import msgspec
 import yaml
 
 from connectors.options import Section
-from pipeline.config.load import sections
+from pipeline.config.convert import sections
 
 _REQUIRED = {
     "kafka.bootstrap_servers": "127.0.0.1:9092",

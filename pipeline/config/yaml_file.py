@@ -6,6 +6,7 @@ reads YAML 1.1: `010` would be 8, `12:30` 750, and a date an object of Python. H
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Hashable
 from pathlib import Path
@@ -73,7 +74,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     Raises:
         UserError: with the file and the line, without the text in it.
     """
-    text = read_text(path, " Pass an existing file with --config.")
+    text = read_text(path, f" Pass an existing file with --config{_beside(path)}")
     name = cut(str(path), 300)
     loader = None
     try:
@@ -99,6 +100,16 @@ def read_yaml(path: Path) -> dict[str, Any]:
         if loader:
             loader.dispose()
     return content
+
+
+def _beside(path: Path) -> str:
+    """Return the file in the same folder whose name is nearly that one, as a question."""
+    try:
+        names = [each.name for each in path.parent.iterdir() if each.is_file()]
+    except (OSError, ValueError):
+        names = []
+    near = difflib.get_close_matches(path.name[:255], names, n=1)
+    return f"; did you mean {cut(str(path.with_name(near[0])), 300)}?" if near else "."
 
 
 def _measure(node: yaml.Node, sizes: dict[int, int]) -> int:

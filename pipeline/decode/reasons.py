@@ -78,3 +78,6 @@ _TABLE: Final = (
 
 REASONS: Final[Mapping[str, Reason]] = MappingProxyType({reason.code: reason for reason in _TABLE})
 """Reasons by code, in the order of the documentation."""
+
+STEPS: Final = tuple(dict.fromkeys(reason.step for reason in REASONS.values()))
+"""The steps that reject records, in the order of the flow."""

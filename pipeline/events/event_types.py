@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from connectors.errors import UserError
+from connectors.errors import Mistakes, UserError
 from pipeline.events.model import WATERMARK, Column, EventType, EventTypes, Field, Kind
 from pipeline.events.schema_files import read_event_type
 
@@ -19,20 +19,23 @@ def load(folder: Path) -> EventTypes:
     The result is plain data and can be pickled into Flink's Python workers.
 
     Raises:
-        UserError: a schema is invalid, or two files have one event type.
+        UserError: schemas are invalid, or two files have one event type; every mistake is in it.
     """
     paths = sorted(folder.glob("*.avsc"))
     if not paths:
         raise UserError(f"{folder}: has no schema; at least one file <event type>.avsc is needed")
     files: dict[str, Path] = {}
     event_types: list[EventType] = []
+    mistakes = Mistakes()
     for path in paths:
-        event_type = read_event_type(path)
-        if event_type.name in files:
-            first = files[event_type.name]
-            raise UserError(f'{path}: eventType: "{event_type.name}" is already taken by {first}')
-        files[event_type.name] = path
-        event_types.append(event_type)
+        with mistakes.collected():
+            event_type = read_event_type(path)
+            if event_type.name in files:
+                taken = f'"{event_type.name}" is already taken by {files[event_type.name]}'
+                raise UserError(f"{path}: eventType: {taken}")
+            files[event_type.name] = path
+            event_types.append(event_type)
+    mistakes.report()
     _refuse_orphans(folder, files)
     return of(event_types)
 

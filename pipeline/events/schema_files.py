@@ -9,13 +9,14 @@ import difflib
 import json
 import keyword
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final, NoReturn, cast
+from typing import Any, Final, NoReturn, TypeVar, cast
 
-from connectors.errors import UserError
+from connectors.errors import Mistakes, UserError
 from connectors.text_files import cut, parse_json, read_text
+from pipeline.events.field_rules import ROLES, broken_limit, has_kind
 from pipeline.events.model import (
     EVENT_TYPE_NAME,
     EXACT_IN_DOUBLE,
@@ -63,6 +64,7 @@ _ONLY_ON: Final = {
     "enum": "strings",
     "pattern": "strings",
 }
+Found = TypeVar("Found")
 _LONGEST_NAME: Final = 128
 _FIELD_NAME: Final = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 
@@ -71,6 +73,9 @@ def read_event_type(path: Path) -> EventType:
     """Return the event type that a schema file describes.
 
     `<type>.mapping.json` beside it may hold a mapping to merge over the derived one.
+
+    Raises:
+        UserError: with every mistake that does not follow from another one.
     """
     return _Schema(path, read_object(path)).event_type()
 
@@ -94,25 +99,46 @@ class _Schema:
     def __init__(self, path: Path, record: Mapping[str, Any]) -> None:
         self.path = path
         self.record = record
+        self.mistakes = Mistakes()
+        self.refused: set[object] = set()
+        """The names of fields that have a mistake of their own."""
 
     def event_type(self) -> EventType:
+        found = self._found
         self._refuse_unknown("the record", self.record, _RECORD_KEYS)
+        found(self._refuse_other_types)
+        name = found(self._event_type_name)
+        fields = found(self._fields, name or "")
+        by_name = {field.name: field for field in fields or ()}
+        version, doc = found(self._version), found(self._doc, "doc", self.record)
+        roles = {
+            role: found(self._role, role, by_name, allowed, fits)
+            for role, (allowed, fits) in ROLES.items()
+            if fields is not None
+        }
+        mapping_override = found(self._mapping_override, name) if name else {}
+        self.mistakes.report()
+        return EventType(
+            name=cast(str, name),
+            version=cast(int, version),
+            doc=cast(str, doc),
+            fields=fields or (),
+            id=cast(str, roles["id"]),
+            event_time=cast(str, roles["eventTime"]),
+            version_time=cast(str, roles["versionTime"]),
+            place=cast(str, roles["place"]),
+            mapping_override=mapping_override or {},
+        )
+
+    def _found(self, read: Callable[..., Found], *arguments: Any) -> Found | None:
+        """Return what a part of the schema says, or None and keep the mistake in it."""
+        with self.mistakes.collected():
+            return read(*arguments)
+        return None
+
+    def _refuse_other_types(self) -> None:
         if self.record.get("type") != "record":
             self._fault("type", self.record.get("type"), '"record"')
-        name = self._event_type_name()
-        fields = self._fields(name)
-        by_name = {field.name: field for field in fields}
-        return EventType(
-            name=name,
-            version=self._version(),
-            doc=self._doc("doc", self.record),
-            fields=fields,
-            id=self._role("id", by_name, "int64 or string, neither nullable", _fits_id),
-            event_time=self._role("eventTime", by_name, "a timestamp-millis", _fits_time),
-            version_time=self._role("versionTime", by_name, "a timestamp-millis", _fits_time),
-            place=self._role("place", by_name, "an int, minimum 0 up, maximum 999", _fits_place),
-            mapping_override=self._mapping_override(name),
-        )
 
     def _event_type_name(self) -> str:
         name = self.record.get("eventType")
@@ -138,6 +164,8 @@ class _Schema:
         self, role: str, fields: Mapping[str, Field], allowed: str, fits: Callable[[Field], bool]
     ) -> str:
         name = self.record.get(role)
+        if isinstance(name, str) and name in self.refused:
+            return name
         if not isinstance(name, str) or name not in fields:
             guess = did_you_mean(str(name), fields)
             self._fault(role, name, f"the name of a field that is {allowed}{guess}")
@@ -153,17 +181,24 @@ class _Schema:
         listed = self.record.get("fields")
         if not isinstance(listed, list) or not all(isinstance(field, dict) for field in listed):
             self._fault("fields", listed, "a list of Avro fields")
-        fields = tuple(self._field(field, event_type) for field in listed)
+        fields = [field for each in listed if (field := self._field_found(each, event_type))]
         names = [field.name for field in fields]
-        for name in names:
-            if names.count(name) > 1:
-                self._fault("fields", name, "each name once")
-        self._refuse_shared_aliases(fields)
-        if "type" not in names:
-            self._fault("fields", names, 'a field "type" (string): it names the event type')
-        return fields
+        for name in {name: None for name in names if names.count(name) > 1}:
+            self._found(self._fault, "fields", name, "each name once")
+        self._found(self._refuse_shared_aliases, fields)
+        if "type" not in {*names, *self.refused}:
+            allowed = 'a field "type" (string): it names the event type'
+            self._found(self._fault, "fields", names, allowed)
+        return tuple(fields)
 
-    def _refuse_shared_aliases(self, fields: tuple[Field, ...]) -> None:
+    def _field_found(self, declared: Mapping[str, Any], event_type: str) -> Field | None:
+        field = self._found(self._field, declared, event_type)
+        name = declared.get("name")
+        if field is None and isinstance(name, str):
+            self.refused.add(name)
+        return field
+
+    def _refuse_shared_aliases(self, fields: Sequence[Field]) -> None:
         owners = {field.name: field.name for field in fields}
         for field in fields:
             for alias in field.aliases:
@@ -172,46 +207,56 @@ class _Schema:
                     self._fault(f"field {field.name}: aliases", alias, allowed)
                 owners[alias] = field.name
 
-    def _field(self, declared: Mapping[str, Any], event_type: str) -> Field:
+    def _field(self, declared: Mapping[str, Any], event_type: str) -> Field | None:
+        """Return a field; None if it has mistakes, which are kept."""
+        before, found = len(self.mistakes.messages), self._found
         name = self._field_name(declared.get("name"))
         self._refuse_unknown(f"field {name}", declared, _FIELD_KEYS)
+        doc = found(self._doc, f"field {name}: doc", declared) or ""
+        aliases = found(self._texts, name, "aliases", declared) or ()
         kind, nullable = self._kind(name, declared.get("type"))
-        own = "numbers" if kind in _BOUNDS else f"{kind}s"
-        for key, allowed in _ONLY_ON.items():
-            if key in declared and allowed != own:
-                self._fault(f"field {name}: {key}", declared[key], f"only on {allowed}")
-        doc = self._doc(f"field {name}: doc", declared)
-        aliases = self._texts(name, "aliases", declared)
+        self._refuse_misplaced(name, kind, declared)
         if name == "type":
             self._check_type_field(declared, event_type, kind, nullable)
-            return Field(name, kind, max_length=len(event_type), enum=(event_type,), doc=doc,
-                         aliases=aliases)  # fmt: skip
-        low, high = self._range(name, kind, declared)
+            field = Field(name, kind, max_length=len(event_type), enum=(event_type,), doc=doc,
+                          aliases=aliases)  # fmt: skip
+            return field if before == len(self.mistakes.messages) else None
+        low, high = found(self._range, name, kind, declared) or (None, None)
         field = Field(
             name=name,
             kind=kind,
             nullable=nullable,
             optional="default" in declared,
-            default=self._default(name, kind, nullable, declared),
+            default=found(self._default, name, kind, nullable, declared),
             minimum=low,
             maximum=high,
-            max_length=self._max_length(name, declared) if kind == "string" else None,
-            enum=self._texts(name, "enum", declared),
-            pattern=self._pattern(name, declared),
+            max_length=found(self._max_length, name, declared) if kind == "string" else None,
+            enum=found(self._texts, name, "enum", declared) or (),
+            pattern=found(self._pattern, name, declared),
             doc=doc,
             aliases=aliases,
         )
+        if before < len(self.mistakes.messages):
+            return None
         self._refuse_values_outside(field)
         return field
+
+    def _refuse_misplaced(self, name: str, kind: Kind, declared: Mapping[str, Any]) -> None:
+        own = "numbers" if kind in _BOUNDS else f"{kind}s"
+        for key, allowed in _ONLY_ON.items():
+            if key in declared and allowed != own:
+                self._found(
+                    self._fault, f"field {name}: {key}", declared[key], f"only on {allowed}"
+                )
 
     def _refuse_values_outside(self, field: Field) -> None:
         """Refuse a default or an allowed value that the field's own limits refuse."""
         for value in field.enum:
-            if limit := _broken_limit(replace(field, enum=()), value):
+            if limit := broken_limit(replace(field, enum=()), value):
                 self._fault(f"field {field.name}: enum", value, f"values with {limit}")
         if len(set(field.enum)) < len(field.enum):
             self._fault(f"field {field.name}: enum", field.enum, "each value once")
-        if field.default is not None and (limit := _broken_limit(field, field.default)):
+        if field.default is not None and (limit := broken_limit(field, field.default)):
             self._fault(f"field {field.name}: default", field.default, f"a value with {limit}")
 
     def _field_name(self, name: object) -> str:
@@ -228,7 +273,7 @@ class _Schema:
     ) -> None:
         if kind != "string" or nullable or "default" in declared:
             self._fault("field type", declared, "a required string")
-        if declared.get("enum", [event_type]) != [event_type]:
+        if event_type and declared.get("enum", [event_type]) != [event_type]:
             self._fault("field type: enum", declared["enum"], f"[{event_type!r}], its eventType")
 
     def _kind(self, name: str, avro: object) -> tuple[Kind, bool]:
@@ -296,7 +341,7 @@ class _Schema:
         if "default" not in declared:
             return None
         first_is_null = nullable and declared["type"][0] == "null"
-        if (default is None) != first_is_null or not _has_kind(default, kind):
+        if (default is None) != first_is_null or not has_kind(default, kind):
             self._fault(f"field {name}: default", default, "a value of the (first) Avro type")
         if kind == "double" and default is not None:
             return float(default)
@@ -308,50 +353,11 @@ class _Schema:
         for key in mapping:
             # Avro allows properties of one's own; ours to be caught are the near misses.
             if key not in known and difflib.get_close_matches(key, known, 1, 0.75):
-                self._fault(f"{where}: property", key, f"known ones{did_you_mean(key, known)}")
+                allowed = f"known ones{did_you_mean(key, known)}"
+                self._found(self._fault, f"{where}: property", key, allowed)
 
     def _fault(self, where: str, value: object, allowed: str) -> NoReturn:
         raise UserError(f"{self.path}: {where}: {_shown(value)} isn't allowed; allowed: {allowed}")
-
-
-def _broken_limit(field: Field, value: Any) -> str:
-    """Return the limit of the field that refuses a value of its kind; empty if none does."""
-    if field.enum and value not in field.enum:
-        return f"enum {cut(', '.join(field.enum))}"
-    if field.max_length is not None and len(value) > field.max_length:
-        return f"maxLength {field.max_length}"
-    if field.regex is not None and not re.search(field.regex, value):
-        return f"pattern {cut(str(field.pattern))}"
-    if field.minimum is not None and value < field.minimum:
-        return f"minimum {field.minimum}"
-    if field.maximum is not None and value > field.maximum:
-        return f"maximum {field.maximum}"
-    return ""
-
-
-def _has_kind(value: object, kind: Kind) -> bool:
-    if value is None:
-        return True
-    if kind == "timestamp":
-        return False
-    expected = {"string": (str,), "boolean": (bool,), "double": (int, float)}.get(kind, (int,))
-    return type(value) in expected
-
-
-def _fits_id(field: Field) -> bool:
-    if field.kind == "string":
-        return not field.nullable and (field.max_length or 0) <= LONGEST_ID_BYTES
-    return field.kind == "int64" and not field.nullable
-
-
-def _fits_time(field: Field) -> bool:
-    return field.kind == "timestamp" and not field.nullable
-
-
-def _fits_place(field: Field) -> bool:
-    if field.kind != "int32" or field.nullable:
-        return False
-    return field.minimum is not None and 0 <= field.minimum and (field.maximum or 0) <= 999
 
 
 def did_you_mean(text: str, known: Iterable[str]) -> str:

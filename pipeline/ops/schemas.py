@@ -10,8 +10,6 @@ from typing import Annotated
 import typer
 
 from connectors.errors import UserError
-from pipeline.events.compatibility import changes
-from pipeline.events.event_types import load
 from pipeline.options import ROOT, JsonOption
 
 app = typer.Typer(no_args_is_help=True, help="Look after the schemas of the events.")
@@ -32,6 +30,9 @@ def check(
     as_json: JsonOption = False,
 ) -> None:
     """Exit 1 if schemas changed incompatibly with old files or old readers."""
+    from pipeline.events.compatibility import changes
+    from pipeline.events.event_types import load
+
     before = against or folder / "released"
     if not before.is_dir():
         raise UserError(

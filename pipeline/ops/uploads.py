@@ -12,20 +12,17 @@ import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 from urllib.error import URLError
 
 import typer
 
 from connectors.errors import UserError
-from connectors.flink.rest import Cluster
-from connectors.s3.store import is_local
-from connectors.s3.uploads import Upload, Uploads
-from pipeline.config.checks import folders
-from pipeline.decode.timestamps import text
-from pipeline.ops.dead_letters.letter import instant_ms
-from pipeline.ops.systems import Systems, systems
 from pipeline.options import LOCAL, ConfigOption, JsonOption
+
+if TYPE_CHECKING:
+    from connectors.s3.uploads import Upload, Uploads
+    from pipeline.ops.systems import Systems
 
 app = typer.Typer(no_args_is_help=True, help="Look after multipart uploads that were left open.")
 
@@ -58,6 +55,8 @@ def list_command(
     config: ConfigOption = LOCAL, older_than: OlderThanOption = "0s", as_json: JsonOption = False
 ) -> None:
     """List open uploads below the job's folders: age, bytes and path."""
+    from pipeline.ops.systems import systems
+
     configured = systems(config)
     now = _now_ms()
     before = now - _duration_ms(older_than)
@@ -76,6 +75,8 @@ def abort(
 
     Refuse an age that a checkpoint or savepoint may need.
     """
+    from pipeline.ops.systems import systems
+
     configured = systems(config)
     now = _now_ms()
     before = now - _duration_ms(older_than)
@@ -86,6 +87,10 @@ def abort(
 
 def _open(configured: Systems, before_ms: int) -> Iterator[tuple[Uploads, Upload]]:
     """Yield the uploads that were opened before then, below each folder that the job writes to."""
+    from connectors.s3.store import is_local
+    from connectors.s3.uploads import Uploads
+    from pipeline.config.checks import folders
+
     remote = {path for path in folders(configured.config).values() if not is_local(path)}
     for path in sorted(remote):
         store = Uploads(path, configured.environment)
@@ -96,6 +101,9 @@ def _open(configured: Systems, before_ms: int) -> Iterator[tuple[Uploads, Upload
 
 def _retained(configured: Systems, savepoints: Sequence[str], needed_since: str) -> dict[str, int]:
     """Return when each known checkpoint and savepoint was taken (epoch ms), by its name."""
+    from connectors.flink.rest import Cluster
+    from pipeline.ops.dead_letters.letter import instant_ms
+
     folders = {configured.config.job.checkpoint_dir, *savepoints}
     retained = {}
     if since := instant_ms("--needed-since", needed_since):
@@ -118,6 +126,8 @@ def _retained(configured: Systems, savepoints: Sequence[str], needed_since: str)
 
 
 def _refuse_needed(before_ms: int, now_ms: int, retained: Mapping[str, int]) -> None:
+    from pipeline.decode.timestamps import text
+
     if not retained:
         raise UserError(
             "no checkpoint and no savepoint is known, so nobody can say what they need; set"
@@ -147,6 +157,8 @@ def _now_ms() -> int:
 
 
 def _print(uploads: Sequence[Upload], now_ms: int, *, as_json: bool) -> None:
+    from pipeline.decode.timestamps import text
+
     rows: list[dict[str, Any]] = [
         {
             "path": each.uri,

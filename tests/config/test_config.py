@@ -392,3 +392,59 @@ def test_relative_paths_are_those_of_the_files_folder(
     del text["decode"]
     (folder / "my.yaml").write_text(json.dumps(text))
     assert load_config.load(Path("job/my.yaml"), {}).decode.schemas == "schemas", "the shipped ones"
+
+
+def test_all_mistakes_of_a_file_are_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TYPED", "oldest")
+    wrong = {
+        "kafka": {"bootstrap_servers": "b:1", "sercurity": "tls"},
+        "clusters": {"other": {"bootstrap_servers": 7, "password": "${env:NOT_SET}"}},
+        "sauce": {},
+        "source": {"kafka_topics": "trips", "kafka_start": "${env:TYPED}"},
+        "lake": {"path": "s3://bucket/lake"},
+        "job": {"checkpoint_seconds": "10s"},
+    }
+    with pytest.raises(UserError) as caught:
+        load_config.check(wrong, where="test")
+    first, *told = str(caught.value).splitlines()
+    assert first == "test: 8 problems:"
+    for line, parts in zip(
+        told,
+        (
+            ("key kafka.sercurity is unknown; did you mean `security`?",),
+            ("clusters.other.password: the environment variable NOT_SET is not set",),
+            ("section sauce is unknown; did you mean `source`?",),
+            ("$.clusters.other.bootstrap_servers", "the value is 7. Put it in quotes."),
+            ("$.source.kafka_topics", "the value is 'trips'. Write a list, such as [a, b]."),
+            ("earliest, latest, committed", "the value is '${env:TYPED}'."),
+            ("$.lake.path", "the value is 's3://bucket/lake'. Write s3a:// in place of s3://."),
+            ("checkpoint_seconds", "'10s'. Write the seconds as a number, without a unit: 10."),
+        ),
+        strict=True,
+    ):
+        assert line.startswith("- ") and all(part in line for part in parts), line
+
+
+def test_all_contradictions_are_told_at_once() -> None:
+    wrong = {
+        "kafka": {"bootstrap_servers": "b:1", "security": "tls"},
+        "source": {"kafka_topics": ["t", "t"]},
+        "archive": {"kafka_topic": "t"},
+    }
+    with pytest.raises(UserError, match="test: 2 problems:") as caught:
+        load_config.check(wrong, where="test")
+    assert "source has t twice" in str(caught.value)
+    assert "which the source reads" in str(caught.value)
+
+
+def test_very_many_mistakes_are_counted() -> None:
+    with pytest.raises(UserError) as caught:
+        load_config.check({f"section_{n}": {} for n in range(1000)}, where="test")
+    message = str(caught.value)
+    assert message.startswith("test: 1,001 problems:") and len(message) < 1700
+
+
+def test_a_mistyped_file_is_guessed(tmp_path: Path) -> None:
+    (tmp_path / "local.yaml").write_text("")
+    with pytest.raises(UserError, match=rf"did you mean {tmp_path}/local\.yaml\?"):
+        load_config.load(tmp_path / "locl.yaml")

@@ -20,8 +20,8 @@ import yaml
 from typer.testing import CliRunner
 
 from connectors.errors import UserError
-from pipeline.config import load as load_config
-from pipeline.job_commands import config_app
+from pipeline.config.convert import sections
+from pipeline.config_commands import app as config_app
 
 SEED = 15
 SECRET = "hunter2"
@@ -117,9 +117,7 @@ def changed(section: str, key: str, value: Any) -> bytes:
 
 def cases(chance: random.Random) -> Iterator[Case]:
     keys = [
-        (name, key)
-        for name, section in load_config.sections().items()
-        for key in section.__struct_fields__
+        (name, key) for name, section in sections().items() for key in section.__struct_fields__
     ]
     for section, key in keys:
         addresses = NOT_URLS if key in ("url", "endpoint", "bootstrap_servers") else []

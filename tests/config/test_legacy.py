@@ -13,6 +13,7 @@ import pytest
 from connectors.errors import UserError
 from pipeline.config import legacy as original_properties
 from pipeline.config import load as load_config
+from pipeline.config.convert import sections
 from pipeline.config.model import Config
 
 BUCKET = {"OutputBucket": "s3://bucket/streaming-etl-output/"}
@@ -307,11 +308,11 @@ def test_the_originals_cloudformation_runs_as_it_is(
 
 
 def test_every_property_leads_to_a_key_of_ours() -> None:
-    sections = load_config.sections()
+    found = sections()
     for each in original_properties.PROPERTIES.values():
         for ours in (each.key, *each.also):
             section, *_, key = ours.split(".") if "." in ours else (ours, "path")
-            assert key in sections[section].__struct_fields__
+            assert key in found[section].__struct_fields__
 
 
 def test_a_region_of_no_input_gives_way_to_the_outputs(load: Any) -> None:

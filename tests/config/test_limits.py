@@ -14,6 +14,7 @@ import pytest
 from connectors.errors import UserError
 from connectors.options import ALLOWED
 from pipeline.config import load as load_config
+from pipeline.config.convert import sections
 from tests.config.test_config import check
 
 ROOT = Path(__file__).parents[2]
@@ -35,7 +36,7 @@ FREE = {"filter"}
 
 def texts() -> Iterator[tuple[str, str, Any]]:
     """Yield section, key and annotation of every key whose value is any text or a list of texts."""
-    for name, section in load_config.sections().items():
+    for name, section in sections().items():
         plain = get_type_hints(section)
         for key, hint in get_type_hints(section, include_extras=True).items():
             if plain[key] in (str, tuple[str, ...]) and key not in FREE:
@@ -48,7 +49,7 @@ def test_no_text_may_end_in_a_control_character(
     section: str, key: str, hint: Any, added: str
 ) -> None:
     value = VALID.get(key, "a")
-    is_text = get_type_hints(load_config.sections()[section])[key] is str
+    is_text = get_type_hints(sections()[section])[key] is str
     assert msgspec.convert(value if is_text else [value], hint)
     with pytest.raises(msgspec.ValidationError, match="matching regex"):
         msgspec.convert(value + added if is_text else [value + added], hint)
@@ -163,7 +164,7 @@ def test_a_message_has_words_in_place_of_a_pattern() -> None:
 
 
 def test_every_pattern_of_the_configuration_has_words() -> None:
-    for section in load_config.sections().values():
+    for section in sections().values():
         for hint in get_type_hints(section, include_extras=True).values():
             assert {meta.pattern for meta in metas(hint) if meta.pattern} <= set(ALLOWED)
 

@@ -243,3 +243,31 @@ def test_a_mapping_of_no_event_type(tmp_path: Path) -> None:
 def test_properties_of_ones_own_are_fine(tmp_path: Path) -> None:
     types = _load(tmp_path, trip={**_changed("extra", unit="USD"), "team": "taxis"})
     assert types.names == ("trip",)
+
+
+def test_all_mistakes_of_all_schemas_are_told_at_once(tmp_path: Path) -> None:
+    wrong = _changed("extra", type=["null", "float"], doc="", maximun=3)
+    wrong["version"] = 0
+    wrong["id"] = "extra"
+    with pytest.raises(UserError) as caught:
+        _load(tmp_path, trip=wrong, green=_changed("extra", minimum=9, maximum=1))
+    first, *told = str(caught.value).splitlines()
+    assert first == "5 problems:"
+    assert [line.partition(".avsc: ")[2].partition(" isn't allowed")[0] for line in told] == [
+        "field extra: minimum: 9",
+        'field extra: property: "maximun"',
+        'field extra: doc: ""',
+        'field extra: type: "float"',
+        "version: 0",
+    ]
+    assert all(line.startswith("- ") for line in told)
+
+
+def test_of_very_many_mistakes_some_are_counted(tmp_path: Path) -> None:
+    fields = [*_TRIP["fields"], *({"name": f"Field{n}"} for n in range(50))]
+    with pytest.raises(UserError) as caught:
+        _load(tmp_path, trip={**_TRIP, "fields": fields})
+    lines = str(caught.value).splitlines()
+    told = len(lines) - 2
+    assert (lines[0], lines[-1]) == ("50 problems:", f"- and {50 - told} more")
+    assert 10 < told and len(str(caught.value)) < 4100

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -168,6 +170,15 @@ def test_a_wrong_filter_is_told_with_its_key(types: EventTypes, condition: str, 
     with pytest.raises(UserError, match=r"replicate.airport.filter is") as caught:
         plan.explain(config(replicate=replicas), types)
     assert said in str(caught.value)
+
+
+def test_the_command_prints_the_plan_and_no_warning() -> None:
+    command = [str(Path(sys.executable).parent / "streaming-etl"), "plan"]
+    done = subprocess.run(
+        [*command, "--config", "conf/minimal.yaml"], capture_output=True, text=True, cwd=ROOT
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "decode_step(" in done.stdout
 
 
 def test_events_to_nowhere(types: EventTypes) -> None:

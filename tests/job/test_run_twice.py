@@ -50,7 +50,7 @@ def test_a_second_run_is_refused_or_resumes(stack: Stack, tmp_path: Path) -> Non
         checkpoint = cancel(harness)
         assert checkpoint == newest(harness).uri
         assert f"/{harness.submitted.job_id}/chk-" in checkpoint
-        assert f"checkpoint   {checkpoint}" in call(harness, "jobs").stdout
+        assert f"checkpoint    {checkpoint}" in call(harness, "jobs").stdout
 
         assert f"/{harness.submitted.job_id}/chk-" in begin(harness, "--resume").stderr
         sent += harness.produce(made[600:])

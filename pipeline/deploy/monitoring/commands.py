@@ -7,11 +7,7 @@ import time
 from typing import Annotated
 
 import typer
-import yaml
 
-from pipeline.deploy.monitoring.judge import datapoints, verdict
-from pipeline.deploy.monitoring.local import measure, measured_here
-from pipeline.ops.systems import systems
 from pipeline.options import LOCAL, ConfigOption, JsonOption
 
 
@@ -31,6 +27,12 @@ def alarms(
 
     Measures for one period more than the longest alarm needs.
     """
+    import yaml
+
+    from pipeline.deploy.monitoring.judge import datapoints, verdict
+    from pipeline.deploy.monitoring.local import measure, measured_here
+    from pipeline.ops.systems import systems
+
     local = systems(config)
     chosen = measured_here(local.config)
     end = time.monotonic() + period * (1 + max(alarm.periods for alarm in chosen))

@@ -7,16 +7,9 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, NoReturn
 
 import typer
-from rich.console import Console
 
 from connectors.errors import UserError
-from pipeline.ops.backfill.rebuild import Rebuild
-from pipeline.ops.backfill.swap import Swap
-from pipeline.ops.lake.content import checked
-from pipeline.ops.reconcile.options import instant
-from pipeline.ops.systems import systems
 from pipeline.options import LOCAL, ROOT, ConfigOption, DryRunOption, JsonOption
-from pipeline.progress import Steps
 from pipeline.report_table import print_report
 
 app = typer.Typer(
@@ -55,6 +48,13 @@ def rebuild(
 
     Exit 1 when the rebuilt lake lacks something or has something twice.
     """
+    from rich.console import Console
+
+    from pipeline.ops.backfill.rebuild import Rebuild
+    from pipeline.ops.reconcile.options import instant
+    from pipeline.ops.systems import systems
+    from pipeline.progress import Steps
+
     work = Rebuild(
         systems=systems(config),
         path=config,
@@ -92,6 +92,10 @@ def swap(
 
     For a moment a reader may see a partition twice. Exit 1 when a partition was refused.
     """
+    from pipeline.ops.backfill.swap import Swap
+    from pipeline.ops.lake.content import checked
+    from pipeline.ops.systems import systems
+
     work = Swap(systems(config), _name(name))
     compared = [work.compare(rebuilt, checked(name)) for name in partition]
     problems = [text for comparison in compared for text in comparison.problems(work.topics)]
@@ -115,6 +119,9 @@ def resume(
     as_json: JsonOption = False,
 ) -> None:
     """Go on with a swap that was broken off."""
+    from pipeline.ops.backfill.swap import Swap
+    from pipeline.ops.systems import systems
+
     problems = Swap(systems(config), _name(name)).go_on()
     _end({"name": name, "problems": problems}, as_json=as_json)
 
@@ -127,6 +134,9 @@ def undo(
     as_json: JsonOption = False,
 ) -> None:
     """Put the old files back in the place of the rebuilt ones."""
+    from pipeline.ops.backfill.swap import Swap
+    from pipeline.ops.systems import systems
+
     work = Swap(systems(config), _name(name))
     _announce(work.plan_undo())
     if not dry_run:
@@ -142,6 +152,9 @@ def confirm(
     as_json: JsonOption = False,
 ) -> None:
     """Delete the old files that a swap kept."""
+    from pipeline.ops.backfill.swap import Swap
+    from pipeline.ops.systems import systems
+
     work = Swap(systems(config), _name(name))
     _announce(work.plan_confirm())
     print_report({"name": name, "deleted": 0 if dry_run else work.confirm()}, as_json=as_json)

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
 from connectors.errors import UserError
 from pipeline.ops.compact.rules import TARGET_BYTES, Request
-from pipeline.ops.compact.run import Compaction, uri
-from pipeline.ops.lake.content import checked
-from pipeline.ops.systems import Systems, systems
 from pipeline.options import LOCAL, ConfigOption, DryRunOption, JsonOption
-from pipeline.progress import Steps
 from pipeline.report_table import print_report
+
+if TYPE_CHECKING:
+    from pipeline.ops.systems import Systems
 
 app = typer.Typer(no_args_is_help=True, help="Look at the lake.")
 TypeOption = Annotated[
@@ -68,6 +66,12 @@ def compact(
 
     Every merged file is read back and compared before it counts. Exit 1 when one was not right.
     """
+    from rich.console import Console
+
+    from pipeline.ops.compact.run import Compaction
+    from pipeline.ops.systems import systems
+    from pipeline.progress import Steps
+
     configured = systems(config)
     work = Compaction(
         lake=configured.lake(configured.lake_path),
@@ -97,6 +101,9 @@ def files(
     as_json: JsonOption = False,
 ) -> None:
     """List the files that the lake consists of now, for any reader that takes a list of files."""
+    from pipeline.ops.compact.run import uri
+    from pipeline.ops.systems import systems
+
     configured = systems(config)
     path = configured.lake_path
     current = [
@@ -114,6 +121,8 @@ def files(
 
 def _below(configured: Systems, event_types: list[str], partitions: list[str]) -> tuple[str, ...]:
     """Return the requested folders; none means the whole lake."""
+    from pipeline.ops.lake.content import checked
+
     names = configured.types.names
     for name in (*event_types, *(checked(folder).partition("/")[0] for folder in partitions)):
         if name not in names:

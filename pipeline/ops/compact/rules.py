@@ -8,12 +8,13 @@ when the file is gone: a listing that still has the file never meets a record wi
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from connectors.s3.store import Stored
-from pipeline.ops.lake.content import Partition, Record
+if TYPE_CHECKING:
+    from connectors.s3.store import Stored
+    from pipeline.ops.lake.content import Partition, Record
 
 TARGET_BYTES: Final = 128 * 1024 * 1024
 _ORPHAN_MS: Final = 3_600_000

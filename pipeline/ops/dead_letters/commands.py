@@ -4,27 +4,21 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
 from connectors.errors import UserError
-from pipeline.ops.dead_letters import redrive_log
-from pipeline.ops.dead_letters.letter import STEPS, Letter, chosen_by, escaped
-from pipeline.ops.dead_letters.reader import read_letters, read_whole
-from pipeline.ops.dead_letters.redrive import RedriveReport, redrive
-from pipeline.ops.dead_letters.view import letter_dict, letter_lines, time_text
-from pipeline.ops.systems import systems
+from pipeline.decode.reasons import STEPS
 from pipeline.options import LOCAL, ConfigOption, DryRunOption, JsonOption
-from pipeline.progress import Steps
+from pipeline.report_table import print_rows
 
-_GROUP_SAMPLES: Final = 2
+if TYPE_CHECKING:
+    from pipeline.ops.dead_letters.groups import Group
+    from pipeline.ops.dead_letters.letter import Letter
+    from pipeline.ops.dead_letters.redrive import RedriveReport
 
 app = typer.Typer(no_args_is_help=True, help="List dead letters, and send them back.")
 
@@ -47,46 +41,6 @@ SinceOption = Annotated[
 UntilOption = Annotated[str, typer.Option("--until", help="Arrived before this time.")]
 
 
-@dataclass(slots=True)
-class Group:
-    """The dead letters of one reason, step and event type; `count` includes copies."""
-
-    reason: str
-    step: str
-    event_type: str
-    count: int = 0
-    distinct: int = 0
-    redriven: int = 0
-    first_ms: int | None = None
-    last_ms: int | None = None
-    samples: list[str] = field(default_factory=list)
-
-    def add(self, letter: Letter, *, is_redriven: bool) -> None:
-        """Count a dead letter that is not a copy."""
-        self.distinct += 1
-        self.redriven += is_redriven
-        if len(self.samples) < _GROUP_SAMPLES:
-            self.samples.append(letter.where or letter.place)
-        arrival = letter.arrival_ms
-        if arrival is not None:
-            self.first_ms = arrival if self.first_ms is None else min(self.first_ms, arrival)
-            self.last_ms = arrival if self.last_ms is None else max(self.last_ms, arrival)
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the row to print, with times in ISO-8601."""
-        return {
-            "reason": self.reason,
-            "step": self.step,
-            "type": self.event_type,
-            "count": self.count,
-            "distinct": self.distinct,
-            "redriven": self.redriven,
-            "first": time_text(self.first_ms),
-            "last": time_text(self.last_ms),
-            "samples": self.samples,
-        }
-
-
 def add_to(main: typer.Typer) -> None:
     """Add these commands to the main program as the group `dead-letters`."""
     main.add_typer(app, name="dead-letters")
@@ -104,6 +58,12 @@ def list_command(
     as_json: JsonOption = False,
 ) -> None:
     """Count dead letters by reason, step and event type, and those already redriven."""
+    from pipeline.ops.dead_letters import redrive_log
+    from pipeline.ops.dead_letters.groups import groups
+    from pipeline.ops.dead_letters.letter import chosen_by
+    from pipeline.ops.dead_letters.reader import read_letters
+    from pipeline.ops.systems import systems
+
     matches = chosen_by(step, reason, event_type, partition, since, until)
     with _os_errors_reported():
         configured = systems(config)
@@ -126,6 +86,11 @@ def show_command(
     as_json: JsonOption = False,
 ) -> None:
     """Print the dead letters of a position, with the meaning of their reasons. Exit 1 if none."""
+    from pipeline.ops.dead_letters.letter import chosen_by
+    from pipeline.ops.dead_letters.reader import read_letters, read_whole
+    from pipeline.ops.dead_letters.view import letter_dict, letter_lines
+    from pipeline.ops.systems import systems
+
     if position.count("/") != 2 or "" in position.split("/"):
         raise UserError(
             f"{position!r} is not a position: give topic/partition/offset or stream/shard/sequence"
@@ -180,6 +145,13 @@ def redrive_command(
 
     The job repeats the step that rejected them. Exit 1 if some could not be redriven.
     """
+    from rich.console import Console
+
+    from pipeline.ops.dead_letters.letter import chosen_by
+    from pipeline.ops.dead_letters.redrive import redrive
+    from pipeline.ops.systems import systems
+    from pipeline.progress import Steps
+
     matches = chosen_by(step, reason, event_type, partition, since, until)
     if not (everything or step or reason or event_type or partition or since or until):
         raise UserError("redrive needs a filter, such as --reason; or --all to redrive everything.")
@@ -207,33 +179,18 @@ def _os_errors_reported() -> Iterator[None]:
 
 
 def _print_groups(grouped: list[Group], *, as_json: bool) -> None:
-    """Print a table on a terminal, elsewhere tab-separated lines with the same columns."""
+    """Print the groups; for people, the samples are one text."""
     rows = [group.as_dict() for group in grouped]
-    if as_json:
-        print(json.dumps(rows))
-        return
-    if not rows:
-        typer.echo("there are no dead letters")
-        return
-    cells = [
-        [escaped(str(value)) for value in {**row, "samples": " ".join(row["samples"])}.values()]
-        for row in rows
-    ]
-    console = Console()
-    if not console.is_terminal:
-        typer.echo("\n".join(map("\t".join, cells)))
-        return
-    table = Table(*rows[0])
-    for row in cells:
-        table.add_row(*map(escape, row))
-    console.print(table)
+    if not as_json:
+        rows = [{**row, "samples": " ".join(row["samples"])} for row in rows]
+    print_rows(rows, as_json=as_json, none="there are no dead letters")
 
 
 def _write_raw(letters: set[Letter | str], position: str) -> None:
     for letter in letters:
         if isinstance(letter, str):
             raise UserError(f"the record of {position} can't be written: {letter}.")
-    contents = {letter.raw for letter in letters if isinstance(letter, Letter)}
+    contents = {letter.raw for letter in letters if not isinstance(letter, str)}
     if len(contents) > 1:
         raise UserError(
             f"{len(contents)} different records share the position {position}, as those of one KPL"
@@ -248,18 +205,3 @@ def _confirm(plan: RedriveReport) -> None:
     typer.echo("\n".join(plan.lines(dry_run=True)))
     if plan.redriven:
         typer.confirm("Redrive them?", abort=True)
-
-
-def groups(letters: Iterable[Letter], log: Collection[bytes]) -> list[Group]:
-    """Group dead letters, the largest group first; `log` has the digests of redriven ones."""
-    grouped: dict[tuple[str, str, str], Group] = {}
-    digests: set[bytes] = set()
-    for letter in letters:
-        key = (letter.reason, letter.step, letter.event_type)
-        group = grouped.setdefault(key, Group(*key))
-        group.count += 1
-        digest = letter.digest
-        if digest not in digests:
-            digests.add(digest)
-            group.add(letter, is_redriven=digest in log)
-    return sorted(grouped.values(), key=lambda group: (-group.count, group.reason, group.step))

@@ -12,11 +12,10 @@ from typing import Final
 from connectors.block import Headers
 from connectors.errors import UserError
 from connectors.positions import Position
-from pipeline.decode.reasons import REASONS
+from pipeline.decode.reasons import REASONS, STEPS
 from pipeline.decode.timestamps import EPOCH, MILLISECOND
 from pipeline.terminal import printable
 
-STEPS: Final = tuple(dict.fromkeys(reason.step for reason in REASONS.values()))
 _REPLICA: Final = re.compile(r"replica ([a-z][a-z0-9_]*): ")
 _DIGEST_BYTES: Final = 16
 _SHA256_DIGITS: Final = 32

@@ -15,8 +15,9 @@ from connectors.kafka.options import host_of
 from connectors.kinesis.table import stream_of
 from connectors.options import LOOPBACK
 from pipeline.config.model import Config
+from pipeline.decode.reasons import STEPS
 from pipeline.decode.redriven import UNSIGNED_STEP
-from pipeline.ops.dead_letters.letter import STEPS, Letter, Matches
+from pipeline.ops.dead_letters.letter import Letter, Matches
 from pipeline.ops.dead_letters.reader import read_letters, read_whole
 from pipeline.ops.dead_letters.redrive_log import StoredLog, log_path, read_topic_log
 from pipeline.ops.dead_letters.senders import Deliver, IndexSender, StreamSender, TopicSender

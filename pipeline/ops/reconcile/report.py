@@ -12,13 +12,14 @@ from typing import Any, Final, Literal
 
 import msgspec
 from rich.console import Console
-from rich.table import Table
 
 from connectors.errors import UserError
 from connectors.sql import literal
 from pipeline.ops.reconcile.database import Database
 from pipeline.ops.reconcile.inventory import Inventory
 from pipeline.ops.reconcile.position_index import PositionIndex
+from pipeline.report_table import show_rows
+from pipeline.terminal import printable
 
 Kind = Literal["missing", "doubled", "misplaced", "wrong", "unexpected"]
 KINDS: Final[tuple[Kind, ...]] = ("missing", "doubled", "misplaced", "wrong", "unexpected")
@@ -83,6 +84,17 @@ class Row:
     def counts(self) -> dict[str, int | None]:
         """Return how many errors of each kind there are."""
         return {kind: self.count(kind) for kind in KINDS}
+
+    def cells(self) -> dict[str, int | str]:
+        """Return all numbers by their names, for people; "not judged" where there is none."""
+        counts = {k: "not judged" if n is None else n for k, n in self.counts().items()}
+        return {"in": self.due, "out": self.observed, **counts, **self.figures}
+
+    def shown(self) -> dict[str, int | str]:
+        """Return what a terminal shows: figures that most steps do not have are one text."""
+        cells = {name: value for name, value in self.cells().items() if name not in self.figures}
+        besides = ", ".join(f"{name} {n:,}" for name, n in self.figures.items() if n)
+        return {"step": self.step, **cells, "of which, besides": besides}
 
     def as_dict(self, most: int | None) -> dict[str, Any]:
         """Return the values for JSON."""
@@ -207,39 +219,23 @@ class Report:
             raise UserError(f"--out {path}: cannot be written ({error.strerror})") from error
 
     def show(self, console: Console, most: int = SHOWN) -> None:
-        """Print the report for people: a table on a terminal, else lines; then sentences."""
+        """Print the report for people: rows on a terminal, else lines; then sentences."""
         if console.is_terminal:
-            console.print(_table(self.rows))
+            show_rows([row.shown() for row in self.rows], console, style=_style)
         else:
             for row in self.rows:
-                counts = {k: "not judged" if n is None else n for k, n in row.counts().items()}
-                cells = {"in": row.due, "out": row.observed, **counts, **row.figures}
-                for name, value in cells.items():
+                for name, value in row.cells().items():
                     print(f"{row.step} {name}: {value}")
         plain = partial(console.print, highlight=False, markup=False, soft_wrap=True)
         for note in self.notes:
-            plain(f"note: {note}")
+            plain(f"note: {printable(note)}")
         for problem in self.problems(most):
-            plain(problem, style="red")
+            plain(printable(problem), style="red")
         plain("nothing missing, doubled, misplaced or wrong" if self.ok else "something is wrong")
 
 
-def _table(rows: list[Row]) -> Table:
-    table = Table("step")
-    for name in ("in", "out", *KINDS):
-        table.add_column(name, justify="right")
-    table.add_column("of which, besides")
-    for row in rows:
-        cells = [f"{row.due:,}", f"{row.observed:,}", *map(_cell, row.counts().values())]
-        figures = ", ".join(f"{name} {n:,}" for name, n in row.figures.items() if n)
-        table.add_row(row.step, *cells, figures)
-    return table
-
-
-def _cell(count: int | None) -> str:
-    if count is None:
-        return "-"
-    return f"[red]{count:,}[/]" if count else "0"
+def _style(name: str, value: Any) -> str | None:
+    return "red" if name in KINDS and isinstance(value, int) and value else None
 
 
 def peak_rss_bytes() -> int:

@@ -82,5 +82,7 @@ def verdicts(raws: list[bytes], types: EventTypes) -> set[str]:
     """What becomes of them, without repetition."""
     return {
         verdict["verdict"]
-        for verdict in validate.verdicts(raws, check(CONFIG, where="test"), types)
+        for verdict in validate.verdicts(
+            map(validate.Sample, raws), check(CONFIG, where="test"), types
+        )
     }

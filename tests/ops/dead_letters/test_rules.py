@@ -19,7 +19,7 @@ from connectors.positions import Position
 from connectors.s3.store import open_store
 from pipeline.cli import app
 from pipeline.config import load as load_config
-from pipeline.ops.dead_letters.commands import groups
+from pipeline.ops.dead_letters.groups import groups
 from pipeline.ops.dead_letters.letter import Letter, chosen_by, escaped
 from pipeline.ops.dead_letters.reader import read_letters, read_whole
 from pipeline.ops.dead_letters.redrive import Pace, default_rate
