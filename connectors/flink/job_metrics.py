@@ -8,6 +8,7 @@ question, or empty. The job's own `uptime` is among the metrics, so it tells whe
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from connectors.flink.rest import Cluster, Job, last_cause
 _CONNECTIONS: Final = 8
 _UPTIME: Final = "uptime"
 _RESTARTS: Final = "numRestarts"
+_FETCH_INTERVAL: Final = "metrics.fetcher.update-interval"
 _CPU: Final = "Status.JVM.CPU.Time"
 # Flink answers a longer request line (4,096 bytes) with 404.
 _LONGEST_LIST: Final = 3_000
@@ -98,6 +100,11 @@ class JobMetrics:
     def close(self) -> None:
         """End the connections' threads."""
         self._pool.shutdown(wait=False)
+
+    def fetched_twice_within(self, seconds: float) -> bool:
+        """Return whether Flink fetches metrics twice in this time, which is below one second."""
+        milliseconds = re.fullmatch(r"(\d+) ?(ms)?", self._cluster.option(_FETCH_INTERVAL))
+        return milliseconds is not None and int(milliseconds[1]) < seconds * 1000
 
     def stamp(self) -> Stamp:
         """Return what tells the metrics that Flink has from others, and have it fetch new ones."""

@@ -102,7 +102,9 @@ class Sampler:
 
     def once(self) -> tuple[Sample, Rates]:
         """Return the job now, and its rates from two readings within a second, if possible."""
-        deadline = time.monotonic() + _ONCE_SECONDS
+        deadline = time.monotonic()
+        if self._metrics.fetched_twice_within(_ONCE_SECONDS):
+            deadline += _ONCE_SECONDS
         self._stamp = self._metrics.stamp()
         sample, result = self._taken(Sample.of(self._metrics.read()))
         if sample.reading.runs:  # these metrics are from when Flink was asked before

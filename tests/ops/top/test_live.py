@@ -7,6 +7,8 @@ import os
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -37,23 +39,33 @@ def test_top_tells_what_a_job_does_until_it_ends(stack: Stack, tmp_path: Path) -
     made = list(generate(Recipe(events=3_000, seed=21)))
     with Harness(stack=stack, name="top", folder=tmp_path, overrides=overrides) as harness:
         harness.start()
-        watching = subprocess.Popen(
-            [COMMAND, "top", "--every", "0.5", "--config", str(harness.config_path)],
-            env={**os.environ, **stack.environment()},
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        harness.produce(made)
-        harness.drain()
-        everything_is_counted(harness, made)
-        the_status_lists_it(harness)
-        one_of_two_jobs_is_chosen_by_its_id(harness)
-        harness.stop()
-        told, _ = watching.communicate(timeout=PATIENCE_SECONDS)
+        with watched(harness) as watching:
+            harness.produce(made)
+            harness.drain()
+            everything_is_counted(harness, made)
+            the_status_lists_it(harness)
+            one_of_two_jobs_is_chosen_by_its_id(harness)
+            harness.stop()
+            told, _ = watching.communicate(timeout=PATIENCE_SECONDS)
     assert watching.returncode == 0
     assert "top  FINISHED at " in told
     assert "replicate_mirror replica_too_large" in told
     assert f"  {len(made):,}" in told
+
+
+@contextmanager
+def watched(harness: Harness) -> Iterator[subprocess.Popen[str]]:
+    """Watch the job with `top` in a process of its own."""
+    with subprocess.Popen(
+        [COMMAND, "top", "--every", "0.5", "--config", str(harness.config_path)],
+        env={**os.environ, **harness.stack.environment()},
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as watching:
+        try:
+            yield watching
+        finally:
+            watching.kill()
 
 
 def everything_is_counted(harness: Harness, made: list[Made]) -> None:
@@ -97,7 +109,9 @@ def one_of_two_jobs_is_chosen_by_its_id(harness: Harness) -> None:
         assert reported(harness, first)["name"] == "top"
         report = reported(harness, second)
         assert (report["steps"], report["tasks"]["running"]) == ({}, 0)
-    assert reported(harness, second)["state"] in {"CANCELLING", "CANCELED"}
+    wait_for(
+        lambda: reported(harness, second)["state"] == "CANCELED", PATIENCE_SECONDS, "not cancelled"
+    )
 
 
 def the_status_lists_it(harness: Harness) -> None:

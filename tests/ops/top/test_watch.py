@@ -41,7 +41,7 @@ class Replay:
         job, _, question = path.removeprefix("/jobs/").partition("/")
         if job == "overview":
             return 200, {"jobs": self.jobs}
-        if path.startswith("/taskmanagers/"):
+        if path.startswith("/taskmanagers/") or path == "/jobmanager/config":
             return 200, []
         if self.status != 200 or job not in {each["jid"] for each in self.jobs}:
             return self.status if self.status != 200 else 404, {"errors": ["no such job"]}
@@ -64,7 +64,10 @@ def replay() -> Iterator[Replay]:
         def log_message(self, format: str, *arguments: object) -> None:
             pass
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+    class Server(ThreadingHTTPServer):
+        request_queue_size = 64  # requests come side by side
+
+    with Server(("127.0.0.1", 0), Handler) as server:
         replayed.url = f"http://127.0.0.1:{server.server_port}"
         Thread(target=server.serve_forever, args=(0.01,)).start()
         yield replayed
