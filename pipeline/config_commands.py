@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+from typing import Annotated, Any
 
 import typer
 
+from connectors.errors import Mistakes
 from pipeline.options import LOCAL, ConfigOption, JsonOption
+from pipeline.terminal import printable
 
 app = typer.Typer(help="Look at the configuration.", no_args_is_help=True)
 
@@ -27,14 +31,43 @@ def show(config: ConfigOption = LOCAL, as_json: JsonOption = False) -> None:
     print(json.dumps(plain) if as_json else yaml.safe_dump(plain, sort_keys=False))
 
 
-@app.command(epilog="Example: streaming-etl config check --config conf/local.yaml")
-def check(config: ConfigOption = LOCAL, as_json: JsonOption = False) -> None:
-    """Exit 0 if the configuration is valid, else 2 with what to fix."""
+@app.command(epilog="Example: streaming-etl config check --config conf/local.yaml --online")
+def check(
+    config: ConfigOption = LOCAL,
+    online: Annotated[
+        bool,
+        typer.Option("--online", help="Also check topics, streams, paths, indices and Flink."),
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Exit 0 if the configuration is valid, else 2 with what to fix.
+
+    Exit 1 if --online finds something that would prevent a start.
+    """
+    from pipeline.config.filters import filter_problems, unknown_event_types
     from pipeline.config.load import event_types, load
 
-    types = event_types(load(config))
-    report = {"config": str(config), "event_types": list(types.names)}
-    print(json.dumps(report) if as_json else f"{config}: fine")
+    settings, mistakes = load(config), Mistakes()
+    types = event_types(settings)
+    found_offline = (*unknown_event_types(settings, types), *filter_problems(settings, types))
+    mistakes.messages += [f"{config}: {problem}" for problem in found_offline]
+    mistakes.report()
+    report: dict[str, Any] = {"config": str(config), "event_types": list(types.names)}
+    if not as_json:
+        print(f"{config}: fine")
+    found = []
+    if online:
+        from pipeline.online_checks import outcomes
+
+        for outcome in outcomes(settings, types, os.environ):
+            found.append(outcome)
+            if not as_json:
+                detail = f": {outcome.detail}" if outcome.detail else ""
+                print(printable(f"{outcome.state}  {outcome.check}{detail}"), flush=True)
+        report["online"] = [outcome._asdict() for outcome in found]
+    if as_json:
+        print(json.dumps(report))
+    raise typer.Exit(any(outcome.state != "ok" for outcome in found))
 
 
 @app.command("reference", epilog="Example: streaming-etl config reference")

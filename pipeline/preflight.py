@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import sys
 import uuid
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache, partial
+from typing import TYPE_CHECKING, NamedTuple
 
 from connectors.errors import UserError
 from connectors.kafka.table import HEADERS_BYTES
@@ -28,6 +29,7 @@ from pipeline.config.checks import (
     transaction_too_short,
     transactional,
 )
+from pipeline.config.filters import unknown_event_types
 from pipeline.config.model import Archive, Config, DeadLetters, Replica
 from pipeline.events.derive import mapping
 from pipeline.events.event_types import EventTypes
@@ -76,58 +78,128 @@ def paths(config: Config, environment: Mapping[str, str]) -> None:
         UserError: a bucket is missing, S3 denies access or does not answer, or a folder cannot be
             written to; the message names the key.
     """
-    written = {**folders(config), "job.checkpoint_dir": config.job.checkpoint_dir}
-    for key, path in written.items():
-        try:
-            if path and is_local(path):
-                probe = f"{PROBE}-{uuid.uuid4().hex}"
-                open_store(path).write(probe, b"")
-                open_store(path).delete(probe)
-            elif path:
-                Uploads(path, environment).probe()
-        except UserError as error:
-            raise UserError(f"{key}: {error}") from error
+    for key, path in written(config).items():
+        probe(key, path, environment)
+
+
+def written(config: Config) -> dict[str, str]:
+    """Return each path that the job writes below, by its key."""
+    paths = {**folders(config), "job.checkpoint_dir": config.job.checkpoint_dir}
+    return {key: path for key, path in paths.items() if path}
+
+
+def probe(key: str, path: str, environment: Mapping[str, str]) -> None:
+    """Write a probe below a path, and delete it; UserError as `paths`."""
+    try:
+        if is_local(path):
+            name = f"{PROBE}-{uuid.uuid4().hex}"
+            open_store(path).write(name, b"")
+            open_store(path).delete(name)
+        else:
+            Uploads(path, environment).probe()
+    except UserError as error:
+        raise UserError(f"{key}: {error}") from error
+
+
+class Check(NamedTuple):
+    """One thing to check: its name, and what yields why it prevents the start.
+
+    `problems` may also raise UserError, if a system does not answer.
+    """
+
+    name: str
+    problems: Callable[[], Iterator[str]]
 
 
 def problems(config: Config, types: EventTypes, checkpoint_seconds: float | None) -> Iterator[str]:
     """Yield what prevents the start, most fundamental first."""
-    yield from _event_types(config, types)
-    yield from _streams(config)
-    clusters = _connected(config)
-    source = config.source
+    for check in checks(config, types, checkpoint_seconds):
+        yield from check.problems()
+
+
+def checks(config: Config, types: EventTypes, checkpoint_seconds: float | None) -> Iterator[Check]:
+    """Yield the checks of topics and streams, most fundamental first."""
+    if config.replicate:
+        yield Check("event types of the replicas", lambda: unknown_event_types(config, types))
+    for key, name in streams(config):
+        yield Check(f"{key} {name}", partial(_stream, config, key, name))
+    clusters = _Clusters(config)
+    source, to = config.source, targets(config)
+    for name in clusters.names:
+        yield Check(
+            f"Kafka at {config.cluster(name).bootstrap_servers}", partial(clusters.no_problem, name)
+        )
     for topic in source.kafka_topics:
-        yield from clusters[source.kafka_cluster].missing(topic, "source.kafka_topics")
-    to_topics = any(target.kafka_topic for target in targets(config).values())
-    largest = _largest_record(config, clusters) if to_topics else 0
-    yield from _stream_room(config)
-    for key, target in targets(config).items():
+        key = "source.kafka_topics"
+        yield Check(f"{key} {topic}", partial(_topic, clusters, source.kafka_cluster, topic, key))
+    yield from (
+        Check(f"replicate.{name}.max_bytes", partial(_stream_room, config, name))
+        for name, replica in config.replicate.items()
+        if replica.kinesis_stream
+    )
+    largest = cache(lambda: _largest_record(config, clusters))
+    for key, target in to.items():
         if target.kafka_topic:
-            brokers = clusters[target.kafka_cluster]
-            yield from brokers.missing(target.kafka_topic, f"{key}.kafka_topic")
-            yield from _room(key, target, brokers, largest)
-    yield from _transactions(config, clusters, checkpoint_seconds)
+            yield Check(
+                f"{key}.kafka_topic {target.kafka_topic}",
+                partial(_target, clusters, key, target, largest),
+            )
+    if transactional(config):
+        yield Check(
+            "job.transaction_timeout_seconds",
+            lambda: _transactions(config, clusters, checkpoint_seconds),
+        )
 
 
-def _event_types(config: Config, types: EventTypes) -> Iterator[str]:
-    for name, replica in config.replicate.items():
-        for unknown in sorted(set(replica.event_types) - set(types.names)):
-            known = ", ".join(types.names)
-            yield f"replicate.{name}.event_types has {unknown}; decode.schemas has {known}."
+class _Clusters:
+    """The Kafka clusters of a configuration; each is connected when it is first needed."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._connected: dict[str, Brokers | UserError] = {}
+        names = {target.kafka_cluster for target in targets(config).values() if target.kafka_topic}
+        if config.source.kafka_topics:
+            names.add(config.source.kafka_cluster)
+        self.names = sorted(names)
+
+    def __getitem__(self, name: str) -> Brokers:
+        """Return the brokers of a cluster; UserError, at once the second time, without one."""
+        # Imported here: a job without Kafka must start where the C library is too old for
+        # librdkafka.
+        from connectors.kafka import admin as kafka_admin
+
+        if name not in self._connected:
+            try:
+                self._connected[name] = kafka_admin.connect(self._config.cluster(name))
+            except UserError as error:
+                self._connected[name] = error
+        found = self._connected[name]
+        if isinstance(found, UserError):
+            raise found
+        return found
+
+    def no_problem(self, name: str) -> Iterator[str]:
+        """Connect a cluster; there is no problem if that succeeds."""
+        assert self[name]
+        return iter(())
 
 
-def _connected(config: Config) -> dict[str, Brokers]:
-    names = {target.kafka_cluster for target in targets(config).values() if target.kafka_topic}
-    if config.source.kafka_topics:
-        names.add(config.source.kafka_cluster)
-    if not names:
-        return {}
-    # Imported here: a job without Kafka must start where the C library is too old for librdkafka.
-    from connectors.kafka import admin as kafka_admin
-
-    return {name: kafka_admin.connect(config.cluster(name)) for name in sorted(names)}
+def _topic(clusters: _Clusters, cluster: str, topic: str, key: str) -> Iterator[str]:
+    yield from clusters[cluster].missing(topic, key)
 
 
-def _largest_record(config: Config, clusters: dict[str, Brokers]) -> int:
+def _target(
+    clusters: _Clusters,
+    key: str,
+    target: Archive | DeadLetters | Replica,
+    largest: Callable[[], int],
+) -> Iterator[str]:
+    brokers = clusters[target.kafka_cluster]
+    yield from brokers.missing(target.kafka_topic, f"{key}.kafka_topic")
+    yield from _room(key, target, brokers, largest())
+
+
+def _largest_record(config: Config, clusters: _Clusters) -> int:
     """Return the largest raw record that a source may hold, in bytes."""
     source = config.source
     sizes = [clusters[source.kafka_cluster].max_message_bytes(name) for name in source.kafka_topics]
@@ -137,20 +209,20 @@ def _largest_record(config: Config, clusters: dict[str, Brokers]) -> int:
     return max(sizes)
 
 
-def _stream_room(config: Config) -> Iterator[str]:
+def _stream_room(config: Config, name: str) -> Iterator[str]:
     """Yield a stream whose owner does not allow records as large as a replica's may be."""
-    for name, replica in config.replicate.items():
-        needed = replica.max_bytes + REPLICA_KEY_BYTES
-        if not replica.kinesis_stream or needed <= kinesis.RECORD_BYTES:
-            continue
-        stream = kinesis.stream_of(replica.kinesis_stream, config.kinesis)
-        room = kinesis_reader.largest_record(stream, config.kinesis.endpoint)
-        if room < needed:
-            yield (
-                f"replicate.{name}.max_bytes is {replica.max_bytes:,}, but {stream.name} takes"
-                f" records of {room:,} bytes, its MaxRecordSizeInKiB; lower the one to"
-                f" {room - REPLICA_KEY_BYTES:,} or raise the other."
-            )
+    replica = config.replicate[name]
+    needed = replica.max_bytes + REPLICA_KEY_BYTES
+    if needed <= kinesis.RECORD_BYTES:
+        return
+    stream = kinesis.stream_of(replica.kinesis_stream, config.kinesis)
+    room = kinesis_reader.largest_record(stream, config.kinesis.endpoint)
+    if room < needed:
+        yield (
+            f"replicate.{name}.max_bytes is {replica.max_bytes:,}, but {stream.name} takes"
+            f" records of {room:,} bytes, its MaxRecordSizeInKiB; lower the one to"
+            f" {room - REPLICA_KEY_BYTES:,} or raise the other."
+        )
 
 
 def _room(
@@ -171,7 +243,7 @@ def _room(
 
 
 def _transactions(
-    config: Config, clusters: dict[str, Brokers], checkpoint_seconds: float | None
+    config: Config, clusters: _Clusters, checkpoint_seconds: float | None
 ) -> Iterator[str]:
     timeout = config.job.transaction_timeout_seconds
     keys = transactional(config)
@@ -192,7 +264,6 @@ def _transactions(
             )
 
 
-def _streams(config: Config) -> Iterator[str]:
-    for key, name in streams(config):
-        stream = kinesis.stream_of(name, config.kinesis)
-        yield from kinesis_reader.problem(f"{key}: {name}", stream, config.kinesis.endpoint)
+def _stream(config: Config, key: str, name: str) -> Iterator[str]:
+    stream = kinesis.stream_of(name, config.kinesis)
+    yield from kinesis_reader.problem(f"{key}: {name}", stream, config.kinesis.endpoint)

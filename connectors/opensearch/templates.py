@@ -69,6 +69,26 @@ def ensure_templates(
                 _refuse_without_ids(client, name, settings)
 
 
+def look_at_index(
+    client: OpenSearch, event_type: str, mapping: Mapping[str, Any], settings: Index
+) -> bool:
+    """Return whether the event type's index exists; change nothing.
+
+    Raises:
+        UserError: as `ensure_templates`, which would refuse it.
+    """
+    name = index_name(settings.prefix, event_type)
+    with _reported(name, settings):
+        index = _existing(client, name)
+        if index is None:
+            _refuse_outranked(client, name)
+            return False
+        _new_fields(name, index["mappings"], {**mapping, "dynamic": "strict"})
+        if _is_closed(index):
+            raise IndexAway(f"index {name} at {settings.url} is closed; open it")
+    return True
+
+
 def careful_sender(settings: Index, mappings: Mapping[str, Mapping[str, Any]]) -> Send:
     """Return a `bulk_sender` that ensures templates and indices before its first request.
 

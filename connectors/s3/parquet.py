@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Final
+from typing import Any, Final
 
 import pyarrow as pa
 
@@ -55,8 +55,13 @@ def pages(
 
 def row_count(store: ReadableStore, path: str) -> int:
     """Return how many rows a Parquet object has; only its footer is fetched."""
+    return int(footer(store, path).num_rows)
+
+
+def footer(store: ReadableStore, path: str) -> Any:
+    """Return the metadata in a Parquet object's footer (pyarrow's); nothing else is fetched."""
     with store.open(path) as file, _reported(path):
-        return int(open_parquet(file).metadata.num_rows)
+        return open_parquet(file).metadata
 
 
 def _groups(objects: Iterable[Stored]) -> Iterator[list[Stored]]:

@@ -20,13 +20,14 @@ import pyarrow as pa
 from connectors.errors import UserError
 from connectors.s3.store import Store, Stored
 from pipeline.events.event_types import EventTypes
-from pipeline.ops.compact import merge, rules
+from pipeline.ops.compact import estimate, merge, rules
 from pipeline.ops.compact.rules import Request
 from pipeline.ops.lake.content import COMPACTED, Gone, Lake, Merged, Partition, Record, Replaced
 from pipeline.ops.lake.records import Records
 from pipeline.progress import Steps
 
 SYMLINKS: Final = "_symlinks"
+_CHANGED: Final = "another run or a swap changed it meanwhile"
 
 
 class Changed(Exception):
@@ -75,17 +76,37 @@ class Compaction:
     clock_ms: Callable[[], int] = wall_clock_ms
 
     def plan(self) -> Report:
-        """Report what `run` would do now; change nothing. The number of merged files is unknown."""
-        report = Report()
+        """Report what `run` would do now; change nothing. Files, rows and bytes are estimates."""
+        report, chosen = Report(), dict[str, list[Stored]]()
         for partition in self._partitions(report):
-            chosen = self._chosen(partition, report)
+            chosen[partition.name] = self._chosen(partition, report)
             _count(report, partition.current(), partition.current())
-            report.partitions += bool(chosen)
-            report.replaced_files += len(chosen)
             if self.request.clean:
                 rubbish = rules.rubbish(partition, self.request, self.clock_ms())
                 report.deleted_files += len(rubbish.paths)
+        to_merge = {name: files for name, files in chosen.items() if files}
+        event_times = {event_type.name: event_type.event_time for event_type in self.types}
+        with self.steps.step("estimating", unit="partitions", total=len(to_merge)) as progress:
+            densities = estimate.densities(self.lake, to_merge, event_times)
+            for done, (name, files) in enumerate(to_merge.items(), 1):
+                self._expect(name, files, densities[name.partition("/")[0]], report)
+                progress(done)
         return report
+
+    def _expect(
+        self, partition: str, files: list[Stored], density: estimate.Density | None, report: Report
+    ) -> None:
+        try:
+            expected = estimate.expected(self.lake, files, self.request.target_bytes, density)
+        except Gone:
+            report.left.append(f"{partition}: {_CHANGED}")
+            return
+        report.partitions += bool(expected.merged_files)
+        report.replaced_files += expected.replaced_files
+        report.merged_files += expected.merged_files
+        report.merged_rows += expected.merged_rows
+        report.files_after += expected.merged_files - expected.replaced_files
+        report.bytes_after += expected.merged_bytes - expected.replaced_bytes
 
     def run(self) -> Report:
         """Compact one partition after the other."""
@@ -147,7 +168,7 @@ class Compaction:
                 report.merged_rows += rows
                 report.replaced_files += len(batch.files)
         except (Changed, Gone):
-            report.left.append(f"{partition.name}: another run or a swap changed it meanwhile")
+            report.left.append(f"{partition.name}: {_CHANGED}")
         except Mismatch as error:
             report.problems.append(f"{error}; it was deleted, and the small files still count")
         report.partitions += generation > partition.record.generation
