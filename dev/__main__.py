@@ -9,13 +9,12 @@ import sys
 
 from connectors.errors import UserError
 from dev.demo import commands as demo
-from dev.demo.page import page
 from dev.rehearse import commands as rehearse
 from dev.servers.commands import app
 from dev.templates.commands import template
 
 app.command(epilog="Example: python -m dev demo --source both --events 300000 --keep")(demo.demo)
-app.command(epilog="Example: python -m dev page --picture")(page)
+app.command(epilog="Example: python -m dev page --picture")(demo.page)
 app.command(epilog="Example: python -m dev rehearse --keep")(rehearse.rehearse)
 app.command(epilog="Example: python -m dev template --write")(template)
 

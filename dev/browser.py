@@ -17,7 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -190,7 +190,8 @@ def browser(chromium: Chromium) -> Iterator[Browser]:
             yield Browser(process, to, answers, log)
         finally:
             # It keeps nothing, so it need not be asked to end; its children are in its group.
-            os.killpg(process.pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
             process.wait(PATIENCE_SECONDS)
             os.close(to)
             os.close(answers)

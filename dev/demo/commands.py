@@ -1,4 +1,4 @@
-"""The command `python -m dev demo`."""
+"""The commands `python -m dev demo` and `page`."""
 
 from __future__ import annotations
 
@@ -31,3 +31,18 @@ def demo(
     if as_json:
         print((ROOT / REPORT).read_text(), end="")
     raise typer.Exit(code)
+
+
+def page(
+    picture: Annotated[
+        bool, typer.Option("--picture", help="Take its picture for the README, docs/report.png.")
+    ] = False,
+) -> None:
+    """Write the page of the last demo again, from its report in build/demo-report.json."""
+    from dev.demo.page import PAGE, PICTURE, take_picture, write_again
+
+    write_again()
+    print(f"the page is {PAGE}")
+    if picture:
+        take_picture()
+        print(f"its picture is {PICTURE}")

@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
 import msgspec
-import typer
 
 from connectors.errors import UserError
 from dev.browser import browser
@@ -27,21 +26,13 @@ _TABLES: Final = ".pair"
 """Where the page's tables begin, which the picture leaves out: a README is no place for them."""
 
 
-def page(
-    picture: Annotated[
-        bool, typer.Option("--picture", help=f"Take its picture too, for the README: {PICTURE}.")
-    ] = False,
-) -> None:
-    """Write the page of the last demo again, from its report in build/demo-report.json."""
+def write_again() -> None:
+    """Write the page of the last demo again, from its report."""
     try:
         report = json.loads((ROOT / REPORT).read_text("utf-8"))
     except FileNotFoundError:
         raise UserError(f"there is no {REPORT}: run `python -m dev demo` first") from None
     write_page(report, ROOT / PAGE)
-    print(f"the page is {PAGE}")
-    if picture:
-        take_picture(ROOT / PAGE, ROOT / PICTURE)
-        print(f"its picture is {PICTURE}")
 
 
 def write_page(report: Mapping[str, Any], path: Path) -> None:
@@ -81,13 +72,13 @@ def page_of(report: Mapping[str, Any]) -> Page:
     )
 
 
-def take_picture(page: Path, picture: Path) -> None:
-    """Take a picture of a page's upper part, its drawings, as a wide window shows it."""
+def take_picture() -> None:
+    """Take a picture of the page's upper part, its drawings, as a wide window shows it."""
     chromium = Chromium(ServerCache(ROOT).chromium)
     if not chromium.program.is_file():
         raise UserError(
             f"{chromium.program} is not there: run `python -m dev setup` where Node and npm are"
         )
     with browser(chromium) as window:
-        window.open(page, width=_PICTURE_WIDTH)
-        window.picture(picture, width=_PICTURE_WIDTH, above=_TABLES)
+        window.open(ROOT / PAGE, width=_PICTURE_WIDTH)
+        window.picture(ROOT / PICTURE, width=_PICTURE_WIDTH, above=_TABLES)

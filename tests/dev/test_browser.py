@@ -9,27 +9,31 @@ from typing import Any
 import psutil
 import pytest
 
+from connectors.errors import UserError
 from dev.browser import Browser, Scheme, browser
 from dev.servers.cache import ServerCache
 from dev.servers.chromium import Chromium
 from pipeline.ops.page.html import write
 from pipeline.ops.page.style import DARK, LIGHT
 from pipeline.options import ROOT
-from tests.ops.page.pages import page
+from tests.ops.page.pages import outcome, page
 from tests.ops.page.test_page import HOSTILE
 
 CHROMIUM = Chromium(ServerCache(ROOT).chromium)
 WIDTHS = (1200, 800, 400, 320)
 LONG = "x" * 300
 
-pytestmark = pytest.mark.skipif(
+NO_CHROMIUM = "there is no Chromium: `python -m dev setup` fetches it where Node and npm are"
+needs_chromium = pytest.mark.skipif(
     not CHROMIUM.program.is_file(),
-    reason="there is no Chromium: `python -m dev setup` fetches it where Node and npm are",
+    reason=NO_CHROMIUM,
 )
 
 
 @pytest.fixture(scope="module")
 def window() -> Iterator[Browser]:
+    if not CHROMIUM.program.is_file():
+        pytest.skip(NO_CHROMIUM)
     with browser(CHROMIUM) as opened:
         yield opened
 
@@ -96,8 +100,13 @@ def test_long_and_hostile_texts_stay_within_the_window(window: Browser, tmp_path
     assert window.problems() == []
 
 
-def test_every_label_of_a_drawing_is_within_it(window: Browser, written: Path) -> None:
+def test_every_label_of_a_drawing_is_within_it(
+    window: Browser, written: Path, tmp_path: Path
+) -> None:
     """A text that runs over the edge of its drawing is cut off."""
+    huge = tmp_path / "huge.html"
+    steps = [{**each, "in": 10**13, "out": 10**13} for each in outcome()["steps"]]
+    write(page(steps=steps), huge)
     script = """[...document.querySelectorAll('svg.flow, svg.chart')].flatMap(svg => {
         const frame = svg.getBoundingClientRect();
         return [...svg.querySelectorAll('text')].filter(text => {
@@ -107,8 +116,9 @@ def test_every_label_of_a_drawing_is_within_it(window: Browser, written: Path) -
         }).map(text => text.textContent);
     })"""
     for width in WIDTHS:
-        window.open(written, width=width)
-        assert window.evaluate(script) == [], width
+        for path in (written, huge):
+            window.open(path, width=width)
+            assert window.evaluate(script) == [], width
 
 
 def test_what_a_page_does_wrong_is_found(window: Browser, tmp_path: Path) -> None:
@@ -123,6 +133,7 @@ def test_what_a_page_does_wrong_is_found(window: Browser, tmp_path: Path) -> Non
     assert "http://nowhere.invalid/x.png" in window.requests()
 
 
+@needs_chromium
 def test_the_browser_leaves_no_process_and_no_file(written: Path, tmp_path: Path) -> None:
     with browser(CHROMIUM) as opened:
         opened.open(written, width=600)
@@ -132,3 +143,17 @@ def test_the_browser_leaves_no_process_and_no_file(written: Path, tmp_path: Path
     assert (tmp_path / "page.png").read_bytes().startswith(b"\x89PNG")
     _, alive = psutil.wait_procs(family, timeout=30)
     assert alive == []
+
+
+def test_a_browser_that_cannot_start_is_told_with_its_words(tmp_path: Path) -> None:
+    program = tmp_path / "chromium"
+    program.write_text("#!/bin/sh\necho libnss3.so: cannot open shared object file >&2\nexit 127\n")
+    program.chmod(0o755)
+    with pytest.raises(UserError, match="ended; its last lines: libnss3.so: cannot open"):
+        with browser(Chromium(tmp_path)) as opened:
+            opened.open(tmp_path / "page.html", width=400)
+
+
+def test_a_file_that_is_not_there_is_named(window: Browser, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="none.html: the browser can't open it"):
+        window.open(tmp_path / "none.html", width=400)

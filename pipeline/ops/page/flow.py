@@ -24,6 +24,9 @@ from pipeline.ops.reconcile.steps import (
 
 _ROW: Final = 58
 _TALL: Final = 46
+_WIDE_LABEL: Final = 24
+_NARROW_LABEL: Final = 18
+"""Characters that fit on an arrow."""
 _MOST: Final = 6
 """Boxes of one kind of step; the rest share one."""
 
@@ -78,7 +81,7 @@ def _across(reconciled: Reconciled, sinks: Sequence[Step]) -> Markup:
         start = _from_source(middle, at) if sink.kind == ARCHIVE else _from_decode(middle, at)
         parts += [
             _arrow(f"{start} H{_SINK.left - 4}", "wide"),
-            _label(_counted(sink), _SINK.left - 10, at - 7, "end", "on-arrow"),
+            _label(_counted(sink, _WIDE_LABEL), _SINK.left - 10, at - 7, "end", "on-arrow"),
             _sink_box(sink, _SINK, at),
         ]
     return _drawing(sinks, "wide", _WIDE, height, [*parts, *_bus(reconciled, rows)])
@@ -104,7 +107,9 @@ def _down(reconciled: Reconciled, sinks: Sequence[Step]) -> Markup:
         at += _ROW
         parts += [
             _arrow(f"M{_TRUNK} {start} V{at} H{_NARROW_SINK.left - 4}", "narrow"),
-            _label(_counted(sink), _NARROW_SINK.left - 10, at - 7, "end", "on-arrow"),
+            _label(
+                _counted(sink, _NARROW_LABEL), _NARROW_SINK.left - 10, at - 7, "end", "on-arrow"
+            ),
             _sink_box(sink, _NARROW_SINK, at),
         ]
         start = at
@@ -214,8 +219,11 @@ def _box(column: _Column, at: float, title: str, line: str, *, ok: bool | None =
     )
 
 
-def _counted(sink: Step) -> str:
-    return f"{count(sink.observed)} {sink.unit}"
+def _counted(sink: Step, most: int = 100) -> str:
+    """Return how many a sink has, with the unit if both have at most that many characters."""
+    number = count(sink.observed)
+    text = f"{number} {sink.unit}"
+    return text if len(text) <= most else number
 
 
 def _arrow(path: str, drawing: str) -> Markup:

@@ -45,8 +45,8 @@ p { margin: 4px 0; }
 .quiet, header p { color: var(--muted); }
 section { background: var(--surface); border: 1px solid var(--line); border-radius: 10px;
   padding: 16px; }
-.pair { display: grid; gap: 16px;
-  grid-template-columns: repeat(auto-fit, minmax(min(100%, 420px), 1fr)); }
+.pair { display: grid; gap: 16px; align-items: start; }
+@media (min-width: 900px) { .pair { grid-template-columns: 2fr 3fr; } }
 .halves { display: grid; gap: 20px 28px;
   grid-template-columns: repeat(auto-fit, minmax(min(100%, 420px), 1fr)); }
 .verdict { border-left: 6px solid var(--good); }

@@ -30,6 +30,12 @@ RangeOption = Annotated[
         " trips/0@100..200; may be repeated.",
     ),
 ]
+OutOption = Annotated[
+    Path | None, typer.Option(help="Write JSON with all positions into this file.")
+]
+HtmlOption = Annotated[
+    Path | None, typer.Option(help="Write the report as one HTML page into this file.")
+]
 
 
 def reconcile(
@@ -57,12 +63,8 @@ def reconcile(
     show: Annotated[
         int, typer.Option(min=1, help="How many positions of each finding to name.")
     ] = 10,
-    out: Annotated[
-        Path | None, typer.Option(help="Write JSON with all positions into this file.")
-    ] = None,
-    html: Annotated[
-        Path | None, typer.Option(help="Write the report as one HTML page into this file.")
-    ] = None,
+    out: OutOption = None,
+    html: HtmlOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Prove that what is in the source is in every sink once, or name what isn't.
@@ -87,7 +89,7 @@ def reconcile(
     if out:
         report.write(out)
     if html:
-        _write_page(html, config, report.as_dict(show))
+        _write_page(html, f"{config}, {options.sentence()}", report.as_dict(show))
     if as_json:
         print(json.dumps(report.as_dict(show)))
     else:
@@ -95,7 +97,7 @@ def reconcile(
     raise typer.Exit(not report.ok)
 
 
-def _write_page(path: Path, config: Path, report: Mapping[str, Any]) -> None:
+def _write_page(path: Path, about: str, report: Mapping[str, Any]) -> None:
     from pipeline.ops.page.data import Page, facts, reconciled
     from pipeline.ops.page.html import write
 
@@ -103,7 +105,7 @@ def _write_page(path: Path, config: Path, report: Mapping[str, Any]) -> None:
     write(
         Page(
             title="Reconciliation",
-            about=f"{config}, {datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
+            about=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {about}",
             facts=facts(outcome),
             reconciled=outcome,
             problems=outcome.problems,

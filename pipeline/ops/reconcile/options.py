@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Final
 
 from connectors.errors import UserError
@@ -68,6 +69,15 @@ class Options:
         """Whether all positions of all times are requested."""
         return not self.spans and self.since is None and self.until is None
 
+    def sentence(self) -> str:
+        """Say what is judged."""
+        end = "to the end" if self.complete else "up to the last completed checkpoint"
+        since = "" if self.since is None else f", arrived from {_text(self.since)} on"
+        until = "" if self.until is None else f", arrived before {_text(self.until)}"
+        truth = ", compared with the archive" if self.from_archive else ""
+        values = "" if self.values else ", without values"
+        return f"{end}{since}{until}{truth}{values}"
+
 
 def span(text: str) -> Span:
     """Parse `trips/0@100..200`, `trips/0@100..`, `trips/0@..200`, `trips/0@..` or `trips/0@100`."""
@@ -88,3 +98,7 @@ def instant(option: str, text: str | None) -> int | None:
     if not isinstance(moment, int):
         raise UserError(f"{option} {text!r}: allowed is {moment.allowed}")
     return moment
+
+
+def _text(milliseconds: int) -> str:
+    return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="milliseconds")
