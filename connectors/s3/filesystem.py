@@ -158,6 +158,10 @@ class OpenFile:
         while self._idle:
             self._idle.pop().close()
 
+    def __del__(self) -> None:
+        """DuckDB lets go of files without closing them."""
+        self.close()
+
 
 class _Tails:
     """The ends of files: the ones used last stay in memory. A small file is all end."""

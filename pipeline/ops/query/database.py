@@ -7,12 +7,11 @@ file, address, extension or setting: its configuration is locked before a user's
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from itertools import chain
-from tempfile import mkdtemp
+from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
@@ -53,7 +52,8 @@ class Result:
 class LakeDatabase:
     """The lake as a database, for one query; leave its block to close it.
 
-    DuckDB runs in a thread of its own, since it does not look for Ctrl-C itself.
+    DuckDB runs in a thread of its own, since it does not look for Ctrl-C itself. What it is at when
+    the block is left is interrupted.
     """
 
     def __init__(self, lake: Lake, uri: str, tables: Mapping[str, Columns], steps: Steps) -> None:
@@ -62,9 +62,10 @@ class LakeDatabase:
         self._tables = tables
         self._steps = steps
         self._files = StoreFilesystem(lake)
-        self._spill = mkdtemp(prefix="query-")
+        self._spill = TemporaryDirectory(prefix="query-", ignore_cleanup_errors=True)
         self._thread = ThreadPoolExecutor(1)
-        self._connection = duckdb.connect(config={**_SETTINGS, "temp_directory": self._spill})
+        self._running: Future[Any] | None = None
+        self._connection = duckdb.connect(config={**_SETTINGS, "temp_directory": self._spill.name})
         self._connection.register_filesystem(self._files)
         self._connection.execute("SET TimeZone = 'UTC'")
 
@@ -77,9 +78,13 @@ class LakeDatabase:
         error: BaseException | None,
         at: TracebackType | None,
     ) -> None:
+        # Again and again: DuckDB forgets an interruption that comes before a query begins.
+        while self._running and not self._running.done():
+            self._connection.interrupt()
+            wait([self._running], timeout=0.1)
         self._thread.shutdown()
         self._connection.close()
-        shutil.rmtree(self._spill, ignore_errors=True)
+        self._spill.cleanup()
 
     def query(self, sql: str) -> Result:
         """Run one SELECT.
@@ -137,14 +142,10 @@ class LakeDatabase:
             batch = self._call(result.fetchmany, _BATCH_ROWS)
 
     def _call(self, function: Callable[..., T], *arguments: Any) -> T:
-        """Call DuckDB; Ctrl-C interrupts it."""
-        called = self._thread.submit(function, *arguments)
+        called: Future[T]
+        called = self._running = self._thread.submit(function, *arguments)
         try:
             return called.result()
-        except KeyboardInterrupt:
-            self._connection.interrupt()
-            wait([called])
-            raise
         except duckdb.Error as error:
             raise self._files.failure or UserError(self._told(error)) from error
 
