@@ -44,6 +44,7 @@ COMMANDS: Final = {
     "backfill": ("pipeline.ops.backfill.commands", "Rebuild the lake from the archive."),
     "compact": ("pipeline.ops.compact.commands", "Merge small files of the lake."),
     "lake": ("pipeline.ops.compact.commands", "Look at the lake."),
+    "query": ("pipeline.ops.query.commands", "Ask the lake in SQL."),
     "uploads": ("pipeline.ops.uploads", "Look after multipart uploads that were left open."),
     "reconcile": (
         "pipeline.ops.reconcile.commands",

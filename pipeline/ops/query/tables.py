@@ -1,0 +1,80 @@
+"""The lake's tables as DuckDB sees them: one view per event type.
+
+A view has the schema's columns, also those that the files lack, and then what else the files have.
+Every time is TIMESTAMP WITH TIME ZONE, an instant: Flink marks the times of some files as UTC and
+those of others not at all, and all of them are UTC.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from connectors.sql import literal
+from pipeline.config.model import Config
+from pipeline.events.event_types import EventTypes
+from pipeline.ops.reconcile.database import name
+from pipeline.sinks import lake
+
+Columns = Mapping[str, str]
+"""The DuckDB types of a table's columns, in their order."""
+
+_INSTANT: Final = "TIMESTAMP WITH TIME ZONE"
+_DUCKDB: Final[Mapping[str, str]] = {
+    "INT": "INTEGER",
+    "BIGINT": "BIGINT",
+    "DOUBLE": "DOUBLE",
+    "STRING": "VARCHAR",
+    "BOOLEAN": "BOOLEAN",
+    "TIMESTAMP_LTZ(3)": _INSTANT,
+}
+
+
+def schema_columns(config: Config, types: EventTypes) -> dict[str, Columns]:
+    """Return the columns that the configuration gives each event type's table."""
+    keep_unknown = config.decode.unknown_fields == "keep"
+    return {
+        event_type.name: {
+            column: _DUCKDB[kind]
+            for column, kind in lake.columns(
+                event_type, config.source, keep_unknown=keep_unknown
+            ).items()
+        }
+        for event_type in types
+    }
+
+
+def files_relation(addresses: list[str]) -> str:
+    """Return SQL for Parquet files as one table; partition columns, from the paths, are text."""
+    keys = ", ".join(f"{literal(key)}: VARCHAR" for key in lake.LAKE_KEYS)
+    return f"""read_parquet([{", ".join(map(literal, addresses))}], union_by_name = true,
+        hive_partitioning = true, hive_types = {{{keys}}})"""
+
+
+def files_view(table: str, columns: Columns, relation: str, found: Columns) -> str:
+    """Return the CREATE statement of a table whose files have the columns `found`."""
+    present = {
+        column: f"{name(column)}::{_INSTANT}" if kind.startswith("TIMESTAMP") else name(column)
+        for column, kind in found.items()
+    }
+    return _view(table, _nulls(columns) | present, relation)
+
+
+def empty_view(table: str, columns: Columns) -> str:
+    """Return the CREATE statement of a table without rows."""
+    return _view(table, _nulls(columns), "(SELECT 1) WHERE false")
+
+
+def unopened_view(table: str, columns: Columns) -> str:
+    """Return the CREATE statement of a table that can be listed and described, and not read."""
+    problem = literal(f"the table {table} was not opened; name it in the SQL")
+    return _view(table, _nulls(columns), f"(SELECT 1) WHERE error({problem})")
+
+
+def _nulls(columns: Columns) -> dict[str, str]:
+    return {column: f"NULL::{kind}" for column, kind in columns.items()}
+
+
+def _view(table: str, expressions: Mapping[str, str], relation: str) -> str:
+    selected = ", ".join(f"{text} AS {name(column)}" for column, text in expressions.items())
+    return f"CREATE VIEW {name(table)} AS SELECT {selected} FROM {relation}"

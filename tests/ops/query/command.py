@@ -1,0 +1,93 @@
+"""`streaming-etl query`, run as a user does, and its database in this process."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from rich.console import Console
+
+from connectors.errors import UserError
+from pipeline.config.model import Config, Source
+from pipeline.events import event_types
+from pipeline.ops.query.database import LakeDatabase
+from pipeline.ops.query.output import json_lines
+from pipeline.ops.query.tables import schema_columns
+from pipeline.progress import Steps
+from tests.ops.compact.lakes import Lakes
+
+CONFIG = Config(source=Source(kafka_topics=("trips",)))
+TYPES = event_types.load(Path(__file__).parents[3] / "schemas")
+PROGRAM = str(Path(sys.executable).parent / "streaming-etl")
+
+
+def rows(lakes: Lakes, sql: str) -> list[dict[str, Any]]:
+    """The rows of a query as its JSON has them."""
+    columns = schema_columns(CONFIG, TYPES)
+    steps = Steps(Console(quiet=True))
+    with LakeDatabase(lakes.lake, lakes.uri, columns, steps) as database:
+        result = database.query(sql)
+        found = json.loads("".join(json_lines(result.names, result.rows)))
+    assert isinstance(found, list)
+    return found
+
+
+def refusal(lakes: Lakes, sql: str) -> str:
+    """The one line that a query is refused with."""
+    with pytest.raises(UserError) as caught:
+        rows(lakes, sql)
+    (line,) = str(caught.value).splitlines()
+    return line
+
+
+class Query:
+    """The program with a configuration `my.yaml` for a lake; it runs in that file's folder."""
+
+    def __init__(self, lake: str, folder: Path, environment: Mapping[str, str] | None = None):
+        self.folder = folder
+        self.environment = {**os.environ, **(environment or {})}
+        sections = {
+            "kafka": {"bootstrap_servers": "127.0.0.1:9092"},
+            "source": {"kafka_topics": ["trips"]},
+            "lake": {"path": lake},
+            "dead_letters": {"kafka_topic": "dead-letters"},
+        }
+        (folder / "my.yaml").write_text(yaml.safe_dump(sections))
+
+    def run(self, *words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            self.command(*words),
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=self.folder,
+            env=self.environment,
+        )
+
+    def command(self, *words: str) -> list[str]:
+        return [PROGRAM, "query", *words, "--config", "my.yaml"]
+
+    def rows(self, sql: str, *words: str) -> list[dict[str, Any]]:
+        """The rows as the program's JSON has them."""
+        found = json.loads(self.printed(sql, "--json", *words))
+        assert isinstance(found, list)
+        return found
+
+    def printed(self, *words: str) -> str:
+        done = self.run(*words)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def refusal(self, *words: str) -> str:
+        """The one line that the program prints for what it cannot do."""
+        done = self.run(*words)
+        assert (done.returncode, done.stdout) == (2, "")
+        (line,) = [line for line in done.stderr.splitlines() if ": done in " not in line]
+        return line.removeprefix("streaming-etl: ")
