@@ -23,13 +23,23 @@ from connectors.kinesis.sink import replace_placeholder
 
 def environment(settings: Mapping[str, str]) -> tuple[StreamExecutionEnvironment, Any]:
     """Return the stream and the table environment with Flink's `settings` (key -> value)."""
-    configuration = Configuration()
-    for key, value in settings.items():
-        configuration.set_string(key, value)
+    configuration = _configuration(settings)
     stream = StreamExecutionEnvironment.get_execution_environment(configuration)
     builder = EnvironmentSettings.new_instance().in_streaming_mode()
     table_settings = builder.with_configuration(configuration).build()
     return stream, StreamTableEnvironment.create(stream, environment_settings=table_settings)
+
+
+def configure(stream: StreamExecutionEnvironment, settings: Mapping[str, str]) -> None:
+    """Add settings to those that the stream's job will be submitted with."""
+    stream.configure(_configuration(settings))
+
+
+def _configuration(settings: Mapping[str, str]) -> Configuration:
+    configuration = Configuration()
+    for key, value in settings.items():
+        configuration.set_string(key, value)
+    return configuration
 
 
 def checkpoint_seconds(stream: StreamExecutionEnvironment) -> float | None:
