@@ -11,7 +11,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from select import select
@@ -23,6 +23,7 @@ from connectors.flink import gateway
 from connectors.flink import rest as flink_rest
 
 _PATIENCE_SECONDS: Final = 300.0
+_END_SECONDS: Final = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +51,8 @@ class Planner:
         """
         settings = gateway.submission(job_id, savepoint, allow_dropped_state)
         assert self.process.stdin
-        try:
+        with suppress(BrokenPipeError):  # Then it ended, and what it said tells why.
             print(json.dumps(settings), file=self.process.stdin, flush=True)
-        except BrokenPipeError:
-            pass  # It ended, and what it said tells why.
         self._wait("the job was not submitted")
 
     def _wait(self, otherwise: str) -> None:
@@ -63,6 +62,8 @@ class Planner:
             raise TimeoutError(f"{otherwise} within {_PATIENCE_SECONDS:g} s")
         line = answers.readline()
         if not line:
+            with suppress(subprocess.TimeoutExpired):
+                self.process.wait(_END_SECONDS)  # It says why after it closed its output.
             reason = flink_rest.reason(self.said.read_text("utf-8", errors="replace"))
             raise UserError(f"{otherwise}: {reason}")
         if refusal := json.loads(line):

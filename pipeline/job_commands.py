@@ -90,10 +90,11 @@ def validate_command(
 
 def plan(config: ConfigOption = LOCAL) -> None:
     """Print the flow and Flink's plan of it, without a cluster."""
-    from pipeline.plan import explain
     from pipeline.submit import home_of
 
     home_of(os.environ)
+    from pipeline.plan import explain  # Here: it imports all of PyFlink.
+
     settings = load_config.load(config)
     print(explain(settings, load_config.event_types(settings)))
 

@@ -45,9 +45,8 @@ def planned(config: Config, types: EventTypes) -> Any:
     Nothing is changed outside of this process.
     """
     stream, tables = flink.environment(flink_settings(config.job))
-    flow = job.build(Flow.of(tables), config, types)
     preflight.outside(config, types, flink.checkpoint_seconds(stream))
-    flow.attach(stream, config)
+    job.build(Flow.of(tables), config, types).attach(stream, config)
     return stream
 
 

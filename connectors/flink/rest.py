@@ -1,10 +1,9 @@
-"""Flink's REST API and command line: submit, watch, stop and cancel a job."""
+"""Flink's REST API: watch, stop and cancel a job, and say why one failed."""
 
 from __future__ import annotations
 
 import json
 import re
-import subprocess
 import tempfile
 import time
 import urllib.error
@@ -12,11 +11,10 @@ import urllib.request
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from http.client import HTTPException
-from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from connectors.errors import JobFailed, UserError
-from connectors.flink import metrics, quiet
+from connectors.flink import metrics
 
 _NO_EXCEPTION: Final = "no exception was recorded"
 _TERMINAL = frozenset({"FAILED", "CANCELED", "FINISHED", "SUSPENDED"})
@@ -259,44 +257,6 @@ class Cluster:
     def step_metrics(self) -> dict[str, float]:
         """Return our counters, such as `decode.in`, summed over all tasks."""
         return metrics.step_totals(self._prometheus_urls)
-
-
-def submit(
-    flink_home: Path,
-    rest_url: str,
-    *,
-    python: str,
-    program: Sequence[str],
-    arguments: Sequence[str],
-    environment: Mapping[str, str],
-    savepoint: str = "",
-    allow_dropped_state: bool = False,
-    folder: Path | None = None,
-) -> str:
-    """Run `flink run -d` with a program, such as `-py main.py`; return the job's id.
-
-    `folder` is the working directory; None means the current one. Flink rejects a savepoint with
-    state of an operator that the job lacks, or drops that state if `allow_dropped_state`.
-
-    Raises:
-        UserError: the program or Flink rejects the job; the message is theirs.
-    """
-    command = [
-        str(flink_home / "bin" / "flink"), "run", "-d", "-m", rest_url.removeprefix("http://"),
-        *(["-s", savepoint] if savepoint else []),
-        *(["--allowNonRestoredState"] if allow_dropped_state else []),
-        "-pyexec", python, "-pyclientexec", python, *program, *arguments,
-    ]  # fmt: skip
-    own = Path(environment.get("FLINK_CONF_DIR") or flink_home / "conf")
-    with quiet.client_configuration(own) as conf:
-        environment = {**environment, "FLINK_CONF_DIR": str(conf)}
-        done = subprocess.run(
-            command, env=environment, cwd=folder, capture_output=True, text=True, timeout=300
-        )
-    match = re.search(r"Job has been submitted with JobID ([0-9a-f]{32})", done.stdout)
-    if match is None:
-        raise UserError(f"the job was not submitted:\n{reason(done.stdout + done.stderr)}")
-    return match.group(1)
 
 
 def wait_for(
