@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 from connectors.errors import UserError
+from connectors.flink import gateway
 from connectors.flink.rest import Cluster
 
 
@@ -17,6 +19,11 @@ def needed(environment: Mapping[str, str], name: str) -> str:
             " `make up` the local cluster's are in build/run/env.sh: source it."
         )
     return environment[name]
+
+
+def home_of(environment: Mapping[str, str]) -> Path:
+    """Return the Flink distribution that the environment leads to; UserError if it is none."""
+    return gateway.distribution(needed(environment, "FLINK_HOME"))
 
 
 def cluster_of(environment: Mapping[str, str]) -> Cluster:

@@ -38,7 +38,7 @@ def jobs(as_json: JsonOption = False) -> None:
     from pipeline.cluster import cluster_of
 
     cluster = cluster_of(os.environ)
-    found = [cluster.status(job) for job in cluster.jobs()]
+    found = cluster.statuses(cluster.jobs())
     found.sort(key=lambda status: status.started_ms, reverse=True)
     if as_json:
         print(json.dumps([_plain(status) for status in found]))

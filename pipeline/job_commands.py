@@ -49,10 +49,7 @@ def run(
     Where an earlier run of the job left something, say what to start from: --resume, --savepoint or
     --fresh. FLINK_REST_URL and FLINK_HOME say which cluster and which distribution submits to it.
     """
-    from pipeline import start
-    from pipeline.cluster import cluster_of
-    from pipeline.config import load as load_config
-    from pipeline.submit import submit
+    from pipeline.run import run as run_job
 
     if (savepoint != "") + resume + fresh > 1:
         raise UserError("--savepoint, --resume and --fresh exclude each other; give one of them.")
@@ -60,21 +57,15 @@ def run(
         raise UserError(
             "--allow-dropped-state needs --savepoint PATH or --resume: no state, none to drop."
         )
-    settings, cluster = load_config.load(config), cluster_of(os.environ)
-    load_config.event_types(settings)
-    start.refuse_a_second(settings, cluster.jobs())
-    if warning := start.checkpoints_off(settings, cluster):
-        print(warning, file=sys.stderr)
-    if not savepoint:
-        choice: start.Choice = "resume" if resume else "fresh" if fresh else ""
-        savepoint, note = start.savepoint_for(settings, cluster, os.environ, choice)
-        if note:
-            print(note, file=sys.stderr)
-    job = submit(config, os.environ, savepoint=savepoint, allow_dropped_state=allow_dropped_state)
+    job = run_job(
+        config,
+        os.environ,
+        "resume" if resume else "fresh" if fresh else "",
+        savepoint=savepoint,
+        allow_dropped_state=allow_dropped_state,
+    )
     report = {"job_id": job.job_id, "url": job.url}
     print(json.dumps(report) if as_json else f"submitted as {job.job_id}; look at {job.url}")
-    if folder := start.checkpoint_folder(settings, cluster):
-        start.remember(folder, os.environ, job.job_id, settings.job.name)
 
 
 def validate_command(
@@ -144,10 +135,11 @@ def _validating(has_files: bool) -> Iterator[Callable[[int], None]]:
 
 def plan(config: ConfigOption = LOCAL) -> None:
     """Print the flow and Flink's plan of it, without a cluster."""
-    from pipeline.cluster import needed
+    from pipeline.cluster import home_of
     from pipeline.config import load as load_config
-    from pipeline.plan import explain
 
-    needed(os.environ, "FLINK_HOME")
+    home_of(os.environ)
+    from pipeline.plan import explain  # Here: it imports all of PyFlink.
+
     settings = load_config.load(config)
     print(explain(settings, load_config.event_types(settings)))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import Any
 
 from connectors.errors import UserError
 from connectors.flink import table_environment as flink
@@ -16,6 +17,7 @@ from pipeline import job, preflight
 from pipeline.config import load as load_config
 from pipeline.config.flink_settings import flink_settings
 from pipeline.config.model import Config
+from pipeline.events.event_types import EventTypes
 from pipeline.flow import Flow
 
 
@@ -30,13 +32,22 @@ def main(arguments: list[str]) -> int:
 
 
 def submit(config: Config) -> None:
-    """Build the job, check what it needs, name its operators and hand it to Flink."""
+    """Plan the job, create its indices and hand it to Flink."""
     types = load_config.event_types(config)
-    stream, tables = flink.environment(flink_settings(config.job))
-    flow = job.build(Flow.of(tables), config, types)
-    preflight.run(config, types, flink.checkpoint_seconds(stream))
-    flow.attach(stream, config)
+    stream = planned(config, types)
+    preflight.indices(config, types, may_be_away=True)
     stream.execute_async(config.job.name)
+
+
+def planned(config: Config, types: EventTypes) -> Any:
+    """Build the job, check what it needs and name its operators; return its stream environment.
+
+    Nothing is changed outside of this process.
+    """
+    stream, tables = flink.environment(flink_settings(config.job))
+    preflight.outside(config, types, flink.checkpoint_seconds(stream))
+    job.build(Flow.of(tables), config, types).attach(stream, config)
+    return stream
 
 
 def _configuration(arguments: list[str]) -> Config:

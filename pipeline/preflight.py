@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     from connectors.kafka.admin import Brokers
 
 
-def run(config: Config, types: EventTypes, checkpoint_seconds: float | None) -> None:
-    """Check the outside systems of this configuration and create the indices.
+def outside(config: Config, types: EventTypes, checkpoint_seconds: float | None) -> None:
+    """Check the outside systems of this configuration, without a change to any.
 
     `checkpoint_seconds` is the effective interval, the cluster's own setting included.
 
@@ -48,7 +48,6 @@ def run(config: Config, types: EventTypes, checkpoint_seconds: float | None) -> 
     """
     for problem in problems(config, types, checkpoint_seconds):
         raise UserError(problem)
-    indices(config, types, may_be_away=True)
 
 
 def indices(config: Config, types: EventTypes, *, may_be_away: bool) -> None:

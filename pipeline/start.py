@@ -4,15 +4,20 @@ A job without its state reads its source again and writes everything once more. 
 what earlier runs of the job left: checkpoints and savepoints, the offsets that its group committed,
 and data where it is going to write.
 
-Flink names a checkpoint's folder by the job's id, and a savepoint's by the user's wish. `remember`
-therefore keeps which ids and savepoints a job name has, in a folder of its own beside the
-checkpoints.
+Flink names a checkpoint's folder by the job's id, and a savepoint's by the user's wish. `announced`
+therefore keeps which ids a job name has, in their order, and `remember_savepoint` its savepoints,
+in a folder of its own beside the checkpoints.
+
+Only the newest run's snapshot is one to resume from: an older run's would write once more what the
+newest run wrote since.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+import time
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, Literal, NamedTuple
@@ -32,13 +37,15 @@ _RECORDS: Final = "_streaming-etl-jobs"
 _JOB_ID: Final = re.compile(r"[0-9a-f]{32}")
 _CHECKPOINT: Final = re.compile(r"chk-\d+/_metadata")
 _METADATA: Final = "_metadata"
+_READABLE: Final = ("s3://", "s3a://", "file://")
 
 
 class _Record(msgspec.Struct):
-    """What is remembered of one submitted job."""
+    """What is remembered of one submitted job; `submitted_ms` is epoch milliseconds, 0 unknown."""
 
     name: str
     savepoints: tuple[str, ...] = ()
+    submitted_ms: int = 0
 
 
 class Snapshot(NamedTuple):
@@ -48,15 +55,29 @@ class Snapshot(NamedTuple):
     uri: str
 
     def __str__(self) -> str:
-        taken = datetime.fromtimestamp(self.taken_ms / 1000, UTC)
-        return f"{self.uri} of {taken:%Y-%m-%d %H:%M:%S} UTC"
+        return f"{self.uri} of {_time(self.taken_ms)}"
+
+
+class Run(NamedTuple):
+    """A job that was submitted: when (epoch ms, 0 unknown), and its id."""
+
+    submitted_ms: int
+    job_id: str
+
+    def __str__(self) -> str:
+        return f"{self.job_id} of {_time(self.submitted_ms)}" if self.submitted_ms else self.job_id
 
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """What earlier runs of a job left: the newest snapshot, and all else in words."""
+    """What earlier runs of a job left: the newest run's newest snapshot, and all else in words.
 
+    `older` is the newest snapshot of the runs before `newest`, where `newest` left none.
+    """
+
+    newest: Run | None
     snapshot: Snapshot | None
+    older: Snapshot | None
     data: tuple[str, ...]
 
 
@@ -71,7 +92,7 @@ def savepoint_for(
     left = find(config, cluster, environment)
     if choice == "fresh":
         return "", _what_repeats(config, left)
-    if left.snapshot is None and not left.data:
+    if not (left.snapshot or left.older or left.data):
         return "", ""
     if choice == "resume" and left.snapshot:
         return left.snapshot.uri, f"resuming from {left.snapshot}"
@@ -102,9 +123,46 @@ def checkpoints_off(config: Config, cluster: Cluster) -> str:
     )
 
 
-def remember(folder: str, environment: Mapping[str, str], job_id: str, name: str) -> None:
-    """Keep that the job's checkpoints, below `folder`, are of a job of this name."""
-    _write(open_store(folder, environment), job_id, _Record(name))
+def known_jobs(folder: str, environment: Mapping[str, str]) -> frozenset[str]:
+    """Return the ids of all jobs whose checkpoints are below `folder`, whatever their names."""
+    return frozenset(_paths(open_store(folder, environment))) if folder else frozenset()
+
+
+@contextmanager
+def announced(
+    folder: str, environment: Mapping[str, str], job_id: str, name: str, known: Collection[str]
+) -> Iterator[None]:
+    """Keep that the block submits a job of this name, whose checkpoints will be below `folder`.
+
+    A block that raises UserError has submitted nothing, and the job is forgotten. Without a folder,
+    nothing is kept.
+
+    Raises:
+        UserError: another one of the name was announced since only `known` were there. Of two runs
+            that begin at once one at most goes on.
+    """
+    if not folder:
+        yield
+        return
+    store = open_store(folder, environment)
+    _write(store, job_id, _Record(name, submitted_ms=int(time.time() * 1000)))
+    try:
+        _refuse_another(store, name, {job_id, *known})
+        yield
+    except UserError:
+        # If it stays, `run --resume` is refused, which is safe.
+        with suppress(UserError):
+            store.delete(_path(job_id))
+        raise
+
+
+def _refuse_another(store: Store, name: str, known: Collection[str]) -> None:
+    for job_id, path in _paths(store).items():
+        if job_id not in known and _read(store, path).name == name:
+            raise UserError(
+                f"another `run` of {name} is submitting the job {job_id}; a second one would write"
+                " everything twice. Look at `streaming-etl jobs` in a moment."
+            )
 
 
 def remember_savepoint(
@@ -112,7 +170,8 @@ def remember_savepoint(
 ) -> None:
     """Keep that the job took this savepoint."""
     store = open_store(folder, environment)
-    known = dict(_records(store)).get(job.job_id) or _Record(job.name)
+    path = _paths(store).get(job.job_id)
+    known = _read(store, path) if path else _Record(job.name, submitted_ms=job.started_ms)
     savepoints = (*known.savepoints, savepoint)
     _write(store, job.job_id, msgspec.structs.replace(known, savepoints=savepoints))
 
@@ -125,49 +184,75 @@ def checkpoint_folder(config: Config, cluster: Cluster) -> str:
 def find(config: Config, cluster: Cluster, environment: Mapping[str, str]) -> Left:
     """Look for what earlier runs of the job left."""
     folder = checkpoint_folder(config, cluster)
-    snapshots: list[Snapshot] = []
-    if folder:
-        store = open_store(folder, environment)
-        records = {id_: known for id_, known in _records(store) if known.name == config.job.name}
-        ids = {job.job_id for job in cluster.jobs() if job.name == config.job.name}
-        snapshots = [*_checkpoints(store, ids | set(records)), *_savepoints(records, environment)]
-    return Left(max(snapshots, default=None), tuple(_data(config, environment)))
+    store = open_store(folder, environment) if folder else None
+    records = _records(store, config.job.name) if store else {}
+    listed = {job.job_id: job for job in cluster.jobs() if job.name == config.job.name}
+    never_ran = {job.job_id for job in listed.values() if not cluster.has_run(job)}
+    times = {job.job_id: job.started_ms for job in listed.values()}
+    times |= {id_: record.submitted_ms for id_, record in records.items() if record.submitted_ms}
+    ids = (records.keys() | listed.keys()) - never_ran
+    runs = sorted((Run(times.get(id_, 0), id_) for id_ in ids), reverse=True)
+
+    def newest_of(run: Run) -> Snapshot | None:
+        record, job = records.get(run.job_id), listed.get(run.job_id)
+        told = [*(record.savepoints if record else ()), *(cluster.snapshots(job) if job else ())]
+        found = [*_present(told, environment), *(_checkpoints(store, run.job_id) if store else ())]
+        return max(found, default=None)
+
+    snapshots = map(newest_of, runs)  # Lazily: most often the newest run's is looked for alone.
+    snapshot = next(snapshots, None)
+    older = None if snapshot else next(filter(None, snapshots), None)
+    return Left(next(iter(runs), None), snapshot, older, tuple(_data(config, environment)))
 
 
-def _records(store: Store) -> Iterator[tuple[str, _Record]]:
-    for stored in store.everything(_RECORDS):
-        job_id = stored.path.rpartition("/")[2].removesuffix(".json")
-        if _JOB_ID.fullmatch(job_id):
-            try:
-                yield job_id, msgspec.json.decode(store.read(stored.path), type=_Record)
-            except msgspec.MsgspecError as error:
-                raise UserError(
-                    f"{store.uri}/{stored.path} cannot be read ({error}); it says which job the"
-                    " checkpoints beside it are of. Delete it if that is known otherwise."
-                ) from error
+def _paths(store: Store) -> dict[str, str]:
+    """Return the path of each job's record by the job's id."""
+    paths = (stored.path for stored in store.everything(_RECORDS))
+    ids = {path.rpartition("/")[2].removesuffix(".json"): path for path in paths}
+    return {job_id: path for job_id, path in ids.items() if _JOB_ID.fullmatch(job_id)}
+
+
+def _path(job_id: str) -> str:
+    return f"{_RECORDS}/{job_id}.json"
+
+
+def _records(store: Store, name: str) -> dict[str, _Record]:
+    """Return the records of the jobs of a name by their ids."""
+    records = ((job_id, _read(store, path)) for job_id, path in _paths(store).items())
+    return {job_id: record for job_id, record in records if record.name == name}
+
+
+def _read(store: Store, path: str) -> _Record:
+    try:
+        return msgspec.json.decode(store.read(path), type=_Record)
+    except msgspec.MsgspecError as error:
+        raise UserError(
+            f"{store.uri}/{path} cannot be read ({error}); it says which job the checkpoints beside"
+            " it are of. Delete it if that is known otherwise."
+        ) from error
 
 
 def _write(store: Store, job_id: str, record: _Record) -> None:
-    store.write(f"{_RECORDS}/{job_id}.json", msgspec.json.encode(record))
+    store.write(_path(job_id), msgspec.json.encode(record))
 
 
-def _checkpoints(store: Store, job_ids: Iterable[str]) -> Iterator[Snapshot]:
-    for job_id in job_ids:
-        for stored in store.beginning_with(f"{job_id}/chk-"):
-            inner = stored.path.removeprefix(f"{job_id}/")
-            if _CHECKPOINT.fullmatch(inner) and stored.modified_ms is not None:
-                folder = stored.path.removesuffix(f"/{_METADATA}")
-                yield Snapshot(stored.modified_ms, f"{store.uri}/{folder}")
+def _checkpoints(store: Store, job_id: str) -> Iterator[Snapshot]:
+    for stored in store.beginning_with(f"{job_id}/chk-"):
+        inner = stored.path.removeprefix(f"{job_id}/")
+        if _CHECKPOINT.fullmatch(inner) and stored.modified_ms is not None:
+            yield Snapshot(
+                stored.modified_ms, f"{store.uri}/{stored.path.removesuffix(f'/{_METADATA}')}"
+            )
 
 
-def _savepoints(
-    records: Mapping[str, _Record], environment: Mapping[str, str]
-) -> Iterator[Snapshot]:
-    for record in records.values():
-        for savepoint in record.savepoints:
-            stored = open_store(savepoint, environment).stat(_METADATA)
-            if stored and stored.modified_ms is not None:
-                yield Snapshot(stored.modified_ms, savepoint)
+def _present(uris: Iterable[str], environment: Mapping[str, str]) -> Iterator[Snapshot]:
+    """Yield those snapshots that are there; one in a store that we cannot read counts as absent."""
+    for uri in uris:
+        if not uri.startswith(_READABLE):
+            continue
+        stored = open_store(uri, environment).stat(_METADATA)
+        if stored and stored.modified_ms is not None:
+            yield Snapshot(stored.modified_ms, uri)
 
 
 def _data(config: Config, environment: Mapping[str, str]) -> Iterator[str]:
@@ -210,17 +295,30 @@ def _in_kafka(config: Config, topics: Mapping[tuple[str, str], str]) -> Iterator
 
 def _refusal(config: Config, left: Left, choice: Choice) -> str:
     found = "; ".join([*([f"a snapshot, {left.snapshot}"] if left.snapshot else []), *left.data])
-    start = f"earlier runs of {config.job.name} left {found}."
+    start = f"earlier runs of {config.job.name} left {found or 'snapshots'}."
     if left.snapshot:
         resume = "--resume: go on from that snapshot"
+    elif left.newest and left.older:
+        resume = (
+            f"--resume: not possible, the newest run, {left.newest}, left no checkpoint or"
+            f" savepoint that is known. The newest one of a run before it is {left.older}: going on"
+            f" from there writes once more what {left.newest.job_id} wrote"
+        )
     else:
         resume = "--resume: not possible, no checkpoint or savepoint of a job of this name is known"
     if choice == "resume":
-        return f"{start} There is nothing to resume from: give --savepoint PATH or --fresh."
+        return (
+            f"{start} There is nothing to resume from ({resume.removeprefix('--resume: ')}): give"
+            " --savepoint PATH or --fresh."
+        )
     return (
         f"{start} Choose one. {resume}. --savepoint PATH: go on from another one. --fresh: begin"
         f" anew; {_what_repeats(config, left)}."
     )
+
+
+def _time(epoch_ms: int) -> str:
+    return f"{datetime.fromtimestamp(epoch_ms / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _what_repeats(config: Config, left: Left) -> str:

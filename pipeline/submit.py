@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import os
 import re
-import sys
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 from connectors.errors import UserError
 from connectors.flink import rest as flink_rest
-from pipeline import preflight, start
-from pipeline.cluster import cluster_of, needed
+from pipeline import client
+from pipeline.cluster import cluster_of, home_of, needed
 from pipeline.config import load as load_config
 from pipeline.config.model import Config
-
-MAIN = ("-pym", "pipeline.main", "-pyfs", str(Path(__file__).with_name("main.py")))
-"""What `flink run` runs: a module, for a script's folder would hide packages of the same names."""
-
 
 _CANCEL_SECONDS: Final = 120.0
 
@@ -41,42 +38,38 @@ def submit(
     savepoint: str = "",
     allow_dropped_state: bool = False,
 ) -> Submitted:
-    """Check the configuration in this process, which costs no JVM, then submit.
+    """Check the configuration in this process, beside another one that plans the job; submit it.
 
     `environment` is added to the process's own.
 
     Raises:
-        UserError: see `checked`.
+        UserError: see `check` and `pipeline.client.Planner`.
     """
     environment = {**os.environ, **environment}
-    config = checked(path, environment, savepoint=savepoint)
-    rest_url, home = needed(environment, "FLINK_REST_URL"), needed(environment, "FLINK_HOME")
-    job_id = flink_rest.submit(
-        Path(home),
-        rest_url,
-        python=sys.executable,
-        program=MAIN,
-        arguments=["--config", str(path.resolve())],
-        environment=environment,
-        savepoint=savepoint,
-        allow_dropped_state=allow_dropped_state,
-    )
+    home_of(environment)
+    config = load_config.load(path, environment)
+    with client.planning(path, environment) as planner:
+        check(config, environment, savepoint=savepoint)
+        planner.wait_planned()
+        job_id = uuid.uuid4().hex
+        planner.submit(job_id, savepoint=savepoint, allow_dropped_state=allow_dropped_state)
     return submitted(job_id, config, environment)
 
 
-def checked(path: Path, environment: Mapping[str, str], *, savepoint: str) -> Config:
-    """Return the configuration if a job may be submitted with it.
+def check(config: Config, environment: Mapping[str, str], *, savepoint: str) -> None:
+    """Check that a job may be submitted with the configuration, and create its indices.
 
     A job that starts from a savepoint starts even while OpenSearch is unreachable; a new one does
     not.
 
     Raises:
-        UserError: what is wrong in the configuration, the schemas or the outside systems.
+        UserError: what is wrong in the schemas or the outside systems.
     """
-    config = load_config.load(path, environment)
+    # Imported here: `run` starts to plan before it imports the clients of outside systems.
+    from pipeline import preflight
+
     preflight.paths(config, environment)
     preflight.indices(config, load_config.event_types(config), may_be_away=bool(savepoint))
-    return config
 
 
 def submitted(job_id: str, config: Config, environment: Mapping[str, str]) -> Submitted:
@@ -95,22 +88,47 @@ def stop(job_id: str, environment: Mapping[str, str], *, into: str, timeout_seco
         JobFailed: the savepoint failed; the job keeps running.
         TimeoutError: it takes longer than `timeout_seconds`.
     """
+    from pipeline import start  # Here: it imports the clients of outside systems.
+
     if not re.fullmatch(r"(s3a|file)://\S+", into):
         raise UserError(f"--into is {into!r}; give s3a://bucket/prefix or file:///folder.")
     cluster = cluster_of(environment)
     job = _known(cluster, job_id)
     if job.state != "RUNNING":
-        cause = cluster.status(job).cause
-        raise UserError(
-            f"the job {job_id} is {job.state}; only one that is RUNNING can take a savepoint"
-            f"{f' ({cause})' if cause else ''}. `streaming-etl cancel {job_id}` ends it and keeps"
-            " its last checkpoint, from which `run --resume` goes on."
-        )
+        raise UserError(_no_savepoint(cluster, job))
     folder = cluster.checkpoint_folder(job_id)
     savepoint = cluster.stop_with_savepoint(job_id, into, timeout_seconds=timeout_seconds)
-    if folder:
-        start.remember_savepoint(folder, environment, job, savepoint)
+    try:
+        if folder:
+            start.remember_savepoint(folder, environment, job, savepoint)
+    except UserError as error:
+        raise UserError(
+            f"the job stopped with the savepoint {savepoint}, but `run --resume` may not find it"
+            f" ({error}); start the job with --savepoint {savepoint}."
+        ) from error
     return savepoint
+
+
+def _no_savepoint(cluster: flink_rest.Cluster, job: flink_rest.Job) -> str:
+    """Say why a job that does not run takes no savepoint, and what that means for its state."""
+    state = f"the job {job.job_id} is {job.state}"
+    if job.has_ended:
+        return f"{state}: it has ended, and can take no savepoint any more."
+    status = next(iter(cluster.statuses([job])), None)
+    cause = f" ({status.cause})" if status and status.cause else ""
+    if status and status.checkpoint and status.checkpoint_ms:
+        taken = datetime.fromtimestamp(status.checkpoint_ms / 1000, UTC)
+        keeps = (
+            f"keeps its last checkpoint, of {taken:%Y-%m-%d %H:%M:%S} UTC, from which"
+            " `run --resume` goes on: records after it are read again, and only Kinesis and dead"
+            " letters on Kafka get them twice."
+        )
+    else:
+        keeps = "leaves nothing to go on from, for no checkpoint completed yet."
+    return (
+        f"{state}; only one that is RUNNING can take a savepoint{cause}. Mend the cause and try"
+        f" again, or end it: `streaming-etl cancel {job.job_id}` {keeps}"
+    )
 
 
 def cancel(job_id: str, environment: Mapping[str, str]) -> str | None:
@@ -128,7 +146,7 @@ def cancel(job_id: str, environment: Mapping[str, str]) -> str | None:
     flink_rest.wait_for(
         lambda: _known(cluster, job_id).has_ended, _CANCEL_SECONDS, "the job did not end"
     )
-    return cluster.status(job).checkpoint
+    return next((status.checkpoint for status in cluster.statuses([job])), None)
 
 
 def _known(cluster: flink_rest.Cluster, job_id: str) -> flink_rest.Job:

@@ -143,6 +143,17 @@ def test_a_wrong_configuration_exits_with_2_before_anything_is_submitted(tmp_pat
         assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize("command", ["run", "plan"])
+def test_a_folder_without_flink_is_told_before_anything_else(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FLINK_HOME", str(tmp_path))
+    done = run(command, "--config", str(tmp_path / "nowhere.yaml"))
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"streaming-etl: FLINK_HOME is '{tmp_path}', which is no Flink")
+    assert done.stderr.count("\n") == 1
+
+
 def test_state_can_be_dropped_only_of_a_savepoint() -> None:
     done = run("run", "--allow-dropped-state")
     assert done.returncode == 2

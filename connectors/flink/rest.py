@@ -1,21 +1,22 @@
-"""Flink's REST API and command line: submit, watch, stop and cancel a job."""
+"""Flink's REST API: watch, stop and cancel a job, and say why one failed."""
 
 from __future__ import annotations
 
 import json
 import re
-import subprocess
 import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from http.client import HTTPException
 from typing import Any, Final, NamedTuple
 
 from connectors.errors import JobFailed, UserError
-from connectors.flink import metrics, quiet
+from connectors.flink import metrics
 
+_NO_EXCEPTION: Final = "no exception was recorded"
 _TERMINAL = frozenset({"FAILED", "CANCELED", "FINISHED", "SUSPENDED"})
 
 # The last line of a Python traceback, `pipeline.steps.x.SomeError: what is wrong`.
@@ -48,7 +49,7 @@ class Checkpoints(NamedTuple):
 
 
 class Job(NamedTuple):
-    """A job that the cluster knows: its id, name and state, such as RUNNING, and its start."""
+    """A job that the cluster knows: its id, name, state, such as RUNNING, and start (epoch ms)."""
 
     job_id: str
     name: str
@@ -103,12 +104,41 @@ class Cluster:
         """
         try:
             jobs = self.get("/jobs/overview")["jobs"]
-        except urllib.error.URLError as error:
+        except (OSError, HTTPException, ValueError) as error:
             raise UserError(
-                f"the Flink cluster at {self._url} does not answer ({error.reason}); is it up, and"
-                " FLINK_REST_URL right?"
+                f"the Flink cluster at {self._url} does not answer"
+                f" ({getattr(error, 'reason', error)}); is it up, and FLINK_REST_URL right?"
             ) from error
         return [Job(job["jid"], job["name"], job["state"], job["start-time"]) for job in jobs]
+
+    def statuses(self, jobs: Iterable[Job]) -> list[JobStatus]:
+        """Return how jobs are; without those that the cluster forgot, since they ended long ago."""
+        found = []
+        for job in jobs:
+            with _forgotten():
+                found.append(self.status(job))
+        return found
+
+    def has_run(self, job: Job) -> bool:
+        """Return whether a job ever was RUNNING; one that was not has written nothing.
+
+        Flink lists also jobs that it could not start, such as those with a wrong savepoint. A job
+        that the cluster forgot counts as one that was.
+        """
+        with _forgotten():
+            return bool(self.get(f"/jobs/{job.job_id}")["timestamps"]["RUNNING"] > 0)
+        return True
+
+    def snapshots(self, job: Job) -> list[str]:
+        """Return the addresses of a job's last completed checkpoint and of its last savepoint.
+
+        Whoever asked for the savepoint: `flink stop`, the web UI or REST. They may be gone by now.
+        """
+        with _forgotten():
+            latest = self.get(f"/jobs/{job.job_id}/checkpoints")["latest"]
+            taken = [latest.get("completed"), latest.get("savepoint")]
+            return [_with_slashes(each["external_path"]) for each in taken if each]
+        return []
 
     def status(self, job: Job) -> JobStatus:
         """Return how a job is."""
@@ -142,21 +172,25 @@ class Cluster:
         """Return whether every task runs.
 
         Raises:
-            JobFailed: the job ended by itself.
+            JobFailed: the job ended by itself; the message names a file with the stack trace.
         """
         job = self.get(f"/jobs/{job_id}")
         if job["state"] in _TERMINAL:
-            raise JobFailed(f"{job['state']}: {self.root_cause(job_id)}")
+            trace = self._newest_trace(job_id)
+            cause = _in_short(trace, _cause(trace)) if trace else _NO_EXCEPTION
+            raise JobFailed(f"{job['state']}: {cause}")
         return job["state"] == "RUNNING" and all(
             vertex["status"] == "RUNNING" for vertex in job["vertices"]
         )
 
     def root_cause(self, job_id: str) -> str:
         """Return the newest exception's causes, with our Python code's error first."""
+        trace = self._newest_trace(job_id)
+        return "\n".join(_causes(trace))[:2000] if trace else _NO_EXCEPTION
+
+    def _newest_trace(self, job_id: str) -> str:
         entries = self.get(f"/jobs/{job_id}/exceptions")["exceptionHistory"]["entries"]
-        if not entries:
-            return "no exception was recorded"
-        return "\n".join(_causes(entries[0]["stacktrace"]))[:2000]
+        return str(entries[0]["stacktrace"]) if entries else ""
 
     def cancel(self, job_id: str) -> None:
         """Cancel the job without a savepoint, unless it has ended already."""
@@ -216,52 +250,13 @@ class Cluster:
             lambda: _completed(self.get(path)), timeout_seconds, "the savepoint did not complete"
         )
         if "location" not in operation:
-            raise JobFailed(
-                f"the savepoint failed: {_in_short(operation['failure-cause']['stack-trace'])}"
-            )
+            trace = operation["failure-cause"]["stack-trace"]
+            raise JobFailed(f"the savepoint failed: {_in_short(trace, _last_cause(trace))}")
         return str(operation["location"])
 
     def step_metrics(self) -> dict[str, float]:
         """Return our counters, such as `decode.in`, summed over all tasks."""
         return metrics.step_totals(self._prometheus_urls)
-
-
-def submit(
-    flink_home: Path,
-    rest_url: str,
-    *,
-    python: str,
-    program: Sequence[str],
-    arguments: Sequence[str],
-    environment: Mapping[str, str],
-    savepoint: str = "",
-    allow_dropped_state: bool = False,
-    folder: Path | None = None,
-) -> str:
-    """Run `flink run -d` with a program, such as `-py main.py`; return the job's id.
-
-    `folder` is the working directory; None means the current one. Flink rejects a savepoint with
-    state of an operator that the job lacks, or drops that state if `allow_dropped_state`.
-
-    Raises:
-        UserError: the program or Flink rejects the job; the message is theirs.
-    """
-    command = [
-        str(flink_home / "bin" / "flink"), "run", "-d", "-m", rest_url.removeprefix("http://"),
-        *(["-s", savepoint] if savepoint else []),
-        *(["--allowNonRestoredState"] if allow_dropped_state else []),
-        "-pyexec", python, "-pyclientexec", python, *program, *arguments,
-    ]  # fmt: skip
-    own = Path(environment.get("FLINK_CONF_DIR") or flink_home / "conf")
-    with quiet.client_configuration(own) as conf:
-        environment = {**environment, "FLINK_CONF_DIR": str(conf)}
-        done = subprocess.run(
-            command, env=environment, cwd=folder, capture_output=True, text=True, timeout=300
-        )
-    match = re.search(r"Job has been submitted with JobID ([0-9a-f]{32})", done.stdout)
-    if match is None:
-        raise UserError(f"the job was not submitted:\n{reason(done.stdout + done.stderr)}")
-    return match.group(1)
 
 
 def wait_for(
@@ -276,6 +271,21 @@ def wait_for(
     return result
 
 
+@contextmanager
+def _forgotten() -> Iterator[None]:
+    """End the block early if the cluster does not know the job, which may expire at any time."""
+    try:
+        yield
+    except urllib.error.HTTPError as error:
+        if error.code != 404:
+            raise
+
+
+def _with_slashes(address: str) -> str:
+    """Return Flink's `file:/folder` as `file:///folder`; other addresses stay."""
+    return re.sub(r"^file:/+", "file:///", address)
+
+
 def _causes(stack_trace: str) -> list[str]:
     """Return the lines of a stack trace that name a cause, with our Python code's error first."""
     trace = stack_trace.splitlines()
@@ -284,15 +294,18 @@ def _causes(stack_trace: str) -> list[str]:
 
 
 def last_cause(failures: Sequence[Mapping[str, Any]]) -> str:
-    """Return the innermost cause of the newest failure in one line, or our Python code's error.
+    """Return the cause of the newest of a job's failures in one line; empty if there is none.
 
-    `failures` are Flink's entries, the newest first; without any the result is empty.
+    `failures` are Flink's entries, the newest first.
     """
-    if not failures:
-        return ""
-    first, *others = _causes(failures[0]["stacktrace"])
+    return _cause(failures[0]["stacktrace"]) if failures else ""
+
+
+def _cause(stack_trace: str) -> str:
+    """Return the innermost cause in one line, or our Python code's error."""
+    first, *others = _causes(stack_trace)
     line = first if _PYTHON_ERROR.match(first) else [first, *others][-1]
-    return line.removeprefix("Caused by: ")[:300]
+    return line.removeprefix("Caused by: ")[:500]
 
 
 def _completed(status: Mapping[str, Any]) -> Mapping[str, Any] | None:
@@ -308,15 +321,20 @@ def reason(output: str) -> str:
     for pattern, meaning in _SAVEPOINT_PROBLEMS:
         if match := pattern.search(output):
             return meaning.format(match[1])
-    return "\n".join(own) or _in_short(output)
+    return "\n".join(own) or _in_short(output, _last_cause(output))
 
 
-def _in_short(output: str) -> str:
-    """Return the innermost cause in Flink's output, and the file that keeps all of it."""
+def _last_cause(output: str) -> str:
+    """Return the innermost cause in what a program printed, else the last line."""
     lines = [line.strip() for line in output.splitlines() if line.strip()]
     causes = [line for line in lines if line.startswith("Caused by: ")]
     cause = [*lines[-1:], *causes][-1] if lines else "Flink said nothing"
+    return cause.removeprefix("Caused by: ")[:500]
+
+
+def _in_short(output: str, cause: str) -> str:
+    """Return the cause, and the file that keeps all of the output."""
     handle, path = tempfile.mkstemp(prefix="streaming-etl-flink-", suffix=".log")
     with open(handle, "w", encoding="utf-8") as file:
         file.write(output)
-    return f"{cause.removeprefix('Caused by: ')[:500]}. All that Flink said is in {path}."
+    return f"{cause.rstrip('.')}. All that Flink said is in {path}."

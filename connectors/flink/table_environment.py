@@ -26,13 +26,23 @@ def environment(settings: Mapping[str, str]) -> tuple[StreamExecutionEnvironment
     """Return the stream and the table environment with Flink's `settings` (key -> value)."""
     # Beam, which PyFlink imports for a Python function, needs it; nobody here can change that.
     warnings.filterwarnings("ignore", "pkg_resources is deprecated", UserWarning)
-    configuration = Configuration()
-    for key, value in settings.items():
-        configuration.set_string(key, value)
+    configuration = _configuration(settings)
     stream = StreamExecutionEnvironment.get_execution_environment(configuration)
     builder = EnvironmentSettings.new_instance().in_streaming_mode()
     table_settings = builder.with_configuration(configuration).build()
     return stream, StreamTableEnvironment.create(stream, environment_settings=table_settings)
+
+
+def configure(stream: StreamExecutionEnvironment, settings: Mapping[str, str]) -> None:
+    """Add settings to those that the stream's job will be submitted with."""
+    stream.configure(_configuration(settings))
+
+
+def _configuration(settings: Mapping[str, str]) -> Configuration:
+    configuration = Configuration()
+    for key, value in settings.items():
+        configuration.set_string(key, value)
+    return configuration
 
 
 def checkpoint_seconds(stream: StreamExecutionEnvironment) -> float | None:

@@ -18,10 +18,10 @@ from typing import Any, Final
 
 import yaml
 
-from connectors.flink import rest as flink_rest
 from connectors.flink.rest import Cluster, wait_for
 from dev.bench.gauge import Gauge
 from dev.bench.topic import Topic
+from dev.servers import flink_run
 from dev.servers.setup import setup
 from dev.servers.stack import Stack
 from pipeline.cluster import cluster_of
@@ -237,7 +237,7 @@ def submit_ours(stack: Stack, config: Path) -> str:
 
 def _submit(stack: Stack, program: Path, words: list[str]) -> str:
     environment = stack.environment()
-    return flink_rest.submit(
+    return flink_run.submit(
         Path(environment["FLINK_HOME"]),
         environment["FLINK_REST_URL"],
         python=sys.executable,

@@ -17,7 +17,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from connectors.errors import UserError
-from connectors.flink import rest as flink_rest
+from dev.servers import flink_run
 from dev.servers.cache import ServerCache
 from pipeline.config.load import PROPERTY_GROUPS
 from pipeline.deploy.package.build import RUN_OPTIONS
@@ -119,7 +119,7 @@ def submit(
         UserError: what the program said when it refused, or when Flink did.
     """
     with TemporaryDirectory() as folder:
-        return flink_rest.submit(
+        return flink_run.submit(
             flink_home,
             rest_url,
             python=str(python),

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
+import psutil
 import yaml
 from typer.testing import CliRunner, Result
 
+from connectors.flink.rest import Job, wait_for
 from dev.demo.generate import Recipe, generate
+from dev.servers.s3 import SECRET_KEY
 from dev.servers.stack import Stack
 from pipeline import start
 from pipeline.cli import app
+from pipeline.cluster import cluster_of
 from pipeline.config import load as load_config
-from pipeline.submit import submitted
+from pipeline.submit import Submitted, submitted
 from tests.job.harness import Harness
 
 NO_INDEX: dict[str, Any] = {"index": None}
@@ -24,7 +31,8 @@ def test_a_second_run_is_refused_or_resumes(stack: Stack, tmp_path: Path) -> Non
     made = list(generate(Recipe(events=900, seed=16)))
     with Harness(stack=stack, name="twice", folder=tmp_path, overrides=NO_INDEX) as harness:
         first = begin(harness)
-        assert first.stderr == "", "nothing was there"
+        assert first.stderr.startswith("took "), "nothing was there"
+        assert first.stderr.count("\n") == 1
         sent = harness.produce(made[:300])
         harness.drain()
         refused(harness, "twice is RUNNING on the cluster", harness.submitted.job_id)
@@ -68,6 +76,118 @@ def test_a_second_run_is_refused_or_resumes(stack: Stack, tmp_path: Path) -> Non
         assert "all records that the source still has are written once more" in warned
 
 
+def test_only_the_newest_runs_snapshot_is_resumed_from(stack: Stack, tmp_path: Path) -> None:
+    made = list(generate(Recipe(events=300, seed=17)))
+    with Harness(stack=stack, name="newest", folder=tmp_path, overrides=NO_INDEX) as harness:
+        begin(harness)
+        harness.produce(made[:100])
+        harness.drain()
+        older = stop(harness)
+
+        begin(harness, "--resume")
+        harness.produce(made[100:200])
+        harness.drain()
+        cancel(harness)
+        lost = harness.submitted.job_id
+        store = harness.store("checkpoints")
+        for stored in store.everything(lost):
+            store.delete(stored.path)
+        for option in ((), ("--resume",)):
+            told = refused(harness, *option, f"the newest run, {lost} of 20", older)
+            assert f"writes once more what {lost} wrote" in told
+
+        told = refused(harness, "Cannot find checkpoint or savepoint", savepoint=f"{older}x")
+        assert "\tat " not in told and "\n" not in told
+        assert "org.apache.flink" in Path(told.split()[-1].removesuffix(".")).read_text()
+        refused(harness, "--resume", f"the newest run, {lost} of 20")
+        assert run(harness, "--savepoint", older).exit_code == 0
+
+        again = json.loads(call(harness, "jobs", "--json").stdout)[0]["job_id"]
+        harness.job = follow(harness, again)
+        harness.wait_running()
+        elsewhere = harness.submitted.cluster.stop_with_savepoint(
+            again, "s3a://newest/elsewhere", timeout_seconds=60
+        )
+        assert f"resuming from {elsewhere} of 20" in begin(harness, "--resume").stderr
+
+
+def test_of_two_runs_at_once_one_submits_a_job(stack: Stack, tmp_path: Path) -> None:
+    with Harness(stack=stack, name="at-once", folder=tmp_path, overrides=NO_INDEX) as harness:
+        both = [command(harness), command(harness)]
+        outputs = [each.communicate(timeout=300) for each in both]
+        running = [job for job in jobs(harness) if job.name == "at-once"]
+        codes = [each.returncode for each in both]
+        if running:  # Each may see the other: then none goes on, which is safe.
+            harness.job = follow(harness, running[0].job_id)
+        assert sorted(codes) in ([0, 2], [2, 2]), outputs
+        assert len(running) == codes.count(0), outputs
+        for code, (_, said) in zip(codes, outputs, strict=True):
+            assert code == 0 or "a second one would write everything twice" in said
+        assert len(records(harness)) == len(running)
+
+
+def test_a_run_that_is_killed_while_it_plans_submits_nothing(stack: Stack, tmp_path: Path) -> None:
+    with Harness(stack=stack, name="killed", folder=tmp_path, overrides=NO_INDEX) as harness:
+        killed = command(harness)
+        caller = psutil.Process(killed.pid)
+        wait_for(lambda: java(caller), 60, "the client's JVM did not start")
+        others = caller.children(recursive=True)
+        arguments = "\n".join(" ".join(each.cmdline()) for each in others)
+        assert str(harness.config_path) in arguments
+        assert SECRET_KEY not in arguments
+        killed.kill()
+        killed.communicate(timeout=60)
+        _, alive = psutil.wait_procs(others, timeout=120)
+        assert alive == []
+        assert "killed" not in {job.name for job in jobs(harness)}
+        assert records(harness) == []
+
+
+def test_a_job_that_the_cluster_forgot_is_left_out(stack: Stack, tmp_path: Path) -> None:
+    with Harness(stack=stack, name="forgot", folder=tmp_path, overrides=NO_INDEX) as harness:
+        gone = Job("f" * 32, "gone", "FINISHED")
+        cluster = harness.start().cluster
+        known = cluster.jobs()
+        told = cluster.statuses([gone, *known])
+        assert [status.job for status in told] == known
+        assert cluster.snapshots(gone) == []
+
+
+def java(caller: psutil.Process) -> bool:
+    """Return whether a JVM runs below a process; one that ends meanwhile does not."""
+    try:
+        return any(each.name() == "java" for each in caller.children(recursive=True))
+    except psutil.NoSuchProcess:
+        return False
+
+
+def command(harness: Harness) -> subprocess.Popen[str]:
+    """`streaming-etl run` in a process of its own."""
+    return subprocess.Popen(
+        [Path(sys.executable).parent / "streaming-etl", "run", "--config", harness.config_path],
+        env={**os.environ, **harness.stack.environment()},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def jobs(harness: Harness) -> list[Job]:
+    """The cluster's jobs."""
+    return cluster_of(harness.stack.environment()).jobs()
+
+
+def records(harness: Harness) -> list[str]:
+    """What is remembered of the jobs that were submitted."""
+    return [stored.path for stored in harness.store("checkpoints/_streaming-etl-jobs").everything()]
+
+
+def follow(harness: Harness, job_id: str) -> Submitted:
+    """Describe a job that `run` submitted."""
+    config = load_config.load(harness.config_path)
+    return submitted(job_id, config, harness.stack.environment())
+
+
 def change(harness: Harness, **job: Any) -> None:
     """Rewrite keys of the job's section."""
     harness.overrides = {**harness.overrides, "job": job}
@@ -78,17 +198,15 @@ def begin(harness: Harness, *options: str) -> Result:
     """`streaming-etl run`, which must succeed; wait until every task runs."""
     result = run(harness, *options)
     assert result.exit_code == 0, result.output
-    job_id = json.loads(result.stdout)["job_id"]
-    config = load_config.load(harness.config_path)
-    harness.job = submitted(job_id, config, harness.stack.environment())
+    harness.job = follow(harness, json.loads(result.stdout)["job_id"])
     harness.wait_running()
     return result
 
 
-def refused(harness: Harness, *expected: str) -> str:
+def refused(harness: Harness, *expected: str, savepoint: str = "") -> str:
     """`streaming-etl run`, which must be refused; options may be among `expected`."""
     options = [text for text in expected if text in ("--fresh", "--resume")]
-    result = run(harness, *options)
+    result = run(harness, *options, *(["--savepoint", savepoint] if savepoint else []))
     assert result.exit_code != 0
     told = str(result.exception)
     for text in set(expected) - set(options):
