@@ -47,8 +47,8 @@ test-deployment: setup ## run the package in a plain Flink, and the image's entr
 lint: $(STAMP) ## run ruff and mypy --strict, and check the import contracts
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports --no-cache
 
-up: setup ## start the local servers
-	@$(BIN)/python -m dev up
+up: setup ## start the local servers (WITH="kinesis dashboards", FREE_PORTS=1)
+	@$(BIN)/python -m dev up $(foreach name,$(WITH),--with $(name)) $(if $(FREE_PORTS),--free-ports)
 
 down: $(STAMP) ## stop the local servers
 	@$(BIN)/python -m dev down

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from connectors import local_files as lock
 from connectors.errors import UserError
-from dev.servers import flink_home, kinesis, prerequisites
+from dev.servers import flink_home, kinesis, prerequisites, prometheus
 from dev.servers.cache import ServerCache
 from pipeline.deploy.builds import (
     Part,
@@ -30,8 +30,8 @@ PROFILES = {"kafka": "kafka-server", "opensearch": "opensearch-server", "s3-plug
 def setup(root: Path, *, say: Say, servers: tuple[str, ...] | None = None) -> ServerCache:
     """Bring the cache up to date and return it; idempotent.
 
-    `servers` are those about to start: the Kinesis server is fetched when it is one of them.
-    Without them it is fetched where Node is there to run it.
+    `servers` are those about to start: the Kinesis server and Prometheus are fetched when they are
+    among them. Without `servers` the Kinesis server is fetched where Node is there to run it.
 
     Raises UserError naming everything that the machine lacks, or the command that failed with the
     end of what it said.
@@ -58,6 +58,8 @@ def parts(cache: ServerCache, say: Say, servers: tuple[str, ...] | None) -> list
         lambda: flink_home.assemble(cache),
     )  # fmt: skip
     own = [*s3_parts(cache, pom, say), *kinesis_parts(cache, pom, say, servers)]
+    if "dashboards" in (servers or ()):
+        own.append(prometheus_part(cache))
     return [connectors_part(cache), *jars, flink, *own]
 
 
@@ -95,6 +97,16 @@ def kinesis_parts(
         say(f"without the Kinesis server: {problem}; {prerequisites.NODE.remedy}")
         return []
     return [part]
+
+
+def prometheus_part(cache: ServerCache) -> Part:
+    """Prometheus, whose versions and hashes are in a list of their own."""
+    packages = prometheus.PACKAGES.read_text("utf-8")
+    return Part(
+        "prometheus", "fetching Prometheus with apt (23 MB, unpacked and not installed)",
+        packages, cache.prometheus, lambda: prometheus.install(cache.prometheus),
+        (prerequisites.APT,),
+    )  # fmt: skip
 
 
 def pom_property(pom: str, name: str) -> str:
