@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from dev.servers.exposition import METRICS_TABLE
 from pipeline.decode.reasons import REASONS
 from pipeline.metrics import LAG_BUCKETS_MS, METRICS
 from pipeline.ops.replay.old_options import OLD
@@ -30,6 +31,13 @@ def metrics_table() -> str:
         row = (name, "counter", metric.unit, metric.meaning, metric.action)
         if row != rows[-1]:
             rows.append(row)
+    return _table(rows)
+
+
+def exposition_table() -> str:
+    """Return the table of what Prometheus gets in docs/metrics.md."""
+    rows = [("in Prometheus", "type", "from", "what it is")]
+    rows += [(f"`{each.name}`", each.kind, f"`{each.origin}`", each.help) for each in METRICS_TABLE]
     return _table(rows)
 
 

@@ -33,6 +33,11 @@ class ServerCache(Cache):
         """The browser that tests and pictures pages; absent without Node."""
         return self.directory / "chromium"
 
+    @property
+    def prometheus(self) -> Path:
+        """Debian's packages of Prometheus, unpacked; there once dashboards were asked for."""
+        return self.directory / "prometheus"
+
     def jars(self, server: str) -> Path:
         """The folder of one Maven profile's jars: `kafka`, `opensearch` or `s3-plugin`."""
         return self.directory / "servers" / server

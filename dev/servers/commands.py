@@ -14,7 +14,7 @@ from rich.console import Console
 
 from connectors.flink.rest import Cluster, Job
 from dev.servers import setup as installation
-from dev.servers.layout import ALL_SERVERS, SERVERS
+from dev.servers.layout import CHOICES, SERVERS
 from dev.servers.stack import ServerStatus, Stack
 from pipeline.report_table import print_rows
 
@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[2]  # the checkout: the project is installed edita
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="Local servers as plain processes: Kafka, S3, OpenSearch, Flink; and Kinesis.",
+    help="Local servers as plain processes: Kafka, S3, OpenSearch, Flink; and Kinesis, Prometheus.",
 )
 
 RunDir = Annotated[
@@ -46,16 +46,21 @@ def up(
     task_managers: Annotated[int, typer.Option(min=1, max=4, help="Flink TaskManagers.")] = 1,
     only: Annotated[
         list[str] | None,
-        typer.Option("--only", help=f"Of {', '.join(ALL_SERVERS)}; may be repeated."),
+        typer.Option("--only", help=f"Of {', '.join(CHOICES)}; may be repeated."),
     ] = None,
     also: Annotated[
         list[str] | None,
-        typer.Option("--with", help="One more than usual: kinesis (needs Node); may be repeated."),
+        typer.Option(
+            "--with",
+            help="One more than usual: kinesis (needs Node) or dashboards (Prometheus, needs apt);"
+            " may be repeated.",
+        ),
     ] = None,
 ) -> None:
     """Set up if needed, start the servers, and wait until all of them answer.
 
-    Kafka (plain on 9092, SASL_SSL on 9094), S3, OpenSearch and Flink; Kinesis on request.
+    Kafka (plain on 9092, SASL_SSL on 9094), S3, OpenSearch and Flink; Kinesis and Prometheus on
+    request.
     """
     say = speaker()
     servers = tuple(dict.fromkeys([*(only or SERVERS), *(also or [])]))

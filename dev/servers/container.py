@@ -11,6 +11,7 @@ FLINK_PROPERTIES, lines of `key: value`, overrides Flink's settings, as in Flink
 from __future__ import annotations
 
 import os
+import socket
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -24,7 +25,7 @@ from dev.servers.cache import ServerCache
 
 ROOT = Path(__file__).parents[2]
 CONFIG = ROOT / "conf" / "docker.yaml"
-METRICS_PORT = 9249
+METRICS_URL = "http://metrics:9249"
 SLOTS = 2
 FLINK_FOLDERS = ("FLINK_HOME", "FLINK_CONF_DIR", "FLINK_LOG_DIR", "FLINK_PID_DIR")
 
@@ -102,7 +103,6 @@ def settings(folder: Path, environment: Mapping[str, str]) -> dict[str, Any]:
     publishes is on 127.0.0.1.
     """
     everywhere = "0.0.0.0"
-    reporter = "metrics.reporter.prometheus"
     return {
         "jobmanager.rpc.address": "jobmanager",
         "jobmanager.bind-host": everywhere,
@@ -120,10 +120,8 @@ def settings(folder: Path, environment: Mapping[str, str]) -> dict[str, Any]:
         **flink_settings.memory_settings(SLOTS),
         **flink_settings.failure_settings(),
         **flink_settings.s3_settings(s3_endpoint(environment)),
-        f"{reporter}.factory.class": (
-            "org.apache.flink.metrics.prometheus.PrometheusReporterFactory"
-        ),
-        f"{reporter}.port": METRICS_PORT,
+        **flink_settings.metrics_settings(METRICS_URL),
+        "metrics.reporter.prometheus.jobName": socket.gethostname(),
         **overrides(environment.get("FLINK_PROPERTIES", "")),
     }
 

@@ -8,13 +8,16 @@ import msgspec
 
 from connectors.errors import UserError
 from connectors.local_files import write_whole
-from dev.servers import flink, kafka, kafka_tls, kinesis, metrics_server, opensearch, s3
+from dev.servers import flink, kafka, kafka_tls, kinesis, metrics_server, opensearch, prometheus, s3
 from dev.servers.cache import ServerCache
 from dev.servers.flink_settings import Cluster
 from dev.servers.server import Server
 
 SERVERS = ("kafka", "s3", "opensearch", "flink")
 ALL_SERVERS = (*SERVERS, "kinesis")
+"""Every server that the job can use."""
+CHOICES = (*ALL_SERVERS, "dashboards")
+"""Every one that can be asked for; `dashboards` is Prometheus."""
 
 # The ports that each choice needs. `metrics` belongs to Flink: its processes push there.
 PREFERRED_PORTS = {
@@ -23,6 +26,7 @@ PREFERRED_PORTS = {
     "opensearch": {"opensearch": 9200, "opensearch_transport": 9300},
     "flink": {"flink_rest": 8081, "flink_rpc": 6123, "metrics": 9249},
     "kinesis": {"kinesis": 4568},
+    "dashboards": {"prometheus": 9090},
 }
 
 WITHIN = {"opensearch": opensearch.HTTP_PORTS}
@@ -43,7 +47,7 @@ class Layout(msgspec.Struct, kw_only=True):
 
     def port(self, name: str) -> int:
         """Return a port by its name; the preferred one where the stack has none."""
-        return self.ports.get(name) or preferred_ports(ALL_SERVERS)[name]
+        return self.ports.get(name) or preferred_ports(CHOICES)[name]
 
     def url(self, name: str) -> str:
         """The address of one of the HTTP servers."""
@@ -54,7 +58,7 @@ def preferred_ports(servers: tuple[str, ...]) -> dict[str, int]:
     """Return the ports that these servers use if they are free."""
     unknown = [name for name in servers if name not in PREFERRED_PORTS]
     if unknown or not servers:
-        raise UserError(f"Unknown server {', '.join(unknown)}; there are {', '.join(ALL_SERVERS)}")
+        raise UserError(f"Unknown server {', '.join(unknown)}; there are {', '.join(CHOICES)}")
     return {name: port for server in servers for name, port in PREFERRED_PORTS[server].items()}
 
 
@@ -95,6 +99,7 @@ def servers_of(layout: Layout, run_dir: Path) -> dict[str, Server]:
         "s3": s3_server,
         "kinesis": kinesis_server,
         "kafka": kafka_server,
+        "dashboards": prometheus_server,
     }
     servers = [
         server
@@ -152,6 +157,18 @@ def flink_servers(layout: Layout, run_dir: Path) -> list[Server]:
     ]
     metrics = metrics_server.server(port=layout.ports["metrics"])
     return [metrics, flink.job_manager(cluster), *workers]
+
+
+def prometheus_server(layout: Layout, run_dir: Path) -> list[Server]:
+    """Prometheus over what Flink's processes push."""
+    return [
+        prometheus.server(
+            ServerCache(Path(layout.root)),
+            folder=run_dir / "prometheus",
+            port=layout.ports["prometheus"],
+            metrics_url=layout.url("metrics"),
+        )
+    ]
 
 
 def environment_of(layout: Layout, run_dir: Path) -> dict[str, str]:

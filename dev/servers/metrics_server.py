@@ -1,42 +1,52 @@
-"""Holds the metrics that Flink's processes push and gives them back to whoever asks, on 127.0.0.1
-only.
+"""Holds the metrics that Flink's processes push and gives them back to whoever asks.
 
 Flink 1.20's pull reporter for Prometheus listens on every address and has no option against it (its
 PrometheusReporter opens `new InetSocketAddress(port)`). Its push reporter does not listen at all:
-it sends the same text to this server, where `GET /metrics/job/<name>` returns what that process
-last pushed.
+it sends the same text to this server. `GET /metrics/job/<name>` returns what that process last
+pushed, `GET /metrics` what `dev.servers.exposition` makes of all processes, which Prometheus reads.
 
-    python -m dev.servers.metrics_server PORT
+    python -m dev.servers.metrics_server PORT [ADDRESS]
+
+It listens on 127.0.0.1 unless another address is given, as in a container.
 """
 
 from __future__ import annotations
 
 import sys
+import time
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+from dev.servers import exposition
 from dev.servers.server import Server, answers
 
 PREFIX = "/metrics/job/"
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 LARGEST_BODY = 16 * 1024 * 1024
+# Flink pushes every two seconds; a process that has not for this long is gone or unreachable.
+SILENT_SECONDS = 30.0
 
-_pushed: dict[str, bytes] = {}
+_pushed: dict[str, tuple[float, bytes]] = {}
+"""When and what each process pushed last, by path."""
 
 
 class Handler(BaseHTTPRequestHandler):
-    """PUT and POST replace what a path holds, GET returns it, DELETE forgets it, GET / lists the
-    paths."""
+    """PUT and POST replace what a path holds, GET returns it, DELETE forgets it.
+
+    GET /metrics translates all of them together, GET / lists the paths.
+    """
 
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
-        """One process's metrics in Prometheus' text format, or the list of processes."""
+        """One process's metrics in Prometheus' text format, those of all, or the list."""
         if self.path == "/":
             self.answer(HTTPStatus.OK, "\n".join(sorted(_pushed)).encode())
+        elif self.path == "/metrics":
+            self.answer(HTTPStatus.OK, exposition.translate(recent(time.monotonic())))
         elif self.path in _pushed:
-            self.answer(HTTPStatus.OK, _pushed[self.path])
+            self.answer(HTTPStatus.OK, _pushed[self.path][1])
         else:
             self.answer(HTTPStatus.NOT_FOUND, b"nothing was pushed to this path\n")
 
@@ -48,7 +58,8 @@ class Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             self.answer(HTTPStatus.BAD_REQUEST, b"push to /metrics/job/<name>, 16 MiB at most\n")
             return
-        _pushed[self.path] = self.read_chunks() if chunked else self.rfile.read(length)
+        body = self.read_chunks() if chunked else self.rfile.read(length)
+        _pushed[self.path] = (time.monotonic(), body)
         self.answer(HTTPStatus.ACCEPTED, b"")
 
     do_POST = do_PUT
@@ -83,6 +94,15 @@ class Handler(BaseHTTPRequestHandler):
         """Log nothing: a push every few seconds is no news."""
 
 
+def recent(now: float) -> list[str]:
+    """Return what the processes that still push told last; `now` is a time of the same clock."""
+    return [
+        body.decode("utf-8", "replace")
+        for at, body in list(_pushed.values())
+        if now - at <= SILENT_SECONDS
+    ]
+
+
 def server(*, port: int) -> Server:
     """The metrics server as one of the stack's processes."""
     url = f"http://127.0.0.1:{port}"
@@ -103,10 +123,10 @@ def process_url(url: str, name: str) -> str:
     return f"{url}{PREFIX}{name}"
 
 
-def main(port: int) -> None:
+def main(port: int, address: str = "127.0.0.1") -> None:
     """Serve until ended by a signal."""
-    ThreadingHTTPServer(("127.0.0.1", port), Handler).serve_forever()
+    ThreadingHTTPServer((address, port), Handler).serve_forever()
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    main(int(sys.argv[1]), *sys.argv[2:3])

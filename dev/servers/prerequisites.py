@@ -34,5 +34,14 @@ def node_problem() -> str | None:
     return problem
 
 
+def apt_problem() -> str | None:
+    """Prometheus comes as packages of Debian, which are fetched with apt and not installed."""
+    absent = [name for name in ("apt-get", "dpkg-deb") if shutil.which(name) is None]
+    if absent:
+        return f"{' and '.join(absent)} not found on PATH (dashboards: Debian's Prometheus)"
+    return None
+
+
 S3 = Prerequisite(s3_problem, "install Go from https://go.dev/dl, or pip install 'moto[server]'")
 NODE = Prerequisite(node_problem, "apt install nodejs npm, or leave Kinesis out")
+APT = Prerequisite(apt_problem, "use Debian 12, or leave dashboards out")

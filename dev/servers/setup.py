@@ -8,7 +8,7 @@ from pathlib import Path
 
 from connectors import local_files as lock
 from connectors.errors import UserError
-from dev.servers import chromium, flink_home, kinesis, npm, prerequisites
+from dev.servers import chromium, flink_home, kinesis, npm, prerequisites, prometheus
 from dev.servers.cache import ServerCache
 from dev.servers.chromium import Chromium
 from pipeline.deploy.builds import (
@@ -30,8 +30,9 @@ PROFILES = {"kafka": "kafka-server", "opensearch": "opensearch-server", "s3-plug
 def setup(root: Path, *, say: Say, servers: tuple[str, ...] | None = None) -> ServerCache:
     """Bring the cache up to date and return it; idempotent.
 
-    `servers` are those about to start: the Kinesis server is fetched when it is one of them.
-    Without them it is fetched where Node is there to run it, and so is the browser.
+    `servers` are those about to start: the Kinesis server and Prometheus are fetched when they are
+    among them. Without `servers`, the Kinesis server and the browser are fetched where Node is
+    there to run them.
 
     Raises UserError naming everything that the machine lacks, or the command that failed with the
     end of what it said.
@@ -58,8 +59,11 @@ def parts(cache: ServerCache, say: Say, servers: tuple[str, ...] | None) -> list
         lambda: flink_home.assemble(cache),
     )  # fmt: skip
     own = [*s3_parts(cache, pom, say), *kinesis_parts(cache, pom, say, servers)]
-    browser = chromium_parts(cache, say) if servers is None else []
-    return [connectors_part(cache), *jars, flink, *own, *browser]
+    if servers is None:
+        own += chromium_parts(cache, say)
+    elif "dashboards" in servers:
+        own.append(prometheus_part(cache))
+    return [connectors_part(cache), *jars, flink, *own]
 
 
 def s3_parts(cache: ServerCache, pom: str, say: Say) -> list[Part]:
@@ -111,6 +115,16 @@ def chromium_parts(cache: ServerCache, say: Say) -> list[Part]:
         say(f"without a browser to test the HTML page: {problem}")
         return []
     return [part]
+
+
+def prometheus_part(cache: ServerCache) -> Part:
+    """Prometheus, whose versions and hashes are in a list of their own."""
+    packages = prometheus.PACKAGES.read_text("utf-8")
+    return Part(
+        "prometheus", "fetching Prometheus with apt (23 MB, unpacked and not installed)",
+        packages, cache.prometheus, lambda: prometheus.install(cache.prometheus),
+        (prerequisites.APT,),
+    )  # fmt: skip
 
 
 def pom_property(pom: str, name: str) -> str:

@@ -17,7 +17,8 @@ def template(
     write: Annotated[bool, typer.Option("--write", help="Rewrite the files that differ.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Check the generated parts of the CloudFormation template, the dashboards and docs/alarms.md.
+    """Check the generated parts of the CloudFormation template, the dashboards, Prometheus' rules
+    and docs/alarms.md.
 
     Run it after a change of schemas/, the alarms or the panels. Exit 1 if a file differs from the
     code and --write is not given.

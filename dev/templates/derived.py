@@ -1,4 +1,5 @@
-"""Files that are generated from the code: the stack, the Grafana dashboard, the page of alarms.
+"""Files that are generated from the code: the stack, the dashboards of Grafana and
+Prometheus, Prometheus' rules, the page of alarms.
 
 The stack is generated as a whole, of the handwritten template and of the resources that the schemas
 and the alarms define. In the page of alarms a section between two marks is generated.
@@ -14,7 +15,7 @@ from typing import Any
 import yaml
 
 from connectors.errors import UserError
-from dev.templates import grafana
+from dev.templates import console, grafana, prometheus_rules
 from dev.templates.alarm_resources import alarm_resources
 from dev.templates.dashboard import dashboard
 from dev.templates.tables import glue_tables
@@ -25,6 +26,8 @@ HANDWRITTEN = Path("conf/aws/template.yaml")
 TEMPLATE = Path("conf/aws/streaming-etl.yaml")
 """What is deployed, with one command and from one file."""
 BOARD = Path("conf/grafana/streaming-etl.json")
+RULES = Path("conf/prometheus/alerts.yml")
+CONSOLE = Path("conf/prometheus/consoles/streaming-etl.html")
 PAGE = Path("docs/alarms.md")
 
 
@@ -44,6 +47,8 @@ def derived_files(root: Path, types: EventTypes) -> dict[Path, str]:
     return {
         TEMPLATE: _stack(root / HANDWRITTEN, types),
         BOARD: grafana.board(),
+        RULES: prometheus_rules.rules(),
+        CONSOLE: console.console(),
         PAGE: _page(root / PAGE),
     }
 

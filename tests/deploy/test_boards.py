@@ -7,15 +7,20 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 from connectors.flink.metrics import parse
+from dev.servers.exposition import METRICS_TABLE
 from dev.templates.dashboard import dashboard
 from dev.templates.documented import DOCUMENTED
 from dev.templates.grafana import board
 from dev.templates.panels import PANELS
+from dev.templates.prometheus_rules import rules
+from dev.templates.promql import is_exposed, query
 from dev.templates.signals import MADE, signal
 from pipeline import metrics
 from pipeline.decode.reasons import REASONS
+from pipeline.deploy.monitoring.alarms import ALARMS
 from pipeline.deploy.monitoring.local import LOCAL, Local, reading, readings
 
 PUSHED = (Path(__file__).parent / "pushed.txt").read_text()
@@ -104,10 +109,35 @@ def test_widgets_do_not_lie_on_one_another() -> None:
     assert all(x + 8 <= 24 for x, _ in places)
 
 
-def test_every_metric_of_the_grafana_board_is_pushed() -> None:
-    local = {name for each in LOCAL.values() for name in (each.metric, each.per)}
-    expressions = [
+def expressions() -> list[str]:
+    """Every query of the Grafana board."""
+    return [
         target["expr"] for panel in json.loads(board())["panels"] for target in panel["targets"]
     ]
-    named = {name for expression in expressions for name in re.findall(r"flink_\w+", expression)}
-    assert named and named <= local
+
+
+def test_the_grafana_board_asks_each_metric_as_its_type_wants() -> None:
+    """Counters by their growth, which knows their restarts, and gauges as they are."""
+    kinds = {each.name: each.kind for each in METRICS_TABLE}
+    named = re.compile(r"(\w*)\(?\b((?:flink|streaming_etl)_\w+)")
+    found = [each for expression in expressions() for each in named.findall(expression)]
+    assert len(found) > 40
+    for before, name in found:
+        kind = kinds.get(name) or kinds[re.sub("_(bucket|sum|count)$", "", name)]
+        assert (before in ("rate", "increase")) == (kind != "gauge"), (before, name)
+
+
+def test_the_grafana_board_shows_every_signal_that_is_measured_here() -> None:
+    shown = " ".join(expressions())
+    signals = {line.signal for panel in PANELS for line in panel.lines}
+    assert all(
+        query(name).series.partition("{")[0] in shown for name in signals if is_exposed(name)
+    )
+
+
+def test_the_rules_of_prometheus_are_the_alarms_that_it_has_metrics_for() -> None:
+    made = yaml.safe_load(rules())["groups"][0]["rules"]
+    measured = {each.name for each in ALARMS if is_exposed(each.signal)} - {"Throughput"}
+    needs_more = {each.name for each in ALARMS if each.per and not is_exposed(each.per)}
+    assert {rule["alert"] for rule in made} == measured - needs_more
+    assert len(made) > 15

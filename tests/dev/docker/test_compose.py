@@ -19,7 +19,7 @@ import pytest
 import yaml
 
 from connectors.errors import UserError
-from dev.servers import container, flink_settings, kafka, s3
+from dev.servers import container, flink_settings, kafka, metrics_server, prometheus, s3
 from pipeline.config import load as load_config
 from pipeline.ops.replay.targets import TargetOptions, choose
 from tests.test_docs import is_ours
@@ -136,7 +136,7 @@ def test_flink_is_set_as_the_local_cluster_is() -> None:
     assert "jobmanager" in SERVICES
 
 
-def test_flink_has_the_reporter_that_prometheus_asks() -> None:
+def test_flink_has_the_reporter_that_pushes() -> None:
     made = container.settings(Path("/tmp/flink"), {"S3_ENDPOINT": ENVIRONMENT["S3_ENDPOINT"]})
     name = made["metrics.reporter.prometheus.factory.class"].replace(".", "/") + ".class"
     (jar,) = (ROOT / ".cache" / "flink" / "plugins" / "metrics-prometheus").glob("*.jar")
@@ -144,15 +144,23 @@ def test_flink_has_the_reporter_that_prometheus_asks() -> None:
         assert name in classes.namelist()
 
 
-def test_prometheus_asks_the_services_on_the_reporter_s_port() -> None:
+def test_prometheus_asks_the_service_that_flink_pushes_to() -> None:
     found = yaml.safe_load((ROOT / "conf" / "docker" / "prometheus.yml").read_text())
-    jobs = {config["job_name"]: config for config in found["scrape_configs"]}
-    assert set(jobs) <= set(SERVICES)
-    (targets,) = (config["targets"] for config in jobs["jobmanager"]["static_configs"])
-    assert targets == [f"jobmanager:{container.METRICS_PORT}"]
-    (looked_up,) = jobs["taskmanager"]["dns_sd_configs"]
-    assert looked_up["names"] == ["taskmanager"]
-    assert looked_up["port"] == container.METRICS_PORT
+    (config,) = found["scrape_configs"]
+    (targets,) = (each["targets"] for each in config["static_configs"])
+    address = urlsplit(container.METRICS_URL)
+    assert targets == [address.netloc]
+    service = SERVICES[str(address.hostname)]
+    assert service["command"] == [str(address.port), "0.0.0.0"]
+    assert service["entrypoint"] == ["python", "-m", metrics_server.__name__]
+
+
+def test_prometheus_finds_the_rules() -> None:
+    (rules,) = yaml.safe_load((ROOT / "conf" / "docker" / "prometheus.yml").read_text())[
+        "rule_files"
+    ]
+    mounts = dict(reversed(volume.split(":")[:2]) for volume in SERVICES["prometheus"]["volumes"])
+    assert mounts[rules] == f"./{prometheus.RULES}"
 
 
 def test_grafana_finds_its_datasource_and_the_folder_of_the_board() -> None:

@@ -17,11 +17,13 @@ from typing import Any
 
 import pytest
 import yaml
+from prometheus_client.parser import text_string_to_metric_families
 
 from connectors.flink.rest import Cluster, wait_for
 from connectors.s3.store import open_store
-from dev.servers import ports, process
+from dev.servers import metrics_server, ports, process
 from dev.servers.job_watch import ArchivedRecords
+from dev.servers.server import fetch
 from dev.servers.stack import Stack
 from tests.conftest import PLANTED
 
@@ -36,7 +38,8 @@ class Containers:
 
     def __init__(self, stack: Stack, folder: Path) -> None:
         self.stack, self.folder = stack, folder
-        self.rest, self.rpc = ports.unused(2)
+        self.rest, self.rpc, metrics = ports.unused(3)
+        self.metrics = metrics_server.server(port=metrics)
 
     def environment(self, name: str) -> dict[str, str]:
         """As compose gives it, but for the addresses."""
@@ -49,8 +52,8 @@ class Containers:
             "rest.port": self.rest,
             "taskmanager.host": "127.0.0.1",
             "taskmanager.bind-host": "127.0.0.1",
-            # Its reporter listens on every address; see docs/local-servers.md.
-            "metrics.reporters": "none",
+            "metrics.reporter.prometheus.hostUrl": self.metrics.url,
+            "metrics.reporter.prometheus.jobName": name,  # all have the same host name here
         }
         return {
             **os.environ,
@@ -71,6 +74,15 @@ class Containers:
             environment=self.environment(name),
             log=self.folder / f"{name}.log",
             pid_file=self.folder / f"{name}.pid",
+        )
+
+    def start_metrics(self) -> process.Started:
+        """The service `metrics`, which the test of docker-compose.yml compares with this."""
+        return process.start(
+            self.metrics.command,
+            environment=self.metrics.environment,
+            log=self.folder / "metrics.log",
+            pid_file=self.folder / "metrics.pid",
         )
 
     def run(self, name: str) -> str:
@@ -98,6 +110,7 @@ class Containers:
         moved = {
             "http://127.0.0.1:8081": f"http://127.0.0.1:{self.rest}",
             "http://jobmanager:8081": f"http://127.0.0.1:{self.rest}",
+            "http://127.0.0.1:9249": self.metrics.url,
             "http://127.0.0.1:9200": found["OPENSEARCH_URL"],
             "127.0.0.1/9092": found["KAFKA_BOOTSTRAP_SERVERS"].replace(":", "/"),
         }
@@ -113,6 +126,8 @@ def containers(stack: Stack, tmp_path: Path) -> Iterator[Containers]:
     assert not made.healthy("jobmanager")
     assert not made.healthy("taskmanager")
     with ExitStack() as stop:
+        stop.callback(process.stop, made.start_metrics(), patience=60)
+        wait_for(partial(made.healthy, "metrics"), PATIENCE_SECONDS, "metrics: not healthy")
         for name in ("jobmanager", "taskmanager"):
             stop.callback(process.stop, made.start(name), patience=60)
             wait_for(partial(made.healthy, name), PATIENCE_SECONDS, f"{name}: not healthy")
@@ -136,6 +151,7 @@ def test_the_page_s_commands_run_the_job(containers: Containers, tmp_path: Path)
         open_store("s3a://streaming-etl/archive", containers.environment("reader"))
     )
     wait_for(lambda: archived.count() >= EVENTS, PATIENCE_SECONDS, "not all is archived")
+    wait_for(lambda: counted(containers.metrics.url) > 0, PATIENCE_SECONDS, "no metrics")
     told = [containers.tools(command) for command in others]
     cluster.cancel(job_id)
     assert len(told) == 2
@@ -162,6 +178,17 @@ def test_what_the_image_copies_is_enough_to_assemble_its_flink(tmp_path: Path) -
     assert os.access(made / "bin" / "jobmanager.sh", os.X_OK)
     assert (made / "lib" / "streaming-etl-connectors.jar").resolve().is_file()
     assert list((made / "plugins" / "s3-fs-hadoop").glob("flink-s3-fs-hadoop-*.jar"))
+
+
+def counted(url: str) -> float:
+    """How many events Prometheus would be told of."""
+    families = text_string_to_metric_families((fetch(f"{url}/metrics") or b"").decode())
+    return sum(
+        sample.value
+        for family in families
+        for sample in family.samples
+        if sample.name == "streaming_etl_decode_events_total"
+    )
 
 
 def page_commands(service: str) -> list[list[str]]:
