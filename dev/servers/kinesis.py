@@ -7,9 +7,6 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import boto3
-from botocore.config import Config
-
 from connectors.errors import UserError
 from dev.servers import s3
 from dev.servers.cache import ServerCache
@@ -105,6 +102,10 @@ def node() -> str:
 
 def client(endpoint: str) -> Any:
     """A boto3 client of the local server: throw-away keys, no proxy, every wait bounded."""
+    # Imported here: --help of each command of the workbench imports this module.
+    import boto3
+    from botocore.config import Config
+
     return boto3.client(
         "kinesis",
         endpoint_url=endpoint,

@@ -7,9 +7,6 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-import boto3
-from botocore.exceptions import ClientError
-
 from dev.servers.cache import ServerCache
 from dev.servers.server import Server, answers
 
@@ -75,6 +72,10 @@ def profile_environment(path: Path, region: str = REGION) -> dict[str, str]:
 
 def create_bucket(name: str, *, endpoint: str) -> None:
     """Make a bucket on the local server; one that is there already is fine."""
+    # Imported here: --help of each command of the workbench imports this module.
+    import boto3
+    from botocore.exceptions import ClientError
+
     client = boto3.client(
         "s3",
         endpoint_url=endpoint,

@@ -8,8 +8,6 @@ from typing import Annotated
 
 import typer
 
-from dev.templates.derived import derived_files
-from pipeline.events.event_types import load
 from pipeline.options import ROOT, JsonOption
 
 
@@ -23,6 +21,9 @@ def template(
     Run it after a change of schemas/, the alarms or the panels. Exit 1 if a file differs from the
     code and --write is not given.
     """
+    from dev.templates.derived import derived_files
+    from pipeline.events.event_types import load
+
     wanted = derived_files(ROOT, load(ROOT / "schemas"))
     differing = [path for path, text in wanted.items() if _text(ROOT / path) != text]
     for path in differing if write else ():
