@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
 from uuid import uuid4
@@ -114,10 +115,13 @@ def kinesis_client(stack: Stack) -> Any:
     return kinesis.client(stack.environment()["KINESIS_ENDPOINT"])
 
 
-def stream(stack: Stack) -> str:
+@pytest.fixture
+def stream(stack: Stack, kinesis_client: Any) -> Iterator[str]:
+    """A stream of two shards; the server has a limit of shards."""
     name = f"tail-{uuid4().hex}"
     kinesis.create_stream(name, endpoint=stack.environment()["KINESIS_ENDPOINT"], shards=2)
-    return name
+    yield name
+    kinesis_client.delete_stream(StreamName=name)
 
 
 def data(tail: kinesis_tail.Tail, wanted: int) -> list[bytes]:
@@ -130,30 +134,29 @@ def data(tail: kinesis_tail.Tail, wanted: int) -> list[bytes]:
     return sorted(found)
 
 
-def test_a_stream_is_followed_in_small_pages(stack: Stack, kinesis_client: Any) -> None:
-    name = stream(stack)
-    produce_kinesis(MADE[:10], client=kinesis_client, stream=name)
+def test_a_stream_is_followed_in_small_pages(stream: str, kinesis_client: Any) -> None:
+    produce_kinesis(MADE[:10], client=kinesis_client, stream=stream)
     options: dict[str, Any] = {"records": 7, "pause_seconds": 0.01}
-    with closing(kinesis_tail.Tail(kinesis_client, name, **options)) as tail:
+    with closing(kinesis_tail.Tail(kinesis_client, stream, **options)) as tail:
         assert (tail.shards, tail.caught_up) == (2, False)
-        produce_kinesis(MADE, client=kinesis_client, stream=name)
+        produce_kinesis(MADE, client=kinesis_client, stream=stream)
         assert data(tail, len(MADE)) == RAWS
 
 
 def test_a_stream_is_followed_from_a_time_through_splits_and_merges(
-    stack: Stack, kinesis_client: Any
+    stack: Stack, stream: str, kinesis_client: Any
 ) -> None:
-    name, endpoint = stream(stack), stack.environment()["KINESIS_ENDPOINT"]
+    endpoint = stack.environment()["KINESIS_ENDPOINT"]
     started_ms = time.time_ns() // 1_000_000
-    produce_kinesis(MADE[:20], client=kinesis_client, stream=name)
-    first, second = kinesis.open_shards(name, endpoint=endpoint)
-    kinesis.split_shard(name, first, endpoint=endpoint)
+    produce_kinesis(MADE[:20], client=kinesis_client, stream=stream)
+    first, second = kinesis.open_shards(stream, endpoint=endpoint)
+    kinesis.split_shard(stream, first, endpoint=endpoint)
     options: dict[str, Any] = {"since_ms": started_ms, "pause_seconds": 0.01}
-    with closing(kinesis_tail.Tail(kinesis_client, name, **options)) as tail:
-        produce_kinesis(MADE[20:40], client=kinesis_client, stream=name)
-        children = kinesis.open_shards(name, endpoint=endpoint)
-        kinesis.merge_shards(name, children[1], second, endpoint=endpoint)
-        produce_kinesis(MADE[40:], client=kinesis_client, stream=name)
+    with closing(kinesis_tail.Tail(kinesis_client, stream, **options)) as tail:
+        produce_kinesis(MADE[20:40], client=kinesis_client, stream=stream)
+        children = kinesis.open_shards(stream, endpoint=endpoint)
+        kinesis.merge_shards(stream, children[1], second, endpoint=endpoint)
+        produce_kinesis(MADE[40:], client=kinesis_client, stream=stream)
         assert data(tail, len(MADE)) == RAWS
         assert tail.poll() == []
         assert tail.shards == 2

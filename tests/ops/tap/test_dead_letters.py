@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pytest
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
+from dev.servers import kinesis
 from dev.servers.s3 import create_bucket
 from tests.ops.dead_letters.harness import BUCKET, BackEnd, Case, DeadRecord, Servers
 from tests.ops.tap.harness import Place
@@ -22,11 +24,14 @@ ODD = b'{"type":"trip"\x1b[31m\n' + bytes([0xFF])
 
 
 @pytest.fixture(params=BACK_ENDS)
-def case(request: pytest.FixtureRequest, place: Place) -> Case:
+def case(request: pytest.FixtureRequest, place: Place) -> Iterator[Case]:
     create_bucket(BUCKET, endpoint=place.environment["S3_ENDPOINT"])
     servers = Servers(dict(place.environment), place.folder)
     back_end: BackEnd = request.param
-    return servers.case(back_end)
+    made = servers.case(back_end)
+    yield made
+    if back_end == "kinesis":  # The server has a limit of shards.
+        kinesis.client(place.environment["KINESIS_ENDPOINT"]).delete_stream(StreamName=made.dead)
 
 
 def letter(case: Case, number: int, detail: str = "fare_amount: text") -> DeadRecord:
