@@ -75,7 +75,7 @@ class Tail:
     def last(self, topic: str, count: int, since_ms: int) -> dict[int, Span]:
         """Return the offsets before the end at the start: of each partition the last `count`.
 
-        None of them is of a message before `since_ms`. `reader.pages` reads them.
+        They begin at the first message of `since_ms` at the earliest. `reader.pages` reads them.
         """
         with reported(self._action):
             starts = {start.partition: start.offset for start in self._starts(since_ms)}

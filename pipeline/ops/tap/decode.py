@@ -16,7 +16,7 @@ from pipeline.config.model import Config
 from pipeline.decode import redriven
 from pipeline.decode.decoder import Control, Event, Reject
 from pipeline.decode.timestamps import text
-from pipeline.ops.tap.view import Seen
+from pipeline.ops.tap.view import Seen, counted
 from pipeline.terminal import printable
 
 if TYPE_CHECKING:
@@ -69,8 +69,9 @@ class DecodeTap:
 
     def looked_at(self) -> str:
         """Return how many records came."""
-        events, rejects = self._counts[Event.__name__], self._counts[Reject.__name__]
-        return f"{self._counts.total():,} records ({events:,} events, {rejects:,} rejects)"
+        events = counted(self._counts[Event.__name__], "event")
+        rejects = counted(self._counts[Reject.__name__], "reject")
+        return f"{counted(self._counts.total(), 'record')} ({events}, {rejects})"
 
     def close(self) -> None:
         """Close all connections."""
@@ -109,7 +110,10 @@ def _topics(config: Config, since_ms: int | None) -> Iterator[Part]:
     cluster = config.cluster(config.source.kafka_cluster)
     isolation = config.source.kafka_isolation_level
     tail = Tail(cluster, config.source.kafka_topics, isolation=isolation, since_ms=since_ms)
-    names = [f"the topic {topic} ({len(spans)} partitions)" for topic, spans in tail.spans.items()]
+    names = [
+        f"the topic {topic} ({counted(len(spans), 'partition')})"
+        for topic, spans in tail.spans.items()
+    ]
     yield " and ".join(names), lambda: map(_of_message, tail.poll()), tail.close
 
 
@@ -123,7 +127,7 @@ def _streams(config: Config, since_ms: int | None) -> Iterator[Part]:
         stream, endpoint = stream_of(name, config.kinesis), config.kinesis.endpoint
         client = connect(stream, endpoint, os.environ, impatient=True)
         tail = Tail(client, stream.name, since_ms=since_ms)
-        what = f"the stream {stream.name} ({tail.shards} shards)"
+        what = f"the stream {stream.name} ({counted(tail.shards, 'shard')})"
         yield what, _polled(tail, stream.name), tail.close
 
 

@@ -11,7 +11,7 @@ from connectors.opensearch.newest import BySequence, ByTime, Hit, Newest
 from connectors.opensearch.options import Index, index_name
 from pipeline.ops.systems import Systems, systems
 from pipeline.ops.tap.pace import Pace
-from pipeline.ops.tap.view import Seen
+from pipeline.ops.tap.view import Seen, counted
 
 
 class IndexTap:
@@ -52,7 +52,8 @@ class IndexTap:
 
     def looked_at(self) -> str:
         """Return how many documents came."""
-        return f"{self._seen:,} new documents in {self._searches:,} searches"
+        searches = counted(self._searches, "search", "searches")
+        return f"{counted(self._seen, 'new document')} in {searches}"
 
     def close(self) -> None:
         """Do nothing: no connection stays open."""

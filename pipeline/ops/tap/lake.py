@@ -17,7 +17,7 @@ from pipeline.decode.timestamps import text
 from pipeline.ops.dead_letters.view import time_text
 from pipeline.ops.systems import systems
 from pipeline.ops.tap.files import NewFiles
-from pipeline.ops.tap.view import Seen, note
+from pipeline.ops.tap.view import Seen, counted, note
 
 
 class LakeTap:
@@ -54,7 +54,8 @@ class LakeTap:
 
     def looked_at(self) -> str:
         """Return how many files came."""
-        return f"{self._seen:,} new files in {self._files.listings:,} listings"
+        listings = counted(self._files.listings, "listing")
+        return f"{counted(self._seen, 'file')} in {listings}"
 
     def close(self) -> None:
         """Do nothing: no connection stays open."""

@@ -130,3 +130,8 @@ def _follow(tap: Tap, view: View, timeout_seconds: float | None) -> None:
 def note(line: str) -> None:
     """Print a line for the user beside what is shown."""
     print(printable(line), file=sys.stderr, flush=True)
+
+
+def counted(number: int, one: str, many: str = "") -> str:
+    """Return a number with its noun, such as `1 file` and `2,000 files`."""
+    return f"{number:,} {one if number == 1 else many or f'{one}s'}"

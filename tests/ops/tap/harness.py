@@ -10,16 +10,16 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import count
 from pathlib import Path
+from threading import Timer
 from typing import IO, Any, NamedTuple
+from uuid import uuid4
 
 import yaml
 
 from dev.servers import s3
 
 PATIENCE = 60.0
-_NUMBERS = count()
 # A child of a shell's background job would ignore SIGINT.
 _PROGRAM = """
 import signal
@@ -86,7 +86,7 @@ class Place:
 
     def name(self) -> str:
         """Return a name for topics, streams, folders and indices that no other test has."""
-        return f"tap-{next(_NUMBERS)}"
+        return f"tap-{uuid4().hex[:12]}"
 
     def config(self, **sections: Any) -> Path:
         """Write a configuration; of what a test does not care for it has something valid."""
@@ -97,7 +97,7 @@ class Place:
             "archive": {"path": "s3a://unused/archive"},
             **sections,
         }
-        path = self.folder / f"{next(_NUMBERS)}.yaml"
+        path = self.folder / f"{self.name()}.yaml"
         path.write_text(yaml.safe_dump(written))
         return path
 
@@ -114,9 +114,12 @@ class Place:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
         ) as process:
+            late = Timer(PATIENCE, process.kill)  # Else a test would wait for a line without end.
+            late.start()
             try:
                 yield Running(process)
             finally:
+                late.cancel()
                 process.kill()
 
     def run(self, what: str, config: Path, *options: str) -> Ended:

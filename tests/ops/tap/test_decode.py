@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -33,6 +35,15 @@ def topic(place: Place, partitions: int = 2) -> str:
     servers = place.environment["KAFKA_BOOTSTRAP_SERVERS"]
     create_topics(servers, source=name, dead_letters=None, partitions=partitions)
     return name
+
+
+@contextmanager
+def stream(place: Place, shards: int) -> Iterator[str]:
+    """A stream of this test; the server has a limit of shards."""
+    name, endpoint = place.name(), place.environment["KINESIS_ENDPOINT"]
+    kinesis.create_stream(name, endpoint=endpoint, shards=shards)
+    yield name
+    kinesis.client(endpoint).delete_stream(StreamName=name)
 
 
 def send(place: Place, name: str, made: list[Made]) -> list[Sent]:
@@ -75,30 +86,29 @@ def test_what_arrives_in_topics_is_shown_as_the_job_decodes_it(place: Place) -> 
 
 
 def test_a_stream_is_followed_through_a_split(place: Place) -> None:
-    name, endpoint = place.name(), place.environment["KINESIS_ENDPOINT"]
+    endpoint = place.environment["KINESIS_ENDPOINT"]
     client = kinesis.client(endpoint)
-    kinesis.create_stream(name, endpoint=endpoint, shards=2)
-    produce_kinesis(GOOD[:3], client=client, stream=name)
-    config = place.config(source={"kinesis_streams": [name]})
-    with place.tap("decode", config, "--json", "--limit", str(len(MADE))) as running:
-        assert f"the stream {name} (2 shards)" in running.until_it_follows()
-        sent = produce_kinesis(MADE[:20], client=client, stream=name)
-        kinesis.split_shard(
-            name, kinesis.open_shards(name, endpoint=endpoint)[0], endpoint=endpoint
-        )
-        sent += produce_kinesis(MADE[20:], client=client, stream=name)
-        assert_seen(running.ended(), sent)
+    with stream(place, shards=2) as name:
+        produce_kinesis(GOOD[:3], client=client, stream=name)
+        config = place.config(source={"kinesis_streams": [name]})
+        with place.tap("decode", config, "--json", "--limit", str(len(MADE))) as running:
+            assert f"the stream {name} (2 shards)" in running.until_it_follows()
+            sent = produce_kinesis(MADE[:20], client=client, stream=name)
+            first, _ = kinesis.open_shards(name, endpoint=endpoint)
+            kinesis.split_shard(name, first, endpoint=endpoint)
+            sent += produce_kinesis(MADE[20:], client=client, stream=name)
+            assert_seen(running.ended(), sent)
 
 
 def test_the_records_of_an_aggregate_are_shown_one_by_one(place: Place) -> None:
-    name, endpoint = place.name(), place.environment["KINESIS_ENDPOINT"]
-    kinesis.create_stream(name, endpoint=endpoint)
-    config = place.config(source={"kinesis_streams": [name]})
-    with place.tap("decode", config, "--json", "--limit", str(len(GOOD))) as running:
-        running.until_it_follows()
-        packed = packed_record([(0, one.raw or b"") for one in GOOD], ["key"])
-        kinesis.client(endpoint).put_record(StreamName=name, Data=packed, PartitionKey="a")
-        ended = running.ended()
+    packed = packed_record([(0, one.raw or b"") for one in GOOD], ["key"])
+    with stream(place, shards=1) as name:
+        config = place.config(source={"kinesis_streams": [name]})
+        with place.tap("decode", config, "--json", "--limit", str(len(GOOD))) as running:
+            running.until_it_follows()
+            client = kinesis.client(place.environment["KINESIS_ENDPOINT"])
+            client.put_record(StreamName=name, Data=packed, PartitionKey="a")
+            ended = running.ended()
     assert sorted(each["id"] for each in ended.shown) == sorted(str(one.trip_id) for one in GOOD)
     assert len({each["position"] for each in ended.shown}) == 1
 
