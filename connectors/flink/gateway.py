@@ -13,11 +13,14 @@ import sys
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Final
 from urllib.parse import urlsplit
 
 from connectors.errors import UserError
 
-_JAVA_OPTIONS = "env.java.opts.client"
+_JAVA_OPTIONS: Final = "env.java.opts.client"
+_QUICK: Final = "-XX:TieredStopAtLevel=1"
+"""The JVM plans one job and ends: C2 would take more time than it saves, as much again as all."""
 
 
 def distribution(folder: str) -> Path:
@@ -38,12 +41,15 @@ def distribution(folder: str) -> Path:
 
 
 def start_beside(imports: Callable[[], None]) -> None:
-    """Start the JVM of FLINK_HOME, with the options of `flink run`, while `imports` runs."""
+    """Start the JVM of FLINK_HOME, with the options of `flink run`, while `imports` runs.
+
+    Its own options precede those of the user, who may decide otherwise.
+    """
     from pyflink.java_gateway import get_gateway
     from pyflink.pyflink_gateway_server import read_from_config
 
     options = read_from_config(_JAVA_OPTIONS, "", _configuration_folder())
-    os.environ["JVM_ARGS"] = f"{os.environ.get('JVM_ARGS', '')} {options}".strip()
+    os.environ["JVM_ARGS"] = f"{_QUICK} {os.environ.get('JVM_ARGS', '')} {options}"
     with ThreadPoolExecutor(1) as beside:
         jvm = beside.submit(get_gateway)
         imports()

@@ -11,9 +11,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from connectors.flink import quiet
 from dev.servers import flink_settings as sizes
-from dev.servers import kinesis, metrics_server, s3
+from dev.servers import kinesis, metrics_server, quiet, s3
 from dev.servers.flink_settings import Cluster, settings
 from dev.servers.server import Server, fetch, java
 

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from connectors.errors import UserError
-from connectors.flink import quiet
 from connectors.flink.rest import reason
+from dev.servers import quiet
 
 
 def submit(

@@ -11,6 +11,7 @@ from typing import Any
 
 import psutil
 import yaml
+from confluent_kafka import Producer
 from typer.testing import CliRunner, Result
 
 from connectors.flink.rest import Job, wait_for
@@ -22,7 +23,7 @@ from pipeline.cli import app
 from pipeline.cluster import cluster_of
 from pipeline.config import load as load_config
 from pipeline.submit import Submitted, submitted
-from tests.job.harness import Harness
+from tests.job.harness import PATIENCE_SECONDS, Harness
 
 NO_INDEX: dict[str, Any] = {"index": None}
 
@@ -153,6 +154,36 @@ def test_a_job_that_the_cluster_forgot_is_left_out(stack: Stack, tmp_path: Path)
         assert cluster.snapshots(gone) == []
 
 
+def test_a_job_that_restarts_says_what_a_stop_means_for_its_state(
+    stack: Stack, tmp_path: Path
+) -> None:
+    limit = {"reject_limit_ratio": 0.5, "reject_limit_records": 500}
+    overrides = {**NO_INDEX, "decode": limit}
+    with Harness(stack=stack, name="restarts", folder=tmp_path, overrides=overrides) as harness:
+        producer = Producer({"bootstrap.servers": harness.servers})
+        for number in range(6_000):
+            producer.produce(harness.topic, value=f"rubbish {number}".encode())
+        assert producer.flush(60) == 0
+        begin(harness, wait=False)
+        job_id = harness.submitted.job_id
+        cluster = harness.submitted.cluster
+        wait_for(
+            # From the fifth failure on, Flink waits for five seconds or more.
+            lambda: harness.failures() >= 5 and cluster.state(job_id) == "RESTARTING",
+            PATIENCE_SECONDS,
+            "the job did not restart",
+        )
+        command = ["stop", job_id, "--into", "s3a://restarts/savepoints"]
+        result = CliRunner().invoke(app, command, env=harness.stack.environment())
+        told = str(result.exception)
+        assert f"{job_id} is RESTARTING; only one that is RUNNING can take a savepoint" in told
+        assert "RejectLimitExceeded: decode rejected" in told
+        assert "\n" not in told and f"`streaming-etl cancel {job_id}` " in told
+        checkpoint = json.loads(call(harness, "cancel", job_id, "--json").stdout)["checkpoint"]
+        meaning = "from which `run --resume` goes on" if checkpoint else "leaves nothing to go on"
+        assert meaning in told
+
+
 def java(caller: psutil.Process) -> bool:
     """Return whether a JVM runs below a process; one that ends meanwhile does not."""
     try:
@@ -194,12 +225,13 @@ def change(harness: Harness, **job: Any) -> None:
     harness.config_path.write_text(yaml.safe_dump(harness.config()))
 
 
-def begin(harness: Harness, *options: str) -> Result:
-    """`streaming-etl run`, which must succeed; wait until every task runs."""
+def begin(harness: Harness, *options: str, wait: bool = True) -> Result:
+    """`streaming-etl run`, which must succeed; `wait` until every task runs."""
     result = run(harness, *options)
     assert result.exit_code == 0, result.output
     harness.job = follow(harness, json.loads(result.stdout)["job_id"])
-    harness.wait_running()
+    if wait:
+        harness.wait_running()
     return result
 
 

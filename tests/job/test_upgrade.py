@@ -200,7 +200,7 @@ def remove_mirror(chain: Chain) -> None:
 def assert_only_a_running_job_is_stopped(job: Harness) -> None:
     """What the command says of a job that has ended, and of one that never was."""
     ended, unknown = (stop(job, each) for each in (job.submitted.job_id, "none"))
-    assert "is FINISHED; only one that is RUNNING" in str(ended.exception)
+    assert "is FINISHED: it has ended" in str(ended.exception)
     assert "has no job 'none'" in str(unknown.exception)
 
 

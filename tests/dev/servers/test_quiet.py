@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from connectors.flink import quiet
+from dev.servers import quiet
 
 
 def test_client_gets_its_configuration_with_the_loggers_off(tmp_path: Path) -> None:
