@@ -32,6 +32,10 @@ ROOT = Path(__file__).parents[3]
 REPORTED = Path(__file__).with_name("reported.txt").read_text()
 BOARD = json.loads((ROOT / "conf" / "grafana" / "streaming-etl.json").read_text())
 QUERIES = [target["expr"] for panel in BOARD["panels"] for target in panel["targets"]]
+USEFUL = re.findall(
+    r"^\| [^|`]+ \| `([^`|]+)` \|$", (ROOT / "docs" / "metrics.md").read_text(), re.MULTILINE
+)
+"""The queries that the page offers."""
 # Of these the reporter had nothing to tell.
 EMPTY = {query for query in QUERIES if "claim_check" in query}
 PATIENCE_SECONDS = 60
@@ -149,8 +153,12 @@ def test_its_target_is_up(running: tuple[Server, process.Started]) -> None:
     assert value(server, 'up{job="streaming-etl"}') == "1"
 
 
-@pytest.mark.parametrize("query", QUERIES)
-def test_a_query_of_the_dashboard_has_a_result(
+def test_the_page_offers_queries() -> None:
+    assert len(USEFUL) == 5
+
+
+@pytest.mark.parametrize("query", [*QUERIES, *USEFUL])
+def test_a_query_of_the_dashboard_and_the_page_has_a_result(
     running: tuple[Server, process.Started], query: str
 ) -> None:
     server, _ = running
