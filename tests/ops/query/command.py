@@ -17,6 +17,7 @@ from rich.console import Console
 from connectors.errors import UserError
 from pipeline.config.model import Config, Source
 from pipeline.events import event_types
+from pipeline.ops.lake.content import Lake
 from pipeline.ops.query.database import LakeDatabase
 from pipeline.ops.query.output import json_lines
 from pipeline.ops.query.tables import schema_columns
@@ -30,9 +31,13 @@ PROGRAM = str(Path(sys.executable).parent / "streaming-etl")
 
 def rows(lakes: Lakes, sql: str) -> list[dict[str, Any]]:
     """The rows of a query as its JSON has them."""
+    return answer(lakes.lake, lakes.uri, sql)
+
+
+def answer(lake: Lake, uri: str, sql: str) -> list[dict[str, Any]]:
     columns = schema_columns(CONFIG, TYPES)
     steps = Steps(Console(quiet=True))
-    with LakeDatabase(lakes.lake, lakes.uri, columns, steps) as database:
+    with LakeDatabase(lake, uri, columns, steps) as database:
         result = database.query(sql)
         found = json.loads("".join(json_lines(result.names, result.rows)))
     assert isinstance(found, list)

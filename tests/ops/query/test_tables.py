@@ -10,8 +10,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from pipeline.ops.lake.content import Gone, Lake, Partition
 from tests.ops.compact.lakes import GRACE, TRIPS, Lakes
-from tests.ops.query.command import Query, rows
+from tests.ops.query.command import Query, answer, rows
 
 ZONE_132 = "trip/pickup_location=132/year=2018/month=02"
 
@@ -112,6 +113,21 @@ def test_files_of_many_row_groups_are_read_whole(lakes: Lakes) -> None:
     )
     ids = count * (count - 1) // 2
     assert found == {"n": 3 * count, "topics": count, "ids": 3 * ids, "fares": 3 * ids * 0.25}
+
+
+def test_a_file_that_is_deleted_meanwhile_is_named(lakes: Lakes) -> None:
+    lakes.write("part-0", [1])
+
+    class Cleaned(Lake):
+        """A file is deleted after the listing."""
+
+        def partitions(self, below: str = "") -> list[Partition]:
+            listed = super().partitions(below)
+            lakes.store.delete(f"{TRIPS}/part-0")
+            return listed
+
+    with pytest.raises(Gone, match="part-0 was there when the lake was listed and is gone now"):
+        answer(Cleaned(lakes.store), lakes.uri, "FROM trip")
 
 
 def test_all_tables_are_listed_with_their_files(lakes: Lakes, query: Query) -> None:
