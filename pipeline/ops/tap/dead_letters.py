@@ -168,6 +168,7 @@ class _OfStream:
         self.what = f"the stream {stream.name}"
 
     def earlier(self) -> Iterator[Letter]:
+        note(f"looking through {self.what} for the newest")
         newest: list[Record] = []
         while not self._tail.caught_up:
             newest = sorted([*newest, *self._tail.poll()], key=_arrival, reverse=True)

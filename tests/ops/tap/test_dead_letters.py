@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -107,13 +108,14 @@ def test_what_was_there_may_be_left_out(case: Case, place: Place) -> None:
 def test_no_more_than_the_limit_is_shown(case: Case, place: Place) -> None:
     case.write([letter(case, number) for number in range(30)])
     ended = place.run("dead-letters", case.config_path, "--limit", "4", "--json")
-    assert (ended.code, len(ended.shown), ended.notes) == (0, 4, "")
+    assert (ended.code, len(ended.shown)) == (0, 4)
+    assert "following" not in ended.notes
 
 
 def test_none_is_told(case: Case, place: Place) -> None:
     ended = place.run("dead-letters", case.config_path, "--timeout", "0")
     assert (ended.code, ended.stdout) == (1, "")
-    assert "0 of 10 shown in 0 s; looked at 0 dead letters of the " in ended.notes
+    assert re.search(r"0 of 10 shown in \d+ s; looked at 0 dead letters of the ", ended.notes)
 
 
 def test_without_dead_letters_it_says_what_to_do(place: Place) -> None:
