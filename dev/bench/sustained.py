@@ -26,9 +26,9 @@ from dev.bench.check import written
 from dev.bench.contenders import Bench, finish, servers, submit_ours
 from dev.bench.gauge import family
 from dev.bench.topic import BAD, PARTITIONS, Topic, new_topic, raws
-from dev.demo.lag import lag_of
 from dev.servers.stack import Stack
-from pipeline.submit import cluster_of
+from pipeline.cluster import cluster_of
+from pipeline.lag import lag_of
 
 _SAMPLE_SECONDS: Final = 5.0
 _A_MINUTE: Final = 12

@@ -21,7 +21,6 @@ from rich.console import Console
 from connectors.flink.rest import wait_for
 from dev.demo import proof
 from dev.demo.generate import Recipe, generate
-from dev.demo.lag import lag_of
 from dev.demo.load import Load
 from dev.demo.variants import Variant, prepare, variant
 from dev.figures import render, write
@@ -30,6 +29,7 @@ from dev.servers.s3 import create_bucket
 from dev.servers.setup import setup
 from dev.servers.stack import Stack
 from pipeline.config import load as load_config
+from pipeline.lag import lag_of
 from pipeline.ops.reconcile.options import Options
 from pipeline.ops.reconcile.run import reconcile
 from pipeline.ops.systems import Systems
