@@ -22,6 +22,10 @@ _CLUSTER: Final = "pipeline.cluster_commands"
 COMMANDS: Final = {
     "prepare": ("pipeline.prepare", "Make the topics, streams, buckets and indices."),
     "run": (_JOB, "Check the configuration and submit the job to a Flink cluster."),
+    "top": (
+        "pipeline.ops.top.commands",
+        "Show a running job live: records of each step, rejects, lag, checkpoints and files.",
+    ),
     "jobs": (_CLUSTER, "List the cluster's jobs."),
     "stop": (_CLUSTER, "Stop the job with a savepoint."),
     "cancel": (_CLUSTER, "End the job without a savepoint."),

@@ -29,7 +29,7 @@ def add_to(main: typer.Typer) -> None:
 
 def jobs(as_json: JsonOption = False) -> None:
     """List the cluster's jobs: state, start, last checkpoint, failures and the last cause."""
-    from pipeline.submit import cluster_of
+    from pipeline.cluster import cluster_of
 
     cluster = cluster_of(os.environ)
     found = [cluster.status(job) for job in cluster.jobs()]

@@ -52,7 +52,8 @@ def run(
     --fresh. FLINK_REST_URL and FLINK_HOME say which cluster and which distribution submits to it.
     """
     from pipeline import start
-    from pipeline.submit import cluster_of, submit
+    from pipeline.cluster import cluster_of
+    from pipeline.submit import submit
 
     if (savepoint != "") + resume + fresh > 1:
         raise UserError("--savepoint, --resume and --fresh exclude each other; give one of them.")
@@ -97,8 +98,8 @@ def validate_command(
 
 def plan(config: ConfigOption = LOCAL) -> None:
     """Print the flow and Flink's plan of it, without a cluster."""
+    from pipeline.cluster import needed
     from pipeline.plan import explain
-    from pipeline.submit import needed
 
     needed(os.environ, "FLINK_HOME")
     settings = load_config.load(config)

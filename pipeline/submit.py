@@ -13,6 +13,7 @@ from typing import Final
 from connectors.errors import UserError
 from connectors.flink import rest as flink_rest
 from pipeline import preflight, start
+from pipeline.cluster import cluster_of, needed
 from pipeline.config import load as load_config
 from pipeline.config.model import Config
 
@@ -82,23 +83,6 @@ def submitted(job_id: str, config: Config, environment: Mapping[str, str]) -> Su
     """Describe a job that was submitted to the cluster that the environment leads to."""
     url = f"{needed(environment, 'FLINK_REST_URL')}/#/job/running/{job_id}"
     return Submitted(job_id, url, config, cluster_of(environment))
-
-
-def needed(environment: Mapping[str, str], name: str) -> str:
-    """Return an environment variable that leads to the cluster; UserError without it."""
-    if name not in environment:
-        raise UserError(
-            f"no Flink cluster is known: the environment variable {name} is not set. Set"
-            " FLINK_REST_URL (http://HOST:8081) and FLINK_HOME (a Flink distribution); after"
-            " `make up` the local cluster's are in build/run/env.sh: source it."
-        )
-    return environment[name]
-
-
-def cluster_of(environment: Mapping[str, str]) -> flink_rest.Cluster:
-    """Return the cluster that the environment leads to."""
-    prometheus = [url for url in environment.get("PROMETHEUS_URLS", "").split(",") if url]
-    return flink_rest.Cluster(needed(environment, "FLINK_REST_URL"), prometheus)
 
 
 def stop(job_id: str, environment: Mapping[str, str], *, into: str, timeout_seconds: float) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from connectors.errors import JobFailed, UserError
-from connectors.flink import metrics, quiet
+from connectors.flink import quiet
 
 _TERMINAL = frozenset({"FAILED", "CANCELED", "FINISHED", "SUSPENDED"})
 
@@ -48,11 +48,12 @@ class Checkpoints(NamedTuple):
 
 
 class Job(NamedTuple):
-    """A job that the cluster knows: its id, name and state, such as RUNNING."""
+    """A job that the cluster knows: its id, name and state, such as RUNNING, and its start."""
 
     job_id: str
     name: str
     state: str
+    started_ms: int = 0
 
     @property
     def has_ended(self) -> bool:
@@ -107,7 +108,7 @@ class Cluster:
                 f"the Flink cluster at {self._url} does not answer ({error.reason}); is it up, and"
                 " FLINK_REST_URL right?"
             ) from error
-        return [Job(job["jid"], job["name"], job["state"]) for job in jobs]
+        return [Job(job["jid"], job["name"], job["state"], job["start-time"]) for job in jobs]
 
     def status(self, job: Job) -> JobStatus:
         """Return how a job is."""
@@ -121,7 +122,7 @@ class Cluster:
             completed.get("external_path"),
             completed.get("latest_ack_timestamp"),
             len(failures),
-            _cause(failures[0]["stacktrace"]) if failures else "",
+            last_cause(failures),
         )
 
     def option(self, name: str) -> str:
@@ -222,6 +223,8 @@ class Cluster:
 
     def step_metrics(self) -> dict[str, float]:
         """Return our counters, such as `decode.in`, summed over all tasks."""
+        from connectors.flink import metrics  # here: most commands need no parser of metrics
+
         return metrics.step_totals(self._prometheus_urls)
 
 
@@ -282,9 +285,14 @@ def _causes(stack_trace: str) -> list[str]:
     return [*ours[:1], trace[0], *(line for line in trace if line.startswith("Caused by"))]
 
 
-def _cause(stack_trace: str) -> str:
-    """Return the innermost cause in one line, or our Python code's error."""
-    first, *others = _causes(stack_trace)
+def last_cause(failures: Sequence[Mapping[str, Any]]) -> str:
+    """Return the innermost cause of the newest failure in one line, or our Python code's error.
+
+    `failures` are Flink's entries, the newest first; without any the result is empty.
+    """
+    if not failures:
+        return ""
+    first, *others = _causes(failures[0]["stacktrace"])
     line = first if _PYTHON_ERROR.match(first) else [first, *others][-1]
     return line.removeprefix("Caused by: ")[:300]
 

@@ -24,8 +24,8 @@ from dev.bench.gauge import Gauge
 from dev.bench.topic import Topic
 from dev.servers.setup import setup
 from dev.servers.stack import Stack
+from pipeline.cluster import cluster_of
 from pipeline.options import ROOT
-from pipeline.submit import cluster_of
 
 PATIENCE_SECONDS: Final = 1800.0
 CHECKPOINT_SECONDS: Final = 60

@@ -18,13 +18,14 @@ from dev.rehearse.account import Account
 from dev.rehearse.load import upgraded_schema
 from dev.servers.cache import ServerCache
 from dev.servers.stack import Stack
+from pipeline.cluster import cluster_of
 from pipeline.config import load as load_config
 from pipeline.deploy.builds import Say
 from pipeline.deploy.package import wheels
 from pipeline.deploy.package.build import PYTHON, contents_of, write
 from pipeline.events import event_types
 from pipeline.ops.systems import Systems
-from pipeline.submit import Submitted, cluster_of
+from pipeline.submit import Submitted
 
 _UPGRADED = "schemas/trip.avsc"
 

@@ -19,11 +19,12 @@ from dev.servers.layout import ALL_SERVERS
 from dev.servers.ports import command_line
 from dev.servers.setup import setup
 from dev.servers.stack import Stack
+from pipeline.cluster import cluster_of
 from pipeline.config import load as load_config
 from pipeline.config.load import PROPERTY_GROUPS
 from pipeline.config.model import PLATFORM_KEYS
 from pipeline.deploy.package.build import build
-from pipeline.submit import Submitted, cluster_of
+from pipeline.submit import Submitted
 from tests.job.harness import Harness
 
 ROOT = Path(__file__).parents[2]

@@ -17,6 +17,7 @@ from connectors.kafka.options import Kafka
 from connectors.kafka.producer import KafkaProducer
 from connectors.kafka.reader import SourceProgress
 from connectors.positions import Position
+from pipeline.cluster import cluster_of
 from pipeline.config.yaml_file import read_yaml
 from pipeline.ops.dead_letters.letter import digest_of, position_text
 from pipeline.ops.dead_letters.reader import read_letters
@@ -27,7 +28,7 @@ from pipeline.ops.replay.history import History
 from pipeline.ops.replay.selection import Selection
 from pipeline.ops.systems import Systems
 from pipeline.progress import Steps
-from pipeline.submit import Submitted, cluster_of, submit
+from pipeline.submit import Submitted, submit
 
 _PARTITIONS: Final = 4
 _TOPIC: Final = {"retention.ms": "-1", "max.message.bytes": str(4 * 1024 * 1024)}
