@@ -53,7 +53,7 @@ up: setup ## start the local servers
 down: $(STAMP) ## stop the local servers
 	@$(BIN)/python -m dev down
 
-status: $(STAMP) ## show whether each local server is ready
+status: $(STAMP) ## show whether each local server is ready, and Flink's jobs
 	@$(BIN)/python -m dev status
 
 lock: $(STAMP) ## update the pinned Python packages and their hashes

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -11,10 +12,13 @@ import msgspec
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
+from connectors.flink.rest import Cluster, Job
 from dev.servers import setup as installation
 from dev.servers.layout import ALL_SERVERS, SERVERS
 from dev.servers.stack import ServerStatus, Stack
+from pipeline.terminal import printable
 
 ROOT = Path(__file__).parents[2]  # the checkout: the project is installed editable
 
@@ -78,17 +82,24 @@ def down(
     Stack(ROOT, run_dir=run_dir).down(speaker(), wipe=wipe)
 
 
-@app.command(epilog="Example: python -m dev status --json | jq '.[] | select(.ready == false)'")
+@app.command(epilog="Example: python -m dev status --json | jq .jobs")
 def status(
     run_dir: RunDir = DEFAULT_RUN_DIR,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
-    """Ask every server whether it is ready; exit code 1 when one is not, or none was started."""
+    """Ask every server whether it is ready, and Flink for its jobs.
+
+    Exit code 1 when a server is not ready, or none was started.
+    """
     statuses = Stack(ROOT, run_dir=run_dir).status()
+    jobs = jobs_of(statuses)
     if as_json:
-        typer.echo(msgspec.json.encode([asdict(status) for status in statuses]).decode())
+        plain_jobs = None if jobs is None else [plain(job) for job in jobs]
+        shown = {"servers": [asdict(each) for each in statuses], "jobs": plain_jobs}
+        typer.echo(msgspec.json.encode(shown).decode())
     else:
         show(statuses)
+        show_jobs(jobs)
     if not statuses or not all(status.ready for status in statuses):
         raise typer.Exit(1)
 
@@ -113,6 +124,37 @@ def show(statuses: list[ServerStatus]) -> None:
             typer.echo(
                 "\t".join([status.name, state(status), str(status.pid), status.url, status.log])
             )
+
+
+def jobs_of(statuses: Sequence[ServerStatus]) -> list[Job] | None:
+    """Return the jobs of the Flink among these servers; None if it cannot be asked."""
+    urls = [each.url for each in statuses if each.name == "jobmanager" and each.ready]
+    return Cluster(urls[0]).jobs() if urls else None
+
+
+def plain(job: Job) -> dict[str, str]:
+    """Return a job as it is shown: name, state, start and id."""
+    started = datetime.fromtimestamp(job.started_ms // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return {
+        "name": printable(job.name), "state": job.state, "started": started, "job_id": job.job_id,
+    }  # fmt: skip
+
+
+def show_jobs(jobs: Sequence[Job] | None) -> None:
+    """Print the jobs as a table on a terminal, else as tab-separated lines."""
+    if jobs is None:
+        return
+    console = Console()
+    if not jobs:
+        typer.echo("no jobs")
+    elif console.is_terminal:
+        shown = Table("job", "state", "started", "id")
+        for job in jobs:
+            shown.add_row(*map(Text, plain(job).values()))
+        console.print(shown)
+    else:
+        for job in jobs:
+            typer.echo("\t".join(["job", *plain(job).values()]))
 
 
 def table(statuses: list[ServerStatus]) -> Table:

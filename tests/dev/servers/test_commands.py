@@ -30,7 +30,10 @@ def test_status_of_nothing(tmp_path: Path) -> None:
     for_programs = CliRunner().invoke(app, ["status", "--json", "--run-dir", str(tmp_path)])
 
     assert (plain.exit_code, plain.output) == (1, "nothing is up\n")
-    assert (for_programs.exit_code, json.loads(for_programs.output)) == (1, [])
+    assert (for_programs.exit_code, json.loads(for_programs.output)) == (
+        1,
+        {"servers": [], "jobs": None},
+    )
 
 
 def test_up_with_a_java_that_is_too_new_starts_nothing(tmp_path: Path) -> None:
