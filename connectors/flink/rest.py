@@ -14,7 +14,6 @@ from http.client import HTTPException
 from typing import Any, Final, NamedTuple
 
 from connectors.errors import JobFailed, UserError
-from connectors.flink import metrics
 
 _NO_EXCEPTION: Final = "no exception was recorded"
 _TERMINAL = frozenset({"FAILED", "CANCELED", "FINISHED", "SUSPENDED"})
@@ -256,6 +255,8 @@ class Cluster:
 
     def step_metrics(self) -> dict[str, float]:
         """Return our counters, such as `decode.in`, summed over all tasks."""
+        from connectors.flink import metrics  # here: most commands need no parser of metrics
+
         return metrics.step_totals(self._prometheus_urls)
 
 
