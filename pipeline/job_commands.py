@@ -71,7 +71,7 @@ def run(
 def validate_command(
     events: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[EVENT]...", help="JSON, - for standard input, or a file."),
+        typer.Argument(metavar="EVENT", help="JSON, - for standard input, or a file."),
     ] = None,
     files: Annotated[
         list[Path] | None,
