@@ -10,16 +10,17 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from pipeline.report_table import lines
+from pipeline.report_table import fits, lines
 
 Style = Callable[[str, str], str | None]
 """The style of a row, from the figure's name and its text."""
 
 
 def render(report: Mapping[str, Any], console: Console, *, title: str, style: Style) -> None:
-    """Print a table on a terminal, else one `name: value` a line to the console's file."""
-    if console.is_terminal:
-        console.print(_table(report, title, style))
+    """Print a table on a terminal that is wide enough, else one `name: value` a line."""
+    table = _table(report, title, style)
+    if console.is_terminal and fits(table, console):
+        console.print(table)
         return
     for name, text in lines(report):
         print(f"{name}: {text}", file=console.file)

@@ -47,19 +47,24 @@ def show_rows(rows: Sequence[Row], console: Console, *, style: Style | None = No
 
     Elsewhere than on a terminal, a row is a line of its values, separated by tabs.
     """
-    from rich.measure import Measurement
-
     if not console.is_terminal:
         for row in rows:
             print("\t".join(printable(_plain(value)) for value in row.values()), file=console.file)
         return
     table = _table(rows, style or _unstyled)
-    unlimited = console.options.update(width=1_000_000)
-    if Measurement.get(console, unlimited, table).maximum <= console.width:
+    if fits(table, console):
         console.print(table)
     else:
         # Not the console's own print: it breaks lines at the width, and a copy of them is broken.
         print(blocks(rows), file=console.file)
+
+
+def fits(table: Table, console: Console) -> bool:
+    """Return whether a table can be printed without a break or cut in any cell."""
+    from rich.measure import Measurement
+
+    unlimited = console.options.update(width=1_000_000)
+    return Measurement.get(console, unlimited, table).maximum <= console.width
 
 
 def blocks(rows: Sequence[Row]) -> str:

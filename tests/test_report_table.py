@@ -41,6 +41,13 @@ def test_a_terminal_gets_a_table() -> None:
     assert ("seconds", "71.2") in styles
 
 
+def test_a_narrow_terminal_gets_lines() -> None:
+    shown = io.StringIO()
+    console = Console(file=shown, force_terminal=True, width=25)
+    render(REPORT, console, title="Figures", style=lambda name, text: None)
+    assert shown.getvalue().splitlines() == LINES
+
+
 def test_programs_get_the_same_figures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "build" / "demo-report.json"
     write(REPORT, path)
