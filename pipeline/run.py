@@ -66,8 +66,8 @@ def run(
 
         with watch.step("checks"):
             start.refuse_a_second(config, cluster.jobs())
-            folder = start.checkpoint_folder(config, cluster)
-            known = start.known_jobs(folder, environment)
+            store = start.checkpoint_store(config, cluster, environment)
+            known = start.known_jobs(store)
             _say(start.checkpoints_off(config, cluster))
             if not savepoint:
                 savepoint, note = start.savepoint_for(config, cluster, environment, choice)
@@ -75,8 +75,9 @@ def run(
             submission.check(config, environment, savepoint=savepoint)
         with watch.step("plan"):
             planner.wait_planned()
-        job_id, name = uuid.uuid4().hex, config.job.name
-        with watch.step("submission"), start.announced(folder, environment, job_id, name, known):
+        job_id = uuid.uuid4().hex
+        job = (job_id, config.job.name)
+        with watch.step("submission"), start.announced(store, job, known, cluster.may_run):
             start.refuse_a_second(config, cluster.jobs())
             planner.submit(job_id, savepoint=savepoint, allow_dropped_state=allow_dropped_state)
     _say(str(watch))

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -34,7 +34,7 @@ Choice = Literal["", "resume", "fresh"]
 
 _RECORDS: Final = "_streaming-etl-jobs"
 """Hidden from readers by Hadoop's convention, and no name that Flink uses."""
-_JOB_ID: Final = re.compile(r"[0-9a-f]{32}")
+_RECORD: Final = re.compile(r"([0-9a-f]{32})\.json")
 _CHECKPOINT: Final = re.compile(r"chk-\d+/_metadata")
 _METADATA: Final = "_metadata"
 _READABLE: Final = ("s3://", "s3a://", "file://")
@@ -123,28 +123,39 @@ def checkpoints_off(config: Config, cluster: Cluster) -> str:
     )
 
 
-def known_jobs(folder: str, environment: Mapping[str, str]) -> frozenset[str]:
-    """Return the ids of all jobs whose checkpoints are below `folder`, whatever their names."""
-    return frozenset(_paths(open_store(folder, environment))) if folder else frozenset()
+def checkpoint_store(
+    config: Config, cluster: Cluster, environment: Mapping[str, str]
+) -> Store | None:
+    """Return where the job's checkpoints go; None if it is the JobManager's memory."""
+    folder = config.job.checkpoint_dir or cluster.option("execution.checkpointing.dir")
+    return open_store(folder, environment) if folder else None
+
+
+def known_jobs(store: Store | None) -> frozenset[str]:
+    """Return the ids of all jobs whose checkpoints are in a store, whatever their names."""
+    return frozenset(_ids(store)) if store else frozenset()
 
 
 @contextmanager
 def announced(
-    folder: str, environment: Mapping[str, str], job_id: str, name: str, known: Collection[str]
+    store: Store | None,
+    job: tuple[str, str],
+    known: Collection[str],
+    may_run: Callable[[str], bool],
 ) -> Iterator[None]:
-    """Keep that the block submits a job of this name, whose checkpoints will be below `folder`.
+    """Keep, with its checkpoints, that the block submits a job: its id and name.
 
-    A block that raises UserError has submitted nothing, and the job is forgotten. Without a folder,
-    nothing is kept.
+    It is forgotten if the block raises UserError and `may_run` knows that no such job runs. Without
+    a store, nothing is kept.
 
     Raises:
         UserError: another one of the name was announced since only `known` were there. Of two runs
             that begin at once one at most goes on.
     """
-    if not folder:
+    if store is None:
         yield
         return
-    store = open_store(folder, environment)
+    job_id, name = job
     _write(store, job_id, _Record(name, submitted_ms=int(time.time() * 1000)))
     try:
         _refuse_another(store, name, {job_id, *known})
@@ -152,17 +163,17 @@ def announced(
     except UserError:
         # If it stays, `run --resume` is refused, which is safe.
         with suppress(UserError):
-            store.delete(_path(job_id))
+            if not may_run(job_id):
+                store.delete(_path(job_id))
         raise
 
 
 def _refuse_another(store: Store, name: str, known: Collection[str]) -> None:
-    for job_id, path in _paths(store).items():
-        if job_id not in known and _read(store, path).name == name:
-            raise UserError(
-                f"another `run` of {name} is submitting the job {job_id}; a second one would write"
-                " everything twice. Look at `streaming-etl jobs` in a moment."
-            )
+    for job_id in _records(store, name, apart_from=known):
+        raise UserError(
+            f"another `run` of {name} is submitting the job {job_id}; a second one would write"
+            " everything twice. Look at `streaming-etl jobs` in a moment."
+        )
 
 
 def remember_savepoint(
@@ -170,21 +181,14 @@ def remember_savepoint(
 ) -> None:
     """Keep that the job took this savepoint."""
     store = open_store(folder, environment)
-    path = _paths(store).get(job.job_id)
-    known = _read(store, path) if path else _Record(job.name, submitted_ms=job.started_ms)
+    known = _read(store, job.job_id) or _Record(job.name, submitted_ms=job.started_ms)
     savepoints = (*known.savepoints, savepoint)
     _write(store, job.job_id, msgspec.structs.replace(known, savepoints=savepoints))
 
 
-def checkpoint_folder(config: Config, cluster: Cluster) -> str:
-    """Return the folder of the job's checkpoints; empty if they go to the JobManager's memory."""
-    return config.job.checkpoint_dir or cluster.option("execution.checkpointing.dir")
-
-
 def find(config: Config, cluster: Cluster, environment: Mapping[str, str]) -> Left:
     """Look for what earlier runs of the job left."""
-    folder = checkpoint_folder(config, cluster)
-    store = open_store(folder, environment) if folder else None
+    store = checkpoint_store(config, cluster, environment)
     records = _records(store, config.job.name) if store else {}
     listed = {job.job_id: job for job in cluster.jobs() if job.name == config.job.name}
     never_ran = {job.job_id for job in listed.values() if not cluster.has_run(job)}
@@ -205,26 +209,30 @@ def find(config: Config, cluster: Cluster, environment: Mapping[str, str]) -> Le
     return Left(next(iter(runs), None), snapshot, older, tuple(_data(config, environment)))
 
 
-def _paths(store: Store) -> dict[str, str]:
-    """Return the path of each job's record by the job's id."""
-    paths = (stored.path for stored in store.everything(_RECORDS))
-    ids = {path.rpartition("/")[2].removesuffix(".json"): path for path in paths}
-    return {job_id: path for job_id, path in ids.items() if _JOB_ID.fullmatch(job_id)}
+def _ids(store: Store) -> list[str]:
+    """Return the ids of the jobs that have a record."""
+    names = (stored.path.rpartition("/")[2] for stored in store.everything(_RECORDS))
+    return [match[1] for match in map(_RECORD.fullmatch, names) if match]
 
 
 def _path(job_id: str) -> str:
     return f"{_RECORDS}/{job_id}.json"
 
 
-def _records(store: Store, name: str) -> dict[str, _Record]:
+def _records(store: Store, name: str, apart_from: Collection[str] = ()) -> dict[str, _Record]:
     """Return the records of the jobs of a name by their ids."""
-    records = ((job_id, _read(store, path)) for job_id, path in _paths(store).items())
-    return {job_id: record for job_id, record in records if record.name == name}
+    ids = (job_id for job_id in _ids(store) if job_id not in apart_from)
+    records = ((job_id, _read(store, job_id)) for job_id in ids)
+    return {job_id: record for job_id, record in records if record and record.name == name}
 
 
-def _read(store: Store, path: str) -> _Record:
+def _read(store: Store, job_id: str) -> _Record | None:
+    """Return a job's record; None if there is none, or none any more."""
+    path = _path(job_id)
     try:
         return msgspec.json.decode(store.read(path), type=_Record)
+    except FileNotFoundError:
+        return None
     except msgspec.MsgspecError as error:
         raise UserError(
             f"{store.uri}/{path} cannot be read ({error}); it says which job the checkpoints beside"

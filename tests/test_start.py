@@ -3,56 +3,67 @@
 from __future__ import annotations
 
 import json
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 
 from connectors.errors import UserError
+from connectors.s3.store import Store, open_store
 from pipeline.start import announced, known_jobs
 
 FIRST, SECOND, OTHER = "1" * 32, "2" * 32, "3" * 32
 
 
-def test_a_job_is_kept_before_it_is_submitted(tmp_path: Path) -> None:
-    folder = f"file://{tmp_path}"
-    assert known_jobs(folder, {}) == frozenset()
-    with announced(folder, {}, FIRST, "trips", frozenset()):
-        kept = json.loads((tmp_path / "_streaming-etl-jobs" / f"{FIRST}.json").read_text())
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return open_store(f"file://{tmp_path}")
+
+
+def submits(
+    store: Store | None,
+    job_id: str,
+    name: str = "trips",
+    *,
+    known: frozenset[str] = frozenset(),
+    runs: bool = False,
+) -> AbstractContextManager[None]:
+    return announced(store, (job_id, name), known, lambda _: runs)
+
+
+def test_a_job_is_kept_before_it_is_submitted(store: Store) -> None:
+    assert known_jobs(store) == frozenset()
+    with submits(store, FIRST):
+        kept = json.loads(store.read(f"_streaming-etl-jobs/{FIRST}.json"))
     assert (kept["name"], kept["submitted_ms"] > 1.7e12) == ("trips", True)
-    assert known_jobs(folder, {}) == {FIRST}
+    assert known_jobs(store) == {FIRST}
 
 
-def test_one_that_was_refused_is_forgotten_and_one_in_doubt_is_not(tmp_path: Path) -> None:
-    folder = f"file://{tmp_path}"
-    with (
-        pytest.raises(UserError, match="bad savepoint"),
-        announced(folder, {}, FIRST, "trips", frozenset()),
-    ):
+def test_one_that_was_refused_is_forgotten_and_one_in_doubt_is_not(store: Store) -> None:
+    with pytest.raises(UserError, match="bad savepoint"), submits(store, FIRST):
         raise UserError("bad savepoint")
-    assert known_jobs(folder, {}) == frozenset()
-    with pytest.raises(TimeoutError), announced(folder, {}, SECOND, "trips", frozenset()):
+    assert known_jobs(store) == frozenset()
+    with pytest.raises(UserError, match="no answer"), submits(store, FIRST, runs=True):
+        raise UserError("no answer")
+    with pytest.raises(TimeoutError), submits(store, SECOND, known=known_jobs(store)):
         raise TimeoutError
-    assert known_jobs(folder, {}) == {SECOND}
+    assert known_jobs(store) == {FIRST, SECOND}
 
 
-def test_the_second_of_two_runs_that_began_at_once_is_refused(tmp_path: Path) -> None:
-    folder = f"file://{tmp_path}"
-    with announced(folder, {}, OTHER, "rides", frozenset()):
+def test_the_second_of_two_runs_that_began_at_once_is_refused(store: Store) -> None:
+    with submits(store, OTHER, "rides"):
         pass
-    known = known_jobs(folder, {})
-    with announced(folder, {}, FIRST, "trips", frozenset()):
+    known = known_jobs(store)
+    with submits(store, FIRST):
         message = f"another `run` of trips is submitting the job {FIRST}"
-        with (
-            pytest.raises(UserError, match=message),
-            announced(folder, {}, SECOND, "trips", known),
-        ):
+        with pytest.raises(UserError, match=message), submits(store, SECOND, known=known):
             raise AssertionError("it must not submit")
-        with announced(folder, {}, SECOND, "taxis", known):
+        with submits(store, SECOND, "taxis", known=known):
             pass
-    assert known_jobs(folder, {}) == {OTHER, FIRST, SECOND}
+    assert known_jobs(store) == {OTHER, FIRST, SECOND}
 
 
-def test_without_a_folder_nothing_is_kept() -> None:
-    assert known_jobs("", {}) == frozenset()
-    with announced("", {}, FIRST, "trips", frozenset()):
+def test_without_a_store_nothing_is_kept() -> None:
+    assert known_jobs(None) == frozenset()
+    with submits(None, FIRST):
         pass

@@ -128,6 +128,11 @@ class Cluster:
             return bool(self.get(f"/jobs/{job.job_id}")["timestamps"]["RUNNING"] > 0)
         return True
 
+    def may_run(self, job_id: str) -> bool:
+        """Return whether a job runs, or did: one that Flink could not start does not count."""
+        job = next((job for job in self.jobs() if job.job_id == job_id), None)
+        return job is not None and (not job.has_ended or self.has_run(job))
+
     def snapshots(self, job: Job) -> list[str]:
         """Return the addresses of a job's last completed checkpoint and of its last savepoint.
 
