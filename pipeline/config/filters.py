@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
-from connectors.text_files import cut
+from connectors.text_files import cut, shown
 from pipeline.config.model import Config
 from pipeline.events.event_types import EventTypes
 from pipeline.events.schema_files import did_you_mean
@@ -60,14 +60,20 @@ class _Token(NamedTuple):
     text: str
 
 
-def filter_problems(config: Config, types: EventTypes) -> Iterator[str]:
-    """Yield one message for each filter that cannot be right."""
+def filter_problems(config: Config, types: EventTypes, written: Mapping[str, Any]) -> Iterator[str]:
+    """Yield one message for each filter that cannot be right.
+
+    `written` is the configuration as it was written. A filter with a reference is left to Flink:
+    a message would tell a part of what the reference stands for.
+    """
     for name, replica in config.replicate.items():
+        if "${" in str(written["replicate"][name].get("filter")):
+            continue
         asked = replica.event_types or types.names
         chosen = [each for each in types if each.name in asked] or list(types)
         fields = {field.column: field.kind for each in chosen for field in each.fields}
         if replica.filter and (why := problem(replica.filter, fields)):
-            yield f"replicate.{name}.filter is {cut(repr(replica.filter), 200)}: {why}."
+            yield f"replicate.{name}.filter is {shown(replica.filter)}: {why}."
 
 
 def unknown_event_types(config: Config, types: EventTypes) -> Iterator[str]:

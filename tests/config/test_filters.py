@@ -64,7 +64,14 @@ def check(replica: dict[str, Any]) -> list[str]:
         "replicate": {"airport": {"kafka_topic": "airport", **replica}},
     }
     config = load_config.check(sections, where="test")
-    return list(filter_problems(config, load(Path(__file__).parents[2] / "schemas")))
+    types = load(Path(__file__).parents[2] / "schemas")
+    return list(filter_problems(config, types, sections))
+
+
+def test_no_part_of_what_a_reference_stands_for_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ZONE", "hunter2-at-home")
+    assert check({"filter": "pickup_location_id = hunter2"})
+    assert check({"filter": "pickup_location_id = ${env:ZONE}"}) == []
 
 
 def test_a_filter_is_on_the_fields_of_its_event_types() -> None:
