@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 import yaml
 from rich.console import Console
 
 from connectors.errors import UserError
+from pipeline.cli import main
 from pipeline.config.model import Config, Source
 from pipeline.events import event_types
 from pipeline.ops.lake.content import Lake
@@ -52,8 +55,16 @@ def refusal(lakes: Lakes, sql: str) -> str:
     return line
 
 
+class Done(NamedTuple):
+    """How the program ended, and what it printed."""
+
+    returncode: object
+    stdout: str
+    stderr: str
+
+
 class Query:
-    """The program with a configuration `my.yaml` for a lake; it runs in that file's folder."""
+    """The program with a configuration `my.yaml` for a lake."""
 
     def __init__(self, lake: str, folder: Path, environment: Mapping[str, str] | None = None):
         self.folder = folder
@@ -66,18 +77,33 @@ class Query:
         }
         (folder / "my.yaml").write_text(yaml.safe_dump(sections))
 
-    def run(self, *words: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            self.command(*words),
-            capture_output=True,
-            text=True,
-            check=False,
-            cwd=self.folder,
-            env=self.environment,
+    def run(self, *words: str) -> Done:
+        """What the program does, in this process: it starts in no time."""
+        out, err = io.StringIO(), io.StringIO()
+        before = sys.argv, dict(os.environ)
+        sys.argv = self.command(*words)
+        os.environ.update(self.environment)
+        code: object = 0
+        try:
+            with redirect_stdout(out), redirect_stderr(err):
+                main()
+        except SystemExit as end:
+            code = end.code or 0
+        finally:
+            sys.argv = before[0]
+            os.environ.clear()
+            os.environ.update(before[1])
+        return Done(code, out.getvalue(), err.getvalue())
+
+    def process(self, *words: str) -> Done:
+        """What the program does in a process of its own."""
+        done = subprocess.run(
+            self.command(*words), capture_output=True, text=True, check=False, env=self.environment
         )
+        return Done(done.returncode, done.stdout, done.stderr)
 
     def command(self, *words: str) -> list[str]:
-        return [PROGRAM, "query", *words, "--config", "my.yaml"]
+        return [PROGRAM, "query", *words, "--config", str(self.folder / "my.yaml")]
 
     def rows(self, sql: str, *words: str) -> list[dict[str, Any]]:
         """The rows as the program's JSON has them."""

@@ -22,7 +22,9 @@ ENDLESS = "SELECT count(*) FROM trip, range(100_000_000_000) AS t(n) WHERE hash(
 
 def test_a_table_is_aligned_and_says_how_many_rows_it_has(local_query: Query) -> None:
     sql = "SELECT * FROM (VALUES (1, 'a', true), (100, NULL, false)) AS t(number, text, yes)"
-    assert local_query.printed(sql).splitlines() == [
+    done = local_query.process(sql)
+    assert (done.returncode, done.stderr.startswith("running the query: done in ")) == (0, True)
+    assert done.stdout.splitlines() == [
         "number  text  yes",
         "------  ----  -----",
         "     1  a     true",

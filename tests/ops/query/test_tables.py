@@ -50,10 +50,12 @@ def test_times_are_utc_whether_the_file_says_so_or_not(
 ) -> None:
     lakes.write("part-0", [1], {"arrival_time": at("2018-01-31T23:30:00", zone)})
     query.environment["TZ"] = "Asia/Tokyo"
-    (row,) = query.rows(
+    done = query.process(
         "SELECT arrival_time, typeof(arrival_time) AS kind, hour(arrival_time) AS hour,"
-        " arrival_time AT TIME ZONE 'America/New_York' AS there FROM trip"
+        " arrival_time AT TIME ZONE 'America/New_York' AS there FROM trip",
+        "--json",
     )
+    (row,) = json.loads(done.stdout)
     assert row == {
         "arrival_time": "2018-01-31T23:30:00.000Z",
         "kind": "TIMESTAMP WITH TIME ZONE",
