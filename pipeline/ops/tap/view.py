@@ -95,7 +95,8 @@ def run(
 ) -> int:
     """Show what a tap sees; return the exit code: 1 if the time is over and nothing was shown.
 
-    Once it says `following` on stderr, everything that comes is seen. Ctrl-C ends it, with 0.
+    Once it says `following` on stderr, what comes is seen, as far as the tap's class does not say
+    otherwise. Ctrl-C ends it, with 0.
     """
     view = View(limit, as_json)
     try:
@@ -110,9 +111,9 @@ def run(
 
 
 def _follow(tap: Tap, view: View, timeout_seconds: float | None) -> None:
-    """Show what comes; every ten seconds in which nothing does, say so."""
+    """Show what comes; say after ten seconds without, and then ever more rarely, that it waits."""
     started = silent_since = time.monotonic()
-    shown = view.shown
+    patience, shown = _STILL_WAITING_SECONDS, view.shown
     while not view.show(tap.poll()):
         now = time.monotonic()
         seconds, looked_at = f"{now - started:.0f} s", f"looked at {tap.looked_at()}"
@@ -121,9 +122,9 @@ def _follow(tap: Tap, view: View, timeout_seconds: float | None) -> None:
             note(f"{view.shown}{wanted} shown in {seconds}; {looked_at} of {tap.what}")
             return
         if view.shown > shown:
-            shown, silent_since = view.shown, now
-        elif now - silent_since >= _STILL_WAITING_SECONDS:
-            silent_since = now
+            patience, shown, silent_since = _STILL_WAITING_SECONDS, view.shown, now
+        elif now - silent_since >= patience:
+            patience, silent_since = 2 * patience, now
             note(f"still waiting for {tap.waits_for} after {seconds}; {looked_at}")
 
 
