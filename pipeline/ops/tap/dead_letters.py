@@ -35,8 +35,8 @@ class Letters(Protocol):
 
     what: str
 
-    def earlier(self) -> Iterator[Letter]:
-        """Yield those of the time before, the newest first."""
+    def earlier(self, since_ms: int) -> Iterator[Letter]:
+        """Yield those that were there and are not older, the newest first."""
 
     def poll(self) -> Iterable[Letter]:
         """Return those that came since the last call; wait a moment if there are none."""
@@ -59,15 +59,16 @@ class DeadLettersTap:
                 "the configuration has no section dead_letters, so there are none to look at; use"
                 " the configuration of the job that writes them."
             )
-        since_ms = round((time.time() - since_seconds) * 1000)
-        self._letters = _letters(configured, settings, since_ms, limit)
-        self._looks_back = since_seconds > 0
+        self._since_ms = round((time.time() - since_seconds) * 1000) if since_seconds else None
+        self._letters = _letters(configured, settings, self._since_ms, limit)
         self._seen = 0
         self.what = self._letters.what
 
     def earlier(self) -> Iterator[Seen]:
         """Yield those of the time before, the newest first."""
-        return map(self._shown, self._letters.earlier()) if self._looks_back else iter(())
+        if self._since_ms is None:
+            return iter(())
+        return map(self._shown, self._letters.earlier(self._since_ms))
 
     def poll(self) -> Iterable[Seen]:
         """Return those that came."""
@@ -91,25 +92,27 @@ class DeadLettersTap:
         return Seen(letter_dict(letter), words, raw)
 
 
-def _letters(configured: Systems, settings: DeadLetters, since_ms: int, limit: int) -> Letters:
+def _letters(
+    configured: Systems, settings: DeadLetters, since_ms: int | None, limit: int
+) -> Letters:
     if settings.path:
-        return _OfFiles(configured, settings.path, since_ms, limit)
+        return _OfFiles(configured, settings.path, limit)
     if settings.kafka_topic:
-        return _OfTopic(configured, settings, since_ms, limit)
+        return _OfTopic(configured, settings, limit)
     return _OfStream(configured, settings.kinesis_stream, since_ms, limit)
 
 
 class _OfFiles:
     """Dead letters in Parquet files; those of a file come together, when the job commits it."""
 
-    def __init__(self, configured: Systems, path: str, since_ms: int, limit: int) -> None:
+    def __init__(self, configured: Systems, path: str, limit: int) -> None:
         self._store, self._path = configured.store(path), path
         self._files = NewFiles(self._store, ("",))
-        self._since_ms, self._limit = since_ms, limit
+        self._limit = limit
         self.what = f"the files below {path}"
 
-    def earlier(self) -> Iterator[Letter]:
-        for stored in self._files.since(self._since_ms):
+    def earlier(self, since_ms: int) -> Iterator[Letter]:
+        for stored in self._files.since(since_ms):
             yield from reversed(deque(self._of_file(stored), self._limit or None))
 
     def poll(self) -> Iterator[Letter]:
@@ -128,17 +131,15 @@ class _OfFiles:
 class _OfTopic:
     """Dead letters in a Kafka topic."""
 
-    def __init__(
-        self, configured: Systems, settings: DeadLetters, since_ms: int, limit: int
-    ) -> None:
+    def __init__(self, configured: Systems, settings: DeadLetters, limit: int) -> None:
         self._cluster = configured.config.cluster(settings.kafka_cluster)
         self._topic = settings.kafka_topic
         self._tail = TopicTail(self._cluster, [self._topic])
-        self._since_ms, self._limit = since_ms, limit
+        self._limit = limit
         self.what = f"the topic {self._topic}"
 
-    def earlier(self) -> Iterator[Letter]:
-        spans = self._tail.last(self._topic, self._limit, self._since_ms)
+    def earlier(self, since_ms: int) -> Iterator[Letter]:
+        spans = self._tail.last(self._topic, self._limit, since_ms)
         pages = kafka_topic.pages(self._cluster, self._topic, spans)
         messages = sorted(chain.from_iterable(pages), key=_time, reverse=True)
         return map(of_message, messages)
@@ -151,9 +152,12 @@ class _OfTopic:
 
 
 class _OfStream:
-    """Dead letters in a Kinesis stream, which can only be read forward from a time on."""
+    """Dead letters in a Kinesis stream, which can only be read forward from a time on.
 
-    def __init__(self, configured: Systems, name: str, since_ms: int, limit: int) -> None:
+    Without a time it begins at the end: AWS refuses a time that its own clock has not reached.
+    """
+
+    def __init__(self, configured: Systems, name: str, since_ms: int | None, limit: int) -> None:
         stream = stream_of(name, configured.config.kinesis)
         endpoint = configured.config.kinesis.endpoint
         client = connect(stream, endpoint, configured.environment, impatient=True)
@@ -167,7 +171,7 @@ class _OfStream:
         )
         self.what = f"the stream {stream.name}"
 
-    def earlier(self) -> Iterator[Letter]:
+    def earlier(self, since_ms: int) -> Iterator[Letter]:
         note(f"looking through {self.what} for the newest")
         newest: list[Record] = []
         while not self._tail.caught_up:
