@@ -44,13 +44,14 @@ def check(
 
     Exit 1 if --online finds something that would prevent a start.
     """
-    from pipeline.config.filters import filter_problems, unknown_event_types
+    from pipeline.config.filters import replica_problems
     from pipeline.config.load import event_types, load
+    from pipeline.config.yaml_file import read_yaml
 
     settings, mistakes = load(config), Mistakes()
     types = event_types(settings)
-    found_offline = (*unknown_event_types(settings, types), *filter_problems(settings, types))
-    mistakes.messages += [f"{config}: {problem}" for problem in found_offline]
+    problems = replica_problems(settings, types, read_yaml(config))
+    mistakes.messages += [f"{config}: {problem}" for problem in problems]
     mistakes.report()
     report: dict[str, Any] = {"config": str(config), "event_types": list(types.names)}
     if not as_json:

@@ -9,7 +9,7 @@ import pytest
 
 from connectors.flink import table_environment as flink
 from pipeline.config import load as load_config
-from pipeline.config.filters import filter_problems, problem
+from pipeline.config.filters import problem, replica_problems
 from pipeline.events.event_types import load
 
 FIELDS = {"a": "int32", "s": "string", "ts": "timestamp", "b": "boolean", "d": "double"}
@@ -56,7 +56,7 @@ ACCEPTED = [
 
 
 def check(replica: dict[str, Any]) -> list[str]:
-    sections = {
+    sections: dict[str, Any] = {
         "kafka": {"bootstrap_servers": "127.0.0.1:1"},
         "source": {"kafka_topics": ["t"]},
         "lake": {"path": "s3a://bucket/lake"},
@@ -64,7 +64,8 @@ def check(replica: dict[str, Any]) -> list[str]:
         "replicate": {"airport": {"kafka_topic": "airport", **replica}},
     }
     config = load_config.check(sections, where="test")
-    return list(filter_problems(config, load(Path(__file__).parents[2] / "schemas")))
+    types = load(Path(__file__).parents[2] / "schemas")
+    return list(replica_problems(config, types, sections))
 
 
 def test_a_filter_is_on_the_fields_of_its_event_types() -> None:
@@ -75,6 +76,16 @@ def test_a_filter_is_on_the_fields_of_its_event_types() -> None:
     ]
     assert check({"filter": "fare_amount > 9", "event_types": ["trip"]}) == []
     assert len(check({"filter": "fare_amount > 9", "event_types": ["fhv_trip"]})) == 1
+
+
+def test_what_a_reference_stands_for_is_in_no_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HIDDEN", "it's hunter2")
+    assert check({"filter": "s = ${env:HIDDEN}", "event_types": ["${env:HIDDEN}"]}) == [
+        "replicate.airport.event_types: what a reference in it stands for is no event type of"
+        " decode.schemas.",
+        "replicate.airport.filter is 's = ${env:HIDDEN}': what a reference in it stands for is no"
+        " condition on fields of its event types.",
+    ]
 
 
 @pytest.mark.parametrize("condition", REFUSED)
