@@ -44,17 +44,15 @@ def check(
 
     Exit 1 if --online finds something that would prevent a start.
     """
-    from pipeline.config.filters import filter_problems, unknown_event_types
-    from pipeline.config.load import event_types, load, references_hidden
+    from pipeline.config.filters import replica_problems
+    from pipeline.config.load import event_types, load
     from pipeline.config.yaml_file import read_yaml
 
     settings, mistakes = load(config), Mistakes()
     types = event_types(settings)
-    filters = filter_problems(settings, types, read_yaml(config))
-    found_offline = (*unknown_event_types(settings, types), *filters)
-    mistakes.messages += [f"{config}: {problem}" for problem in found_offline]
-    with references_hidden(config):
-        mistakes.report()
+    problems = replica_problems(settings, types, read_yaml(config))
+    mistakes.messages += [f"{config}: {problem}" for problem in problems]
+    mistakes.report()
     report: dict[str, Any] = {"config": str(config), "event_types": list(types.names)}
     if not as_json:
         print(f"{config}: fine")

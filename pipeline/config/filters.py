@@ -8,10 +8,10 @@ filter is put into.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from connectors.text_files import cut, shown
+from connectors.text_files import cut, masked, shown
 from pipeline.config.model import Config
 from pipeline.events.event_types import EventTypes
 from pipeline.events.schema_files import did_you_mean
@@ -36,6 +36,7 @@ _INSTEAD: Final = {
     "'": "a text has no quote at its end; a quote inside of it is doubled, 'it''s'",
     "`": "a name has no ` at its end",
 }
+_BEHIND: Final = "what a reference in it stands for is"
 _AGGREGATES: Final = frozenset("COUNT SUM AVG MIN MAX".split())
 _OPEN_ENDED: Final = frozenset("AND OR NOT IN LIKE IS BETWEEN = <> < > <= >= + - * / % ||".split())
 # Words of Flink's SQL that stand where a name may stand.
@@ -60,28 +61,44 @@ class _Token(NamedTuple):
     text: str
 
 
-def filter_problems(config: Config, types: EventTypes, written: Mapping[str, Any]) -> Iterator[str]:
-    """Yield one message for each filter that cannot be right.
+def replica_problems(
+    config: Config, types: EventTypes, written: Mapping[str, Any]
+) -> Iterator[str]:
+    """Yield one message for each filter that cannot be right, and each unknown event type.
 
-    `written` is the configuration as it was written. A filter with a reference is left to Flink:
-    a message would tell a part of what the reference stands for.
+    `written` is the configuration's content before references were replaced: what one stands for is
+    in no message.
     """
     for name, replica in config.replicate.items():
-        if "${" in str(written["replicate"][name].get("filter")):
-            continue
+        keys = written["replicate"][name]
+        unknown = sorted(set(replica.event_types) - set(types.names))
+        if unknown and _has_reference(keys.get("event_types")):
+            yield f"replicate.{name}.event_types: {_BEHIND} no event type of decode.schemas."
+        elif unknown:
+            yield from _unknown(name, unknown, types)
         asked = replica.event_types or types.names
         chosen = [each for each in types if each.name in asked] or list(types)
         fields = {field.column: field.kind for each in chosen for field in each.fields}
         if replica.filter and (why := problem(replica.filter, fields)):
-            yield f"replicate.{name}.filter is {shown(replica.filter)}: {why}."
+            is_behind = _has_reference(keys.get("filter"))
+            why = f"{_BEHIND} no condition on fields of its event types" if is_behind else why
+            yield f"replicate.{name}.filter is {shown(keys['filter'])}: {why}."
+
+
+def _has_reference(value: Any) -> bool:
+    return any("${" in str(each) for each in (value if isinstance(value, list) else [value]))
 
 
 def unknown_event_types(config: Config, types: EventTypes) -> Iterator[str]:
     """Yield one message for each event type of a replica that has no schema."""
     for name, replica in config.replicate.items():
-        for unknown in sorted(set(replica.event_types) - set(types.names)):
-            known = ", ".join(types.names)
-            yield f"replicate.{name}.event_types has {unknown}; decode.schemas has {known}."
+        yield from _unknown(name, sorted(set(replica.event_types) - set(types.names)), types)
+
+
+def _unknown(name: str, unknown: Sequence[str], types: EventTypes) -> Iterator[str]:
+    known = ", ".join(types.names)
+    for each in unknown:
+        yield f"replicate.{name}.event_types has {masked(each)}; decode.schemas has {known}."
 
 
 def problem(condition: str, fields: Mapping[str, str]) -> str:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -48,17 +47,6 @@ def load(path: Path, environment: Mapping[str, str] = os.environ) -> Config:
     """
     config = check(read_yaml(path), where=str(path), environment=environment)
     return _beside(path.absolute().parent, config)
-
-
-@contextmanager
-def references_hidden(path: Path, environment: Mapping[str, str] = os.environ) -> Iterator[None]:
-    """Put a file's references in place of what they stand for, in a UserError of the block."""
-    references = References(environment)
-    references.resolve(read_yaml(path))
-    try:
-        yield
-    except UserError as error:
-        raise UserError(references.hidden(str(error))) from None
 
 
 def load_property_groups(path: Path = PROPERTY_GROUPS) -> Config:
