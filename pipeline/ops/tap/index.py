@@ -11,7 +11,7 @@ from connectors.opensearch.newest import BySequence, ByTime, Hit, Newest
 from connectors.opensearch.options import Index, index_name
 from pipeline.ops.systems import Systems, systems
 from pipeline.ops.tap.pace import Pace
-from pipeline.ops.tap.view import Seen, counted
+from pipeline.ops.tap.view import Seen, counted, in_turn
 
 
 class IndexTap:
@@ -37,15 +37,14 @@ class IndexTap:
 
     def earlier(self) -> Iterator[Seen]:
         """Yield the newest documents of each index."""
-        for hits in self._last:
-            yield from map(_seen, hits)
+        return map(_seen, in_turn(self._last))
 
     def poll(self) -> Iterable[Seen]:
         """Return what was written to each index, once a second."""
         if not self._pace.is_due():
             return ()
         with self._pace.asking():
-            hits = [hit for index in self._indices.values() for hit in index.poll()]
+            hits = list(in_turn([index.poll() for index in self._indices.values()]))
         self._searches += len(self._indices)
         self._seen += len(hits)
         return map(_seen, hits)
@@ -73,5 +72,5 @@ def _indices(configured: Systems, settings: Index) -> dict[str, Newest]:
 
 def _seen(hit: Hit) -> Seen:
     fields = {"index": hit.index, "id": hit.id, "version": hit.version, "document": hit.source}
-    content = json.dumps(hit.source, ensure_ascii=False)
+    content = json.dumps(hit.source, ensure_ascii=False, separators=(",", ":"))
     return Seen(fields, ("document", hit.index, hit.id, f"version {hit.version}"), content)

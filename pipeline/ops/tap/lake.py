@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from pipeline.decode.timestamps import text
 from pipeline.ops.dead_letters.view import time_text
 from pipeline.ops.systems import systems
 from pipeline.ops.tap.files import NewFiles
-from pipeline.ops.tap.view import Seen, counted, note
+from pipeline.ops.tap.view import Seen, counted, in_turn, note
 
 
 class LakeTap:
@@ -49,8 +50,11 @@ class LakeTap:
         return self._rows_of(self._earlier)
 
     def poll(self) -> Iterable[Seen]:
-        """Return rows of the files that came."""
-        return self._rows_of(self._files.poll())
+        """Return rows of the files that came, of each event type in turn."""
+        by_type: defaultdict[str, list[Stored]] = defaultdict(list)
+        for stored in self._files.poll():
+            by_type[stored.path.partition("/")[0]].append(stored)
+        return self._rows_of(in_turn(by_type.values()))
 
     def looked_at(self) -> str:
         """Return how many files came."""

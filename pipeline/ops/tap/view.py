@@ -11,12 +11,13 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 from pipeline.terminal import printable
 
 _STILL_WAITING_SECONDS: Final = 10.0
 _LONGEST_LINE: Final = 300
+T = TypeVar("T")
 
 
 class Seen(NamedTuple):
@@ -136,3 +137,14 @@ def note(line: str) -> None:
 def counted(number: int, one: str, many: str = "") -> str:
     """Return a number with its noun, such as `1 file` and `2,000 files`."""
     return f"{number:,} {one if number == 1 else many or f'{one}s'}"
+
+
+def in_turn(groups: Iterable[Iterable[T]]) -> Iterator[T]:
+    """Yield one of each group in turn, so that a limit does not cut off the later groups."""
+    rest = list(map(iter, groups))
+    while rest:
+        for group in list(rest):
+            try:
+                yield next(group)
+            except StopIteration:
+                rest.remove(group)

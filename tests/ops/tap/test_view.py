@@ -10,7 +10,7 @@ import yaml
 
 from pipeline.ops.tap import view
 from pipeline.ops.tap.lake import LakeTap
-from pipeline.ops.tap.view import Tap, counted
+from pipeline.ops.tap.view import Tap, counted, in_turn
 from tests.ops.tap.test_lake import PARTITION, parquet
 
 
@@ -97,3 +97,7 @@ def test_a_number_has_its_noun() -> None:
     assert counted(1, "file") == "1 file"
     assert counted(2_000, "file") == "2,000 files"
     assert counted(0, "search", "searches") == "0 searches"
+
+
+def test_groups_are_shown_in_turn() -> None:
+    assert list(in_turn([[1, 2, 3], [], [4], [5, 6]])) == [1, 4, 5, 2, 6, 3]
