@@ -33,7 +33,7 @@ def run(
         bool,
         typer.Option(
             "--allow-dropped-state",
-            help="With --savepoint: forget the state of sinks and sources that the job lost.",
+            help="With --savepoint or --resume: forget the state of sinks and sources that are gone.",
         ),
     ] = False,
     resume: Annotated[
