@@ -17,6 +17,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from connectors.errors import JobFailed, UserError
 from pipeline import __version__
+from pipeline.terminal import printable
 
 _JOB: Final = "pipeline.job_commands"
 _CLUSTER: Final = "pipeline.cluster_commands"
@@ -115,5 +116,7 @@ def main() -> None:
     try:
         app()
     except (UserError, JobFailed, TimeoutError) as error:
-        print(f"streaming-etl: {error}", file=sys.stderr)
+        # A stack trace of Flink, from which some causes come, can quote a record.
+        lines = f"streaming-etl: {error}".split("\n")
+        print("\n".join(map(printable, lines)), file=sys.stderr)
         sys.exit(2 if isinstance(error, UserError) else 1)

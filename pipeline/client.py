@@ -1,7 +1,8 @@
 """A process that plans the job while its caller still checks, and submits it at the caller's word.
 
 Its other side is `pipeline.client_process`. It ends with the block that started it, and submits
-nothing if its caller ends, in whatever way: its standard input is closed then.
+nothing if its caller ends, in whatever way, before it gave its word: its standard input is closed
+then.
 """
 
 from __future__ import annotations
@@ -91,3 +92,6 @@ def planning(path: Path, environment: Mapping[str, str]) -> Iterator[Planner]:
                 yield Planner(process, said)
             finally:
                 process.kill()  # Its JVM follows, whose standard input is then closed.
+                assert process.stdin
+                with suppress(BrokenPipeError):  # What a process that ended did not read.
+                    process.stdin.close()

@@ -33,7 +33,7 @@ def run(
         bool,
         typer.Option(
             "--allow-dropped-state",
-            help="With --savepoint or --resume: forget the state of sinks and sources that are gone.",
+            help="With --savepoint or --resume: forget the state of what the job lost.",
         ),
     ] = False,
     resume: Annotated[

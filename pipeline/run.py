@@ -15,6 +15,7 @@ from pipeline import client
 from pipeline import submit as submission
 from pipeline.cluster import cluster_of, home_of
 from pipeline.config import load as load_config
+from pipeline.terminal import printable
 
 if TYPE_CHECKING:
     from pipeline.start import Choice
@@ -86,4 +87,4 @@ def run(
 
 def _say(note: str) -> None:
     if note:
-        print(note, file=sys.stderr)
+        print(printable(note), file=sys.stderr)

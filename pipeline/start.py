@@ -37,6 +37,9 @@ _RECORDS: Final = "_streaming-etl-jobs"
 _RECORD: Final = re.compile(r"([0-9a-f]{32})\.json")
 _CHECKPOINT: Final = re.compile(r"chk-\d+/_metadata")
 _METADATA: Final = "_metadata"
+_SUBMITTING: Final = ".submitting"
+_SUBMISSION_MS: Final = 600_000
+"""Longer than a submission takes: a marker that is older was left by a `run` that was killed."""
 _READABLE: Final = ("s3://", "s3a://", "file://")
 
 
@@ -127,13 +130,24 @@ def checkpoint_store(
     config: Config, cluster: Cluster, environment: Mapping[str, str]
 ) -> Store | None:
     """Return where the job's checkpoints go; None if it is the JobManager's memory."""
-    folder = config.job.checkpoint_dir or cluster.option("execution.checkpointing.dir")
+    folder = config.job.checkpoint_dir or cluster.checkpoint_root()
     return open_store(folder, environment) if folder else None
 
 
 def known_jobs(store: Store | None) -> frozenset[str]:
-    """Return the ids of all jobs whose checkpoints are in a store, whatever their names."""
-    return frozenset(_ids(store)) if store else frozenset()
+    """Return the ids of all jobs whose checkpoints are in a store, whatever their names.
+
+    Those that are being submitted are not among them.
+    """
+    if store is None:
+        return frozenset()
+    since = time.time() * 1000 - _SUBMISSION_MS
+    submitting = {
+        stored.path.rpartition("/")[2].removesuffix(_SUBMITTING)
+        for stored in store.everything(_RECORDS)
+        if stored.path.endswith(_SUBMITTING) and (stored.modified_ms or since) >= since
+    }
+    return frozenset(_ids(store)) - submitting
 
 
 @contextmanager
@@ -156,16 +170,21 @@ def announced(
         yield
         return
     job_id, name = job
+    marker = f"{_RECORDS}/{job_id}{_SUBMITTING}"
+    store.write(marker, b"")  # First, so that no other `run` takes the record for an old one.
     _write(store, job_id, _Record(name, submitted_ms=int(time.time() * 1000)))
     try:
         _refuse_another(store, name, {job_id, *known})
         yield
     except UserError:
         # If it stays, `run --resume` is refused, which is safe.
-        with suppress(UserError):
+        with suppress(UserError, OSError):
             if not may_run(job_id):
                 store.delete(_path(job_id))
         raise
+    finally:
+        with suppress(UserError, OSError):
+            store.delete(marker)
 
 
 def _refuse_another(store: Store, name: str, known: Collection[str]) -> None:

@@ -55,6 +55,14 @@ def test_a_process_that_fails_leaves_all_that_it_said_in_a_file(
     assert not planner.said.exists()
 
 
+def test_a_process_that_died_is_told_and_not_taken_for_a_closed_pipe(config: Path) -> None:
+    with pytest.raises(UserError, match="the job was not submitted: "):
+        with client.planning(config, NOWHERE) as planner:
+            planner.process.kill()
+            planner.process.wait()
+            planner.submit("1" * 32, savepoint="", allow_dropped_state=False)
+
+
 def test_it_ends_with_the_block_and_its_arguments_are_no_secrets(config: Path) -> None:
     with pytest.raises(UserError), client.planning(config, NOWHERE) as planner:
         arguments = planner.process.args

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -61,6 +62,16 @@ def test_the_second_of_two_runs_that_began_at_once_is_refused(store: Store) -> N
         with submits(store, SECOND, "taxis", known=known):
             pass
     assert known_jobs(store) == {OTHER, FIRST, SECOND}
+
+
+def test_one_that_is_still_being_submitted_is_not_known_yet(store: Store, tmp_path: Path) -> None:
+    marker = tmp_path / "_streaming-etl-jobs" / f"{FIRST}.submitting"
+    with submits(store, FIRST):
+        assert known_jobs(store) == frozenset()
+        os.utime(marker, (1e9, 1e9))  # left by a run that was killed long ago
+        assert known_jobs(store) == {FIRST}
+    assert known_jobs(store) == {FIRST}
+    assert not marker.exists()
 
 
 def test_without_a_store_nothing_is_kept() -> None:

@@ -14,6 +14,7 @@ from http.client import HTTPException
 from typing import Any, Final, NamedTuple
 
 from connectors.errors import JobFailed, UserError
+from connectors.text_files import masked
 
 _NO_EXCEPTION: Final = "no exception was recorded"
 _TERMINAL = frozenset({"FAILED", "CANCELED", "FINISHED", "SUSPENDED"})
@@ -34,10 +35,9 @@ _SAVEPOINT_PROBLEMS = (
         "the savepoint was taken with job.max_parallelism {}, which cannot change; set it to that.",
     ),
 )
-_FOLDERS: Final = (
-    *("execution.checkpointing.dir", "execution.checkpointing.savepoint-dir"),
-    *("state.checkpoints.dir", "state.savepoints.dir"),
-)
+# Under their present and their former names.
+_CHECKPOINTS: Final = ("execution.checkpointing.dir", "state.checkpoints.dir")
+_SAVEPOINTS: Final = ("execution.checkpointing.savepoint-dir", "state.savepoints.dir")
 
 
 class Checkpoints(NamedTuple):
@@ -103,12 +103,12 @@ class Cluster:
         """
         try:
             jobs = self.get("/jobs/overview")["jobs"]
-        except (OSError, HTTPException, ValueError) as error:
+            return [Job(job["jid"], job["name"], job["state"], job["start-time"]) for job in jobs]
+        except (OSError, HTTPException, ValueError, KeyError, TypeError) as error:
             raise UserError(
-                f"the Flink cluster at {self._url} does not answer"
+                f"the Flink cluster at {masked(self._url)} does not answer"
                 f" ({getattr(error, 'reason', error)}); is it up, and FLINK_REST_URL right?"
             ) from error
-        return [Job(job["jid"], job["name"], job["state"], job["start-time"]) for job in jobs]
 
     def statuses(self, jobs: Iterable[Job]) -> list[JobStatus]:
         """Return how jobs are; without those that the cluster forgot, since they ended long ago."""
@@ -215,12 +215,16 @@ class Cluster:
         """
         latest = self.get(f"/jobs/{job_id}/checkpoints")["latest"].get("completed") or {}
         folder, found, _ = latest.get("external_path", "").partition(f"/{job_id}/")
-        return folder if found else self.option("execution.checkpointing.dir")
+        return folder if found else self.checkpoint_root()
+
+    def checkpoint_root(self) -> str:
+        """Return the cluster's own folder of checkpoints; empty if there is none."""
+        return next(filter(None, map(self.option, _CHECKPOINTS)), "")
 
     def checkpoint_folders(self) -> set[str]:
         """Return the cluster's own folders of checkpoints and savepoints; a job may have others."""
         options = {option["key"]: option["value"] for option in self.get("/jobmanager/config")}
-        return {options[key] for key in _FOLDERS if options.get(key)}
+        return {options[key] for key in (*_CHECKPOINTS, *_SAVEPOINTS) if options.get(key)}
 
     def needed_since(self) -> dict[str, int]:
         """Return since when (epoch ms) each unfinished job may need its open files, by a name.
@@ -296,7 +300,7 @@ def _causes(stack_trace: str) -> list[str]:
     """Return the lines of a stack trace that name a cause, with our Python code's error first."""
     trace = stack_trace.splitlines()
     ours = [line for line in trace if _PYTHON_ERROR.match(line)]
-    return [*ours[:1], trace[0], *(line for line in trace if line.startswith("Caused by"))]
+    return [*ours[:1], *trace[:1], *(line for line in trace if line.startswith("Caused by"))]
 
 
 def last_cause(failures: Sequence[Mapping[str, Any]]) -> str:
@@ -309,7 +313,7 @@ def last_cause(failures: Sequence[Mapping[str, Any]]) -> str:
 
 def _cause(stack_trace: str) -> str:
     """Return the innermost cause in one line, or our Python code's error."""
-    first, *others = _causes(stack_trace)
+    first, *others = _causes(stack_trace) or [_NO_EXCEPTION]
     line = first if _PYTHON_ERROR.match(first) else [first, *others][-1]
     return line.removeprefix("Caused by: ")[:500]
 
