@@ -93,9 +93,8 @@ def copied(checkout: Path) -> Path:
         (checkout / installed).symlink_to((ROOT / installed).resolve())
     stamp = (ROOT / ".venv" / ".installed").stat().st_mtime_ns
     for listed in ("pyproject.toml", "conf/requirements.lock"):
-        os.utime(
-            checkout / listed, ns=(stamp, stamp)
-        )  # `make` must not install into the shared .venv
+        # Exactly the same time, or make installs into the shared .venv.
+        os.utime(checkout / listed, ns=(stamp, stamp))
     return checkout
 
 

@@ -188,6 +188,8 @@ def test_ctrl_c_ends_it_without_a_trace(
         text=True,
         cwd=tmp_path,
         env={**local_query.environment, "TMPDIR": str(spill)},
+        # A shell's background job ignores Ctrl-C, and so would its children.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as process:
         assert process.stdout is not None and process.stderr is not None
         assert process.stderr.readline().startswith("opening trip: done")
