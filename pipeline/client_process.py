@@ -1,7 +1,7 @@
 """The process that plans a job and submits it at its caller's word; see `pipeline.client`.
 
 It answers by lines of JSON: why it refused, or an empty text, first when the job is planned, then
-when it is submitted. The word is one line, too: more settings of Flink.
+when it is submitted. The caller's word is one line of JSON: further settings of Flink.
 """
 
 from __future__ import annotations

@@ -67,6 +67,7 @@ def machine_problem() -> str | None:
 
 def install(folder: Path) -> None:
     """Fetch the package and unpack it into a folder; UserError if that fails."""
+    shutil.rmtree(folder, ignore_errors=True)  # Libraries and fonts of another version.
     package = npm.install(folder / "npm", PACKAGE, VERSION, INTEGRITY)
     for name in ("chromium", *_ARCHIVES):
         packed = package / "bin" / f"{name}.br"

@@ -17,8 +17,8 @@ from pipeline.events.event_types import EventTypes
 from pipeline.events.schema_files import did_you_mean
 
 _TOKEN: Final = re.compile(
-    r"(?P<space>\s+|--[^\n]*|/\*.*?\*/)"
-    r"|(?P<text>(?:[uU]&|[nNxX])?'(?:[^']|'')*')"
+    r"(?P<space>\s+|(?:--|//)[^\n\r]*|/\*.*?\*/)"
+    r"|(?P<text>(?:[uU]&|[nNxX]|_\w+)?'(?:[^']|'')*'|\{\s*(?:d|ts?)\s*'[^']*'\s*\})"
     r"|(?P<quoted>`[^`]+`)"
     r"|(?P<number>(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?)"
     r"|(?P<name>[^\W\d]\w*)"
@@ -52,7 +52,8 @@ _WORDS: Final = frozenset(
     " SQL_TSI_WEEK SQL_TSI_YEAR STRING SUBMULTISET SUCCEEDS SYMMETRIC THEN TIME TIMESTAMP"
     " TIMESTAMP_LTZ TINYINT TO TRAILING TRUE UNCONDITIONAL UNKNOWN USING VALUE VARBINARY VARCHAR"
     " VARYING WEEK WEEKS WHEN WITH WITHOUT WRAPPER YEAR YEARS ZONE CONDITIONAL ABSENT EQUALS"
-    " CONTAINS IMMEDIATELY PERIOD CURRENT_ROW_TIMESTAMP USER CURRENT_USER SYSTEM_USER".split()
+    " CONTAINS IMMEDIATELY PERIOD CURRENT_ROW_TIMESTAMP USER CURRENT_USER SYSTEM_USER"
+    " UESCAPE".split()
 )
 
 

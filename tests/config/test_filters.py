@@ -51,7 +51,8 @@ ACCEPTED = [
     "s LIKE '%x' ESCAPE '!'", "a BETWEEN SYMMETRIC 2 AND 1", "ts - INTERVAL '1' DAY > ts",
     "CASE WHEN a = 1 THEN TRUE ELSE FALSE END", "CAST(a AS BIGINT) = 1", "a IS NULL",
     "TRY_CAST(s AS DECIMAL(10, 2)) > 1", "CURRENT_TIMESTAMP > TO_TIMESTAMP_LTZ(a, 3)",
-    "(a = 1 AND b) IS UNKNOWN",
+    "(a = 1 AND b) IS UNKNOWN", "a = 1 // note", "a = 1 // a ) b", "U&'!0041' UESCAPE '!' = s",
+    "_UTF16'a' = s", "ts > {ts '2020-01-01 00:00:00'}", "CAST(ts AS DATE) > {d '2020-01-01'}",
 ]  # fmt: skip
 
 

@@ -62,7 +62,7 @@ class LakeDatabase:
         self._tables = tables
         self._steps = steps
         self._files = StoreFilesystem(lake)
-        self._spill = TemporaryDirectory(prefix="query-", ignore_cleanup_errors=True)
+        self._spill = TemporaryDirectory(prefix="streaming-etl-query-", ignore_cleanup_errors=True)
         self._thread = ThreadPoolExecutor(1)
         self._running: Future[Any] | None = None
         self._connection = duckdb.connect(config={**_SETTINGS, "temp_directory": self._spill.name})
