@@ -7,14 +7,12 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
 
-from connectors.errors import UserError
-from connectors.flink.rest import Job, JobStatus
+from connectors.flink.rest import JobStatus
 from pipeline.options import JsonOption
 from pipeline.report_table import blocks
 
@@ -55,10 +53,10 @@ def stop(
     as_json: JsonOption = False,
 ) -> None:
     """Stop the job with a savepoint, all files and transactions committed; print its path."""
-    from pipeline.cluster import cluster_of
+    from pipeline.cluster import cluster_of, the_only_job
     from pipeline.submit import stop as stop_job
 
-    job_id = job_id or the_only_job(cluster_of(os.environ).jobs())
+    job_id = job_id or the_only_job(cluster_of(os.environ).jobs()).job_id
     savepoint = stop_job(job_id, os.environ, into=into, timeout_seconds=timeout)
     print(json.dumps({"savepoint": savepoint}) if as_json else savepoint)
 
@@ -75,17 +73,6 @@ def cancel(job_id: JobIdArgument, as_json: JsonOption = False) -> None:
     checkpoint = cancel_job(job_id, os.environ)
     stays = checkpoint or "no checkpoint: `run --resume` has nothing to go on from"
     print(json.dumps({"checkpoint": checkpoint}) if as_json else stays)
-
-
-def the_only_job(jobs: Iterable[Job]) -> str:
-    """Return the id of the one job that has not ended; UserError if none or several are there."""
-    live = [job for job in jobs if not job.has_ended]
-    if len(live) == 1:
-        return live[0].job_id
-    if not live:
-        raise UserError("no job on the cluster is left to stop; `streaming-etl jobs` lists all")
-    listed = "; ".join(f"{job.job_id} {job.name} {job.state}" for job in live)
-    raise UserError(f"{len(live)} jobs have not ended: say which one by its id: {listed}")
 
 
 def _plain(status: JobStatus) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from typing import Final
 from connectors.errors import UserError
 from connectors.flink import rest as flink_rest
 from pipeline import client
-from pipeline.cluster import cluster_of, home_of, needed
+from pipeline.cluster import cluster_of, find_job, home_of, needed
 from pipeline.config import load as load_config
 from pipeline.config.model import Config
 
@@ -93,7 +93,7 @@ def stop(job_id: str, environment: Mapping[str, str], *, into: str, timeout_seco
     if not re.fullmatch(r"(s3a|file)://\S+", into):
         raise UserError(f"--into is {into!r}; give s3a://bucket/prefix or file:///folder.")
     cluster = cluster_of(environment)
-    job = _known(cluster, job_id)
+    job = find_job(cluster.jobs(), job_id)
     if job.state != "RUNNING":
         raise UserError(_no_savepoint(cluster, job))
     folder = cluster.checkpoint_folder(job_id)
@@ -139,18 +139,13 @@ def cancel(job_id: str, environment: Mapping[str, str]) -> str | None:
         TimeoutError: it does not end.
     """
     cluster = cluster_of(environment)
-    job = _known(cluster, job_id)
+    job = find_job(cluster.jobs(), job_id)
     if job.has_ended:
         raise UserError(f"the job {job_id} is {job.state}: it has ended.")
     cluster.cancel(job_id)
     flink_rest.wait_for(
-        lambda: _known(cluster, job_id).has_ended, _CANCEL_SECONDS, "the job did not end"
+        lambda: find_job(cluster.jobs(), job_id).has_ended,
+        _CANCEL_SECONDS,
+        "the job did not end",
     )
     return next((status.checkpoint for status in cluster.statuses([job])), None)
-
-
-def _known(cluster: flink_rest.Cluster, job_id: str) -> flink_rest.Job:
-    job = next((job for job in cluster.jobs() if job.job_id == job_id), None)
-    if job is None:
-        raise UserError(f"the cluster has no job {job_id!r}; `streaming-etl jobs` lists its jobs.")
-    return job
