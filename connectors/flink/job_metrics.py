@@ -29,8 +29,11 @@ _WAITING: Final = ("CREATED", "SCHEDULED")
 
 
 class Stamp(NamedTuple):
-    """Two of the metrics, of which each fetch has others: uptime of the job, and CPU time of the
-    TaskManagers, whose answers follow the JobManager's. None was not fetched yet."""
+    """Two metrics that change with every fetch, and so tell whether Flink has fetched new ones.
+
+    They are the uptime of the job, and the CPU time of the TaskManagers, whose answers follow the
+    JobManager's. None was not fetched yet.
+    """
 
     uptime: float | None
     cpu: float | None
@@ -98,8 +101,8 @@ class JobMetrics:
         self._pool = ThreadPoolExecutor(_CONNECTIONS)
 
     def close(self) -> None:
-        """End the connections' threads."""
-        self._pool.shutdown(wait=False)
+        """End the connections' threads; requests that were not sent yet are given up."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
 
     def fetched_twice_within(self, seconds: float) -> bool:
         """Return whether Flink fetches metrics twice in this time, which is below one second."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
 from shutil import get_terminal_size
 from typing import Annotated, Final
@@ -13,6 +13,7 @@ from typing import Annotated, Final
 import typer
 
 from pipeline.cluster import cluster_of
+from pipeline.ops.top.fit import fitted, wrapped
 from pipeline.ops.top.view import Screen
 from pipeline.ops.top.watch import Show, Watch, chosen
 from pipeline.options import LOCAL, ConfigOption, JsonOption
@@ -38,7 +39,8 @@ def top(
     """Show a running job live: records of each step, rejects, lag, checkpoints and files.
 
     FLINK_REST_URL says which cluster. The folders in --config, the job's own, are listed to count
-    its files. Ends with Ctrl-C, and with the job; with exit code 1 if that failed.
+    its files. Ends with Ctrl-C, and with the job; with exit code 1 if that failed or was suspended,
+    or if the cluster no longer knows it.
     """
     cluster = cluster_of(os.environ)
     with suppress(KeyboardInterrupt):
@@ -64,21 +66,33 @@ def _shown(as_json: bool) -> Iterator[Show]:
 
     console = Console()
     with Live(console=console, auto_refresh=False) as live:
-        picture = Text()
+        last: Screen | None = None
 
         def show(screen: Screen | str) -> None:
-            nonlocal picture
+            nonlocal last
+            width, height = console.size
+            lines: list[tuple[str, str]] = []
             if isinstance(screen, str):
-                shown = Text.assemble(picture, "\n\n", (screen, "yellow"))
+                told = wrapped(screen, width)
+                if last:
+                    lines = _styled(last, fitted(last, width, height - len(told)))
+                lines += [(line, "yellow") for line in told]
+            elif screen.reading.job.has_ended:  # below all that was known last: it may scroll now
+                if last:
+                    lines = [*_styled(last, last.lines(width)), ("", "")]
+                lines += _styled(screen, screen.lines(width))
             else:
-                first, *others = screen.lines(console.width)
-                shown = Text("\n").join([Text(first, _style(screen)), *map(Text, others)])
-                if screen.reading.job.has_ended:  # below what was known last
-                    shown = Text.assemble(picture, "\n\n", shown)
-                picture = shown
-            live.update(shown, refresh=True)
+                last = screen
+                lines = _styled(screen, fitted(screen, width, height))
+            live.update(Text("\n").join(Text(*line) for line in lines), refresh=True)
 
         yield show
+
+
+def _styled(screen: Screen, lines: Iterable[str]) -> list[tuple[str, str]]:
+    """Return lines of a picture with their styles: the job's state stands in the first."""
+    first, *others = lines
+    return [(first, _style(screen)), *((line, "") for line in others)]
 
 
 def _style(screen: Screen) -> str:

@@ -17,8 +17,8 @@ from pipeline.ops.top.rates import METER_SECONDS, Rates, Sample
 from pipeline.terminal import printable, table
 
 UNKNOWN: Final = "?"
-_HEADER: Final = ("step", *(name for each in COLUMNS for name in (each, f"{each}/s")), "files")
-_REJECTS_HEADER: Final = ("rejected", "number", "number/s")
+HEADER: Final = ("step", *(name for each in COLUMNS for name in (each, f"{each}/s")), "files")
+REJECTS_HEADER: Final = ("rejected", "number", "number/s")
 _STOPPED_BY_ITSELF: Final = ("FAILED", "SUSPENDED")
 _UNITS: Final = (("d", 86_400), ("h", 3_600), ("min", 60))
 
@@ -69,30 +69,43 @@ class Screen:
 
     def lines(self, width: int) -> Iterator[str]:
         """Yield everything, for people, in lines that fit into `width` where they can."""
+        yield from self.head()
+        tables = (HEADER, self.rows()), (REJECTS_HEADER, self.reject_rows())
+        steps, rejected = (table(header, rows, width) if rows else [] for header, rows in tables)
+        for part in (steps, list(self.notes()), rejected):
+            if part:
+                yield from ("", *part)
+
+    def head(self) -> Iterator[str]:
+        """Yield how the job is, why it restarted, and its last checkpoint."""
         reading = self.reading
-        yield f"{printable(reading.job.name)}  {self.state()}  ({reading.job.job_id})"
+        name, job_id = printable(reading.job.name), printable(reading.job.job_id)
+        yield f"{name}  {self.state()}  ({job_id})"
         if reading.restarts or reading.cause:
             cause = f"; last cause: {_text(reading.cause)}" if reading.cause else ""
             yield f"restarts: {_count(reading.restarts)}{cause}"
         yield f"checkpoint: {self._checkpoint_in_words()}"
-        if not reading.runs:
-            return
-        yield ""
-        if not self.sample.numbers.counters:
+
+    def rows(self) -> list[tuple[str, ...]]:
+        """Return each step's cells below `HEADER`; none while there are no numbers."""
+        steps = self.sample.numbers.columns if self._has_numbers else ()
+        return [tuple(self._row(step)) for step in steps]
+
+    def reject_rows(self) -> list[tuple[str, ...]]:
+        """Return the cells below `REJECTS_HEADER`, the most frequent reason first."""
+        return [_reject_row(each) for each in self._rejects()] if self._has_numbers else []
+
+    def notes(self) -> Iterator[str]:
+        """Yield lag, requests to the index, files, and since when numbers are counted."""
+        if self._has_numbers:
+            yield from self._notes()
+        elif self.reading.runs:
             yield "Flink has no numbers of its steps yet"
-            return
-        steps = self.sample.numbers.columns
-        yield from table(_HEADER, [tuple(self._row(step)) for step in steps], width)
-        yield ""
-        yield from self._notes()
-        if rows := [_reject_row(reject) for reject in self._rejects()]:
-            yield ""
-            yield from table(_REJECTS_HEADER, rows, width)
 
     def state(self) -> str:
         """Return how the job is, in words."""
         reading = self.reading
-        state, since = reading.job.state, _age(reading.now_ms - reading.since_ms)
+        state, since = printable(reading.job.state), _age(reading.now_ms - reading.since_ms)
         if reading.job.has_ended:
             return f"{state} at {_time(reading.since_ms)}"
         if reading.runs:
@@ -100,6 +113,10 @@ class Screen:
         waiting = f", {reading.tasks_waiting} wait for a slot" if reading.tasks_waiting else ""
         tasks = f"{reading.tasks_running} of {reading.tasks} tasks run{waiting}"
         return f"{state} for {since}: {tasks}; no numbers while others do not"
+
+    @property
+    def _has_numbers(self) -> bool:
+        return self.reading.runs and bool(self.sample.numbers.counters)
 
     def _step(self, step: str) -> dict[str, Any]:
         counters, per_second = self.sample.numbers.counters, self.rates.per_second
@@ -196,7 +213,7 @@ class Screen:
 
 
 def _reject_row(reject: Mapping[str, Any]) -> tuple[str, str, str]:
-    name = f"{reject['step']} {reject['reason']}"
+    name = printable(f"{reject['step']} {reject['reason']}")
     return name, _count(reject["number"]), _rate(reject["per_second"])
 
 

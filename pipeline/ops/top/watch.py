@@ -13,6 +13,7 @@ from typing import Final, Protocol
 from connectors.errors import JobFailed, UserError
 from connectors.flink.job_metrics import JobMetrics
 from connectors.flink.rest import Cluster, Job
+from pipeline.cluster import find_job, the_only_job
 from pipeline.ops.top import data
 from pipeline.ops.top.files import Counter
 from pipeline.ops.top.rates import Sampler
@@ -86,7 +87,11 @@ class Watch:
     def _check_known(self, error: Exception) -> None:
         if not isinstance(error, urllib.error.HTTPError) or error.code != _NOT_FOUND:
             return
-        if all(job.job_id != self._job.job_id for job in self._cluster.jobs()):
+        try:
+            jobs = self._cluster.jobs()
+        except UserError:  # silent again: whether it knows the job is asked the next time
+            return
+        if all(job.job_id != self._job.job_id for job in jobs):
             raise JobFailed(
                 f"the cluster no longer knows the job {self._job.job_id}: its JobManager was"
                 " started anew, or forgot a job that ended. `streaming-etl jobs` lists its jobs."
@@ -100,21 +105,7 @@ def chosen(cluster: Cluster, job_id: str) -> Job:
         UserError: there is no such job, or there are several.
     """
     jobs = cluster.jobs()
-    if job_id:
-        found = [job for job in jobs if job.job_id == job_id]
-        problem = f"the cluster has no job {job_id!r}; `streaming-etl jobs` lists its jobs."
-    else:
-        found = [job for job in jobs if not job.has_ended]
-        problem = (
-            "no job runs on the cluster. `streaming-etl run` starts one; of one that ended, give"
-            " the id that `streaming-etl jobs` lists."
-        )
-    if not found:
-        raise UserError(problem)
-    if len(found) > 1:
-        listed = "\n".join(f"  {job.job_id}  {printable(job.name)}  {job.state}" for job in found)
-        raise UserError(f"{len(found)} jobs run on the cluster; give the id of one:\n{listed}")
-    return found[0]
+    return find_job(jobs, job_id) if job_id else the_only_job(jobs)
 
 
 def _silence(error: Exception) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -17,8 +18,10 @@ import pytest
 from connectors.flink.job_metrics import Reading, Stamp, name_lists, reading
 from pipeline.ops.top.data import numbers, wanted
 from pipeline.ops.top.files import Files, Made
+from pipeline.ops.top.fit import fitted
 from pipeline.ops.top.rates import Sample, rates
 from pipeline.ops.top.view import Screen
+from pipeline.terminal import width_of
 
 RECORDED = json.loads((Path(__file__).parent / "recorded.json").read_text())
 MADE = Made(("archive", "lake"), {"archive": Files(10, 5_000), "lake_trip": Files(247, 3_000_000)})
@@ -160,10 +163,17 @@ def test_the_end_of_a_job_is_told_and_gives_the_exit_code(state: str, code: int)
 
 
 def test_nothing_from_outside_reaches_the_terminal_as_a_command() -> None:
-    shown = text(screen("second", name="\x1b[2Jtrips", made=Made(problem="\x9bno")))
-    assert "\\x1b[2Jtrips" in shown
-    assert "\\x9bno" in shown
-    assert all(line.isprintable() for line in shown.splitlines())
+    answers = copy.deepcopy(RECORDED["second"])
+    answers["details"] |= {"name": "\x1b[2Jtrips", "jid": "\x1b[3J"}
+    reject = "decode.kinesisanalytics.step.decode.rejected_\x1b[4J"
+    answers["metrics"].append([{"id": reject, "sum": 1, "max": 1}])
+    sample = Sample.of(reading(**answers))
+    shown = text(Screen(sample, rates(None, sample), Made(problem="\x9bno")))
+    for escaped in ("\\x1b[2Jtrips", "(\\x1b[3J)", "decode \\x1b[4J", "\\x9bno"):
+        assert escaped in shown
+    assert all(line.isprintable() for line in shown.split("\n"))
+    state = text(screen("lost", state="\x1b[5J"))
+    assert "\\x1b[5J for" in state and all(line.isprintable() for line in state.split("\n"))
 
 
 def test_lines_fit_a_narrow_terminal() -> None:
@@ -172,6 +182,44 @@ def test_lines_fit_a_narrow_terminal() -> None:
     table = text(narrow, 40).partition("lag:")[0].splitlines()[3:]
     assert max(map(len, table)) <= 40
     assert "  rejected/s  720" in table
+
+
+@pytest.mark.parametrize("height", [8, 12, 24, 30, 42, 43])
+@pytest.mark.parametrize("width", [30, 60, 70, 80, 200])
+def test_a_picture_fits_the_terminal_and_says_what_it_leaves_out(width: int, height: int) -> None:
+    picture = screen("second", "first")
+    lines = fitted(picture, width, height)
+    assert len(lines) <= height
+    assert max(map(width_of, lines)) <= width
+    shown = "".join(lines)
+    assert "live  RUNNING" in shown and "checkpoint: 8" in shown
+    whole = list(picture.lines(width))
+    if len(whole) <= height and max(map(width_of, whole)) <= width:
+        assert lines == whole
+    else:
+        assert "…" in shown
+    if width >= 60 and height >= 12:
+        assert "lag: records_kafka is 669 records behind" in shown
+        assert any(line.startswith("rates: ") for line in lines)
+
+
+def test_of_many_reasons_the_most_frequent_are_shown() -> None:
+    lines = fitted(screen("second", "first"), 80, 30)
+    assert any(line.startswith("replicate_mirror replica_too_large   4,725") for line in lines)
+    assert lines[-1] == "… and 14 other reasons: enlarge the terminal, or --once"
+    narrow = fitted(screen("second", "first"), 72, 30)
+    assert "… without files: enlarge the terminal, or --once" in narrow
+
+
+def test_a_long_cause_takes_two_lines_and_is_cut() -> None:
+    answers = copy.deepcopy(RECORDED["second"])
+    sample = Sample.of(replace(reading(**answers), restarts=3, cause="界" * 500))
+    lines = fitted(Screen(sample, rates(None, sample), MADE), 80, 24)
+    assert len(lines) <= 24
+    assert lines[1].startswith("restarts: 3; last cause: 界")
+    assert lines[2].endswith("界…")
+    assert lines[3].startswith("checkpoint: ")
+    assert max(map(width_of, lines)) <= 80
 
 
 def test_files_that_are_not_known_are_not_zero() -> None:
