@@ -75,12 +75,13 @@ class Tail:
     def last(self, topic: str, count: int, since_ms: int) -> dict[int, Span]:
         """Return the offsets before the end at the start: of each partition the last `count`.
 
-        They begin at the first message of `since_ms` at the earliest. `reader.pages` reads them.
+        They begin at the first message of `since_ms` at the earliest; where that came after the
+        start, there are none. `reader.pages` reads them.
         """
         with reported(self._action):
             starts = {start.partition: start.offset for start in self._starts(since_ms)}
         return {
-            partition: (max(low, end - count if count else low, starts[partition]), end)
+            partition: (min(end, max(low, end - count if count else low, starts[partition])), end)
             for partition, (low, end) in self.spans[topic].items()
         }
 

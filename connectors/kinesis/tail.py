@@ -59,6 +59,9 @@ class Tail:
         self._known = {place.shard for place in self._places}
         with reported(f"follow the stream {stream}"):
             self._open(self._places)
+        if since_ms is None:
+            # For an iterator that expires before the first record; LATEST would leave some out.
+            start |= {"ShardIteratorType": "AT_TIMESTAMP", "Timestamp": self._started_ms / 1000}
 
     @property
     def shards(self) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from opensearchpy import OpenSearch
 from opensearchpy.exceptions import NotFoundError
@@ -23,6 +23,14 @@ class Hit:
     id: str
     version: int
     source: dict[str, Any]
+
+
+class _Shard(NamedTuple):
+    """A shard of an index. One that is made again has another uuid, and counts from 0 again."""
+
+    index_name: str
+    uuid: str
+    number: int
 
 
 class Newest(Protocol):
@@ -46,7 +54,7 @@ class BySequence(Newest):
 
     def __init__(self, client: OpenSearch, index: str) -> None:
         self._client, self._index = client, index
-        self._after: dict[tuple[str, int], int] = {}
+        self._after: dict[_Shard, int] = {}
 
     def last(self, count: int) -> list[Hit]:
         found = self._new(max(1, min(count, _PAGE)))
@@ -64,16 +72,16 @@ class BySequence(Newest):
                     raise
                 return []
 
-    def _shards(self) -> Iterator[tuple[str, int]]:
+    def _shards(self) -> Iterator[_Shard]:
         settings = self._client.indices.get_settings(
-            index=self._index, name="index.number_of_shards"
+            index=self._index, name="index.number_of_shards,index.uuid"
         )
         for index, described in settings.items():
-            for number in range(int(described["settings"]["index"]["number_of_shards"])):
-                yield index, number
+            about = described["settings"]["index"]
+            for number in range(int(about["number_of_shards"])):
+                yield _Shard(index, about["uuid"], number)
 
-    def _of_shard(self, shard: tuple[str, int], size: int) -> list[tuple[int, Hit]]:
-        index, number = shard
+    def _of_shard(self, shard: _Shard, size: int) -> list[tuple[int, Hit]]:
         body = {
             "query": {"range": {"_seq_no": {"gt": self._after.get(shard, -1)}}},
             # An index without any field has no `_seq_no` to sort by.
@@ -83,7 +91,7 @@ class BySequence(Newest):
             "track_total_hits": False,
         }
         answer = self._client.search(
-            index=index, body=body, params={"preference": f"_shards:{number}"}
+            index=shard.index_name, body=body, params={"preference": f"_shards:{shard.number}"}
         )
         hits = answer["hits"]["hits"]
         found = [(int(hit["sort"][0]), _hit(hit)) for hit in hits]

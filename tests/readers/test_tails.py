@@ -91,6 +91,10 @@ def test_it_begins_at_a_time_and_knows_the_last_before_the_end(cluster: Kafka) -
         assert tail.last(name, 2, since_ms=0) == {0: (3, 5), 1: (3, 5)}
         assert tail.last(name, 2, since_ms=began_ms + 8_500) == {0: (5, 5), 1: (4, 5)}
         assert tail.last(name, 0, since_ms=began_ms + 3_000) == {0: (2, 5), 1: (1, 5)}
+        for at in (began_ms, began_ms + 20_000):  # behind the end at the start
+            producer.produce(name, b"late", partition=0, timestamp=at)
+        assert producer.flush(30) == 0
+        assert tail.last(name, 0, since_ms=began_ms + 15_000) == {0: (5, 5), 1: (5, 5)}
 
 
 def test_partitions_that_are_added_are_read_whole(cluster: Kafka) -> None:
@@ -160,6 +164,15 @@ def test_a_stream_is_followed_from_a_time_through_splits_and_merges(
         assert data(tail, len(MADE)) == RAWS
         assert tail.poll() == []
         assert tail.shards == 2
+
+
+def test_iterators_that_expire_before_the_first_record_leave_nothing_out(
+    stream: str, kinesis_client: Any
+) -> None:
+    with closing(kinesis_tail.Tail(kinesis_client, stream, pause_seconds=0.01)) as tail:
+        produce_kinesis(MADE, client=kinesis_client, stream=stream)
+        tail._open(tail._places)  # as after an expiry
+        assert data(tail, len(MADE)) == RAWS
 
 
 def test_an_absent_stream_is_named(kinesis_client: Any) -> None:

@@ -94,6 +94,22 @@ def test_every_shard_is_followed(indices: Indices, place: Place) -> None:
     assert sorted(int(each["id"]) for each in ended.shown) == list(range(20, 40))
 
 
+def test_an_index_that_is_made_again_is_followed_from_its_first_document(
+    indices: Indices, place: Place
+) -> None:
+    indices.create()
+    indices.put(*range(20))
+    indices.refresh()
+    config = place.config(index={"url": indices.url, "prefix": indices.prefix})
+    with place.tap("index", config, "--json", "--newest", "0", "--limit", "1") as running:
+        running.until_it_follows()
+        indices.client.indices.delete(index=indices.name())
+        indices.create()
+        indices.put(30)
+        ended = running.ended()
+    assert [each["id"] for each in ended.shown] == ["30"]
+
+
 def test_a_collection_of_opensearch_serverless_is_followed(indices: Indices, place: Place) -> None:
     indices.create()
     indices.put(*range(3))
