@@ -13,7 +13,7 @@ _SHARE: Final = 4
 
 
 class Pace:
-    """Asks once a second; what takes long is repeated after four times as long, to spare others."""
+    """Asks once a second; after a request that took t seconds, waits 4 t, to spare others."""
 
     def __init__(self) -> None:
         self._due = time.monotonic()

@@ -6,6 +6,7 @@ What is shown came from outside: no control character of it reaches the terminal
 from __future__ import annotations
 
 import json
+import math
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -81,7 +82,7 @@ class View:
 
     def _lines(self, one: Seen) -> Iterator[str]:
         if self.as_json:
-            yield json.dumps(one.fields)
+            yield _json(one.fields)
             return
         if one.heading:
             yield printable(one.heading)
@@ -127,6 +128,24 @@ def _follow(tap: Tap, view: View, timeout_seconds: float | None) -> None:
         elif now - silent_since >= patience:
             patience, silent_since = 2 * patience, now
             note(f"still waiting for {tap.waits_for} after {seconds}; {looked_at}")
+
+
+def _json(fields: dict[str, Any]) -> str:
+    """Return fields as JSON in ASCII without control characters; NaN and infinity are null."""
+    # JSON's own escapes leave only this control character as it is.
+    return json.dumps(_finite(fields), allow_nan=False).replace("\x7f", "\\u007f")
+
+
+def _finite(value: Any) -> Any:
+    match value:
+        case float() if not math.isfinite(value):
+            return None
+        case dict():
+            return {key: _finite(each) for key, each in value.items()}
+        case list() | tuple():
+            return [_finite(each) for each in value]
+        case _:
+            return value
 
 
 def note(line: str) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 import re
 from pathlib import Path
 
@@ -10,7 +12,7 @@ import yaml
 
 from pipeline.ops.tap import view
 from pipeline.ops.tap.lake import LakeTap
-from pipeline.ops.tap.view import Tap, counted, in_turn
+from pipeline.ops.tap.view import Seen, Tap, View, counted, in_turn
 from tests.ops.tap.test_lake import PARTITION, parquet
 
 
@@ -91,6 +93,17 @@ def test_ctrl_c_before_it_follows_is_no_mistake(capsys: pytest.CaptureFixture[st
 
     assert view.run(open_tap, limit=1, timeout_seconds=None, as_json=True) == 0
     assert capsys.readouterr().err == "ended by Ctrl-C; 0 shown\n"
+
+
+def test_json_has_no_numbers_that_json_does_not_have(capsys: pytest.CaptureFixture[str]) -> None:
+    row = {"fare": math.nan, "list": [1.5, math.inf], "pair": (-math.inf, 2**70), "none": None}
+    View(limit=1, as_json=True).show([Seen({"row": row, "id": "\x7f\x1b\x9bé"}, ())])
+    shown = capsys.readouterr().out
+    assert shown.strip().isprintable()
+    assert json.loads(shown, parse_constant=pytest.fail) == {
+        "row": {"fare": None, "list": [1.5, None], "pair": [None, 2**70], "none": None},
+        "id": "\x7f\x1b\x9bé",
+    }
 
 
 def test_a_number_has_its_noun() -> None:
