@@ -118,7 +118,7 @@ def the_status_lists_it(harness: Harness) -> None:
     run_dir = str(harness.stack.run_dir)
     plain = CliRunner().invoke(servers, ["status", "--run-dir", run_dir])
     for_programs = CliRunner().invoke(servers, ["status", "--json", "--run-dir", run_dir])
-    assert "job\ttop\tRUNNING\t" in plain.output
+    assert "top\tRUNNING\t" in plain.output
     assert harness.submitted.job_id in plain.output
     jobs = {job["job_id"]: job["state"] for job in json.loads(for_programs.output)["jobs"]}
     assert jobs[harness.submitted.job_id] == "RUNNING"

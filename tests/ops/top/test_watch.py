@@ -197,6 +197,8 @@ def test_ctrl_c_ends_it_cleanly(replay: Replay) -> None:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        # A shell's background job ignores Ctrl-C, and so would its children.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     assert watching.stdout
     assert watching.stdout.readline().startswith("live  RUNNING for 3 s")
