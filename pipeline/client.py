@@ -1,8 +1,8 @@
 """A process that plans the job while its caller still checks, and submits it at the caller's word.
 
-Its other side is `pipeline.client_process`. It ends with the block that started it, and submits
-nothing if its caller ends, in whatever way, before it gave its word: its standard input is closed
-then.
+Its other side is `pipeline.client_process`. The process ends with the block that started it. If its
+caller ends before it asked for the submission, for whatever reason, nothing is submitted: the
+process finds its standard input closed.
 """
 
 from __future__ import annotations

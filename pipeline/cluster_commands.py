@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
@@ -15,6 +14,7 @@ import typer
 from connectors.flink.rest import JobStatus
 from pipeline.options import JsonOption
 from pipeline.report_table import blocks
+from pipeline.terminal import instant
 
 JobIdArgument = Annotated[str, typer.Argument(help="As `run` printed it, and `jobs` lists it.")]
 StoppedJobArgument = Annotated[
@@ -90,6 +90,4 @@ def _plain(status: JobStatus) -> dict[str, Any]:
 
 
 def _time(epoch_ms: int | None) -> str | None:
-    if epoch_ms is None:
-        return None
-    return datetime.fromtimestamp(epoch_ms // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return None if epoch_ms is None else instant(epoch_ms)

@@ -26,7 +26,7 @@ import msgspec
 
 from connectors.errors import UserError
 from connectors.flink.rest import Cluster, Job
-from connectors.s3.store import Store, open_store
+from connectors.s3.store import Store, Stored, open_store
 from pipeline.config.checks import folders, targets
 from pipeline.config.model import Config
 
@@ -142,12 +142,13 @@ def known_jobs(store: Store | None) -> frozenset[str]:
     if store is None:
         return frozenset()
     since = time.time() * 1000 - _SUBMISSION_MS
+    stored = list(store.everything(_RECORDS))
     submitting = {
-        stored.path.rpartition("/")[2].removesuffix(_SUBMITTING)
-        for stored in store.everything(_RECORDS)
-        if stored.path.endswith(_SUBMITTING) and (stored.modified_ms or since) >= since
+        each.path.rpartition("/")[2].removesuffix(_SUBMITTING)
+        for each in stored
+        if each.path.endswith(_SUBMITTING) and (each.modified_ms or since) >= since
     }
-    return frozenset(_ids(store)) - submitting
+    return frozenset(_ids(stored)) - submitting
 
 
 @contextmanager
@@ -228,9 +229,9 @@ def find(config: Config, cluster: Cluster, environment: Mapping[str, str]) -> Le
     return Left(next(iter(runs), None), snapshot, older, tuple(_data(config, environment)))
 
 
-def _ids(store: Store) -> list[str]:
-    """Return the ids of the jobs that have a record."""
-    names = (stored.path.rpartition("/")[2] for stored in store.everything(_RECORDS))
+def _ids(stored: Iterable[Stored]) -> list[str]:
+    """Return the ids of the jobs that have a record, of what is stored among the records."""
+    names = (each.path.rpartition("/")[2] for each in stored)
     return [match[1] for match in map(_RECORD.fullmatch, names) if match]
 
 
@@ -240,7 +241,7 @@ def _path(job_id: str) -> str:
 
 def _records(store: Store, name: str, apart_from: Collection[str] = ()) -> dict[str, _Record]:
     """Return the records of the jobs of a name by their ids."""
-    ids = (job_id for job_id in _ids(store) if job_id not in apart_from)
+    ids = (job_id for job_id in _ids(store.everything(_RECORDS)) if job_id not in apart_from)
     records = ((job_id, _read(store, job_id)) for job_id in ids)
     return {job_id: record for job_id, record in records if record and record.name == name}
 

@@ -126,7 +126,7 @@ def _no_savepoint(cluster: flink_rest.Cluster, job: flink_rest.Job) -> str:
     else:
         keeps = "leaves nothing to go on from, for no checkpoint completed yet."
     return (
-        f"{state}; only one that is RUNNING can take a savepoint{cause}. Mend the cause and try"
+        f"{state}; only one that is RUNNING can take a savepoint{cause}. Fix the cause and try"
         f" again, or end it: `streaming-etl cancel {job.job_id}` {keeps}"
     )
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Final
 
 _BETWEEN: Final = "  "
@@ -21,6 +22,16 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def counted(number: int, one: str, many: str = "") -> str:
+    """Return a number with its noun, such as `1 file` and `2,000 files`."""
+    return f"{number:,} {one if number == 1 else many or f'{one}s'}"
+
+
+def instant(epoch_ms: int) -> str:
+    """Return a time in ISO-8601, UTC, to the second."""
+    return datetime.fromtimestamp(epoch_ms // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> list[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -17,6 +16,7 @@ from dev.servers import setup as installation
 from dev.servers.layout import CHOICES, SERVERS
 from dev.servers.stack import ServerStatus, Stack
 from pipeline.report_table import print_rows
+from pipeline.terminal import instant
 
 ROOT = Path(__file__).parents[2]  # the checkout: the project is installed editable
 
@@ -138,8 +138,12 @@ def jobs_of(statuses: Sequence[ServerStatus]) -> list[Job] | None:
 
 def plain(job: Job) -> dict[str, str]:
     """Return a job as it is shown: name, state, start and id."""
-    started = datetime.fromtimestamp(job.started_ms // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    return {"job": job.name, "state": job.state, "started": started, "job_id": job.job_id}
+    return {
+        "job": job.name,
+        "state": job.state,
+        "started": instant(job.started_ms),
+        "job_id": job.job_id,
+    }
 
 
 def show_jobs(jobs: Sequence[Job] | None) -> None:

@@ -84,7 +84,7 @@ def check(
 ) -> Config:
     """Convert plain data to a `Config`; refuse unknown keys, wrong types and contradictions.
 
-    All unknown keys and wrong types are told at once, and where there are none, all contradictions.
+    Report all unknown keys and wrong types at once; if there are none, all contradictions.
     No message has a secret, a value that a reference stands for, or more than 2 kB.
     """
     references = References(environment)

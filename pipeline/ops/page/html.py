@@ -15,8 +15,9 @@ from pipeline.ops.page import tables
 from pipeline.ops.page.charts import Line, logarithmic, over_time
 from pipeline.ops.page.data import Course, Page, Reconciled
 from pipeline.ops.page.flow import flow
-from pipeline.ops.page.markup import Markup, counted, duration, element, join, sign
+from pipeline.ops.page.markup import Markup, duration, element, join, sign
 from pipeline.ops.page.style import style_sheet
+from pipeline.terminal import counted
 
 _POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'"
 _BOUNDS: Final = 40

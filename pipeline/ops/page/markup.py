@@ -54,11 +54,6 @@ def count(number: float | None) -> str:
     return UNKNOWN if number is None else f"{number:,.0f}"
 
 
-def counted(number: int, one: str, many: str = "") -> str:
-    """Return a number and what it counts: 1 file, 2 files."""
-    return f"{number:,} {one if number == 1 else many or one + 's'}"
-
-
 def size(number: float | None) -> str:
     """Return a number of bytes in the unit that suits it."""
     if number is None:

@@ -11,7 +11,6 @@ from pipeline.ops.page.markup import (
     Markup,
     breakable,
     count,
-    counted,
     element,
     join,
     sign,
@@ -19,10 +18,11 @@ from pipeline.ops.page.markup import (
 )
 from pipeline.ops.reconcile.inventory import Inventory, Share, SizeClass
 from pipeline.ops.reconcile.report import KINDS, Rejects
+from pipeline.terminal import counted
 
 _NOT_JUDGED: Final = "not judged"
 _MOST: Final = 20
-"""Rows of rejects, and findings; more are told as a number."""
+"""The most rows of rejects, and of findings; the page only counts the rest."""
 
 
 def steps(reconciled: Reconciled) -> Markup:

@@ -23,7 +23,8 @@ from pipeline.ops.dead_letters.reader import of_files, of_message, of_record
 from pipeline.ops.dead_letters.view import letter_dict, time_text
 from pipeline.ops.systems import Systems, systems
 from pipeline.ops.tap.files import NewFiles
-from pipeline.ops.tap.view import Seen, counted, note
+from pipeline.ops.tap.view import Seen, note
+from pipeline.terminal import counted
 
 _STREAM_RECORDS: Final = 1_000
 _STREAM_PAUSE_SECONDS: Final = 0.25

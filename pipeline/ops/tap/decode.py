@@ -16,8 +16,8 @@ from pipeline.config.model import Config
 from pipeline.decode import redriven
 from pipeline.decode.decoder import Control, Event, Reject
 from pipeline.decode.timestamps import text
-from pipeline.ops.tap.view import Seen, counted
-from pipeline.terminal import printable
+from pipeline.ops.tap.view import Seen
+from pipeline.terminal import counted, printable
 
 if TYPE_CHECKING:
     from connectors.kafka.reader import Message

@@ -11,7 +11,8 @@ from connectors.opensearch.newest import BySequence, ByTime, Hit, Newest
 from connectors.opensearch.options import Index, index_name
 from pipeline.ops.systems import Systems, systems
 from pipeline.ops.tap.pace import Pace
-from pipeline.ops.tap.view import Seen, counted, in_turn
+from pipeline.ops.tap.view import Seen, in_turn
+from pipeline.terminal import counted
 
 
 class IndexTap:

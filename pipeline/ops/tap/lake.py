@@ -18,7 +18,8 @@ from pipeline.decode.timestamps import text
 from pipeline.ops.dead_letters.view import time_text
 from pipeline.ops.systems import systems
 from pipeline.ops.tap.files import NewFiles
-from pipeline.ops.tap.view import Seen, counted, in_turn, note
+from pipeline.ops.tap.view import Seen, in_turn, note
+from pipeline.terminal import counted
 
 
 class LakeTap:

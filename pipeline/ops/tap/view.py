@@ -153,11 +153,6 @@ def note(line: str) -> None:
     print(printable(line), file=sys.stderr, flush=True)
 
 
-def counted(number: int, one: str, many: str = "") -> str:
-    """Return a number with its noun, such as `1 file` and `2,000 files`."""
-    return f"{number:,} {one if number == 1 else many or f'{one}s'}"
-
-
 def in_turn(groups: Iterable[Iterable[T]]) -> Iterator[T]:
     """Yield one of each group in turn, so that a limit does not cut off the later groups."""
     rest = list(map(iter, groups))

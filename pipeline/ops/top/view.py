@@ -7,14 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, Final
 
 from connectors.flink.job_metrics import Reading
 from pipeline.ops.top.data import COLUMNS, rejects
 from pipeline.ops.top.files import Made, all_of
 from pipeline.ops.top.rates import METER_SECONDS, Rates, Sample
-from pipeline.terminal import printable, table
+from pipeline.terminal import instant, printable, table
 
 UNKNOWN: Final = "?"
 HEADER: Final = ("step", *(name for each in COLUMNS for name in (each, f"{each}/s")), "files")
@@ -218,9 +217,7 @@ def _reject_row(reject: Mapping[str, Any]) -> tuple[str, str, str]:
 
 
 def _time(epoch_ms: int | None) -> str | None:
-    if epoch_ms is None:
-        return None
-    return datetime.fromtimestamp(epoch_ms // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return None if epoch_ms is None else instant(epoch_ms)
 
 
 def _age(millis: int) -> str:

@@ -12,7 +12,8 @@ import yaml
 
 from pipeline.ops.tap import view
 from pipeline.ops.tap.lake import LakeTap
-from pipeline.ops.tap.view import Seen, Tap, View, counted, in_turn
+from pipeline.ops.tap.view import Seen, Tap, View, in_turn
+from pipeline.terminal import counted
 from tests.ops.tap.test_lake import PARTITION, parquet
 
 
