@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple
 import pyarrow as pa
 
 from connectors.arrow import ParquetWriter, read_stream
-from pipeline.collect.rows import Folder, Rows
+from pipeline.collect.sorted_rows import Folder, Rows
 from pipeline.collect.stream import ORDER
 
 _PORTION: Final = 256 << 20

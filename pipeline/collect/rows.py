@@ -1,109 +1,93 @@
-"""The rows of a bucket, in the order of their files, cut into row groups."""
+"""Records with their bytes as streams, by arrival: what archive and dead letters share."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Final
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from pipeline.collect.stream import FOLDER, ORDER
+from pipeline.collect.columns import arrow_schema
+from pipeline.collect.errors import CONVERSION_ERRORS, CollectError
+from pipeline.collect.folders import dictionary
+from pipeline.collect.inputs import arrow, header_lists, instants
+from pipeline.collect.stream import Stream, encode
+from pipeline.decode.claim_check import byte_lengths
 from pipeline.decode.columns import Array
+from pipeline.decode.records import HEADERS
 
-ROW_GROUP: Final = 131_072
-"""The most rows of a row group; readers skip row groups by their statistics."""
+STREAM_BYTES: Final = 32 << 20
+"""The raw bytes of a stream, as long as one record has less: a bucket grows by whole streams."""
 
-_LEAST: Final = np.iinfo(np.int64).min
-
-
-@dataclass(slots=True)
-class Folder:
-    """A folder, and where its rows begin and end in the order of all rows."""
-
-    name: str
-    start: int
-    stop: int
-
-    def __len__(self) -> int:
-        return self.stop - self.start
+Columns = Mapping[str, Array]
+"""Columns of records by name: as in `Inputs`, and further ones of texts and numbers."""
 
 
 class Rows:
-    """Rows with the same columns, sorted by folder, then as their streams say.
+    """Makes streams of one step's records; `folder` names the folder of a row's number."""
 
-    They stay where they are; what is read in order is a copy, of one row group at a time.
-    """
+    def __init__(
+        self,
+        step: str,
+        columns: Mapping[str, str],
+        positions: Sequence[str],
+        folder: Callable[[int], str],
+    ) -> None:
+        self._step = step
+        self._schema = arrow_schema(columns)
+        self._order = ("arrival_time", *positions)
+        self._folder = folder
 
-    def __init__(self, batches: list[pa.RecordBatch]) -> None:
-        """Take the rows of `batches`, which becomes empty so that their memory is freed."""
-        order = batches[0].schema.metadata[ORDER].decode()
-        names, codes = _folders(batches)
-        self._batch = _joined(batches)
-        self.schema = self._batch.schema
-        columns = [self._batch.column(name) for name in filter(None, order.split(","))]
-        keys = [key for key in map(_sort_key, columns) if key is not None]
-        self._order = np.lexsort((*reversed(keys), codes))
-        stops = np.cumsum(np.bincount(codes, minlength=len(names))).tolist()
-        starts = [0, *stops[:-1]]
-        folders = map(Folder, names, starts, stops)
-        self.folders = [folder for folder in folders if len(folder)]
-        self._taken, self._start = self._batch.slice(0, 0), 0
+    def streams(self, columns: Columns, numbers: Array, key: str) -> Iterator[Stream]:
+        """Yield the rows as streams of this key; `numbers` are those of their folders.
 
-    def row_groups(self, folder: Folder) -> Iterator[pa.RecordBatch]:
-        """Yield the rows of a folder, in order."""
-        for start in range(folder.start, folder.stop, ROW_GROUP):
-            yield self._slice(start, min(start + ROW_GROUP, folder.stop))
+        Raises:
+            CollectError: the rows can't be columns of a file.
+        """
+        order = np.arange(len(numbers))
+        if (numbers[1:] != numbers[:-1]).any():
+            order = np.argsort(numbers, kind="stable")
+        for rows in _parts(order, columns["raw"]):
+            try:
+                batch = self._batch(columns, rows)
+            except CONVERSION_ERRORS as error:
+                folder = self._first_bad(columns, rows, numbers)
+                raise CollectError(self._step, folder, error) from None
+            folders = dictionary(numbers[rows], self._folder)
+            yield Stream(key, encode(batch, folders, self._order))
 
-    def sample(self, folder: Folder, rows: int) -> pa.RecordBatch:
-        """Return about this number of the folder's rows, from all over it."""
-        step = max(1, len(folder) // rows)
-        return self._batch.take(pa.array(self._order[folder.start : folder.stop : step]))
+    def _batch(self, columns: Columns, rows: Array) -> pa.RecordBatch:
+        lists = header_lists(columns["own_headers"][rows])
+        arrays = [
+            lists[field.name]
+            if field.name in HEADERS
+            else instants(columns["arrival_ms"][rows])
+            if field.name == "arrival_time"
+            else arrow(columns[field.name][rows], field.type)
+            for field in self._schema
+        ]
+        return pa.RecordBatch.from_arrays(arrays, schema=self._schema)
 
-    def _slice(self, start: int, stop: int) -> pa.RecordBatch:
-        """Copy some folders at once: one by one, small ones would cost several times as much."""
-        if start < self._start or stop > self._start + len(self._taken):
-            self._start = start
-            self._taken = self._batch.take(pa.array(self._order[start : start + ROW_GROUP]))
-        return self._taken.slice(start - self._start, stop - start)
-
-
-def _folders(batches: Sequence[pa.RecordBatch]) -> tuple[list[str], Array]:
-    """Return all folders' names in order, and each row's place in them."""
-    found: dict[str, int] = {}
-    codes = []
-    for batch in batches:
-        column = batch.column(batch.schema.get_field_index(FOLDER))
-        places = [found.setdefault(name, len(found)) for name in column.dictionary.to_pylist()]
-        codes.append(np.array(places, np.int32)[column.indices.to_numpy()])
-    names = sorted(found)
-    place_of = np.empty(len(names), np.int32)
-    place_of[[found[name] for name in names]] = np.arange(len(names))
-    # numpy sorts 16 bits by radix.
-    smallest = np.uint16 if len(names) <= 1 << 16 else np.int32
-    return names, place_of[np.concatenate(codes)].astype(smallest)
-
-
-def _joined(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
-    """Join the rows, without their folder, freeing one column after the other."""
-    schema = batches[0].schema.remove_metadata()
-    schema = schema.remove(schema.get_field_index(FOLDER))
-    columns = [[batch.column(name) for batch in batches] for name in schema.names]
-    batches.clear()
-    joined: list[Any] = []
-    while columns:
-        joined.append(pa.concat_arrays(columns.pop(0)))
-    return pa.RecordBatch.from_arrays(joined, schema=schema)
+    def _first_bad(self, columns: Columns, rows: Array, numbers: Array) -> str:
+        """Return the first folder whose rows can't be columns."""
+        for number in np.unique(numbers[rows]).tolist():
+            try:
+                self._batch(columns, rows[numbers[rows] == number])
+            except CONVERSION_ERRORS:
+                return self._folder(number)
+        return "all folders"
 
 
-def _sort_key(column: pa.Array) -> Array | None:
-    """Return numbers in the order of the values, nulls first; None if all values are the same."""
-    if pa.types.is_string(column.type):
-        coded = column.dictionary_encode()
-        ranks = np.empty(len(coded.dictionary), np.int64)
-        ranks[pc.sort_indices(coded.dictionary).to_numpy()] = np.arange(len(ranks))
-        column = pc.take(pa.array(ranks), coded.indices)
-    numbers: Array = column.cast(pa.int64()).fill_null(_LEAST).to_numpy()
-    return numbers if len(numbers) and (numbers != numbers[0]).any() else None
+def _parts(rows: Array, raws: Array) -> Iterator[Array]:
+    """Divide rows so that each part has at most `STREAM_BYTES`, or one record."""
+    if sum(map(len, filter(None, raws))) <= STREAM_BYTES:
+        yield rows
+        return
+    size, start = 0, 0
+    for end, length in enumerate(byte_lengths(raws[rows]).tolist()):
+        size += length
+        if size > STREAM_BYTES and end > start:
+            yield rows[start:end]
+            size, start = length, end
+    yield rows[start:]

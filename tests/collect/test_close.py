@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connectors.arrow import open_parquet
-from pipeline.collect import close, rows
+from pipeline.collect import close, sorted_rows
 from pipeline.collect.close import CollectError, File, files, release_memory
 from pipeline.collect.stream import FOLDER, encode
 
@@ -85,7 +85,7 @@ def key(values: Row) -> str:
 
 
 @settings(deadline=None)
-@given(STREAMS, st.sampled_from([1, 4, rows.ROW_GROUP]), st.sampled_from([1, 700, 1 << 28]))
+@given(STREAMS, st.sampled_from([1, 4, sorted_rows.ROW_GROUP]), st.sampled_from([1, 700, 1 << 28]))
 def test_files_hold_the_rows_of_the_streams(
     given_streams: list[list[tuple[str, Row]]], row_group: int, portion: int
 ) -> None:
@@ -93,7 +93,7 @@ def test_files_hold_the_rows_of_the_streams(
     for folder, values in (each for found in given_streams for each in found):
         expected[folder].append(key(values))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(rows, "ROW_GROUP", row_group)
+        patch.setattr(sorted_rows, "ROW_GROUP", row_group)
         patch.setattr(close, "_PORTION", portion)
         written = closed(map(stream, given_streams))
     found: dict[str, list[str]] = defaultdict(list)
@@ -156,7 +156,7 @@ def test_timestamps_are_adjusted_to_utc() -> None:
 
 
 def test_row_groups_have_statistics_but_of_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rows, "ROW_GROUP", 10)
+    monkeypatch.setattr(sorted_rows, "ROW_GROUP", 10)
     (file,) = closed([stream([("a", row(number)) for number in range(25)])])
     found = metadata(file)
     assert [found.row_group(i).num_rows for i in range(3)] == [10, 10, 5]
