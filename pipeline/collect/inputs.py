@@ -31,7 +31,7 @@ class Inputs(NamedTuple):
     `NO_NUMBER` where there is none.
     """
 
-    raw: Array
+    raw: Any  # an array of objects, which mypy does not take for a sequence
     arrival_ms: Array
     key: Array
     position: Mapping[str, Array]
