@@ -37,9 +37,6 @@ class Inputs(NamedTuple):
     position: Mapping[str, Array]
     own_headers: Array
 
-    def __len__(self) -> int:  # type: ignore[override]  # Of records, not of columns.
-        return len(self.raw)
-
 
 def position_names(source: Source) -> tuple[str, ...]:
     """Return the names of a position's columns, without the arrival time."""

@@ -120,8 +120,8 @@ def test_files_have_what_the_decoder_says(raws: list[bytes | None], source: Sour
         }
         expected.setdefault(f"{event.event_type}/{event.partition.path()}", []).append(values)
     assert set(found) == set(expected)
-    for folder, values in expected.items():
-        assert sorted(found[folder], key=repr) == sorted(values, key=repr)
+    for folder, due in expected.items():
+        assert sorted(found[folder], key=repr) == sorted(due, key=repr)
 
 
 def test_columns_are_in_the_order_of_the_schema_and_say_how_to_sort() -> None:
