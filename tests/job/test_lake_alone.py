@@ -54,7 +54,7 @@ def test_rows_keep_their_positions_whatever_time_producers_say(
         job.produced = len(sent)
         job.start()
         job.drain()
-        job.stop()
+        job.stop(drain=True)
     assert job.verdict(sent).problems() == []
     of_places = {one.position: own for one, own in headers.items()}
     assert check_dead_letters(job, of_places) == {b"decode"}
