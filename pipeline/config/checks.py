@@ -34,6 +34,7 @@ def contradictions(config: Config) -> Iterator[str]:
     yield from _claim_checks(config)
     yield from _transactions(config)
     yield from _parallelism(config.job)
+    yield from _buckets(config)
     yield from _places_apart(config)
     yield from _paths_apart(config)
     yield from _checkpoints(config)
@@ -248,6 +249,23 @@ def _parallelism(job: Job) -> Iterator[str]:
             f"job.parallelism is {job.parallelism}, above job.max_parallelism,"
             f" {job.max_parallelism}; lower the one or raise the other."
         )
+
+
+def _buckets(config: Config) -> Iterator[str]:
+    """Refuse buckets that no key group is left for, and a bucket smaller than one record."""
+    lake, most = config.lake, config.job.max_parallelism
+    if lake and lake.buckets and lake.buckets > most:
+        yield (
+            f"lake.buckets is {lake.buckets}, above job.max_parallelism, {most}; lower it, since"
+            " max_parallelism cannot change once the job has state."
+        )
+    sections = {"lake": lake, "archive": config.archive, "dead_letters": config.dead_letters}
+    for key, section in sections.items():
+        if section and section.path and section.bucket_bytes < config.decode.max_record_bytes:
+            yield (
+                f"{key}.bucket_bytes is {section.bucket_bytes}, below decode.max_record_bytes,"
+                f" {config.decode.max_record_bytes}; raise the one or lower the other."
+            )
 
 
 def transactional(config: Config) -> list[str]:

@@ -15,7 +15,7 @@ import msgspec
 from connectors.errors import Mistakes, UserError
 from connectors.options import ALLOWED, SECRETS, Section
 from connectors.text_files import cut, shown
-from pipeline.config.model import Config
+from pipeline.config.model import REMOVED, Config
 from pipeline.config.references import References
 
 # Sections with any number of entries, each under a name that the user chooses.
@@ -83,7 +83,9 @@ def _refused(parts: dict[Any, Any], references: References) -> Iterator[tuple[Pa
         for path, keys in _groups(name, section):
             for key in keys:
                 where = ".".join(cut(str(part)) for part in path)
-                if why := _unknown(key, known[name].__struct_fields__, f"key {where}."):
+                if why := _removed(f"{name}.{key}") or _unknown(
+                    key, known[name].__struct_fields__, f"key {where}."
+                ):
                     yield (*path, key), why
                     continue
                 try:
@@ -116,6 +118,12 @@ def sections() -> dict[str, type[Section]]:
 def _section_of(hint: Any) -> type[Section]:
     kinds = [kind for kind in (hint, *get_args(hint)) if isinstance(kind, type)]
     return next(kind for kind in kinds if issubclass(kind, Section))
+
+
+def _removed(key: str) -> str:
+    """Return what replaces a key of an earlier release; empty if the key is none."""
+    instead = REMOVED.get(key)
+    return f"key {key} was removed in 0.3.0; {instead}. See docs/upgrade.md." if instead else ""
 
 
 def _unknown(key: object, allowed: Collection[str], what: str) -> str:

@@ -39,6 +39,8 @@ Parallelism = Annotated[int, Meta(ge=1, le=32_768)]
 """To Flink's highest maximum parallelism, 2**15."""
 CheckpointSeconds = Annotated[float, Meta(ge=0.01, le=604_800)]
 """From Flink's shortest interval, 10 ms."""
+FileSeconds = Annotated[float, Meta(ge=1, le=86_400)]
+BucketBytes = Annotated[int, Meta(ge=1 << 20, le=256 << 20)]
 
 
 class Source(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -119,17 +121,20 @@ class Lake(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     path: Annotated[ObjectPath, doc("Folder of the lake. Each event type gets a folder below it.")]
     compression: Annotated[Literal["ZSTD", "SNAPPY", "GZIP"], doc("Parquet codec.")] = "ZSTD"
-    dictionary: Annotated[
-        bool, doc("Parquet dictionary encoding: smaller files, at the largest single CPU cost.")
-    ] = False
-    page_bytes: Annotated[
-        Annotated[int, Meta(ge=4096, le=1 << 20)],
-        doc("Parquet page size. Every open partition holds a page buffer for each column."),
-    ] = 65_536
-    file_bytes: Annotated[
-        Annotated[int, Meta(ge=1, le=1 << 40)],
-        doc("A file is closed at this size, and at every checkpoint."),
-    ] = 134_217_728
+    file_seconds: Annotated[
+        FileSeconds,
+        doc("Rows are collected in buckets for at most this long, then written to files."),
+    ] = 60.0
+    bucket_bytes: Annotated[
+        BucketBytes, doc("A bucket that reaches this size, compressed, is written sooner.")
+    ] = 32 << 20
+    buckets: Annotated[
+        Parallelism | None,
+        doc(
+            "Number of buckets: partitions are divided among them. At most job.max_parallelism."
+            " null: 4 for each parallel task."
+        ),
+    ] = None
     success_file: Annotated[
         bool, doc("Write _SUCCESS into a partition when files were committed to it.")
     ] = False
@@ -154,6 +159,12 @@ class ClaimCheckTarget(Target, frozen=True, kw_only=True, forbid_unknown_fields=
         OptionalPath,
         doc("Folder to write to: s3a://bucket/prefix, or file:// on one machine. Exactly once."),
     ] = ""
+    file_seconds: Annotated[
+        FileSeconds, doc("With path: rows are collected for at most this long, then written.")
+    ] = 60.0
+    bucket_bytes: Annotated[
+        BucketBytes, doc("With path: collected rows that reach this size are written sooner.")
+    ] = 32 << 20
     large_path: Annotated[
         OptionalPath,
         doc("Where records too large for the topic or stream are stored: s3a://bucket/prefix."),
@@ -247,7 +258,7 @@ class Job(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ] = ""
     batch_records: Annotated[
         Positive, doc("Maximum number of records in an Arrow batch passed to Python.")
-    ] = 5000
+    ] = 20_000
     bundle_records: Annotated[
         Positive, doc("Maximum number of records in a bundle passed to Python.")
     ] = 20_000
@@ -315,3 +326,10 @@ PLATFORM_KEYS = (
     "checkpoint_dir",
     "max_failures",
 )
+
+# Keys of earlier releases, and what to do instead.
+REMOVED = {
+    "lake.dictionary": "leave it out, a column has a dictionary where that makes it smaller",
+    "lake.file_bytes": "use lake.bucket_bytes and lake.file_seconds",
+    "lake.page_bytes": "use lake.bucket_bytes, which bounds the memory of open partitions",
+}

@@ -66,9 +66,9 @@ def _select(event_type: EventType, source: Source, *, keep_unknown: bool) -> str
 def _file_options(settings: Lake) -> dict[str, str]:
     return {
         "parquet.compression": settings.compression,
-        "parquet.enable.dictionary": str(settings.dictionary).lower(),
-        "parquet.page.size": str(settings.page_bytes),
-        "sink.rolling-policy.file-size": f"{settings.file_bytes} b",
+        "parquet.enable.dictionary": "false",
+        "parquet.page.size": "65536",
+        "sink.rolling-policy.file-size": "128 mb",
         "sink.shuffle-by-partition.enable": "true",
         "sink.partition-commit.policy.kind": "success-file" if settings.success_file else "",
     }

@@ -297,7 +297,7 @@ def test_property_groups_give_the_same_configuration(tmp_path: Path) -> None:
         },
         {
             "PropertyGroupId": "lake",
-            "PropertyMap": {"path": "s3a://bucket/l", "dictionary": "true"},
+            "PropertyMap": {"path": "s3a://bucket/l", "file_seconds": "900"},
         },
         {
             "PropertyGroupId": "dead_letters",
@@ -309,7 +309,7 @@ def test_property_groups_give_the_same_configuration(tmp_path: Path) -> None:
     path.write_text(json.dumps(groups))
     config = load_config.load_property_groups(path)
     assert config.source.kafka_topics == ("trips", "more")
-    assert config.lake is not None and config.lake.dictionary is True
+    assert config.lake is not None and config.lake.file_seconds == 900
     assert config.job.bundle_records == 500
     assert config.redrive_key == "1" * 64
     airport = config.replicate["airport"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -128,6 +129,15 @@ def test_no_pattern_ends_where_a_line_break_may_follow(folder: str) -> None:
         ({"job": {"checkpoint_timeout_seconds": float("inf")}}, "job.checkpoint_timeout_seconds"),
         ({"job": {"transaction_timeout_seconds": 2_147_484}}, "job.transaction_timeout_seconds"),
         ({"job": {"batch_records": 2**31}}, "job.batch_records"),
+        ({"lake": {"path": "s3a://b-1/x", "file_seconds": 0.5}}, "lake.file_seconds"),
+        ({"lake": {"path": "s3a://b-1/x", "file_seconds": 86_401}}, "lake.file_seconds"),
+        ({"archive": {"path": "s3a://b-1/x", "bucket_bytes": 1000}}, "archive.bucket_bytes"),
+        ({"archive": {"path": "s3a://b-1/x", "bucket_bytes": 1 << 29}}, "archive.bucket_bytes"),
+        ({"lake": {"path": "s3a://b-1/x", "buckets": 0}}, "lake.buckets"),
+        (
+            {"lake": {"path": "s3a://b-1/x", "buckets": 129}},
+            "lake.buckets is 129, above job.max_parallelism, 128",
+        ),
         ({"decode": {"reject_limit_ratio": float("nan")}}, "decode.reject_limit_ratio"),
         ({"source": {"kafka_discover_partitions_seconds": 1e300}}, "discover_partitions_seconds"),
     ],
@@ -136,6 +146,42 @@ def test_what_cannot_be_is_refused(changed: dict[str, Any], key: str) -> None:
     with pytest.raises(UserError) as raised:
         check(**changed)
     assert key in str(raised.value) and "secret" not in str(raised.value)
+
+
+@pytest.mark.parametrize("section", ["lake", "archive", "dead_letters"])
+def test_a_bucket_holds_a_record_of_the_largest_size(section: str) -> None:
+    changed = {section: {"path": "s3a://b-1/x", "bucket_bytes": 1 << 20}}
+    if section == "dead_letters":
+        changed[section]["kafka_topic"] = ""
+    assert check(**changed, decode={"max_record_bytes": 1 << 20})
+    with pytest.raises(UserError, match=f"{section}.bucket_bytes is 1048576, below decode.max_rec"):
+        check(**changed, decode={"max_record_bytes": (1 << 20) + 1})
+
+
+def test_a_topic_collects_nothing_so_its_records_may_have_any_size() -> None:
+    assert check(
+        "archive", dead_letters={"kafka_topic": "dead"}, decode={"max_record_bytes": 1 << 30}
+    )
+
+
+@pytest.mark.parametrize(
+    ("key", "instead"),
+    [
+        ("page_bytes", "use lake.bucket_bytes"),
+        ("file_bytes", "use lake.bucket_bytes and lake.file_seconds"),
+        ("dictionary", "leave it out"),
+    ],
+)
+def test_a_key_of_an_earlier_release_is_refused_with_what_replaces_it(
+    key: str, instead: str, tmp_path: Path
+) -> None:
+    message = f"key lake.{key} was removed in 0.3.0; {instead}"
+    with pytest.raises(UserError, match=message):
+        check(lake={"path": "s3a://b-1/x", key: 4096})
+    groups = {"PropertyGroupId": "lake", "PropertyMap": {"path": "s3a://b-1/x", key: "4096"}}
+    (tmp_path / "groups.json").write_text(json.dumps([groups]))
+    with pytest.raises(UserError, match=message):
+        load_config.load_property_groups(tmp_path / "groups.json")
 
 
 @pytest.mark.parametrize(

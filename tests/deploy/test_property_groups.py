@@ -65,7 +65,7 @@ def test_what_belongs_to_the_platform_is_refused(key: str, tmp_path: Path) -> No
     [
         ({"lakes": {"path": "s3a://bucket/l"}}, "lakes is unknown; did you mean `lake`"),
         ({"source": {"kinesis_stream": "trips"}}, "did you mean `kinesis_streams`"),
-        ({"lake": {"path": "s3a://bucket/l", "dictionary": "perhaps"}}, "the value is 'perhaps'"),
+        ({"lake": {"path": "s3a://bucket/l", "success_file": "perhaps"}}, "the value is 'perhaps'"),
         ({"decode": {"max_record_bytes": "many"}}, "the value is 'many'"),
     ],
 )
