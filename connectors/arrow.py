@@ -1,4 +1,4 @@
-"""The one module that imports pyarrow's file readers, so that nothing is read without their guard.
+"""The one module that imports pyarrow's readers of files and streams, so that none lacks the guard.
 
 pyarrow 11, which PyFlink 1.20 requires, has CVE-2023-47248: a Parquet, Feather or IPC file can name
 a Python type for a column, and reading the file runs what it names. `pyarrow_hotfix` makes pyarrow
@@ -8,13 +8,18 @@ too, for the Arrow batches that Flink's Python workers read.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow_hotfix  # noqa: F401  # First: see above.
+from pyarrow import ipc
 from pyarrow.parquet import ParquetFile
 from pyarrow.parquet import ParquetWriter as ParquetWriter
 from pyarrow.parquet import write_table as write_table
+
+# Without threads of their own: a batch is small, and a worker has about one core.
+_WRITE: Final = ipc.IpcWriteOptions(compression="lz4", use_threads=False)
+_READ: Final = ipc.IpcReadOptions(use_threads=False)
 
 
 def open_parquet(source: Any, **options: Any) -> Any:
@@ -34,3 +39,26 @@ def open_parquet(source: Any, **options: Any) -> Any:
             "a column has a Python type (arrow.py_extension_type), which could run code and is"
             " never read; write the file again with plain types"
         ) from None
+
+
+def stream_bytes(batch: pa.RecordBatch) -> bytes:
+    """Return an Arrow IPC stream (LZ4) of this one record batch."""
+    sink = pa.BufferOutputStream()
+    with ipc.new_stream(sink, batch.schema, options=_WRITE) as writer:
+        writer.write_batch(batch)
+    return bytes(sink.getvalue())
+
+
+def read_stream(data: bytes) -> pa.RecordBatch:
+    """Read what `stream_bytes` wrote.
+
+    Raises:
+        pyarrow.ArrowException, OSError, ValueError: these are not such bytes.
+    """
+    (batch,) = ipc.open_stream(data, options=_READ)
+    return batch
+
+
+def stream_metadata(data: bytes) -> dict[bytes, bytes]:
+    """Return the metadata of the stream's schema; no column is read."""
+    return dict(ipc.open_stream(data).schema.metadata or {})

@@ -23,16 +23,13 @@ from pipeline.events.event_types import load
 from pipeline.events.schema_files import RESERVED
 from pipeline.metrics import StepMetrics
 from pipeline.operators import (
-    _DOCUMENT,
-    _REDRIVE,
-    _VERDICT,
     ClaimCheckFunction,
     DecodeFunction,
-    _plain,
     claim_check_function,
     decode_function,
     decode_guarded,
 )
+from pipeline.operators.decode import _DOCUMENT, _REDRIVE, _VERDICT, _plain
 from tests.decode.corpus import TYPES, VALID, WATERMARK
 
 ROOT = Path(__file__).parent.parent

@@ -68,7 +68,7 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 def test_the_bare_interpreter_has_apache_flink_and_no_more(bare: Path) -> None:
     for module in ("msgspec", "opensearchpy", "confluent_kafka", "yaml", "boto3", "pipeline"):
-        done = subprocess.run([bare, "-c", f"import {module}"], capture_output=True, cwd="/")
+        done = subprocess.run([bare, "-I", "-c", f"import {module}"], capture_output=True, cwd="/")
         assert b"ModuleNotFoundError" in done.stderr, module
     subprocess.run([bare, "-c", "import pyflink.table, pandas, pyarrow"], check=True, cwd="/")
 

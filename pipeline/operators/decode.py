@@ -1,36 +1,29 @@
-"""Flink's vectorised functions: each wraps a pure step and counts what it does."""
+"""decode: raw bytes to events, control or rejects."""
 
 from __future__ import annotations
 
-import copy
-import random
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from pyflink.table import DataTypes
-from pyflink.table.udf import FunctionContext, ScalarFunction, udf
+from pyflink.table.udf import FunctionContext
 
-import connectors.arrow  # noqa: F401  # The guard of pyarrow, in every Python worker.
-from connectors.opensearch.bulk import Document, Limits, Outcome, Rejected
-from connectors.opensearch.options import Index, index_name
-from connectors.opensearch.templates import careful_sender
 from pipeline.config import model as config
-from pipeline.decode.claim_check import byte_lengths, claim_check, header_bytes
+from pipeline.decode.claim_check import byte_lengths
 from pipeline.decode.columns import objects
 from pipeline.decode.decoder import Decoded, Decoder, wall_clock
 from pipeline.decode.query import Forwarded
 from pipeline.decode.redriven import verify
 from pipeline.decode.reject_limit import RejectLimit
-from pipeline.events.derive import mapping
 from pipeline.events.event_types import EventTypes
 from pipeline.events.model import Kind
-from pipeline.index.indexer import Counts, Indexer, RetryPolicy
 from pipeline.metrics import StepMetrics
+from pipeline.operators.step import Step, known, vectorised
 
 _KINDS = {
     "int32": DataTypes.INT(),
@@ -71,27 +64,9 @@ _DOCUMENT = {
 }
 # What a Kafka source needs as well: null but in records with a signed redrive mark.
 _REDRIVE = {"redrive_step": DataTypes.STRING(), "redrive_replica": DataTypes.STRING()}
-_REJECTION = {"reason": DataTypes.STRING(), "detail": DataTypes.STRING()}
-_CLAIM_CHECK = {
-    "large": DataTypes.BOOLEAN(),
-    "head": DataTypes.BYTES(),
-    "bytes": DataTypes.INT(),
-    "sha256": DataTypes.STRING(),
-}
 
 
-class _Step(ScalarFunction):  # type: ignore[misc]
-    """A function that is called once per Arrow batch.
-
-    It is declared non-deterministic, which is true (the clock bounds event times) and keeps the
-    planner from calling it twice per event.
-    """
-
-    def is_deterministic(self) -> bool:
-        return False
-
-
-class DecodeFunction(_Step):
+class DecodeFunction(Step):
     """Turns raw bytes into events, control or rejects. Never raises for the content of a record.
 
     Where a limit is set, too many rejects raise `RejectLimitExceeded`: the job stops before it
@@ -136,7 +111,7 @@ class DecodeFunction(_Step):
         self._metrics.count("events", int(is_event.sum()))
         self._metrics.count("control", int((decoded.kind == "control").sum()))
         self._metrics.count_rejects(rejected)
-        self._metrics.lag(_known(arrival_ms), wall_clock())
+        self._metrics.lag(known(arrival_ms), wall_clock())
         if self._limit:
             self._limit.add(len(raws), rejected)
         verdict = {"is_event": is_event}
@@ -215,90 +190,6 @@ def _joined(parts: Sequence[Decoded]) -> Decoded:
     return Decoded(**attributes, columns=columns)
 
 
-class IndexFunction(_Step):
-    """Sends events to OpenSearch; returns the reason of each reject, null for the rest.
-
-    Flink completes a batch before it passes a checkpoint barrier, so an event whose checkpoint
-    completed was acknowledged by OpenSearch or is a reject.
-    """
-
-    def __init__(self, settings: Index, types: EventTypes) -> None:
-        self._settings = settings
-        self._types = types
-        self._mappings = {event_type.name: mapping(event_type) for event_type in types}
-
-    def open(self, function_context: FunctionContext) -> None:
-        self._metrics = StepMetrics("index", function_context.get_metric_group())
-        settings = self._settings
-        self._indexer = Indexer(
-            careful_sender(settings, self._mappings),
-            limits=Limits(documents=settings.max_documents, bytes=settings.max_bytes),
-            retry=RetryPolicy(
-                seconds=settings.retry_seconds, breaker_seconds=settings.breaker_seconds
-            ),
-            clock=time.monotonic,
-            sleep=time.sleep,
-            random=random.random,
-        )
-        self._counted = Counts()
-        self._names = {name: index_name(settings.prefix, name) for name in self._types.names}
-
-    def eval(
-        self,
-        event_type: pd.Series,
-        document_id: pd.Series,
-        document_version: pd.Series,
-        document: pd.Series,
-        arrival_ms: pd.Series,
-    ) -> pd.DataFrame:
-        started = time.monotonic()
-        columns = zip(event_type, document_id, document_version, document, strict=True)
-        documents = [Document(self._names[kind], *rest) for kind, *rest in columns]
-        outcomes = self._indexer.index(documents)
-        self._metrics.count("bulk_ms", round((time.monotonic() - started) * 1000))
-        self._metrics.count("in", len(outcomes))
-        self._count(self._indexer.counts)
-        self._metrics.lag(_known(arrival_ms), wall_clock())
-        return _rejections(outcomes)
-
-    def _count(self, counts: Counts) -> None:
-        for name in ("indexed", "stale", "retries", "requests", "bytes"):
-            self._metrics.count(name, getattr(counts, name) - getattr(self._counted, name))
-        self._metrics.count_rejects(counts.rejected - self._counted.rejected)
-        self._counted = copy.deepcopy(counts)
-
-
-def _rejections(outcomes: Sequence[Outcome]) -> pd.DataFrame:
-    rejected = [outcome if isinstance(outcome, Rejected) else None for outcome in outcomes]
-    columns = {name: [row and getattr(row, name) for row in rejected] for name in _REJECTION}
-    return pd.DataFrame(columns, dtype=object)
-
-
-class ClaimCheckFunction(_Step):
-    """The claim check of records too large for their target; see `pipeline.decode.claim_check`."""
-
-    def __init__(self, settings: config.Archive | config.DeadLetters) -> None:
-        self._settings = settings
-
-    def open(self, function_context: FunctionContext) -> None:
-        self._metrics = StepMetrics("claim_check", function_context.get_metric_group())
-
-    def eval(
-        self, raw: pd.Series, key: pd.Series, header_names: pd.Series, header_values: pd.Series
-    ) -> pd.DataFrame:
-        settings = self._settings
-        beside = byte_lengths(key) + header_bytes(header_names, header_values)
-        checked = claim_check(
-            raw.to_numpy(),
-            max_bytes=settings.max_bytes,
-            head_bytes=settings.head_bytes,
-            beside=beside,
-        )
-        self._metrics.count("in", len(raw))
-        self._metrics.count("large", int(checked["large"].sum()))
-        return pd.DataFrame(checked, copy=False)
-
-
 def decode_function(
     settings: config.Decode,
     types: EventTypes,
@@ -312,7 +203,7 @@ def decode_function(
     step = DecodeFunction(
         settings, types, documents=documents, forwarded=forwarded, redrive_key=redrive_key
     )
-    return _vectorised(step, row)
+    return vectorised(step, row)
 
 
 def decode_row(
@@ -334,21 +225,6 @@ def _columns(decoder: Decoder) -> dict[str, Kind]:
     return {column.name: column.kind for column in decoder.columns if column.name != "type"}
 
 
-def index_function(settings: Index, types: EventTypes) -> Any:
-    """`index_step(…)`: a row of reason and detail, both null when the document is in the index."""
-    return _vectorised(IndexFunction(settings, types), _REJECTION)
-
-
-def claim_check_function(settings: config.Archive | config.DeadLetters) -> Any:
-    """`claim_check_<sink>(raw, key, header names, header values)`: see `_CLAIM_CHECK`."""
-    return _vectorised(ClaimCheckFunction(settings), _CLAIM_CHECK)
-
-
-def _vectorised(function: ScalarFunction, row: Mapping[str, Any]) -> Any:
-    fields = [DataTypes.FIELD(name, kind) for name, kind in row.items()]
-    return udf(function, result_type=DataTypes.ROW(fields), func_type="pandas")
-
-
 def _plain(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     """Return timestamps as epoch milliseconds, NaT as None, and other values unchanged."""
     if values.dtype.kind != "M":
@@ -359,8 +235,3 @@ def _plain(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         millis = millis.astype(object)
         millis[missing] = None
     return millis
-
-
-def _known(arrival_ms: pd.Series) -> np.ndarray[Any, Any]:
-    known: np.ndarray[Any, Any] = arrival_ms.dropna().to_numpy(np.int64)
-    return known

@@ -1,0 +1,21 @@
+"""Flink's vectorised functions: each wraps a pure step and counts what it does."""
+
+from pipeline.operators.claim_check import ClaimCheckFunction, claim_check_function
+from pipeline.operators.decode import (
+    DecodeFunction,
+    decode_function,
+    decode_guarded,
+    decode_row,
+)
+from pipeline.operators.index import IndexFunction, index_function
+
+__all__ = [
+    "ClaimCheckFunction",
+    "DecodeFunction",
+    "IndexFunction",
+    "claim_check_function",
+    "decode_function",
+    "decode_guarded",
+    "decode_row",
+    "index_function",
+]

@@ -1,0 +1,34 @@
+"""What every function of Flink's Python workers shares."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from pyflink.table import DataTypes
+from pyflink.table.udf import ScalarFunction, udf
+
+import connectors.arrow  # noqa: F401  # The guard of pyarrow, in every Python worker.
+
+
+class Step(ScalarFunction):  # type: ignore[misc]
+    """A function that is called once per Arrow batch.
+
+    It is declared non-deterministic, which is true (the clock bounds event times) and keeps the
+    planner from calling it twice per event.
+    """
+
+    def is_deterministic(self) -> bool:
+        return False
+
+
+def vectorised(function: ScalarFunction, row: Mapping[str, Any]) -> Any:
+    fields = [DataTypes.FIELD(name, kind) for name, kind in row.items()]
+    return udf(function, result_type=DataTypes.ROW(fields), func_type="pandas")
+
+
+def known(arrival_ms: pd.Series) -> np.ndarray[Any, Any]:
+    known: np.ndarray[Any, Any] = arrival_ms.dropna().to_numpy(np.int64)
+    return known
