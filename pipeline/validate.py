@@ -16,7 +16,7 @@ from connectors.opensearch.options import index_name
 from connectors.text_files import cut
 from pipeline.config.model import Config
 from pipeline.decode.decoder import Control, Decoded, Decoder, Event, Reject
-from pipeline.decode.partition import Partition
+from pipeline.decode.partition import partition_of
 from pipeline.events.event_types import EventTypes
 
 STANDARD_INPUT: Final = "-"
@@ -145,12 +145,11 @@ def _outcome(decoded: Decoded, row: int) -> Event | Reject | None:
         return Reject(decoded.reason[row], decoded.detail[row], event_type, version)
     if decoded.kind[row] == "control":
         return None
-    located = (decoded.pickup_location, decoded.year, decoded.month)
     return Event(
         event_type=event_type,
         schema_version=version,
         values={},
-        partition=Partition(*(column[row] for column in located)),
+        partition=partition_of(int(decoded.partition[row])),
         document_id=decoded.document_id[row],
         document_version=int(decoded.document_version[row]),
         document=decoded.document[row],

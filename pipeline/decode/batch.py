@@ -16,7 +16,7 @@ from msgspec import UNSET, Struct
 from pipeline.decode import columns, timestamps
 from pipeline.decode.columns import Array, objects
 from pipeline.decode.outcome import Decoded
-from pipeline.decode.partition import partition_columns, partition_numbers
+from pipeline.decode.partition import partition_numbers
 from pipeline.decode.reference import Fault
 from pipeline.decode.structs import Shape
 from pipeline.events.model import LONGEST_ID_BYTES, Column, EventType, Field
@@ -192,9 +192,6 @@ class Assembly:
         event_time = group.times[event_type.event_time].view(np.int64)
         numbers = partition_numbers(place, event_time)
         self._put("partition", group.rows, numbers)
-        located = partition_columns(numbers)
-        for name, array in zip(("pickup_location", "year", "month"), located, strict=True):
-            self._put(name, group.rows, array)
         version = group.times[event_type.version_time].view(np.int64)
         self._put("document_version", group.rows, version)
 
@@ -230,7 +227,7 @@ def _documents(events: Sequence[Struct], fields: Sequence[Field]) -> list[bytes]
 
 
 _ENCODE: Final = msgspec.json.Encoder().encode
-_TEXTS: Final = ("event_type", "pickup_location", "year", "month", "document_id")
+_TEXTS: Final = ("event_type", "document_id")
 
 
 def _texts(rows: int, value: str | None) -> Array:

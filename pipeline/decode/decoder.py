@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from pipeline.decode.batch import Assembly, Group, grouped, long_ids, read_times
 from pipeline.decode.outcome import Control, Decoded, Event, Reject
-from pipeline.decode.partition import Partition
+from pipeline.decode.partition import partition_of
 from pipeline.decode.prescreen import expected_quotes, suspicious_rows
 from pipeline.decode.reference import Fault, Rule, UnknownFields, examine
 from pipeline.decode.structs import shapes
@@ -172,7 +172,7 @@ def _event(decoded: Decoded, types: EventTypes) -> Event:
         event_type=event_type.name,
         schema_version=event_type.version,
         values={name: _plain(decoded.columns[column][0]) for name, column in names},
-        partition=Partition(decoded.pickup_location[0], decoded.year[0], decoded.month[0]),
+        partition=partition_of(int(decoded.partition[0])),
         document_id=decoded.document_id[0],
         document_version=int(decoded.document_version[0]),
         document=decoded.document[0],

@@ -45,20 +45,17 @@ class Decoded:
     """A decoded batch, one row for each raw record, in order; every attribute is a numpy array.
 
     Check `kind` first: it is "event", "control" or "reject". A reject has its `event_type` and
-    `schema_version` as far as they are known, else "" and 0. `pickup_location`, `year` and `month`
-    are "" in rows without an event, `document_id` also without `documents=True`; `document`,
-    `reason` and `detail` are None in rows without one. `partition` numbers place and month, -1 in
-    rows without an event. `columns` holds the union of all types' columns: 0, None or NaT in rows
-    that are no event of a type with that column.
+    `schema_version` as far as they are known, else "" and 0. `document_id` is "" in rows without an
+    event and without `documents=True`; `document`, `reason` and `detail` are None in rows without
+    one. `partition` is the number of the event's partition, -1 in rows without an event; see
+    `partition_of`. `columns` holds the union of all types' columns: 0, None or NaT in rows that are
+    no event of a type with that column.
     """
 
     kind: Array
     event_type: Array
     schema_version: Array
     partition: Array
-    pickup_location: Array
-    year: Array
-    month: Array
     document_id: Array
     document_version: Array
     document: Array

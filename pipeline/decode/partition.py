@@ -1,4 +1,4 @@
-"""The lake partition of an event: a pure rule, and the same for whole columns."""
+"""The lake partition of an event: a pure rule, and as numbers for whole columns."""
 
 from __future__ import annotations
 
@@ -36,24 +36,14 @@ def partition(place: int, millis: int) -> Partition:
     return Partition(f"{place:03d}", f"{moment.year:04d}", f"{moment.month:02d}")
 
 
-_MONTH_STARTS: Final = np.arange(_MONTHS).astype("M8[M]").astype("M8[ms]").astype(np.int64)
-_BY_MONTH: Final = [partition(0, start) for start in _MONTH_STARTS.tolist()]
-_YEAR_TEXT: Final = np.array([month.year for month in _BY_MONTH], dtype=object)
-_MONTH_TEXT: Final = np.array([month.month for month in _BY_MONTH], dtype=object)
-_PLACE_TEXT: Final = np.array(
-    [partition(place, 0).pickup_location for place in range(LARGEST_PLACE + 1)], dtype=object
-)
-
-
 def partition_numbers(places: npt.NDArray[Any], millis: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Return the partition of each event (of 1970 to 2199) as one number."""
     months = millis.astype("M8[ms]").astype("M8[M]").astype(np.int64)
     return places.astype(np.int64) * _MONTHS + months
 
 
-def partition_columns(
-    numbers: npt.NDArray[Any],
-) -> tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]]:
-    """Return partition numbers as the columns pickup_location, year and month."""
-    places, months = np.divmod(numbers, _MONTHS)
-    return _PLACE_TEXT[places], _YEAR_TEXT[months], _MONTH_TEXT[months]
+def partition_of(number: int) -> Partition:
+    """Return the partition that has this number."""
+    place, months = divmod(number, _MONTHS)
+    years, month = divmod(months, 12)
+    return Partition(f"{place:03d}", f"{1970 + years:04d}", f"{1 + month:02d}")

@@ -9,6 +9,8 @@ from connectors.sql import identifier, literal
 from pipeline.config.model import Source
 from pipeline.events.model import Field
 
+NO_NUMBER = -1
+"""A position's number where there is none: pandas makes doubles of integers beside nulls."""
 KAFKA_POSITION = {"topic": "STRING", "partition": "INT", "offset": "BIGINT"}
 KINESIS_POSITION = {"stream": "STRING", "shard": "STRING", "sequence_number": "STRING"}
 ARRIVAL_TIME = {"arrival_time": "TIMESTAMP_LTZ(3)"}
@@ -94,16 +96,6 @@ def kinesis_expressions(stream: str) -> dict[str, str]:
 def header(name: str) -> str:
     """Return a Kafka header as a string; NULL where there is none."""
     return f"DECODE(headers[{literal(name)}], 'UTF-8')"
-
-
-def is_new(source: Source) -> str:
-    """Return the condition that a decoded record is not in the lake or a replica yet.
-
-    A record that `decode` rejected before it was redriven is in no sink; one that a later step
-    rejected is in the lake. Signed redrive headers tell the two apart. A stream has no headers, and
-    only records of the first kind are sent back to it.
-    """
-    return "d_redrive_step IS NULL" if source.kafka_topics else "TRUE"
 
 
 def decoded(field: Field) -> str:

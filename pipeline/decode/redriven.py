@@ -39,10 +39,9 @@ class Mark(NamedTuple):
 
 
 class Verified(NamedTuple):
-    """The genuine marks of a batch: step and replica of each record, or None, as object arrays."""
+    """The genuine marks of a batch, by row."""
 
-    redrive_step: Array
-    redrive_replica: Array
+    marks: dict[int, Mark]
     forged: int
     """How many marks were not genuine; their records go through all steps."""
 
@@ -87,15 +86,16 @@ def verify(key: str, marks: Array, raws: Sequence[bytes | None]) -> Verified:
 
     Only a record with a mark costs anything: its bytes are hashed.
     """
-    steps, replicas = np.full(len(marks), None, object), np.full(len(marks), None, object)
+    genuine: dict[int, Mark] = {}
     forged = 0
-    for row in np.flatnonzero(marks):
+    for row in np.flatnonzero(marks).tolist():
         mark, sha256 = marks[row], content_digest(raws[row])
         found = verdict(key, mark, sha256)
         forged += found == "forged"
         if found == "genuine":
-            steps[row], _, replicas[row], _ = mark.split(SEPARATOR)
-    return Verified(steps, replicas, forged)
+            step, position, replica, _ = mark.split(SEPARATOR)
+            genuine[row] = Mark(position, step, replica)
+    return Verified(genuine, forged)
 
 
 def _genuine(key: str, mark: str, sha256: str) -> bool:

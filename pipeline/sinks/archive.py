@@ -1,16 +1,16 @@
-"""The archive: every raw record, before anything touches it.
+"""The archive in Kafka or Kinesis: every raw record, before anything touches it.
 
-Exactly once on S3 and Kafka, at least once on Kinesis.
+Exactly once on Kafka, at least once on Kinesis. The archive on S3 is collected from decode; see
+`pipeline.collect.archive_rows`.
 """
 
 from __future__ import annotations
 
 from connectors.kafka import table as kafka
 from connectors.kafka.headers import PACKED
+from pipeline.collect.columns import archive_columns
 from pipeline.config.model import Archive, Config, Source
 from pipeline.decode.records import (
-    ARRIVAL_KEYS,
-    HEADERS,
     header_map,
     names,
     position,
@@ -21,23 +21,16 @@ from pipeline.flow import Sink
 from pipeline.sinks import claim_check
 
 
-def columns(source: Source) -> dict[str, str]:
-    """Return the columns of a raw record: as it came, with its position."""
-    return {"raw": "BYTES", "key": "BYTES", **HEADERS, **position(source)}
-
-
 def select(source: Source) -> str:
-    """Return the expressions that fill `columns` from `records`, in the same order."""
+    """Return the expressions that fill `archive_columns` from `records`, in the same order."""
     return f"`raw`, `key`, {unpacked_columns(PACKED)}, {names(position(source))}"
 
 
 def sink(config: Config, settings: Archive) -> Sink:
     """Return the archive's table, by the system that the settings name."""
-    if settings.path:
-        return Sink.files("archive", columns(config.source), settings.path, ARRIVAL_KEYS)
     if settings.kafka_topic:
         return _topic(config, settings)
-    return claim_check.envelope("archive", columns(config.source), config, settings)
+    return claim_check.envelope("archive", archive_columns(config.source), config, settings)
 
 
 def _topic(config: Config, settings: Archive) -> Sink:

@@ -1,44 +1,28 @@
-"""Dead letters: every reject of every step, with its bytes, position and reason.
+"""Dead letters in Kafka or Kinesis: every reject of every step, with its bytes, position and reason.
 
-Exactly once on S3, at least once on Kafka and Kinesis.
+At least once. Dead letters on S3 are collected from the steps; see `pipeline.collect.letters`.
 """
 
 from __future__ import annotations
 
 from connectors.kafka import table as kafka
 from connectors.kafka.headers import OWN_HEADER
+from pipeline.collect.columns import letter_columns
 from pipeline.config.model import Config, DeadLetters, Source
 from pipeline.decode.records import (
-    ARRIVAL_DATE,
-    HEADERS,
     OWN_HEADERS,
     header_map,
-    is_new,
     names,
     position,
     position_headers,
-    strings,
     unpacked_columns,
 )
 from pipeline.flow import Sink
 from pipeline.sinks import claim_check, index
 
 
-def columns(source: Source) -> dict[str, str]:
-    """Return the columns of a reject: why and where it was rejected, its bytes and its headers."""
-    return {
-        "raw": "BYTES",
-        "key": "BYTES",
-        **HEADERS,
-        **strings(("step", "reason", "detail")),
-        **position(source),
-        "event_type": "STRING",
-        "schema_version": "INT",
-    }
-
-
 def select(config: Config) -> str:
-    """Select every step's rejects as rows of `columns`."""
+    """Select every step's rejects as rows of `letter_columns`."""
     parts = [_decode_rejects_select(config.source)]
     if config.index:
         parts.append(index.rejects_select(config.source))
@@ -48,12 +32,9 @@ def select(config: Config) -> str:
 
 def sink(config: Config, settings: DeadLetters) -> Sink:
     """Return the dead letters' table, by the system that the settings name."""
-    if settings.path:
-        partition = {"arrival_date": ARRIVAL_DATE}
-        return Sink.files("dead_letters", columns(config.source), settings.path, partition)
     if settings.kafka_topic:
         return _topic(config, settings)
-    return claim_check.envelope("dead_letters", columns(config.source), config, settings)
+    return claim_check.envelope("dead_letters", letter_columns(config.source), config, settings)
 
 
 def _topic(config: Config, settings: DeadLetters) -> Sink:
@@ -71,26 +52,9 @@ def _topic(config: Config, settings: DeadLetters) -> Sink:
 
 
 def _decode_rejects_select(source: Source) -> str:
-    step, detail = _step_and_detail(source)
     return (
         f"SELECT `raw`, `key`, {unpacked_columns(OWN_HEADERS)},"
-        f" {step} AS step, d_reason AS reason, {detail} AS detail,"
-        f" {names(position(source))},"
+        f" d_step AS step, d_reason AS reason, d_detail AS detail, {names(position(source))},"
         " d_event_type AS event_type, d_schema_version AS schema_version"
         " FROM decoded WHERE d_reason IS NOT NULL"
-    )
-
-
-def _step_and_detail(source: Source) -> tuple[str, str]:
-    """Return step and detail of what decode rejects; a redriven record keeps its first step.
-
-    A record that a later step rejected is in the lake, and must not be written there again when
-    this dead letter is redriven in turn.
-    """
-    if not source.kafka_topics:
-        return "'decode'", "d_detail"
-    named = "CONCAT('replica ', d_redrive_replica, ': ', d_detail)"
-    return (
-        f"CASE WHEN {is_new(source)} THEN 'decode' ELSE d_redrive_step END",
-        f"CASE WHEN d_redrive_step = 'replicate' THEN {named} ELSE d_detail END",
     )

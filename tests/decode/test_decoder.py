@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from pipeline.decode.decoder import Control, Decoder, Event, Reject
+from pipeline.decode.partition import partition_of
 from pipeline.decode.reasons import REASONS
 from tests.decode.corpus import (
     DECODER,
@@ -138,11 +139,7 @@ def test_a_batch_keeps_the_order_and_says_what_the_scalar_says() -> None:
                 assert batch.document[row] == outcome.document
                 assert batch.document_id[row] == outcome.document_id
                 assert batch.document_version[row] == outcome.document_version
-                assert batch.pickup_location[row] == outcome.partition.pickup_location
-                assert (batch.year[row], batch.month[row]) == (
-                    outcome.partition.year,
-                    outcome.partition.month,
-                )
+                assert partition_of(int(batch.partition[row])) == outcome.partition
             case Control():
                 assert (batch.kind[row], batch.event_type[row]) == ("control", "watermark")
             case Reject():

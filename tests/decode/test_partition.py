@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.decode.partition import partition, partition_columns, partition_numbers
+from pipeline.decode.partition import partition, partition_numbers, partition_of
 from pipeline.decode.timestamps import EARLIEST, parse
 
 _PATH = re.compile(
@@ -51,9 +51,8 @@ def test_columns_agree_with_the_rule(rows: list[tuple[int, int]]) -> None:
     places = np.array([place for place, _ in rows], np.int64)
     times = np.array([millis for _, millis in rows], np.int64)
     numbers = partition_numbers(places, times)
-    made = list(zip(*(column.tolist() for column in partition_columns(numbers)), strict=True))
     expected = [partition(place, millis) for place, millis in rows]
-    assert made == [(each.pickup_location, each.year, each.month) for each in expected]
+    assert [partition_of(number) for number in numbers.tolist()] == expected
     assert len(set(numbers.tolist())) == len(set(expected))
     assert all(0 <= number < 1000 * 230 * 12 for number in numbers.tolist())
 

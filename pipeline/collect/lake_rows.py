@@ -1,0 +1,153 @@
+"""Decoded events as streams for the lake: one for each event type and bucket of the batch."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+
+from pipeline.collect.columns import LAKE_KEYS, arrow_schema, lake_columns, lake_position
+from pipeline.collect.errors import CONVERSION_ERRORS, CollectError
+from pipeline.collect.folders import dictionary
+from pipeline.collect.inputs import Inputs, arrow, instants, position_names, readable
+from pipeline.collect.stream import Stream, encode
+from pipeline.config.model import Source
+from pipeline.decode.columns import Array
+from pipeline.decode.decoder import UNKNOWN_FIELDS, Decoded
+from pipeline.decode.partition import partition_of
+from pipeline.events.event_types import EventTypes
+from pipeline.events.model import EventType
+
+STEP: Final = "lake"
+_BUCKET_SHIFT: Final = 32
+"""Partition numbers are below 2**32."""
+_SPREAD: Final = np.uint64(0x9E3779B97F4A7C15)
+"""2**64 by the golden ratio: neighbouring numbers get different upper bits (Knuth, TAOCP 6.4)."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Table:
+    """One event type's files: the Arrow schema, and how their rows are sorted."""
+
+    event_type: EventType
+    schema: pa.Schema
+    order: tuple[str, ...]
+
+    def folder(self, number: int) -> str:
+        return f"{self.event_type.name}/{_partition_folder(number)}"
+
+
+class LakeRows:
+    """Makes streams of the events that are new to the lake.
+
+    A lake partition always has the same of the `keys`, so its rows are collected together.
+    """
+
+    def __init__(
+        self, types: EventTypes, source: Source, keys: Sequence[str], *, keep_unknown: bool
+    ) -> None:
+        self._keys = tuple(keys)
+        self._positions = position_names(source)
+        self._tables = tuple(
+            _table(event_type, source, self._positions, keep_unknown=keep_unknown)
+            for event_type in types
+        )
+
+    def streams(
+        self, decoded: Decoded, inputs: Inputs, redriven: Collection[int] = ()
+    ) -> Iterator[Stream]:
+        """Yield the streams of a batch. The `redriven` rows are in the lake already.
+
+        Raises:
+            CollectError: the rows can't be columns of a file.
+        """
+        is_new = decoded.partition >= 0
+        if redriven:
+            is_new[list(redriven)] = False
+        for table in self._tables:
+            rows = np.flatnonzero(is_new & (decoded.event_type == table.event_type.name))
+            if len(rows):
+                yield from self._streams(table, rows, decoded, inputs)
+
+    def _streams(
+        self, table: _Table, rows: Array, decoded: Decoded, inputs: Inputs
+    ) -> Iterator[Stream]:
+        numbers = decoded.partition[rows]
+        buckets = bucket_numbers(numbers, len(self._keys))
+        places = (buckets << _BUCKET_SHIFT) + numbers
+        order = np.argsort(places, kind="stable")
+        numbers, buckets = numbers[order], buckets[order]
+        try:
+            batch = self._batch(table, rows, decoded, inputs).take(pa.array(order))
+        except CONVERSION_ERRORS as error:
+            folder = self._first_bad(table, rows, decoded, inputs)
+            raise CollectError(STEP, folder, error) from None
+        starts = np.searchsorted(buckets, np.arange(len(self._keys) + 1))
+        for key, start, end in zip(self._keys, starts, starts[1:], strict=False):
+            if start < end:
+                folders = dictionary(numbers[start:end], table.folder)
+                of_key = batch.slice(start, end - start)
+                yield Stream(key, encode(of_key, folders, table.order))
+
+    def _batch(
+        self, table: _Table, rows: Array, decoded: Decoded, inputs: Inputs
+    ) -> pa.RecordBatch:
+        """Return the columns of the rows in a file's order of columns."""
+        is_whole = len(rows) == len(decoded)
+
+        def chosen(values: Array) -> Array:
+            return values if is_whole else values[rows]
+
+        kinds = {field.name: field.type for field in table.schema}
+        columns = {}
+        for field in table.event_type.fields:
+            if field.name == "type":
+                columns["type"] = pa.repeat(table.event_type.name, len(rows))
+            else:
+                values = chosen(decoded.columns[field.column])
+                columns[field.name] = pa.array(values, kinds[field.name])
+        if UNKNOWN_FIELDS.name in kinds:
+            columns[UNKNOWN_FIELDS.name] = pa.array(
+                chosen(decoded.columns[UNKNOWN_FIELDS.name]), kinds[UNKNOWN_FIELDS.name]
+            )
+        for name in self._positions:
+            column = lake_position(name)
+            columns[column] = arrow(chosen(inputs.position[name]), kinds[column])
+        columns["arrival_time"] = instants(readable(chosen(inputs.arrival_ms)))
+        version = pa.scalar(table.event_type.version, pa.int32())
+        columns["schema_version"] = pa.repeat(version, len(rows))
+        arrays = [columns[name] for name in table.schema.names]
+        return pa.RecordBatch.from_arrays(arrays, schema=table.schema)
+
+    def _first_bad(self, table: _Table, rows: Array, decoded: Decoded, inputs: Inputs) -> str:
+        """Return the first folder whose rows can't be columns."""
+        numbers = decoded.partition[rows]
+        for number in np.unique(numbers).tolist():
+            try:
+                self._batch(table, rows[numbers == number], decoded, inputs)
+            except CONVERSION_ERRORS:
+                return table.folder(number)
+        return table.event_type.name
+
+
+def bucket_numbers(partitions: Array, buckets: int) -> Array:
+    """Return the number of each partition's bucket."""
+    spread = partitions.astype(np.uint64) * _SPREAD >> np.uint64(_BUCKET_SHIFT)
+    return (spread % np.uint64(buckets)).astype(np.int64)
+
+
+@cache
+def _partition_folder(number: int) -> str:
+    return partition_of(number).path()
+
+
+def _table(
+    event_type: EventType, source: Source, positions: Sequence[str], *, keep_unknown: bool
+) -> _Table:
+    columns = lake_columns(event_type, source, keep_unknown=keep_unknown)
+    schema = arrow_schema({name: columns[name] for name in columns if name not in LAKE_KEYS})
+    return _Table(event_type, schema, (event_type.event_time, *map(lake_position, positions)))
