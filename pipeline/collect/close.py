@@ -7,28 +7,20 @@ and a copy of one row group.
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from typing import Any, Final, NamedTuple
 
 import pyarrow as pa
 
 from connectors.arrow import ParquetWriter, read_stream
+from pipeline.collect.errors import CONVERSION_ERRORS, CollectError
 from pipeline.collect.sorted_rows import Folder, Rows
 from pipeline.collect.stream import ORDER
 
 _PORTION: Final = 256 << 20
 _SAMPLE: Final = 1000
 _FEW: Final = 100
-_REFUSALS: Final = (pa.ArrowException, OSError, ValueError, TypeError, LookupError, OverflowError)
-
-
-class CollectError(Exception):
-    """Rows that can't become a file, a fault of ours. Names step and folder, and no value."""
-
-    def __init__(self, step: str, what: str, error: Exception) -> None:
-        super().__init__(f"collect: {step} can't write {what}: {type(error).__name__}")
+_ERRORS: Final = (*CONVERSION_ERRORS, OSError)
 
 
 class File(NamedTuple):
@@ -50,13 +42,6 @@ def files(step: str, streams: Iterable[bytes], compression: str) -> Iterator[Fil
             yield from _files_of(step, alike, compression)
 
 
-def release_memory() -> None:
-    """Give freed memory back to the system: until the next bucket closes, others need it."""
-    pa.default_memory_pool().release_unused()
-    with suppress(AttributeError, OSError):  # only glibc has it
-        ctypes.CDLL(None).malloc_trim(0)
-
-
 def _portions(step: str, streams: Iterable[bytes]) -> Iterator[list[pa.RecordBatch]]:
     """Read the streams, so many at a time that their rows fit into memory."""
     batches: list[pa.RecordBatch] = []
@@ -64,7 +49,7 @@ def _portions(step: str, streams: Iterable[bytes]) -> Iterator[list[pa.RecordBat
     for data in streams:
         try:
             batch = read_stream(data)
-        except _REFUSALS as error:
+        except _ERRORS as error:
             raise CollectError(step, "a stream", error) from None
         if batches and size + batch.get_total_buffer_size() > _PORTION:
             yield batches
@@ -88,7 +73,7 @@ def _by_columns(batches: list[pa.RecordBatch]) -> Iterator[list[pa.RecordBatch]]
 
 
 def _files_of(step: str, batches: list[pa.RecordBatch], compression: str) -> Iterator[File]:
-    what = "rows of a bucket"
+    what = "a bucket"
     try:
         rows = Rows(batches)
         options = _options(rows, compression)
@@ -96,7 +81,7 @@ def _files_of(step: str, batches: list[pa.RecordBatch], compression: str) -> Ite
             what = folder.name
             data = _parquet(rows, folder, options)
             yield File(folder.name, data, len(folder))
-    except _REFUSALS as error:
+    except _ERRORS as error:
         raise CollectError(step, what, error) from None
 
 

@@ -10,12 +10,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipeline.collect import memory
 from pipeline.collect.stream import FOLDER, ORDER
 from pipeline.decode.columns import Array
 
 ROW_GROUP: Final = 131_072
 """The most rows of a row group; readers skip row groups by their statistics."""
-
+_COPY: Final = 32_768
+_FREED: Final = 4
 _LEAST: Final = np.iinfo(np.int64).min
 
 
@@ -64,9 +66,10 @@ class Rows:
 
     def _slice(self, start: int, stop: int) -> pa.RecordBatch:
         """Copy some folders at once: one by one, small ones would cost several times as much."""
-        if start < self._start or stop > self._start + len(self._taken):
-            self._start = start
-            self._taken = self._batch.take(pa.array(self._order[start : start + ROW_GROUP]))
+        if start < self._start or stop > self._start + self._taken.num_rows:
+            self._taken = self._batch.slice(0, 0)  # frees the last copy before the next one
+            taken = self._order[start : max(stop, start + _COPY)]
+            self._taken, self._start = self._batch.take(pa.array(taken)), start
         return self._taken.slice(start - self._start, stop - start)
 
 
@@ -87,7 +90,11 @@ def _folders(batches: Sequence[pa.RecordBatch]) -> tuple[list[str], Array]:
 
 
 def _joined(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
-    """Join the rows, without their folder, freeing one column after the other."""
+    """Join the rows, without their folder.
+
+    Memory is given back after every few columns, else it would hold all of them twice: the parts
+    of a column lie between those of others.
+    """
     schema = batches[0].schema.remove_metadata()
     schema = schema.remove(schema.get_field_index(FOLDER))
     columns = [[batch.column(name) for batch in batches] for name in schema.names]
@@ -95,6 +102,8 @@ def _joined(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
     joined: list[Any] = []
     while columns:
         joined.append(pa.concat_arrays(columns.pop(0)))
+        if len(joined) % _FREED == 0:
+            memory.release()
     return pa.RecordBatch.from_arrays(joined, schema=schema)
 
 

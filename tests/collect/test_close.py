@@ -13,8 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connectors.arrow import open_parquet
-from pipeline.collect import close, sorted_rows
-from pipeline.collect.close import CollectError, File, files, release_memory
+from pipeline.collect import close, memory, sorted_rows
+from pipeline.collect.close import File, files
+from pipeline.collect.errors import CollectError
 from pipeline.collect.stream import FOLDER, encode
 
 SCHEMA = pa.schema(
@@ -183,13 +184,17 @@ def test_other_codecs(compression: str) -> None:
 
 
 def test_what_cannot_be_read_names_step_and_error_type() -> None:
-    with pytest.raises(CollectError, match=r"^collect: lake can't write a stream: ArrowInvalid$"):
+    with pytest.raises(
+        CollectError, match=r"^lake: rows of a stream can't be written: ArrowInvalid$"
+    ):
         closed([SECRET.encode()])
 
 
 def test_what_cannot_be_written_names_its_folder_and_no_value() -> None:
     data = stream([("trip/x=1", row(1, topic=SECRET))])
-    with pytest.raises(CollectError, match=r"lake can't write trip/x=1: \w+$") as raised:
+    with pytest.raises(
+        CollectError, match=r"^lake: rows of trip/x=1 can't be written: \w+$"
+    ) as raised:
         list(files("lake", [data], SECRET))
     assert SECRET not in str(raised.value) and raised.value.__suppress_context__
 
@@ -205,5 +210,5 @@ def test_the_folder_is_no_column() -> None:
 
 def test_memory_is_given_back() -> None:
     list(files("lake", [stream([("a", row(number)) for number in range(1000)])], "ZSTD"))
-    release_memory()
+    memory.release()
     assert pa.default_memory_pool().bytes_allocated() < 1 << 20
