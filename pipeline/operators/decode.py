@@ -90,7 +90,8 @@ class DecodeFunction(Step):
             files = pack(self._streams(records, decoded, redriven, rejects))
             columns["files"] = _first(files, len(decoded))
         if self._answer.index:
-            columns["index_batch"] = _first(documents.batch(decoded, records), len(decoded))
+            batch = documents.batch(decoded, records)
+            columns["index_batch"] = _first(batch, len(decoded))
         columns |= self._answer.rows.columns(decoded, records, redriven, rejects)
         return pd.DataFrame(columns, copy=False)
 
