@@ -2,5 +2,5 @@
 
 from typing import Final
 
-__version__: Final = "0.2.0"
+__version__: Final = "0.3.0"
 """The one place of the version: pyproject.toml and `streaming-etl --version` read it here."""

@@ -49,15 +49,22 @@ def jobs(as_json: JsonOption = False) -> None:
 def stop(
     into: Annotated[str, typer.Option(help="Where to put the savepoint; s3a:// or file://.")],
     job_id: StoppedJobArgument = "",
+    drain: Annotated[
+        bool, typer.Option("--drain", help="Write all rows to files: nothing stays collected.")
+    ] = False,
     timeout: Annotated[float, typer.Option(help="Seconds to wait for the savepoint.")] = 300.0,
     as_json: JsonOption = False,
 ) -> None:
-    """Stop the job with a savepoint, all files and transactions committed; print its path."""
+    """Stop the job with a savepoint, all files and transactions committed; print its path.
+
+    Rows that are still collected for a file stay in the savepoint, and `run --resume` goes on with
+    them. --drain writes them to files, too: for the end of a job, or to read all rows now.
+    """
     from pipeline.cluster import cluster_of, the_only_job
     from pipeline.submit import stop as stop_job
 
     job_id = job_id or the_only_job(cluster_of(os.environ).jobs()).job_id
-    savepoint = stop_job(job_id, os.environ, into=into, timeout_seconds=timeout)
+    savepoint = stop_job(job_id, os.environ, into=into, timeout_seconds=timeout, drain=drain)
     print(json.dumps({"savepoint": savepoint}) if as_json else savepoint)
 
 

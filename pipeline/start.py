@@ -26,9 +26,11 @@ import msgspec
 
 from connectors.errors import UserError
 from connectors.flink.rest import Cluster, Job
+from connectors.flink.savepoint import METADATA
 from connectors.s3.store import Store, Stored, open_store
 from pipeline.config.checks import folders, targets
 from pipeline.config.model import Config
+from pipeline.earlier import READABLE
 
 Choice = Literal["", "resume", "fresh"]
 
@@ -36,11 +38,9 @@ _RECORDS: Final = "_streaming-etl-jobs"
 """Hidden from readers by Hadoop's convention, and no name that Flink uses."""
 _RECORD: Final = re.compile(r"([0-9a-f]{32})\.json")
 _CHECKPOINT: Final = re.compile(r"chk-\d+/_metadata")
-_METADATA: Final = "_metadata"
 _SUBMITTING: Final = ".submitting"
 _SUBMISSION_MS: Final = 600_000
 """Longer than a submission takes: a marker that is older was left by a `run` that was killed."""
-_READABLE: Final = ("s3://", "s3a://", "file://")
 
 
 class _Record(msgspec.Struct):
@@ -269,16 +269,16 @@ def _checkpoints(store: Store, job_id: str) -> Iterator[Snapshot]:
         inner = stored.path.removeprefix(f"{job_id}/")
         if _CHECKPOINT.fullmatch(inner) and stored.modified_ms is not None:
             yield Snapshot(
-                stored.modified_ms, f"{store.uri}/{stored.path.removesuffix(f'/{_METADATA}')}"
+                stored.modified_ms, f"{store.uri}/{stored.path.removesuffix(f'/{METADATA}')}"
             )
 
 
 def _present(uris: Iterable[str], environment: Mapping[str, str]) -> Iterator[Snapshot]:
     """Yield those snapshots that are there; one in a store that we cannot read counts as absent."""
     for uri in uris:
-        if not uri.startswith(_READABLE):
+        if not uri.startswith(READABLE):
             continue
-        stored = open_store(uri, environment).stat(_METADATA)
+        stored = open_store(uri, environment).stat(METADATA)
         if stored and stored.modified_ms is not None:
             yield Snapshot(stored.modified_ms, uri)
 

@@ -63,13 +63,16 @@ def check(config: Config, environment: Mapping[str, str], *, savepoint: str) -> 
     not.
 
     Raises:
-        UserError: what is wrong in the schemas or the outside systems.
+        UserError: what is wrong in the schemas, the savepoint or the outside systems.
     """
     # Imported here: `run` starts to plan before it imports the clients of outside systems.
-    from pipeline import preflight
+    from pipeline import earlier, preflight
 
+    types = load_config.event_types(config)
+    if savepoint:
+        earlier.refuse(savepoint, config, types, environment)
     preflight.paths(config, environment)
-    preflight.indices(config, load_config.event_types(config), may_be_away=bool(savepoint))
+    preflight.indices(config, types, may_be_away=bool(savepoint))
 
 
 def submitted(job_id: str, config: Config, environment: Mapping[str, str]) -> Submitted:
@@ -78,9 +81,17 @@ def submitted(job_id: str, config: Config, environment: Mapping[str, str]) -> Su
     return Submitted(job_id, url, config, cluster_of(environment))
 
 
-def stop(job_id: str, environment: Mapping[str, str], *, into: str, timeout_seconds: float) -> str:
+def stop(
+    job_id: str,
+    environment: Mapping[str, str],
+    *,
+    into: str,
+    timeout_seconds: float,
+    drain: bool = False,
+) -> str:
     """Stop a running job with a savepoint below `into`; return the savepoint's path.
 
+    `drain` writes also the rows that are still collected for a file; else the savepoint keeps them.
     The savepoint is remembered beside the job's checkpoints, where `run --resume` looks for it.
 
     Raises:
@@ -97,7 +108,9 @@ def stop(job_id: str, environment: Mapping[str, str], *, into: str, timeout_seco
     if job.state != "RUNNING":
         raise UserError(_no_savepoint(cluster, job))
     folder = cluster.checkpoint_folder(job_id)
-    savepoint = cluster.stop_with_savepoint(job_id, into, timeout_seconds=timeout_seconds)
+    savepoint = cluster.stop_with_savepoint(
+        job_id, into, timeout_seconds=timeout_seconds, drain=drain
+    )
     try:
         if folder:
             start.remember_savepoint(folder, environment, job, savepoint)

@@ -2,6 +2,7 @@
 
 versitygw 1.8.0 answers 200 to CompleteMultipartUpload of an upload that was aborted, if the key has
 any object (findings/versitygw_completes_aborted_upload.sh). AWS and this proxy answer NoSuchUpload.
+The proxy also refuses requests as AWS does when it is overloaded, and tells when an upload begins.
 """
 
 from __future__ import annotations
@@ -12,18 +13,30 @@ from contextlib import contextmanager
 from http import HTTPStatus
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from botocore.exceptions import ClientError
 
+from connectors.s3.client import s3_client
+from dev.servers.stack import Stack
+
 NO_SUCH_UPLOAD = b"""<?xml version="1.0" encoding="UTF-8"?>
 <Error><Code>NoSuchUpload</Code><Message>The specified upload does not exist.</Message></Error>"""
+SLOW_DOWN = b"""<?xml version="1.0" encoding="UTF-8"?>
+<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>"""
 
 _HOP_BY_HOP = {"connection", "expect", "keep-alive", "transfer-encoding"}
 
+_XML = [("Content-Type", "application/xml")]
+
 Upload = dict[str, str]
 """An upload as boto3's parameters: Bucket, Key, UploadId."""
+
+
+def _no(_: str) -> bool:
+    return False
 
 
 class HonestS3:
@@ -36,6 +49,8 @@ class HonestS3:
         self.client = client
         self.before: Callable[[Upload], object] = bool
         self.loses: Callable[[Upload], bool] = lambda _: False
+        self.begins: Callable[[str], object] = bool
+        self.refuses: Callable[[str], bool] = _no
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
 
@@ -58,14 +73,21 @@ class HonestS3:
         *,
         before: Callable[[Upload], object] = bool,
         loses: Callable[[Upload], bool] = lambda _: False,
+        begins: Callable[[str], object] = bool,
+        refuses: Callable[[str], bool] = _no,
     ) -> Iterator[None]:
         """Call `before` ahead of each CompleteMultipartUpload; close the connection instead of
-        answering it where `loses` says so."""
-        self.before, self.loses = before, loses
+        answering it where `loses` says so.
+
+        Call `begins` with the key ahead of each CreateMultipartUpload; answer 503 to any request
+        whose key `refuses` picks out.
+        """
+        self.before, self.loses, self.begins, self.refuses = before, loses, begins, refuses
         try:
             yield
         finally:
             self.before, self.loses = bool, lambda _: False
+            self.begins, self.refuses = bool, _no
 
     def knows(self, upload: Upload) -> bool:
         """Return whether the real server has the upload; it is honest when it lists parts."""
@@ -77,6 +99,17 @@ class HonestS3:
         return True
 
 
+@contextmanager
+def before_buckets(stack: Stack, *buckets: str) -> Iterator[HonestS3]:
+    """Let the TaskManager reach some buckets through the proxy, by S3A's settings of a bucket."""
+    with HonestS3(s3_client(stack.environment())) as made:
+        conf = Path(stack.environment()["FLINK_CONF_DIR"], "config.yaml")
+        with conf.open("a") as file:
+            file.writelines(f"fs.s3a.bucket.{name}.endpoint: {made.url}\n" for name in buckets)
+        stack.restart_task_manager(1, print)
+        yield made
+
+
 def _handler(proxy: HonestS3) -> type[BaseHTTPRequestHandler]:
     real = urlsplit(proxy.client.meta.endpoint_url)
 
@@ -85,12 +118,15 @@ def _handler(proxy: HonestS3) -> type[BaseHTTPRequestHandler]:
 
         def do_GET(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            if proxy.refuses(self._place()[1]):
+                return self._answer(HTTPStatus.SERVICE_UNAVAILABLE, _XML, SLOW_DOWN)
+            if self.command == "POST" and "uploads" in self._query():
+                proxy.begins(self._place()[1])
             upload = self._completed_upload()
             if upload:
                 proxy.before(upload)
                 if not proxy.knows(upload):
-                    headers = [("Content-Type", "application/xml")]
-                    return self._answer(HTTPStatus.NOT_FOUND, headers, NO_SUCH_UPLOAD)
+                    return self._answer(HTTPStatus.NOT_FOUND, _XML, NO_SUCH_UPLOAD)
             status, headers, answer = self._passed_on(body)
             if upload and proxy.loses(upload):
                 self.close_connection = True
@@ -99,12 +135,19 @@ def _handler(proxy: HonestS3) -> type[BaseHTTPRequestHandler]:
 
         do_HEAD = do_PUT = do_POST = do_DELETE = do_GET
 
+        def _query(self) -> dict[str, list[str]]:
+            return parse_qs(urlsplit(self.path).query, keep_blank_values=True)
+
+        def _place(self) -> tuple[str, str]:
+            """Return bucket and key."""
+            bucket, _, key = unquote(urlsplit(self.path).path).lstrip("/").partition("/")
+            return bucket, key
+
         def _completed_upload(self) -> Upload | None:
-            parts = urlsplit(self.path)
-            found = parse_qs(parts.query).get("uploadId")
+            found = self._query().get("uploadId")
             if self.command != "POST" or not found:
                 return None
-            bucket, _, key = unquote(parts.path).lstrip("/").partition("/")
+            bucket, key = self._place()
             return {"Bucket": bucket, "Key": key, "UploadId": found[0]}
 
         def _passed_on(self, body: bytes) -> tuple[int, list[tuple[str, str]], bytes]:

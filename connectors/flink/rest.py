@@ -244,14 +244,18 @@ class Cluster:
                 since[f"the start of job {job['jid']}"] = int(job["start-time"])
         return since
 
-    def stop_with_savepoint(self, job_id: str, directory: str, *, timeout_seconds: float) -> str:
-        """Take a savepoint, stop the job without draining it, and return the savepoint's path.
+    def stop_with_savepoint(
+        self, job_id: str, directory: str, *, timeout_seconds: float, drain: bool = False
+    ) -> str:
+        """Take a savepoint, stop the job, and return the savepoint's path.
+
+        `drain`: first let the operators pass on all that they hold, as at the end of the input.
 
         Raises:
             JobFailed: the savepoint failed.
             TimeoutError: it did not complete in time.
         """
-        body = {"drain": False, "targetDirectory": directory}
+        body = {"drain": drain, "targetDirectory": directory}
         trigger = self.get(f"/jobs/{job_id}/stop", body)["request-id"]
         path = f"/jobs/{job_id}/savepoints/{trigger}"
         operation = wait_for(

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,6 +29,8 @@ from pipeline.options import ROOT
 
 PATIENCE_SECONDS: Final = 1800.0
 CHECKPOINT_SECONDS: Final = 60
+FILE_SECONDS: Final = 60
+"""As long as a checkpoint, which is how long the other contenders collect for a file."""
 SPARK_PYTHON: Final = ROOT / ".venv-bench" / "bin" / "python"
 SPARK_JARS: Final = ROOT / ".cache" / "jars" / "spark-kafka"
 _HERE: Final = Path(__file__).parent
@@ -36,12 +38,17 @@ _HERE: Final = Path(__file__).parent
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """One run: `start_seconds` until the first read, `run_seconds` from then until committed."""
+    """One run: `start_seconds` until the first read, `run_seconds` from then until committed.
+
+    `parts` has the CPU seconds by part and `peak_by_kind` the memory, where they were asked for.
+    """
 
     start_seconds: float
     run_seconds: float
     cpu_seconds: float
     peak_bytes: int
+    parts: Mapping[str, float] = field(default_factory=dict)
+    peak_by_kind: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +63,14 @@ class Contender:
 
 @dataclass(slots=True)
 class Bench:
-    """The broker that all contenders read from, and extra settings of our job."""
+    """The broker that all contenders read from, and extra settings of our job and its cluster."""
 
     servers: str
     folder: Path
     job: dict[str, Any] = field(default_factory=dict)
     lake: dict[str, Any] = field(default_factory=dict)
+    flink: dict[str, str] = field(default_factory=dict)
+    by_part: bool = False
     runs: int = 0
 
     @contextmanager
@@ -71,6 +80,9 @@ class Bench:
         run_dir = self.folder / f"flink-{self.runs}"
         cluster = Stack(ROOT, run_dir=run_dir, free_ports=True, servers=("flink",))
         with cluster.running(lambda text: None) as stack:
+            conf = Path(stack.environment()["FLINK_CONF_DIR"], "config.yaml")
+            with conf.open("a", encoding="utf-8") as file:
+                file.writelines(f"{key}: {value}\n" for key, value in self.flink.items())
             yield stack
 
     def config(self, topic: str, output: Path, **sections: dict[str, Any]) -> Path:
@@ -79,8 +91,8 @@ class Bench:
             "kafka": {"bootstrap_servers": self.servers},
             "source": {"kafka_topics": [topic], "kafka_group_id": output.name},
             "decode": {"schemas": str(ROOT / "schemas")},
-            "lake": {"path": f"file://{output}/lake", **self.lake},
-            "dead_letters": {"path": f"file://{output}/dead_letters"},
+            "lake": {**files(output, "lake"), **self.lake},
+            "dead_letters": files(output, "dead_letters"),
             "job": {
                 "name": "bench",
                 "parallelism": 2,
@@ -105,7 +117,12 @@ class Bench:
 
     def whole(self, topic: str, output: Path) -> Path:
         """Return the same configuration with an archive."""
-        return self.config(topic, output, archive={"path": f"file://{output}/archive"})
+        return self.config(topic, output, archive=files(output, "archive"))
+
+
+def files(output: Path, step: str) -> dict[str, Any]:
+    """Return the section of a step that writes files."""
+    return {"path": f"file://{output}/{step}", "file_seconds": FILE_SECONDS}
 
 
 @contextmanager
@@ -181,7 +198,7 @@ def flink(bench: Bench, topic: Topic, output: Path, submit: Callable[[Stack], st
     """Run a Flink job on a fresh cluster until the topic is read and committed."""
     with bench.cluster() as stack:
         roots = {started.pid for started in stack.started().values()}
-        with Gauge(roots) as gauge:
+        with Gauge(roots, by_part=bench.by_part) as gauge:
             launched = time.time()
             job_id = submit(stack)
             cluster = cluster_of(stack.environment())
@@ -189,14 +206,20 @@ def flink(bench: Bench, topic: Topic, output: Path, submit: Callable[[Stack], st
             began = time.time()
             finish(cluster, job_id, topic.records, output)
             ended = time.time()
-    return Figures(began - launched, ended - began, gauge.cpu_seconds, gauge.peak_bytes)
+    own = gauge.parts.seconds(), gauge.peak_by_kind
+    return Figures(began - launched, ended - began, gauge.cpu_seconds, gauge.peak_bytes, *own)
 
 
 def finish(cluster: Cluster, job_id: str, records: int, output: Path) -> None:
-    """Wait until the records are read, then stop, which commits all."""
+    """Wait until the records are read, then stop and drain, which writes and commits all."""
     wait_read(cluster, job_id, records)
+    drain(cluster, job_id, output)
+
+
+def drain(cluster: Cluster, job_id: str, output: Path) -> None:
+    """Stop the job with the files of all its open buckets, and wait until it has ended."""
     into = f"file://{output}-savepoint"
-    cluster.stop_with_savepoint(job_id, into, timeout_seconds=PATIENCE_SECONDS)
+    cluster.stop_with_savepoint(job_id, into, drain=True, timeout_seconds=PATIENCE_SECONDS)
     wait_for(lambda: cluster.state(job_id) == "FINISHED", 60, "the job did not finish")
 
 
@@ -231,8 +254,14 @@ def _sum(cluster: Cluster, path: str) -> int:
 
 
 def submit_ours(stack: Stack, config: Path) -> str:
-    """Submit our job to a cluster; return its id."""
-    return _submit(stack, ROOT / "pipeline" / "main.py", ["--config", str(config)])
+    """Submit our job to a cluster; return its id.
+
+    As the package does: Flink puts the program's folder ahead of all others, and the rooms in
+    `pipeline` would take the names of installed packages.
+    """
+    program = config.with_suffix(".py")
+    shutil.copy(ROOT / "pipeline" / "deploy" / "package" / "main.py", program)
+    return _submit(stack, program, ["--config", str(config)])
 
 
 def _submit(stack: Stack, program: Path, words: list[str]) -> str:

@@ -1,22 +1,23 @@
 """The lake written with Flink's own lenient JSON format, without Python: the JVM's ceiling.
 
-Submitted by `flink run`: `flink_json.py SERVERS TOPIC OUTPUT CHECKPOINT_SECONDS`. The sink's table
-is the one that our job writes to.
+Submitted by `flink run`: `flink_json.py SERVERS TOPIC OUTPUT CHECKPOINT_SECONDS SCHEMAS`. The sink
+is Flink's filesystem table, with the columns and partitions of our lake; its options are those that
+served this writer best: no dictionary, small pages, one writer for each partition.
 """
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 from connectors.flink import table_environment as flink
-from connectors.sql import create_table
+from connectors.sql import create_table, identifier
 from pipeline.config.flink_settings import flink_settings
-from pipeline.config.model import Config, Job, Lake, Source
-from pipeline.decode.records import names
+from pipeline.config.model import Job
 from pipeline.events import event_types
 from pipeline.events.derive import flink_type
-from pipeline.sinks import lake
+from pipeline.events.model import EventType
 
 POSITION = {
     "topic": "STRING NOT NULL METADATA VIRTUAL",
@@ -25,13 +26,27 @@ POSITION = {
     "arrival_time": "TIMESTAMP_LTZ(3) NOT NULL METADATA FROM 'timestamp' VIRTUAL",
 }
 
+KEYS = ("pickup_location", "year", "month")
+PARQUET = {
+    "connector": "filesystem",
+    "format": "parquet",
+    "parquet.write.int64.timestamp": "true",
+    "parquet.timestamp.time.unit": "millis",
+    "parquet.utc-timezone": "true",
+    "parquet.compression": "ZSTD",
+    "parquet.compression.codec.zstd.level": "1",
+    "parquet.enable.dictionary": "false",
+    "parquet.page.size": "65536",
+    "sink.rolling-policy.file-size": "134217728 b",
+    "sink.shuffle-by-partition.enable": "true",
+}
+
 
 def main(servers: str, topic: str, output: str, checkpoint_seconds: str, schemas: str) -> None:
     """Submit the job."""
     trip = event_types.load(Path(schemas))["trip"]
     job = Job(name="flink-json", parallelism=2, checkpoint_seconds=float(checkpoint_seconds))
     stream, environment = flink.environment(flink_settings(job))
-    source = Source(kafka_topics=(topic,))
     fields = {field.name: flink_type(field) for field in trip.fields}
     options = {
         "connector": "kafka",
@@ -43,19 +58,38 @@ def main(servers: str, topic: str, output: str, checkpoint_seconds: str, schemas
         "json.timestamp-format.standard": "ISO-8601",
     }
     environment.execute_sql(create_table("records", {**fields, **POSITION}, options))
-    sink = lake.sink(Config(source=source), Lake(path=output), trip)
-    environment.execute_sql(sink.create)
-    columns = names(name for name in fields if name != "padding")
-    padding = "COALESCE(padding, '')"
+    environment.execute_sql(_lake(f"{output}/trip", trip))
+    columns = ", ".join(map(_selected, fields))
     keys = (
         "LPAD(CAST(pickup_location_id AS STRING), 3, '0'), "
         "DATE_FORMAT(pickup_datetime, 'yyyy'), DATE_FORMAT(pickup_datetime, 'MM')"
     )
-    select = f"{columns}, {padding}, {names(POSITION)}, 1, {keys}"
+    select = f"{columns}, {_names(POSITION)}, 1, {keys}"
     statements = environment.create_statement_set()
     statements.add_insert_sql(f"INSERT INTO lake_trip SELECT {select} FROM records")
     statements.attach_as_datastream()
     stream.execute_async("flink-json")
+
+
+def _lake(path: str, trip: EventType) -> str:
+    """Return the CREATE statement of a lake with the columns of ours."""
+    columns = {field.name: flink_type(field) for field in trip.fields}
+    for name, kind in POSITION.items():
+        own = name if name == "arrival_time" else f"source_{name}"
+        columns[own] = kind.partition(" ")[0]
+    columns["schema_version"] = "INT"
+    columns |= dict.fromkeys(KEYS, "STRING")
+    keys = f"PARTITIONED BY ({_names(KEYS)}) "
+    return create_table("lake_trip", columns, {**PARQUET, "path": path}, partitioned_by=keys)
+
+
+def _selected(name: str) -> str:
+    """Return a field's expression: a padding that is absent is empty text."""
+    return "COALESCE(padding, '')" if name == "padding" else identifier(name)
+
+
+def _names(columns: Iterable[str]) -> str:
+    return ", ".join(map(identifier, columns))
 
 
 if __name__ == "__main__":

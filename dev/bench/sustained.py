@@ -25,6 +25,7 @@ from connectors.flink.rest import Cluster, wait_for
 from dev.bench.check import written
 from dev.bench.contenders import Bench, finish, servers, submit_ours
 from dev.bench.gauge import family
+from dev.bench.parts import kind_of
 from dev.bench.topic import BAD, PARTITIONS, Topic, new_topic, raws
 from dev.servers.stack import Stack
 from pipeline.cluster import cluster_of
@@ -81,7 +82,7 @@ def sample(cluster: Cluster, roots: Sequence[int]) -> Sample:
     resident: dict[str, int] = {}
     for process in family(roots):
         with suppress(psutil.NoSuchProcess):
-            kind = "python" if process.name().startswith("python") else "java"
+            kind = kind_of(process)
             resident[kind] = resident.get(kind, 0) + process.memory_info().rss
     return Sample(round(time.time() * 1000), cluster.step_metrics(), resident)
 
@@ -161,8 +162,8 @@ def figures(
         "checkpoints": len(checkpoints),
         "checkpoint_ms": sorted(end - start for start, end in checkpoints),
         "resident_mib": {
-            kind: [round(sample.resident[kind] / 2**20) for sample in counted[::tenth]]
-            for kind in sorted(counted[0].resident)
+            kind: [round(sample.resident.get(kind, 0) / 2**20) for sample in counted[::tenth]]
+            for kind in sorted({kind for sample in counted for kind in sample.resident})
         },
     }
 

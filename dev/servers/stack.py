@@ -172,13 +172,26 @@ class Stack:
 
     def restart_task_manager(self, number: int, say: Say) -> None:
         """Start a TaskManager anew, after ending what is left of its predecessor; returns when it
-        is registered."""
+        is registered. A new number adds one."""
         with self.locked():
             self.stop([f"taskmanager-{number}"], say)
             known = self.existing_layout()
             known.task_managers[number] = ports.unused(1)[0]
             layout.write(self.layout_file, known)
             self.start_named([f"taskmanager-{number}"], say)
+            self.write_environment()
+
+    def remove_task_manager(self, number: int, say: Say) -> None:
+        """Stop a TaskManager for good; returns when the cluster has no slots of it."""
+        name = f"taskmanager-{number}"
+        with self.locked():
+            known = self.existing_layout()
+            server = layout.servers_of(known, self.run_dir)[name]
+            self.stop([name], say)
+            while server.is_ready():
+                time.sleep(POLL_SECONDS)
+            del known.task_managers[number]
+            layout.write(self.layout_file, known)
             self.write_environment()
 
     def stop_server(self, name: str, say: Say) -> None:

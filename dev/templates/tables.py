@@ -9,11 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+from pipeline.collect.columns import LAKE_KEYS, archive_columns, lake_columns
 from pipeline.config.model import Source
 from pipeline.decode.records import ARRIVAL_KEYS
 from pipeline.events.model import EventType, EventTypes
-from pipeline.sinks import archive, lake
-from pipeline.sinks.lake import LAKE_KEYS
 
 FIRST_YEAR: Final = 2009
 """Earlier events are rejects."""
@@ -51,7 +50,7 @@ def _lake_table(event_type: EventType) -> dict[str, Any]:
         "year": _integers(FIRST_YEAR, LAST_YEAR, 4),
         "month": _integers(1, 12, 2),
     }
-    columns = lake.columns(event_type, _ANY_SOURCE, keep_unknown=True)
+    columns = lake_columns(event_type, _ANY_SOURCE, keep_unknown=True)
     folder = f"lake/{event_type.name}"
     return _table(event_type.name, event_type.doc, columns, LAKE_KEYS, folder, ranges)
 
@@ -61,7 +60,7 @@ def _archive_table() -> dict[str, Any]:
         "arrival_date": {"type": "date", "format": "yyyy-MM-dd", "range": "2009-01-01,NOW+1DAYS"},
         "arrival_hour": _integers(0, 23, 2),
     }
-    columns = archive.columns(_ANY_SOURCE)
+    columns = archive_columns(_ANY_SOURCE)
     doc = "Every raw record as it came, with its position."
     return _table("archive", doc, columns, ARRIVAL_KEYS, "archive", ranges)
 

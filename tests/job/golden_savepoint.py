@@ -28,8 +28,10 @@ GOLDEN: Final = ROOT / "tests" / "data" / "golden"
 # Its first records have a reject among them and no green trip: a transaction that is open in the
 # savepoint could not be committed in another Kafka.
 _RECIPE: Final = Recipe(events=16, seed=1, defective=0.05, watermarks=1)
-# As long as transactions may be; all records are decoded long before.
+# As long as transactions may be; all records are collected long before.
 _NEVER_HERE: Final = 300
+EARLIER: Final = ("0.1.0", "0.2.0")
+"""Versions whose savepoints later ones refuse."""
 _FOLDERS: Final = ("archive", "lake", "dead-letters", "savepoints")
 
 
@@ -43,9 +45,10 @@ def folder(version: str) -> Path:
     return GOLDEN / f"savepoint-{version}"
 
 
-def versions() -> list[str]:
-    """All versions that are kept."""
-    return sorted(each.name.removeprefix("savepoint-") for each in GOLDEN.glob("savepoint-*"))
+def restored() -> list[str]:
+    """All versions that are kept and whose savepoints must be restored."""
+    kept = {each.name.removeprefix("savepoint-") for each in GOLDEN.glob("savepoint-*")}
+    return sorted(kept.difference(EARLIER))
 
 
 def records(version: str) -> list[Made]:
@@ -53,8 +56,11 @@ def records(version: str) -> list[Made]:
     return msgspec.json.decode((folder(version) / "records.json").read_bytes(), type=list[Made])
 
 
-def harness(stack: Stack, where: Path, version: str, **job: Any) -> Harness:
-    """The job of the golden savepoint: every sink on S3, and a replica by transactions."""
+def harness(stack: Stack, where: Path, version: str, **sections: dict[str, Any]) -> Harness:
+    """The job of the golden savepoint: every sink on S3, and a replica by transactions.
+
+    `sections` are merged over it.
+    """
     servers, own = stack.environment()["KAFKA_BOOTSTRAP_SERVERS"], name(version)
     create_topics(servers, source=f"{own}-replica", dead_letters=None, partitions=1)
     green = {"kafka_topic": f"{own}-replica", "event_types": ["green_trip"]}
@@ -64,10 +70,14 @@ def harness(stack: Stack, where: Path, version: str, **job: Any) -> Harness:
         folder=where,
         partitions=1,
         overrides={
-            "dead_letters": {"path": f"s3a://{own}/dead-letters"},
+            **sections,
+            "dead_letters": {
+                "path": f"s3a://{own}/dead-letters",
+                **sections.get("dead_letters", {}),
+            },
             "index": None,
             "replicate": {"green": green},
-            "job": {"parallelism": 1, **job},
+            "job": {"parallelism": 1, **sections.get("job", {})},
         },
     )
 
@@ -84,22 +94,26 @@ def upload(running: Harness, version: str) -> str:
 
 
 def make(stack: Stack, where: Path) -> None:
-    """Run the job without a checkpoint, so that every file is pending in the savepoint."""
+    """Run the job so that the savepoint has rows that wait for a file, of every step."""
     sent = list(generate(_RECIPE))
-    with harness(stack, where, __version__, checkpoint_seconds=_NEVER_HERE) as running:
+    late = {"file_seconds": _NEVER_HERE}
+    sections = dict.fromkeys(("archive", "lake", "dead_letters"), late)
+    sections["job"] = {"checkpoint_seconds": _NEVER_HERE}
+    with harness(stack, where, __version__, **sections) as running:
         running.produce(sent)
         running.start(by_command=True)
         cluster = running.submitted.cluster
         wait_for(
-            lambda: cluster.step_metrics().get("decode.in", 0) >= len(sent),
+            lambda: cluster.step_metrics().get("archive.in", 0) >= len(sent),
             PATIENCE_SECONDS,
-            "the records were not decoded",
+            "the records were not collected",
         )
         running.stop()
     kept = folder(__version__)
     shutil.rmtree(kept, ignore_errors=True)
-    for part in _FOLDERS:
-        shutil.copytree(stack.run_dir / "s3" / "data" / running.name / part, kept / part)
+    bucket = stack.run_dir / "s3" / "data" / running.name
+    for part in filter(lambda part: (bucket / part).exists(), _FOLDERS):
+        shutil.copytree(bucket / part, kept / part)
     (kept / "records.json").write_bytes(msgspec.json.encode(sent))
 
 

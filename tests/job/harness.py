@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +29,9 @@ from tests.oracle_read import Reader, examine
 from tests.sending import HeadersOf, produce, produce_kinesis
 
 PATIENCE_SECONDS = 240.0
+FILE_SECONDS = 1
+_CLOSED_SECONDS = FILE_SECONDS + 2.0
+"""A bucket is closed by its age within that time: several that are due together take turns."""
 REDRIVE_KEY = "of the tests, no secret, but long enough"
 
 
@@ -124,6 +128,9 @@ class Harness:
                 continue
             kept = {} if section == "dead_letters" else sections.get(section, {})
             sections[section] = {**kept, **keys}
+        for section in ("archive", "lake", "dead_letters"):
+            if sections.get(section, {}).get("path"):
+                sections[section].setdefault("file_seconds", FILE_SECONDS)
         return sections
 
     def produce(
@@ -178,7 +185,15 @@ class Harness:
         wait_checkpoints(self.submitted, more)
 
     def drain(self) -> None:
-        """Wait until completed checkpoints cover all that was produced, and two more."""
+        """Wait until all that was produced is read, and its files are closed and committed."""
+        self.wait_read()
+        self.wait_closed()
+
+    def wait_read(self) -> None:
+        """Wait until completed checkpoints cover all that was produced, and one more.
+
+        A stream's records count when the archive has them.
+        """
         job = self.submitted
         cluster = Kafka(bootstrap_servers=self.servers)
         sources = [
@@ -193,18 +208,40 @@ class Harness:
             return streamed and all(source.drained() for source in sources)
 
         wait_for(drained, PATIENCE_SECONDS, "the source was not drained")
-        wait_checkpoints(job, 2)
+        wait_checkpoints(job, 1)
+
+    def wait_closed(self) -> None:
+        """Wait until a checkpoint has completed that began when every bucket had its age.
+
+        A timer that is due comes before the barrier of such a checkpoint.
+        """
+        job = self.submitted
+        since = (time.time() + _CLOSED_SECONDS) * 1000
+
+        def committed() -> bool:
+            job.cluster.running(job.job_id)
+            latest = job.cluster.get(f"/jobs/{job.job_id}/checkpoints")["latest"]["completed"]
+            return latest is not None and latest["trigger_timestamp"] > since
+
+        wait_for(committed, PATIENCE_SECONDS, "no checkpoint completed after the files were closed")
+        wait_checkpoints(job, 1)
 
     def store(self, folder: str) -> Store:
         """A folder of our bucket."""
         path = f"s3a://{self.name}/{folder}"
         return open_store(path, self.stack.environment())
 
-    def stop(self) -> str:
-        """Stop with a savepoint; says where it is."""
+    def stop(self, *, drain: bool = False) -> str:
+        """Stop with a savepoint; says where it is.
+
+        `drain` writes the files of all open buckets; without it, they stay in the savepoint.
+        """
         job = self.submitted
         return job.cluster.stop_with_savepoint(
-            job.job_id, f"s3a://{self.name}/savepoints", timeout_seconds=PATIENCE_SECONDS
+            job.job_id,
+            f"s3a://{self.name}/savepoints",
+            drain=drain,
+            timeout_seconds=PATIENCE_SECONDS,
         )
 
     def verdict(self, sent: list[Sent], **filters: Chosen) -> Verdict:

@@ -1,4 +1,4 @@
-"""Without index and replicas decode hands rows back by lake partition: each keeps its position.
+"""The lake without index and replicas: each row keeps its position, and files are few.
 
 The topic holds batches of every codec that a producer can choose.
 """
@@ -54,10 +54,27 @@ def test_rows_keep_their_positions_whatever_time_producers_say(
         job.produced = len(sent)
         job.start()
         job.drain()
-        job.stop()
+        job.stop(drain=True)
     assert job.verdict(sent).problems() == []
     of_places = {one.position: own for one, own in headers.items()}
     assert check_dead_letters(job, of_places) == {b"decode"}
+
+
+def test_files_follow_file_seconds_and_not_checkpoints(stack: Stack, tmp_path: Path) -> None:
+    long: dict[str, Any] = {"index": None, "lake": {"file_seconds": 3_600}}
+    with Harness(stack=stack, name="few", folder=tmp_path, overrides=long) as job:
+        job.start()
+        made = generate(Recipe(events=1_500, seed=52))
+        sent: list[Sent] = []
+        for _ in range(3):
+            sent += job.produce(itertools.islice(made, 500))
+            job.wait_read()
+        assert list(job.store("lake").listing()) == []
+        job.stop(drain=True)
+    assert job.verdict(sent).problems() == []
+    paths = [Path(stored.path) for stored in job.store("lake").listing()]
+    assert {path.suffix for path in paths} == {".parquet"}
+    assert len({path.parent for path in paths}) == len(paths), "a partition has one file"
 
 
 def let_producers_say_the_time(servers: str, topic: str) -> None:

@@ -16,14 +16,13 @@ from rich.console import Console
 from connectors.flink.rest import wait_for
 from connectors.kafka.options import Kafka
 from connectors.kafka.reader import committed_offsets
-from connectors.s3.client import s3_client
 from dev.demo.generate import Recipe, generate
 from dev.servers.stack import Stack
 from pipeline.ops.reconcile.options import Options
 from pipeline.ops.reconcile.run import reconcile
 from pipeline.ops.systems import systems
 from pipeline.progress import Steps
-from tests.honest_s3 import HonestS3, Upload
+from tests.honest_s3 import HonestS3, Upload, before_buckets
 from tests.job.harness import Harness
 
 LOST, ANSWERED = "lost-commit", "lost-answer"
@@ -33,14 +32,8 @@ PATIENCE_SECONDS = 60.0
 
 @pytest.fixture(scope="module")
 def proxy(stack: Stack) -> Iterator[HonestS3]:
-    """A TaskManager that reaches two buckets through the proxy, by S3A's settings of a bucket."""
-    with HonestS3(s3_client(stack.environment())) as made:
-        conf = Path(stack.environment()["FLINK_CONF_DIR"], "config.yaml")
-        with conf.open("a") as file:
-            file.writelines(
-                f"fs.s3a.bucket.{bucket}.endpoint: {made.url}\n" for bucket in (LOST, ANSWERED)
-            )
-        stack.restart_task_manager(1, print)
+    """A TaskManager that reaches two buckets through the proxy."""
+    with before_buckets(stack, LOST, ANSWERED) as made:
         yield made
 
 
@@ -88,7 +81,7 @@ def test_commit_whose_answer_was_lost_is_found_and_nothing_is_doubled(
         _wait_failure(job, "")
         job.wait_running()
         job.drain()
-        job.stop()
+        job.stop(drain=True)
 
     assert len(lost) == 1
     assert not proxy.knows(lost[0])

@@ -82,7 +82,7 @@ def recovered(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         harness.drain()
         shown = _shown_by_rest(harness)
         needed = harness.submitted.cluster.needed_since()
-        harness.stop()
+        harness.stop(drain=True)
         yield Recovered(harness, sent, shown, needed)
 
 

@@ -31,7 +31,7 @@ def test_replicas_as_a_source_give_the_same_lake(stack: Stack, tmp_path: Path) -
         sent = job.produce(generate(Recipe(events=5_000, seed=5)), headers=varied)
         job.start()
         job.drain()
-        job.stop()
+        job.stop(drain=True)
     verdict = job.verdict(sent, stream=lambda one: one.made.event_type != "trip")
     assert verdict.problems() == []
     events = len(events_in(sent))
@@ -48,7 +48,7 @@ def test_replicas_as_a_source_give_the_same_lake(stack: Stack, tmp_path: Path) -
         copy.produced = events + len(aggregated)
         copy.start()
         copy.drain()
-        copy.stop()
+        copy.stop(drain=True)
     found, replicated = contents(copy), contents(job)
     assert not replicated - found
     assert (found - replicated).total() == len(aggregated)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import json
 import shutil
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,10 +17,11 @@ from typing import Any
 
 import pytest
 import yaml
+from confluent_kafka import Consumer, TopicPartition
 from typer.testing import CliRunner, Result
 
 from connectors.errors import UserError
-from connectors.flink.rest import wait_for
+from connectors.flink.rest import Job, wait_for
 from connectors.opensearch import client as opensearch
 from connectors.opensearch.options import index_name
 from connectors.opensearch.templates import IndexAway
@@ -27,9 +29,10 @@ from dev.demo.generate import Recipe, generate
 from dev.demo.made import Made
 from dev.servers.kafka import create_topics
 from dev.servers.stack import Stack
-from pipeline import __version__
+from pipeline import __version__, start
 from pipeline.cli import app
 from pipeline.config import load as load_config
+from pipeline.submit import submitted
 from tests.job import golden_savepoint
 from tests.job.harness import PATIENCE_SECONDS, Harness
 from tests.job.upgraded import (
@@ -72,7 +75,7 @@ def test_every_upgrade_loses_and_doubles_nothing(stack: Stack, tmp_path: Path) -
         remove_mirror(chain)
         chain.send(next(upgraded))
         job.drain()
-        job.stop()
+        job.stop(drain=True)
         assert_only_a_running_job_is_stopped(job)
 
     assert len(chain.sent) == job.produced
@@ -84,10 +87,10 @@ def test_every_upgrade_loses_and_doubles_nothing(stack: Stack, tmp_path: Path) -
 
 def test_the_version_has_a_golden_savepoint() -> None:
     """A release is kept as a savepoint that every later one must restore."""
-    assert __version__ in golden_savepoint.versions()
+    assert __version__ in golden_savepoint.restored()
 
 
-@pytest.mark.parametrize("version", golden_savepoint.versions())
+@pytest.mark.parametrize("version", golden_savepoint.restored())
 def test_a_savepoint_of_a_released_version_is_restored(
     stack: Stack, tmp_path: Path, version: str
 ) -> None:
@@ -99,9 +102,56 @@ def test_a_savepoint_of_a_released_version_is_restored(
         job.start(savepoint=savepoint)
         later = set(job.produce(after))
         job.drain()
-        job.stop()
+        job.stop(drain=True)
 
     assert job.verdict([*sent, *later], green=lambda one: one in later).problems() == []
+
+
+@pytest.mark.parametrize("version", golden_savepoint.EARLIER)
+def test_the_way_from_an_earlier_version_loses_and_doubles_nothing(
+    stack: Stack, tmp_path: Path, version: str
+) -> None:
+    """Its savepoint is refused; its files and its group's offsets are gone on from."""
+    after = generate(Recipe(events=600, seed=33))
+    committed = {"kafka_start": "committed"}
+    with golden_savepoint.harness(stack, tmp_path, version, source=committed) as job:
+        savepoint = golden_savepoint.upload(job, version)
+        sent = job.produce(golden_savepoint.records(version))
+        stopped = Job(uuid.uuid4().hex, job.name, "FINISHED", 1)
+        folder = str(job.config()["job"]["checkpoint_dir"])
+        start.remember_savepoint(folder, stack.environment(), stopped, savepoint)
+        for options in (["--resume"], ["--savepoint", savepoint]):
+            for dropping in ([], ["--allow-dropped-state"]):
+                told = str(run(job, *options, *dropping).exception)
+                assert f"{savepoint} is of version 0.1 or 0.2" in told
+        commit_offsets(job)
+        begun = run(job, "--fresh")
+        assert begun.exit_code == 0, begun.output
+        job.job = submitted(
+            json.loads(begun.stdout)["job_id"],
+            load_config.load(job.config_path),
+            stack.environment(),
+        )
+        job.wait_running()
+        later = set(job.produce(after))
+        job.drain()
+        job.stop(drain=True)
+
+    assert job.verdict([*sent, *later], green=lambda one: one in later).problems() == []
+
+
+def commit_offsets(job: Harness) -> None:
+    """Commit the end of the topic, as a job that read it all does when it stops."""
+    consumer = Consumer({"bootstrap.servers": job.servers, "group.id": job.name})
+    end = TopicPartition(job.topic, 0, job.produced)
+    consumer.commit(offsets=[end], asynchronous=False)
+    consumer.close()
+
+
+def run(job: Harness, *options: str) -> Result:
+    """`streaming-etl run`."""
+    command = ["run", "--config", str(job.config_path), "--json", *options]
+    return CliRunner().invoke(app, command, env=job.stack.environment())
 
 
 def harness(stack: Stack, folder: Path, schemas: Path) -> Harness:

@@ -86,7 +86,7 @@ class Rebuild:
             f"send it to the new topic {self.name} on {self._cluster.bootstrap_servers}",
             f"run the job {self.name} on it: lake into {self.into}, {index}, its rejects into"
             f" {self._dead_letters}",
-            "wait until a checkpoint covers all of it, stop the job with a savepoint",
+            "wait until a checkpoint covers all of it, stop the job and write all of its rows",
             f"compare {self.into} with the archive, then delete the topic {self.name}",
             "change nothing in the live lake: that is `backfill swap`",
         ]
@@ -106,10 +106,10 @@ class Rebuild:
         counts = self._feed(KafkaProducer(self._cluster, self.name), left_out)
         job = self._submit()
         self._drain(job)
-        with self.steps.step("stopping with a savepoint"):
+        with self.steps.step("stopping, with all rows written"):
             savepoints = job.config.job.checkpoint_dir or f"{self.into}-savepoint"
             job.cluster.stop_with_savepoint(
-                job.job_id, savepoints, timeout_seconds=_PATIENCE_SECONDS
+                job.job_id, savepoints, timeout_seconds=_PATIENCE_SECONDS, drain=True
             )
         admin.delete(self.name)
         verified = self._verify(left_out)

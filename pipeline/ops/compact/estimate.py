@@ -67,10 +67,13 @@ def expected(
     ]
     with ThreadPoolExecutor(_READERS) as pool:
         footers = list(pool.map(lambda stored: footer(lake, stored.path), looked_at))
-    schemas = {stored.path: read.schema for stored, read in zip(looked_at, footers, strict=True)}
+    schemas = {
+        stored.path: merge.in_utc(read.schema.to_arrow_schema())
+        for stored, read in zip(looked_at, footers, strict=True)
+    }
     rows = sum(read.num_rows for read in footers) / len(footers)
     decoded = rows * density.decoded_row if density else 0.0
-    total, batch, size, schema = Expected(), list[Stored](), 0, footers[0].schema
+    total, batch, size, schema = Expected(), list[Stored](), 0, schemas[looked_at[0].path]
     for stored in files:
         own = schemas.get(stored.path, schema)
         has_room = size < target_bytes and len(batch) * decoded < merge.DECODED_BYTES

@@ -70,7 +70,8 @@ def batches(lake: ReadableStore, files: list[Stored], target_bytes: int) -> Iter
     A batch is smaller where the schema changes, or where its memory limit is reached.
     """
     batch = Batch()
-    for stored, part in chain.from_iterable(pages(lake, files)):
+    for stored, read in chain.from_iterable(pages(lake, files)):
+        part = read.cast(in_utc(read.schema))
         if not batch.takes(stored, part, target_bytes):
             if len(batch.files) > 1:
                 yield batch
@@ -78,6 +79,15 @@ def batches(lake: ReadableStore, files: list[Stored], target_bytes: int) -> Iter
         batch.add(stored, part)
     if len(batch.files) > 1:
         yield batch
+
+
+def in_utc(schema: pa.Schema) -> pa.Schema:
+    """Return the schema with every time as an instant: before 0.3 none was marked as UTC."""
+    for number, column in enumerate(schema):
+        if pa.types.is_timestamp(column.type) and column.type.tz is None:
+            instant = column.with_type(pa.timestamp(column.type.unit, "UTC"))
+            schema = schema.set(number, instant)
+    return schema
 
 
 def encoded(table: pa.Table) -> bytes:
@@ -99,7 +109,7 @@ def encoded(table: pa.Table) -> bytes:
         compression="zstd",
         compression_level=_LEVEL,
         use_dictionary=with_dictionary,
-        # Without Arrow's schema, the columns read like those of Flink's files.
+        # Without Arrow's schema, the columns read like those of the job's files.
         store_schema=False,
         version="2.6",
     )

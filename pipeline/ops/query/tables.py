@@ -1,8 +1,8 @@
 """The lake's tables as DuckDB sees them: one view per event type.
 
 A view has the schema's columns, also those that the files lack, and then what else the files have.
-Every time is TIMESTAMP WITH TIME ZONE, an instant: Flink marks the times of some files as UTC and
-those of others not at all, and all of them are UTC.
+Every time is TIMESTAMP WITH TIME ZONE, an instant: files from before 0.3 do not mark their times as
+UTC, and they are.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from typing import Final
 
 from connectors.sql import literal
+from pipeline.collect.columns import LAKE_KEYS, lake_columns
 from pipeline.config.model import Config
 from pipeline.events.event_types import EventTypes
 from pipeline.ops.reconcile.database import name
-from pipeline.sinks import lake
 
 Columns = Mapping[str, str]
 """The DuckDB types of a table's columns, in their order."""
@@ -36,7 +36,7 @@ def schema_columns(config: Config, types: EventTypes) -> dict[str, Columns]:
     return {
         event_type.name: {
             column: _DUCKDB[kind]
-            for column, kind in lake.columns(
+            for column, kind in lake_columns(
                 event_type, config.source, keep_unknown=keep_unknown
             ).items()
         }
@@ -46,7 +46,7 @@ def schema_columns(config: Config, types: EventTypes) -> dict[str, Columns]:
 
 def files_relation(addresses: list[str]) -> str:
     """Return SQL for Parquet files as one table; partition columns, from the paths, are text."""
-    keys = ", ".join(f"{literal(key)}: VARCHAR" for key in lake.LAKE_KEYS)
+    keys = ", ".join(f"{literal(key)}: VARCHAR" for key in LAKE_KEYS)
     return f"""read_parquet([{", ".join(map(literal, addresses))}], union_by_name = true,
         hive_partitioning = true, hive_types = {{{keys}}})"""
 

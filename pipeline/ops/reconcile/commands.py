@@ -57,9 +57,13 @@ def reconcile(
         bool, typer.Option(help="Compare the values of rows, not only where they are.")
     ] = True,
     settle: Annotated[
-        float,
-        typer.Option(min=0, help="For how many seconds to look again for what is missing."),
-    ] = 30.0,
+        float | None,
+        typer.Option(
+            min=0,
+            help="For how many seconds to look again for what is missing; else as long as rows may"
+            " be collected before they are in a file.",
+        ),
+    ] = None,
     show: Annotated[
         int, typer.Option(min=1, help="How many positions of each finding to name.")
     ] = 10,

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from connectors.errors import UserError
+from pipeline.config.model import Config
 from pipeline.decode.timestamps import parse
 
 Part = tuple[str, int, str]
@@ -20,6 +21,10 @@ DIGITS: Final = 57
 END: Final = 10**DIGITS - 1
 """The last position of an open interval."""
 
+_CHECKPOINT_SECONDS: Final = 60.0
+"""Assumed where the cluster decides the checkpoint interval; the managed service's default."""
+_COMMIT_SECONDS: Final = 30.0
+"""How long after a checkpoint its files may become visible."""
 _RANGE: Final = re.compile(r"([^/@\s]+)/([^/@\s]+)@(?:(\d+)|(\d*)\.\.(\d*))")
 _ALLOWED: Final = (
     "TOPIC/PARTITION@FIRST..LAST or STREAM/SHARD@FIRST..LAST, FIRST not after LAST, either end may"
@@ -53,7 +58,8 @@ class Options:
     """`since` and `until` (exclusive) are epoch milliseconds of arrival; no span means all.
 
     `values` compares the values of rows, not only their positions. `settle_seconds` is how long to
-    look again for what is missing: files become visible shortly after offsets are committed.
+    look again for what is missing: rows are in files some time after their offsets are committed.
+    None: as long as that can take, `settle_for`.
     """
 
     spans: tuple[Span, ...] = ()
@@ -62,7 +68,7 @@ class Options:
     complete: bool = False
     from_archive: bool = False
     values: bool = True
-    settle_seconds: float = 30.0
+    settle_seconds: float | None = None
 
     @property
     def everything(self) -> bool:
@@ -77,6 +83,22 @@ class Options:
         truth = ", compared with the archive" if self.from_archive else ""
         values = "" if self.values else ", without values"
         return f"{end}{since}{until}{truth}{values}"
+
+
+def settle_for(config: Config) -> float:
+    """Return for how long rows that a checkpoint covers may be in no visible file.
+
+    They stay in a bucket for `file_seconds`; its file is visible after the next checkpoint, which
+    may be one that has to wait for a running one.
+    """
+    checkpoint = config.job.checkpoint_seconds or _CHECKPOINT_SECONDS
+    return max(collected_seconds(config), default=0.0) + 2 * checkpoint + _COMMIT_SECONDS
+
+
+def collected_seconds(config: Config) -> list[float]:
+    """Return the `file_seconds` of every sink whose rows are collected for files."""
+    targets = [target for target in (config.archive, config.dead_letters) if target and target.path]
+    return [target.file_seconds for target in (config.lake, *targets) if target]
 
 
 def span(text: str) -> Span:

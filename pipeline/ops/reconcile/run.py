@@ -14,7 +14,7 @@ from pipeline.ops.reconcile import coverage
 from pipeline.ops.reconcile.database import Database, ahead
 from pipeline.ops.reconcile.downstream import Downstream
 from pipeline.ops.reconcile.inventory import inventory
-from pipeline.ops.reconcile.options import Options
+from pipeline.ops.reconcile.options import Options, collected_seconds
 from pipeline.ops.reconcile.position_index import is_held
 from pipeline.ops.reconcile.records import Records
 from pipeline.ops.reconcile.report import SHOWN, Rejects, Report, Row, peak_rss_bytes
@@ -130,6 +130,7 @@ class _Run:
         if not ws.database.size("expected"):
             self._refuse_uncovered()
         ws.settle("for what is missing", self._compare, self._look_again)
+        self._note_open()
         rows = self._rows()
         rejects = self._rejects() if self._letters else None
         for table in ("expected", "archive", "lake", "letters", "documents", "replica"):
@@ -199,6 +200,16 @@ class _Run:
         with self._ws.phase("comparing"):
             lost = self._rules.compare_lake() if self._lake else 0
             return lost + (self._rules.compare_archive() if self._archive else 0)
+
+    def _note_open(self) -> None:
+        """Say where rows that are missing may be, if files are made of collected rows."""
+        missing = ("lost", self._lake), ("archive_missing", self._archive)
+        size = self._ws.database.size
+        if collected_seconds(self._ws.config) and any(size(t) for t, sink in missing if sink):
+            self._ws.notes.append(
+                "what is missing at the end may be in open files of the job's savepoint, if it was"
+                " stopped without --drain: start the job, or stop it with --drain"
+            )
 
     def _look_again(self, progress: Progress) -> None:
         """Read what has become visible of the missing records."""

@@ -9,7 +9,7 @@ from typing import Final
 
 from connectors.sql import literal
 from pipeline.ops.reconcile.database import Database
-from pipeline.ops.reconcile.options import Options
+from pipeline.ops.reconcile.options import Options, settle_for
 from pipeline.ops.reconcile.position_index import PositionIndex
 from pipeline.ops.reconcile.report import Findings
 from pipeline.ops.reconcile.values import Values
@@ -89,9 +89,10 @@ class Workspace:
     ) -> None:
         """Look `again` while `compare` finds something missing, for at most `settle_seconds`.
 
-        Files become visible shortly after offsets are committed.
+        Rows are in files some time after their offsets are committed.
         """
-        deadline = time.monotonic() + self.options.settle_seconds
+        given = self.options.settle_seconds
+        deadline = time.monotonic() + (settle_for(self.config) if given is None else given)
         while compare() and (remaining := deadline - time.monotonic()) > 0:
             with self.phase(f"looking again {what}") as progress:
                 time.sleep(min(_POLL_SECONDS, remaining))

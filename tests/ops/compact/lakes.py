@@ -27,9 +27,18 @@ GRACE = 3600.0
 _FIRST_MS = 1_514_764_800_000
 
 
-def parquet(offsets: Sequence[int], more: Mapping[str, pa.Array] | None = None) -> bytes:
-    """A file as Flink writes it, of rows from those offsets; later offsets have earlier times."""
-    times = pa.array([_FIRST_MS + 10**9 - offset for offset in offsets]).cast(pa.timestamp("ms"))
+UTC = pa.timestamp("ms", "UTC")
+UNMARKED = pa.timestamp("ms")
+"""As Flink wrote times before 0.3."""
+
+
+def parquet(
+    offsets: Sequence[int],
+    more: Mapping[str, pa.Array] | None = None,
+    time: pa.DataType = UTC,
+) -> bytes:
+    """A file as a job writes it, of rows from those offsets; later offsets have earlier times."""
+    times = pa.array([_FIRST_MS + 10**9 - offset for offset in offsets]).cast(time)
     columns = {
         "trip_id": pa.array([10**15 + offset for offset in offsets], pa.int64()),
         "pickup_datetime": times,
@@ -66,9 +75,10 @@ class Lakes:
         offsets: Sequence[int],
         more: Mapping[str, pa.Array] | None = None,
         partition: str = TRIPS,
+        time: pa.DataType = UTC,
     ) -> None:
         """One more file, as a checkpoint makes it visible."""
-        self.store.write(f"{partition}/{name}", parquet(offsets, more))
+        self.store.write(f"{partition}/{name}", parquet(offsets, more, time))
 
     def compaction(self, **asked: object) -> Compaction:
         """A run over all of it; the limits are those of small tests."""

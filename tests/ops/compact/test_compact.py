@@ -16,7 +16,7 @@ from pipeline.ops.compact import merge
 from pipeline.ops.compact.run import manifest_path
 from pipeline.ops.lake.content import record_path
 from tests import python_typed
-from tests.ops.compact.lakes import GRACE, GREEN, TRIPS, Lakes, parquet
+from tests.ops.compact.lakes import GRACE, GREEN, TRIPS, UNMARKED, UTC, Lakes, parquet
 from tests.python_typed import REFUSAL
 
 ALL = list(range(12))
@@ -82,6 +82,25 @@ def test_files_of_another_schema_are_not_mixed(lakes: Lakes) -> None:
     contents = [BytesIO(lakes.lake.read(each.path)) for each in lakes.lake.listing()]
     found = [pq.read_schema(content).names for content in contents]
     assert sorted("tip" in names for names in found) == [False, True]
+
+
+def test_files_from_before_0_3_are_merged_with_newer_ones(lakes: Lakes) -> None:
+    for number in (4, 5):
+        lakes.write(f"part-{number}", range(3 * number, 3 * number + 3), time=UNMARKED)
+    planned = lakes.compaction().plan()
+    assert (planned.merged_files, planned.merged_rows) == (1, 18)
+    report = lakes.run()
+    assert (report.merged_files, report.merged_rows, report.problems) == (1, 18, [])
+    (path,) = [each.path for each in lakes.lake.listing()]
+    with lakes.lake.open(path) as file:
+        table = pq.ParquetFile(file).read()
+    times = table.column("pickup_datetime")
+    assert times.type == UTC
+    assert [each.value for each in times] == sorted(
+        each.value
+        for offset in range(18)
+        for each in pq.read_table(BytesIO(parquet([offset]))).column("pickup_datetime")
+    )
 
 
 def test_doubled_rows_stay_doubled_for_reconcile_to_find(lakes: Lakes) -> None:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import re
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,19 +21,11 @@ from pipeline.events.derive import mapping
 from pipeline.ops.query.database import Row
 from tests.ops.compact.lakes import Lakes
 from tests.ops.query.command import PROGRAM, TYPES, Query, rows
+from tests.ops.query.page import ROOT, SPARK, blocks, python
 
-ROOT = Path(__file__).parents[3]
-PAGE = (ROOT / "docs" / "query.md").read_text()
 WRITTEN_BY_FLINK = ROOT / "tests" / "data" / "golden" / "savepoint-0.1.0" / "lake"
-SPARK = ROOT / ".venv-bench" / "bin" / "python"
 TRIPS = {"040": 1, "057": 1, "116": 1, "117": 1, "122": 1, "147": 1, "152": 1, "161": 1, "227": 1,
          "249": 1}  # fmt: skip
-
-
-def blocks(section: str, language: str) -> list[str]:
-    """The code of a section of the page."""
-    (text,) = re.findall(rf"^## {section}\n(.*?)(?=^## |\Z)", PAGE, re.DOTALL | re.MULTILINE)
-    return re.findall(rf"^```{language}\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
 
 
 @pytest.fixture
@@ -82,7 +72,7 @@ def test_duckdb_reads_either_store_through_our_client(filled: Lakes, query: Quer
 def test_duckdb_parses_what_its_own_client_is_given() -> None:
     sql = blocks("DuckDB", "sql")[1]
     kinds = [statement.type.name for statement in duckdb.connect().extract_statements(sql)]
-    assert kinds == ["LOAD", "LOAD", "CREATE", "SELECT"]
+    assert kinds == ["LOAD", "LOAD", "SET", "CREATE", "SELECT"]
     for given in (s3.ACCESS_KEY, s3.SECRET_KEY, s3.REGION):
         assert f"'{given}'" in sql
     assert f"127.0.0.1:{layout.PREFERRED_PORTS['s3']['s3']}" in sql
@@ -158,17 +148,3 @@ def curl(command: str) -> Any:
         timeout=60,
     )
     return json.loads(done.stdout)
-
-
-def python(program: str, query: Query, interpreter: Path = Path(sys.executable)) -> str:
-    done = subprocess.run(
-        [str(interpreter), "-c", program],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-        cwd=query.folder,
-        env=query.environment,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout

@@ -1,0 +1,35 @@
+"""The programs of docs/query.md, and how they are run."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.ops.query.command import Query
+
+ROOT = Path(__file__).parents[3]
+SPARK = ROOT / ".venv-bench" / "bin" / "python"
+_PAGE = (ROOT / "docs" / "query.md").read_text()
+
+
+def blocks(section: str, language: str) -> list[str]:
+    """The code of a section of the page."""
+    (text,) = re.findall(rf"^## {section}\n(.*?)(?=^## |\Z)", _PAGE, re.DOTALL | re.MULTILINE)
+    return re.findall(rf"^```{language}\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+
+
+def python(program: str, query: Query, interpreter: Path = Path(sys.executable)) -> str:
+    """What a program prints."""
+    done = subprocess.run(
+        [str(interpreter), "-c", program],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+        cwd=query.folder,
+        env=query.environment,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
