@@ -62,6 +62,8 @@ def read(flow: Flow, config: Config) -> str:
     if not source.kinesis_streams and not source.archived_from:
         return "records_kafka"  # a view would be a copy of every record
     flow.view("records", " UNION ALL ".join(selects))
+    if len(selects) > 1:
+        flow.share("records")
     return "records"
 
 
@@ -111,7 +113,9 @@ def dead_letters(flow: Flow, config: Config, settings: DeadLetters) -> None:
         if config.replicate:
             keys = flow.keys("dead_letters")
             flow.function("pack_step", operators.pack_function(config.source, keys))
-            flow.collect(replica_sink.packed_select(config))
+            flow.view("too_large", replica_sink.too_large_select(config))
+            flow.share("too_large")
+            flow.collect(replica_sink.packed_select(config.source))
         return
     flow.view("rejects", dead_letters_sink.select(config))
     columns = letter_columns(config.source)
