@@ -37,6 +37,9 @@ class Inputs(NamedTuple):
     position: Mapping[str, Array]
     own_headers: Array
 
+    def __len__(self) -> int:  # of records, not of columns
+        return len(self.raw)
+
 
 def position_names(source: Source) -> tuple[str, ...]:
     """Return the names of a position's columns, without the arrival time."""
