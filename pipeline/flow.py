@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, NamedTuple
 
 from connectors.errors import UserError
+from connectors.flink import files
 from connectors.flink import table_environment as flink
 from connectors.flink.filesystem import parquet_table
 from connectors.kafka.headers import create_functions
 from connectors.kinesis import sink as kinesis_sink
 from connectors.kinesis.table import Stream
+from pipeline.collect import buckets
+from pipeline.collect.buckets import Target
 from pipeline.config.model import Config
 from pipeline.decode.records import names, strings
+from pipeline.operators.collect import OUT, CollectFunction
 
 
 class Sink(NamedTuple):
@@ -37,30 +42,47 @@ class Sink(NamedTuple):
 class Flow:
     """Tables, views and the statements that fill the sinks; nothing runs until it is executed.
 
-    `sinks` are the sinks' names in the order of their statements; `streams` those of them whose
-    table is a placeholder for a Kinesis stream.
+    `targets` are the steps that write files. `sinks` are the sinks' names in the order of their
+    statements, `streams` those of them whose table is a placeholder for a Kinesis stream, and
+    `cells` the selects of the batches for files.
     """
 
     tables: Any
     statements: Any
+    targets: Mapping[str, Target]
     sinks: list[str] = field(default_factory=list)
     streams: dict[str, Stream] = field(default_factory=dict)
+    cells: list[str] = field(default_factory=list)
 
     @classmethod
-    def of(cls, tables: Any) -> Flow:
-        """Return an empty flow over a table environment, with the functions of headers."""
+    def of(cls, stream_env: Any, tables: Any, config: Config) -> Flow:
+        """Return an empty flow, with the functions of headers."""
         for create in create_functions():
             tables.execute_sql(create)
-        return cls(tables, tables.create_statement_set())
+        key_group = files.key_group(config.job.max_parallelism)
+        targets = buckets.targets(config, stream_env.get_parallelism(), key_group)
+        return cls(tables, tables.create_statement_set(), targets)
 
     def attach(self, stream_env: Any, config: Config) -> list[str]:
         """Compile the statements into the stream and name the operators; return all names."""
         largest = max((replica.max_bytes for replica in config.replicate.values()), default=0)
-        kinesis_sinks = {
-            name: kinesis_sink.sink(stream, config.kinesis, largest)
+        placeholders: dict[str, flink.Replace] = {
+            name: partial(
+                kinesis_sink.replace_placeholder,
+                name=name,
+                sink=kinesis_sink.sink(stream, config.kinesis, largest),
+            )
             for name, stream in self.streams.items()
         }
-        return flink.name_steps(stream_env, self.statements, self.sinks, kinesis_sinks)
+        placeholders[files.COLLECT] = partial(
+            files.replace_placeholder,
+            function=CollectFunction(self.targets),
+            out_type=OUT,
+            steps=[
+                files.FileStep(step, getattr(config, step).path) for step in self.targets
+            ],
+        )
+        return flink.name_steps(stream_env, self.statements, self.sinks, placeholders)
 
     def table(self, create: str) -> None:
         """Create a table."""
@@ -81,6 +103,16 @@ class Flow:
         self.sinks.append(name)
         if sink.stream:
             self.streams[name] = sink.stream
+
+    def collect(self, select: str) -> None:
+        """Add a query of batches, in the column `files`, to those that are collected into files."""
+        self.cells.append(select)
+
+    def insert_collected(self) -> None:
+        """Give all batches for files to the collector, if there are any."""
+        if self.cells:
+            sink = Sink(files.placeholder_table(), "files")
+            self.insert(files.COLLECT, sink, f"({' UNION ALL '.join(self.cells)})")
 
     def check(self, select: str, key: str, value: str) -> None:
         """Check that a query which contains a user's condition is valid.

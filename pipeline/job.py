@@ -1,10 +1,10 @@
 """THE PAGE: the whole flow, one statement per step.
 
-records -> archive
-        -> decode -> lake, one table per event type
-                  -> index -> rejects
+records -> archive, if in Kafka or Kinesis
+        -> decode -> index -> rejects
                   -> replicate, each replica its own subset -> rejects
-                  -> rejects -> dead_letters
+                  -> rejects -> dead_letters, if in Kafka or Kinesis
+                  -> collect -> files of the lake, and of archive and dead_letters below a path
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from connectors.kafka import table as kafka
 from connectors.kinesis import table as kinesis
 from connectors.opensearch.options import Index
 from pipeline import operators
-from pipeline.config.model import Archive, Config, DeadLetters, Lake, Replica
+from pipeline.collect.columns import archive_columns, letter_columns
+from pipeline.config.model import Archive, Config, DeadLetters, Replica
 from pipeline.decode import query, records
-from pipeline.events.event_types import EventType, EventTypes
+from pipeline.events.event_types import EventTypes
 from pipeline.flow import Flow, Sink
 from pipeline.sinks import archive as archive_sink
 from pipeline.sinks import claim_check as claims
 from pipeline.sinks import dead_letters as dead_letters_sink
 from pipeline.sinks import index as index_sink
-from pipeline.sinks import lake as lake_sink
 from pipeline.sinks import replica as replica_sink
 
 
@@ -32,20 +32,18 @@ def build(flow: Flow, config: Config, types: EventTypes) -> Flow:
     Exactly once on S3 and by Kafka transactions, effectively once in the index, else at least once.
     """
     view = read(flow, config)
-    if config.archive:
+    if config.archive and not config.archive.path:
         archive(flow, config, config.archive, view)
     decode(flow, config, types, view)
-    if config.lake:
-        for event_type in types:
-            lake(flow, config, config.lake, event_type)
     if config.index:
         index(flow, config, config.index, types)
     for name, replica in config.replicate.items():
         replicate(flow, config, replica, name, types)
     if config.job.discard:
         flow.insert("discard", Sink(sql.discard_table("discard"), "d_event_type"), "decoded")
-    if config.dead_letters:
+    if config.dead_letters and not config.dead_letters.path:
         dead_letters(flow, config, config.dead_letters)
+    flow.insert_collected()
     return flow
 
 
@@ -69,31 +67,19 @@ def read(flow: Flow, config: Config) -> str:
 
 def archive(flow: Flow, config: Config, settings: Archive, view: str) -> None:
     """Keep every raw record, before anything touches it."""
-    columns = archive_sink.columns(config.source)
+    columns = archive_columns(config.source)
     flow.view("raw_records", f"SELECT {archive_sink.select(config.source)} FROM {view}")
     checked = claims.write_large(flow, "archive", "raw_records", columns, settings)
     flow.insert("archive", archive_sink.sink(config, settings), checked)
 
 
 def decode(flow: Flow, config: Config, types: EventTypes, view: str) -> None:
-    """Turn bytes into events or rejects.
-
-    Index and replicas need the stream's order; without them rows are grouped by lake partition.
-    """
-    ordered = bool(config.index or config.replicate)
-    forwarded = () if ordered else query.forwarded_columns(config.source)
-    redrive_key = config.redrive_key if config.source.kafka_topics else None
-    function = operators.decode_function(config.decode, types, ordered, forwarded, redrive_key)
-    flow.function("decode_step", function)
-    row = operators.decode_row(config.decode, types, documents=ordered, redrive_key=redrive_key)
-    columns = query.select(config.source, row, forwarded)
-    flow.view("decoded", f"SELECT {columns} FROM ({query.call(config.source, view, forwarded)})")
-
-
-def lake(flow: Flow, config: Config, settings: Lake, event_type: EventType) -> None:
-    """Write the events of one type as Parquet by pickup place, year and month."""
-    sink = lake_sink.sink(config, settings, event_type)
-    flow.insert(f"lake_{event_type.name}", sink, lake_sink.events(event_type, config.source))
+    """Turn bytes into events or rejects, and these into batches for the files of every step."""
+    flow.function("decode_step", operators.decode_function(config, types, flow.targets))
+    columns = query.select(config.source, operators.decode_row(config, types))
+    flow.view("decoded", f"SELECT {columns} FROM ({query.call(config.source, view)})")
+    if flow.targets:
+        flow.collect("SELECT files FROM decoded WHERE files IS NOT NULL")
 
 
 def index(flow: Flow, config: Config, settings: Index, types: EventTypes) -> None:
@@ -114,6 +100,6 @@ def replicate(flow: Flow, config: Config, settings: Replica, name: str, types: E
 def dead_letters(flow: Flow, config: Config, settings: DeadLetters) -> None:
     """Keep every reject of every step, with its bytes, position and reason."""
     flow.view("rejects", dead_letters_sink.select(config))
-    columns = dead_letters_sink.columns(config.source)
+    columns = letter_columns(config.source)
     checked = claims.write_large(flow, "dead_letters", "rejects", columns, settings)
     flow.insert("dead_letters", dead_letters_sink.sink(config, settings), checked)

@@ -46,7 +46,7 @@ def planned(config: Config, types: EventTypes) -> Any:
     """
     stream, tables = flink.environment(flink_settings(config.job))
     preflight.outside(config, types, flink.checkpoint_seconds(stream))
-    job.build(Flow.of(tables), config, types).attach(stream, config)
+    job.build(Flow.of(stream, tables, config), config, types).attach(stream, config)
     return stream
 
 

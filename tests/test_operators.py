@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,25 +11,31 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from connectors.arrow import read_stream
 from pipeline import metrics
+from pipeline.collect.buckets import Target, step_of
+from pipeline.collect.stream import FOLDER, unpack
 from pipeline.config import model as config
 from pipeline.decode.columns import objects
 from pipeline.decode.decoder import Decoded, Decoder
-from pipeline.decode.query import forwarded_columns
+from pipeline.decode.query import BATCHES
 from pipeline.decode.reasons import REASONS
+from pipeline.decode.records import OWN_HEADERS, position
 from pipeline.decode.redriven import Mark, content_digest, packed, sign
 from pipeline.decode.reject_limit import RejectLimitExceeded
 from pipeline.events.event_types import load
 from pipeline.events.schema_files import RESERVED
 from pipeline.metrics import StepMetrics
 from pipeline.operators import (
+    Answer,
     ClaimCheckFunction,
     DecodeFunction,
     claim_check_function,
     decode_function,
     decode_guarded,
+    decode_row,
 )
-from pipeline.operators.decode import _DOCUMENT, _REDRIVE, _VERDICT, _plain
+from pipeline.operators.row_columns import RowColumns, millis
 from tests.decode.corpus import TYPES, VALID, WATERMARK
 
 ROOT = Path(__file__).parent.parent
@@ -132,37 +138,74 @@ def test_an_unknown_metric_cannot_be_counted() -> None:
 
 def test_timestamps_become_millis() -> None:
     times = np.array(["2018-01-01T00:00:00.001", "NaT"], dtype="datetime64[ms]")
-    assert _plain(times).tolist() == [1514764800001, None]
-    assert _plain(times[:1]).tolist() == [1514764800001]
+    assert millis(times).tolist() == [1514764800001, None]
+    assert millis(times[:1]).tolist() == [1514764800001]
 
 
 ARRIVAL_MS = 1514764800000
+KEY = "k" * 32
+SOURCE = config.Source(kafka_topics=("a",))
+STREAM = config.Source(kinesis_streams=("s",))
 MIXED = [VALID["trip"], None, WATERMARK, b"[]", b"[]"]
 
 
-def decoded_by(decode: DecodeFunction, raws: Sequence[bytes | None]) -> pd.DataFrame:
-    return decode.eval(pd.Series(objects(raws)), pd.Series([ARRIVAL_MS] * len(raws)))
+def configured(**sections: Any) -> config.Config:
+    return config.Config(**{"source": SOURCE, **sections})
 
 
-def opened(settings: config.Decode, *, documents: bool = True) -> tuple[DecodeFunction, Context]:
-    decode, context = DecodeFunction(settings, TYPES, documents=documents), Context()
+def opened(settings: config.Config) -> tuple[DecodeFunction, Context]:
+    number = {"lake": 2, "archive": 2, "dead_letters": 1}
+    targets = {
+        step: Target(step, tuple(f"{step}/{i}" for i in range(keys)), 60.0, 1 << 20, "ZSTD")
+        for step, keys in number.items()
+        if getattr(settings, step) and getattr(settings, step).path
+    }
+    answer = Answer(targets, bool(settings.index), RowColumns.of(settings, TYPES))
+    decode = DecodeFunction(settings.decode, settings.source, TYPES, answer, settings.redrive_key)
+    context = Context()
     decode.open(context)
     return decode, context
+
+
+def decoded_by(
+    decode: DecodeFunction,
+    raws: Sequence[bytes | None],
+    marks: Sequence[str | None] | None = None,
+    source: config.Source = SOURCE,
+) -> pd.DataFrame:
+    number = len(raws)
+    none: list[None] = [None] * number
+    position: list[list[Any]] = [["a"] * number, list(range(number)), list(range(60, 60 + number))]
+    if source.kinesis_streams:
+        position = [["s"] * number, ["shard"] * number, ["1"] * number]
+    last = [none, marks or none] if source.kafka_topics else []
+    columns = [raws, [ARRIVAL_MS] * number, none, *position, *last]
+    texts = [pd.Series(objects(values)) for values in columns]
+    return decode.eval(*(each.infer_objects() if each.notna().all() else each for each in texts))
 
 
 def row_of(function: Any) -> dict[str, str]:
     return {field.name: str(field.data_type) for field in function._result_type.fields}
 
 
-@pytest.mark.parametrize("documents", [True, False])
-def test_decode_tells_the_sizes(documents: bool) -> None:
-    decode, context = opened(config.Decode(), documents=documents)
+LAKE = config.Lake(path="file:///lake")
+EVERY_STEP = {
+    "lake": LAKE,
+    "archive": config.Archive(path="file:///archive"),
+    "dead_letters": config.DeadLetters(path="file:///letters"),
+}
+REPLICAS = {"airport": config.Replica(kafka_topic="r", event_types=("trip",))}
+
+
+def test_a_batch_for_files_is_in_its_first_row() -> None:
+    decode, context = opened(configured(**EVERY_STEP))
     found = decoded_by(decode, MIXED)
-    assert ("document" in found) == ("raw_bytes" in found) == documents
-    if documents:
-        assert found.raw_bytes.tolist() == [len(raw or b"") for raw in MIXED]
-        assert found.document_bytes.tolist() == [len(found.document[0]), 0, 0, 0, 0]
-        assert (found.raw_bytes.dtype, found.document_bytes.dtype) == (np.int32, np.int32)
+    assert list(found.columns) == ["files"]
+    assert found.files.notna().tolist() == [True, False, False, False, False]
+    streams = {stream.key: read_stream(stream.data) for stream in unpack(found.files[0])}
+    steps = {step_of(key): batch.num_rows for key, batch in streams.items()}
+    assert steps == {"archive": 5, "lake": 1, "dead_letters": 3}
+    assert streams["dead_letters/0"]["offset"].to_pylist() == [61, 63, 64]
     assert context.counted == {
         "in": 5,
         "bytes": sum(len(raw or b"") for raw in MIXED),
@@ -174,70 +217,83 @@ def test_decode_tells_the_sizes(documents: bool) -> None:
     }
 
 
-def test_the_row_is_declared_as_it_is_returned() -> None:
-    decode, _ = opened(config.Decode())
-    row = row_of(decode_function(config.Decode(), TYPES, documents=True))
-    assert list(row) == list(decoded_by(decode, MIXED).columns)
-    assert (row["document_bytes"], row["raw_bytes"]) == ("INT", "INT")
+def test_batches_of_the_archive_take_turns_with_its_keys() -> None:
+    decode, _ = opened(configured(archive=EVERY_STEP["archive"]))
+    cells = [decoded_by(decode, MIXED).files[0] for _ in range(3)]
+    keys = [[stream.key for stream in unpack(cell)] for cell in cells]
+    assert keys == [["archive/0"], ["archive/1"], ["archive/0"]]
 
 
-def test_rows_of_a_partition_come_together_and_bring_what_was_given_with_them() -> None:
-    forwarded = forwarded_columns(config.Source(kafka_topics=("a",)))
-    decode = DecodeFunction(config.Decode(), TYPES, documents=False, forwarded=forwarded)
-    decode.open(Context())
-    raws = [placed(41), b"[]", placed(7), placed(41), None, placed(7)]
-    keys = pd.Series(objects([b"%d" % at for at in range(6)]))
-    beside = (keys, pd.Series(["a"] * 6), pd.Series(range(6)), pd.Series(range(60, 66)))
-    headers = pd.Series(objects([b"h%d" % at for at in range(6)]))
-    arrived = pd.Series([ARRIVAL_MS] * 6)
-    found = decode.eval(pd.Series(objects(raws)), arrived, *beside, headers)
-    assert found.pickup_location.tolist() == ["", "", "007", "007", "041", "041"]
-    assert found.partition.tolist() == [1, 4, 2, 5, 0, 3]
-    assert found.offset.tolist() == [61, 64, 62, 65, 60, 63]
-    assert found.raw.tolist() == [b"[]", *[None] * 5]
-    assert found.key.tolist() == [b"1", b"4", *[None] * 4]
-    assert found.own_headers.tolist() == [b"h1", b"h4", *[None] * 4]
-    assert found.reason.tolist()[:2] == ["not_an_object", "empty_payload"]
-    declared = decode_function(config.Decode(), TYPES, documents=False, forwarded=forwarded)
-    assert list(row_of(declared)) == list(found.columns)
+def test_a_batch_without_anything_for_files_has_no_cell() -> None:
+    decode, _ = opened(configured(lake=LAKE))
+    assert decoded_by(decode, [None, WATERMARK]).files.isna().all()
 
 
-KEY = "k" * 32
+@pytest.mark.parametrize(
+    "sections",
+    [
+        EVERY_STEP,
+        {"dead_letters": config.DeadLetters(kafka_topic="letters")},
+        {"replicate": REPLICAS},
+        {"lake": LAKE, "job": config.Job(discard=True), "source": STREAM},
+        {"replicate": {"all": config.Replica(kinesis_stream="r", value="raw", filter="extra > 1")}},
+    ],
+)
+def test_the_row_is_declared_as_it_is_returned(sections: Mapping[str, Any]) -> None:
+    settings = configured(**sections)
+    decode, _ = opened(settings)
+    found = decoded_by(decode, MIXED, source=settings.source)
+    assert list(row_of(decode_function(settings, TYPES, {}))) == list(found.columns)
 
 
-@pytest.mark.parametrize("grouped", [False, True])
-def test_only_a_signed_mark_is_returned_and_others_are_counted(grouped: bool) -> None:
-    source = config.Source(kafka_topics=("a",), kinesis_streams=("s",))
-    forwarded = forwarded_columns(source) if grouped else ()
+def test_columns_of_rows_are_those_that_a_filter_names() -> None:
+    raw = config.Replica(kafka_topic="r", value="raw", filter="`extra` > 1 AND type <> 'x'")
+    row = list(decode_row(configured(replicate={"raw": raw}), TYPES))
+    common = ["event_type", "schema_version", "is_event", "redrive_replica", "document_id"]
+    assert row == [*common, "raw_bytes", "extra"]
+    everything = config.Replica(kafka_topic="r", filter="extra > (SELECT 1)")
+    row = list(decode_row(configured(replicate={"all": everything}), TYPES))
+    columns = [column.name for column in TYPES.columns if column.name != "type"]
+    assert row == [*common, "document", "document_bytes", *columns]
+
+
+def test_rows_that_no_statement_reads_have_no_texts() -> None:
+    letters = config.DeadLetters(kinesis_stream="r", large_path="file:///large")
+    decode, _ = opened(configured(replicate=REPLICAS, dead_letters=letters))
+    found = decoded_by(decode, [VALID["trip"], VALID["green_trip"], b"[]", WATERMARK])
+    assert found.event_type.tolist() == ["trip", None, "", None]
+    assert found.is_event.tolist() == [True, False, False, False]
+    assert found.document_id.notna().tolist() == [True, False, False, False]
+    assert found.document_bytes.tolist() == [len(found.document[0]), 0, 0, 0]
+    assert found.step.tolist() == [None, None, "decode", None]
+    assert found.reason.tolist() == [None, None, "not_an_object", None]
+
+
+@pytest.mark.parametrize("key", [KEY, ""])
+def test_only_a_signed_mark_counts_and_others_are_counted(key: str) -> None:
+    letters = config.DeadLetters(kafka_topic="letters", redrive_key=key)
+    settings = configured(lake=LAKE, replicate={"airport": config.Replica(kafka_topic="r")},
+                          dead_letters=letters)  # fmt: skip
     raws = [placed(41), placed(7), placed(41), placed(7), b"[]", placed(7), placed(41)]
     to_index = signed(placed(41), step="index", replica="")
     forged = ["index a/0/1  " + "0" * 64, signed(placed(9))]
     marks = [None, signed(placed(7)), *forged, signed(b"[]"), "decode a/0/1  ", to_index]
-    genuine: list[tuple[str | None, str | None]] = [
-        (None, None), ("replicate", "airport"), (None, None), (None, None),
-        ("replicate", "airport"), (None, None), ("index", ""),
-    ]  # fmt: skip
-    by_partition = [4, 1, 3, 5, 0, 2, 6]
-    for key, expected, count in ((KEY, genuine, 2), ("", [(None, None)] * 7, 5)):
-        decode = DecodeFunction(
-            config.Decode(), TYPES, documents=not grouped, forwarded=forwarded, redrive_key=key
-        )
-        context = Context()
-        decode.open(context)
-        beside = [pd.Series(objects([None] * 7)) for _ in forwarded[2:]]
-        arrivals = pd.Series([ARRIVAL_MS] * 7)
-        found = decode.eval(pd.Series(objects(raws)), arrivals, *beside, pd.Series(objects(marks)))
-        rows = list(zip(found.redrive_step, found.redrive_replica, strict=True))
-        assert rows == [expected[row] for row in by_partition] if grouped else rows == expected
-        assert context.counted["forged_redrives"] == count
-        assert found.is_event.sum() == 6, "whatever a header says"
-        declared = decode_function(config.Decode(), TYPES, not grouped, forwarded, key)
-        assert list(row_of(declared)) == list(found.columns)
+    decode, context = opened(settings)
+    found = decoded_by(decode, raws, marks)
+    genuine = bool(key)
+    assert context.counted["forged_redrives"] == (2 if genuine else 5)
+    assert found.redrive_replica.tolist() == [None, "airport" if genuine else None, *[None] * 5]
+    assert found.is_event.tolist() == [True] * 4 + [False, True, not genuine]
+    assert found.step[4] == ("replicate" if genuine else "decode")
+    assert found.detail[4].startswith("replica airport: ") == genuine
+    batches = [read_stream(stream.data) for stream in unpack(found.files[0])]
+    offsets = sorted(offset for batch in batches for offset in batch["source_offset"].to_pylist())
+    assert offsets == ([60, 62, 63, 65] if genuine else [60, 61, 62, 63, 65, 66])
 
 
 def test_without_a_topic_there_are_no_marks() -> None:
-    decode, context = opened(config.Decode())
-    assert not set(_REDRIVE) & set(decoded_by(decode, MIXED).columns)
+    decode, context = opened(configured(source=STREAM, lake=LAKE))
+    assert decoded_by(decode, MIXED, source=STREAM).files.notna()[0]
     assert "forged_redrives" not in context.counted
 
 
@@ -247,9 +303,10 @@ def signed(raw: bytes, *, step: str = "replicate", replica: str = "airport") -> 
 
 
 def test_no_field_of_an_event_can_take_the_name_of_a_column_of_ours() -> None:
-    own = set(_VERDICT) | set(_DOCUMENT) | set(_REDRIVE)
+    every = RowColumns(letters=True, replicas=True, documents=True, raws=True)
     everywhere = config.Source(kafka_topics=("a",), kinesis_streams=("s",))
-    assert own | {column.name for column in forwarded_columns(everywhere)} <= RESERVED
+    forwarded = {"raw", "key", OWN_HEADERS, *position(everywhere)}
+    assert {*every.row(), *BATCHES} | forwarded <= RESERVED
 
 
 def placed(place: int) -> bytes:
@@ -258,15 +315,22 @@ def placed(place: int) -> bytes:
 
 
 def test_a_record_without_an_arrival_time_has_no_lag() -> None:
-    decode, context = opened(config.Decode())
-    decode.eval(pd.Series(objects([b"[]", b"[]"])), pd.Series([np.nan, float(ARRIVAL_MS)]))
+    decode, context = opened(configured(source=STREAM, dead_letters=EVERY_STEP["dead_letters"]))
+    texts = [pd.Series(objects([None, None])) for _ in range(4)]
+    raws = pd.Series(objects([b"[]", b"[]"]))
+    found = decode.eval(raws, pd.Series([np.nan, float(ARRIVAL_MS)]), *texts)
     lags = {name: n for name, n in context.group.counts.items() if name.startswith("lag_le")}
     assert sum(lags.values()) == 1
+    (letters,) = unpack(found.files[0])
+    assert read_stream(letters.data)[FOLDER].to_pylist() == [
+        "arrival_date=unknown",
+        "arrival_date=2018-01-01",
+    ]
 
 
 def test_too_many_rejects_stop_the_job_after_they_were_counted() -> None:
-    settings = config.Decode(reject_limit_ratio=0.5, reject_limit_records=6)
-    decode, context = opened(settings)
+    limited = config.Decode(reject_limit_ratio=0.5, reject_limit_records=6)
+    decode, context = opened(configured(decode=limited, lake=LAKE))
     assert len(decoded_by(decode, MIXED)) == 5
     with pytest.raises(RejectLimitExceeded, match="6 of 10 .* not_an_object 4, empty_payload 2"):
         decoded_by(decode, MIXED)
@@ -274,8 +338,9 @@ def test_too_many_rejects_stop_the_job_after_they_were_counted() -> None:
 
 
 def test_without_a_limit_everything_may_be_a_reject() -> None:
-    decode, _ = opened(config.Decode())
-    assert not decoded_by(decode, [b"["] * 2000).is_event.any()
+    decode, context = opened(configured(lake=LAKE))
+    assert decoded_by(decode, [b"["] * 2000).files.isna().all()
+    assert context.counted["rejected"] == 2000
 
 
 def test_claim_check_tells_large_from_small() -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import re
 import warnings
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from py4j.protocol import Py4JJavaError
@@ -19,7 +19,8 @@ from pyflink.datastream import StreamExecutionEnvironment
 from pyflink.table import EnvironmentSettings, StatementSet, StreamTableEnvironment
 from pyflink.util.exceptions import JavaException
 
-from connectors.kinesis.sink import replace_placeholder
+Replace = Callable[[StreamExecutionEnvironment, Any], Sequence[Any]]
+"""Replaces the transformation of a placeholder table by others; returns the last of them."""
 
 
 def environment(settings: Mapping[str, str]) -> tuple[StreamExecutionEnvironment, Any]:
@@ -56,21 +57,21 @@ def name_steps(
     stream: StreamExecutionEnvironment,
     statements: StatementSet,
     sinks: Sequence[str],
-    kinesis_sinks: Mapping[str, Any],
+    placeholders: Mapping[str, Replace],
 ) -> list[str]:
     """Translate the statements and give each operator its step's name and uid.
 
-    `sinks` are the sinks' names in the order of their statements; `kinesis_sinks` are Flink's sinks
-    that replace placeholder tables. Return all names, without duplicates. One configuration always
-    yields the same names, so that a savepoint can be restored.
+    `sinks` are the sinks' names in the order of their statements; `placeholders` are those whose
+    tables are replaced. An operator that has a uid keeps it. Return all names, without duplicates.
+    One configuration always yields the same names, so that a savepoint can be restored.
     """
     statements.attach_as_datastream()
     roots = list(stream._j_stream_execution_environment.getTransformations())
     named: dict[int, str] = {}
     for root, sink in zip(roots, sinks, strict=True):
-        kinesis_sink = kinesis_sinks.get(sink)
-        end = replace_placeholder(stream, root, sink, kinesis_sink) if kinesis_sink else root
-        _name_upstream(end, sink, named)
+        ends = placeholders[sink](stream, root) if sink in placeholders else [root]
+        for end in ends:
+            _name_upstream(end, sink, named)
     return list(named.values())
 
 
@@ -92,6 +93,9 @@ def _name_upstream(transformation: Any, sink: str, named: dict[int, str]) -> Non
     inputs = list(transformation.getInputs())
     for upstream in inputs:
         _name_upstream(upstream, sink, named)
+    if uid := transformation.getUid():
+        named[transformation.getId()] = str(uid)
+        return
     flink_name, description = str(transformation.getName()), str(transformation.getDescription())
     step = step_name(flink_name, description, sink=sink, is_source=not inputs)
     name = _unique(step, named.values())

@@ -23,13 +23,13 @@ def placeholder_table(name: str) -> str:
     return create_table(name, columns, {"connector": "blackhole"})
 
 
-def replace_placeholder(stream_env: Any, root: Any, name: str, sink: Any) -> Any:
-    """Replace the placeholder's transformation `root` by the sink; return the sink's."""
+def replace_placeholder(stream_env: Any, root: Any, name: str, sink: Any) -> list[Any]:
+    """Replace the placeholder's transformation `root` by the sink; return the sink's alone."""
     j_env = stream_env._j_stream_execution_environment
     jvm = get_gateway().jvm
     rows = jvm.org.apache.flink.streaming.api.datastream.DataStream(j_env, root.getInputs()[0])
     j_env.getTransformations().remove(root)
-    return rows.sinkTo(sink).name(name).getTransformation()
+    return [rows.sinkTo(sink).name(name).getTransformation()]
 
 
 def sink(stream: Stream, settings: Kinesis, largest_bytes: int) -> Any:

@@ -59,13 +59,12 @@ def main(servers: str, topic: str, output: str, checkpoint_seconds: str, schemas
     }
     environment.execute_sql(create_table("records", {**fields, **POSITION}, options))
     environment.execute_sql(_lake(f"{output}/trip", trip))
-    columns = _names(name for name in fields if name != "padding")
-    padding = "COALESCE(padding, '')"
+    columns = ", ".join(map(_selected, fields))
     keys = (
         "LPAD(CAST(pickup_location_id AS STRING), 3, '0'), "
         "DATE_FORMAT(pickup_datetime, 'yyyy'), DATE_FORMAT(pickup_datetime, 'MM')"
     )
-    select = f"{columns}, {padding}, {_names(POSITION)}, 1, {keys}"
+    select = f"{columns}, {_names(POSITION)}, 1, {keys}"
     statements = environment.create_statement_set()
     statements.add_insert_sql(f"INSERT INTO lake_trip SELECT {select} FROM records")
     statements.attach_as_datastream()
@@ -82,6 +81,11 @@ def _lake(path: str, trip: EventType) -> str:
     columns |= dict.fromkeys(KEYS, "STRING")
     keys = f"PARTITIONED BY ({_names(KEYS)}) "
     return create_table("lake_trip", columns, {**PARQUET, "path": path}, partitioned_by=keys)
+
+
+def _selected(name: str) -> str:
+    """Return a field's expression: a padding that is absent is empty text."""
+    return "COALESCE(padding, '')" if name == "padding" else identifier(name)
 
 
 def _names(columns: Iterable[str]) -> str:

@@ -17,7 +17,8 @@ FIELDS = """trip_id BIGINT, type STRING, vendor_id INT, pickup_datetime TIMESTAM
 dropoff_datetime TIMESTAMP, passenger_count INT, trip_distance DOUBLE, ratecode_id INT,
 store_and_fwd_flag STRING, pickup_location_id INT, dropoff_location_id INT, payment_type INT,
 fare_amount DOUBLE, extra DOUBLE, mta_tax DOUBLE, tip_amount DOUBLE, tolls_amount DOUBLE,
-improvement_surcharge DOUBLE, total_amount DOUBLE, padding STRING"""
+improvement_surcharge DOUBLE, total_amount DOUBLE, padding STRING, congestion_surcharge DOUBLE,
+airport_fee DOUBLE, cbd_congestion_fee DOUBLE"""
 KEYS = ("pickup_location", "year", "month")
 TUNED = {
     # As our own lake: no dictionaries, ZSTD at its fastest level, timestamps of milliseconds.

@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple
 from connectors.text_files import cut, masked, shown
 from pipeline.config.model import Config
 from pipeline.events.event_types import EventTypes
+from pipeline.events.model import Kind
 from pipeline.events.schema_files import did_you_mean
 
 _TOKEN: Final = re.compile(
@@ -84,6 +85,21 @@ def replica_problems(
             is_behind = _has_reference(keys.get("filter"))
             why = f"{_BEHIND} no condition on fields of its event types" if is_behind else why
             yield f"replicate.{name}.filter is {shown(keys['filter'])}: {why}."
+
+
+def read_fields(config: Config, types: EventTypes) -> dict[str, Kind]:
+    """Return the columns of events that some replica's filter may read, without the type's.
+
+    Those are the ones that it names; a subquery may read all of them.
+    """
+    tokens = [token for each in config.replicate.values() for token in _tokens(each.filter or "")]
+    named = {token.text.strip("`") for token in tokens if token.kind in ("name", "quoted")}
+    all_of_them = any(name.upper() == "SELECT" for name in named)
+    return {
+        column.name: column.kind
+        for column in types.columns
+        if column.name != "type" and (all_of_them or column.name in named)
+    }
 
 
 def _has_reference(value: Any) -> bool:

@@ -34,7 +34,7 @@ RESERVED: Final = frozenset(
     " source_stream source_shard source_sequence_number stream shard sequence_number"
     " pickup_location year month kind event_type document document_id document_version"
     " document_bytes raw_bytes is_event redrive_step redrive_replica own_headers"
-    " step reason detail raw key headers topic partition offset watermark".split()
+    " step reason detail raw key headers topic partition offset watermark files index_batch".split()
 )
 """Names of columns that the job adds; no field may have one."""
 

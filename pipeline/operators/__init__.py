@@ -2,6 +2,7 @@
 
 from pipeline.operators.claim_check import ClaimCheckFunction, claim_check_function
 from pipeline.operators.decode import (
+    Answer,
     DecodeFunction,
     decode_function,
     decode_guarded,
@@ -10,6 +11,7 @@ from pipeline.operators.decode import (
 from pipeline.operators.index import IndexFunction, index_function
 
 __all__ = [
+    "Answer",
     "ClaimCheckFunction",
     "DecodeFunction",
     "IndexFunction",

@@ -1,11 +1,11 @@
-"""decode: raw bytes to events, control or rejects."""
+"""decode: raw bytes to events, control or rejects, and these to batches for the files."""
 
 from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import fields, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -13,142 +13,121 @@ import pandas as pd
 from pyflink.table import DataTypes
 from pyflink.table.udf import FunctionContext
 
+from pipeline.collect.archive_rows import ArchiveRows
+from pipeline.collect.buckets import Target
+from pipeline.collect.inputs import NO_TIME, Inputs, inputs
+from pipeline.collect.lake_rows import LakeRows
+from pipeline.collect.letters import Letters, decode_verdict, reject_columns
+from pipeline.collect.stream import Stream, pack
 from pipeline.config import model as config
-from pipeline.decode.claim_check import byte_lengths
-from pipeline.decode.columns import objects
+from pipeline.decode.columns import Array, objects
 from pipeline.decode.decoder import Decoded, Decoder, wall_clock
-from pipeline.decode.query import Forwarded
-from pipeline.decode.redriven import verify
+from pipeline.decode.redriven import Mark, verify
 from pipeline.decode.reject_limit import RejectLimit
 from pipeline.events.event_types import EventTypes
-from pipeline.events.model import Kind
 from pipeline.metrics import StepMetrics
-from pipeline.operators.step import Step, known, vectorised
+from pipeline.operators.row_columns import RowColumns
+from pipeline.operators.step import Step, vectorised
 
-_KINDS = {
-    "int32": DataTypes.INT(),
-    "int64": DataTypes.BIGINT(),
-    "double": DataTypes.DOUBLE(),
-    "string": DataTypes.STRING(),
-    "boolean": DataTypes.BOOLEAN(),
-    # PyFlink's vectorised functions accept no TIMESTAMP_LTZ inside a row; SQL converts the millis.
-    "timestamp": DataTypes.BIGINT(),
-}
-_SQL = {
-    "STRING": DataTypes.STRING(),
-    "BYTES": DataTypes.BYTES(),
-    "INT": DataTypes.INT(),
-    "BIGINT": DataTypes.BIGINT(),
-}
-# What decode returns beside the event's own fields. A reject has a reason; a row that is neither
-# event nor reject is control. Strings are expensive: each is copied several times between Python
-# and the JVM.
-_VERDICT = {
-    "is_event": DataTypes.BOOLEAN(),
-    "event_type": DataTypes.STRING(),
-    "schema_version": DataTypes.INT(),
-    "pickup_location": DataTypes.STRING(),
-    "year": DataTypes.STRING(),
-    "month": DataTypes.STRING(),
-    "reason": DataTypes.STRING(),
-    "detail": DataTypes.STRING(),
-}
-# What index and replicas need as well. Sizes are in bytes, 0 for null: Flink's SQL has no length of
-# BYTES to compare with a target's limit.
-_DOCUMENT = {
-    "document_id": DataTypes.STRING(),
-    "document_version": DataTypes.BIGINT(),
-    "document": DataTypes.BYTES(),
-    "document_bytes": DataTypes.INT(),
-    "raw_bytes": DataTypes.INT(),
-}
-# What a Kafka source needs as well: null but in records with a signed redrive mark.
-_REDRIVE = {"redrive_step": DataTypes.STRING(), "redrive_replica": DataTypes.STRING()}
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What decode returns: the steps with files, whether there is an index, and row columns."""
+
+    targets: Mapping[str, Target]
+    index: bool
+    rows: RowColumns
 
 
 class DecodeFunction(Step):
     """Turns raw bytes into events, control or rejects. Never raises for the content of a record.
 
+    Rows keep their order. What goes to files or the index is in the first row, a batch at a time.
     Where a limit is set, too many rejects raise `RejectLimitExceeded`: the job stops before it
-    emits the batch that exceeded it. With `forwarded` columns the rows are grouped by lake
-    partition; without, they keep their order. With a `redrive_key`, which may be empty, the last
-    argument is each record's redrive mark; see `pipeline.decode.redriven`.
+    emits the batch that exceeded it. A `redrive_key` may be empty; see `pipeline.decode.redriven`.
     """
 
     def __init__(
         self,
         settings: config.Decode,
+        source: config.Source,
         types: EventTypes,
-        *,
-        documents: bool,
-        forwarded: Sequence[Forwarded] = (),
-        redrive_key: str | None = None,
+        answer: Answer,
+        redrive_key: str = "",
     ) -> None:
         self._settings = settings
+        self._source = source
         self._types = types
-        self._documents = documents
-        self._forwarded = forwarded
+        self._answer = answer
         self._redrive_key = redrive_key
 
     def open(self, function_context: FunctionContext) -> None:
         self._metrics = StepMetrics("decode", function_context.get_metric_group())
+        keep_unknown = self._settings.unknown_fields == "keep"
         self._decoder = Decoder(
             self._types,
             max_record_bytes=self._settings.max_record_bytes,
             unknown_fields=self._settings.unknown_fields,
-            documents=self._documents,
+            documents=self._answer.index or self._answer.rows.replicas,
         )
         self._limit = _reject_limit(self._settings)
+        keys = {step: target.keys for step, target in self._answer.targets.items()}
+        source, types = self._source, self._types
+        lake = LakeRows(types, source, keys.get("lake", ()), keep_unknown=keep_unknown)
+        self._lake = lake if "lake" in keys else None
+        self._archive = ArchiveRows(source, keys["archive"]) if "archive" in keys else None
+        self._letters = Letters(source, keys["dead_letters"]) if "dead_letters" in keys else None
 
-    def eval(self, raw: pd.Series, arrival_ms: pd.Series, *others: pd.Series) -> pd.DataFrame:
-        raws = raw.to_numpy()
-        redriven = self._redriven(others[-1], raws) if self._redrive_key is not None else {}
-        decoded = decode_guarded(self._decoder.decode_batch, raws)
-        rejected = Counter(decoded.reason[decoded.kind == "reject"].tolist())
-        is_event = decoded.kind == "event"
+    def eval(self, *arguments: pd.Series) -> pd.DataFrame:
+        records = inputs(self._source, [argument.to_numpy() for argument in arguments])
+        redriven = self._redriven(arguments, records)
+        decoded = decode_guarded(self._decoder.decode_batch, records.raw)
+        rejects = np.flatnonzero(decoded.reason)
+        self._count(records, decoded, rejects)
+        columns: dict[str, Array] = {}
+        if self._answer.targets:
+            files = pack(self._streams(records, decoded, redriven, rejects))
+            columns["files"] = _first(files, len(decoded))
+        columns |= self._answer.rows.columns(decoded, records, redriven, rejects)
+        return pd.DataFrame(columns, copy=False)
+
+    def _streams(
+        self, records: Inputs, decoded: Decoded, redriven: Mapping[int, Mark], rejects: Array
+    ) -> Iterator[Stream]:
+        if self._archive:
+            yield from self._archive.streams(records)
+        if self._lake:
+            yield from self._lake.streams(decoded, records, redriven)
+        if self._letters and len(rejects):
+            verdict = decode_verdict(decoded, rejects, redriven)
+            yield from self._letters.streams(reject_columns(records, rejects, verdict))
+
+    def _count(self, records: Inputs, decoded: Decoded, rejects: Array) -> None:
+        rejected = Counter(decoded.reason[rejects].tolist())
+        events = int((decoded.partition >= 0).sum())
         self._metrics.count("in", len(decoded))
-        self._metrics.count("bytes", sum(map(len, filter(None, raws))))
-        self._metrics.count("events", int(is_event.sum()))
-        self._metrics.count("control", int((decoded.kind == "control").sum()))
+        self._metrics.count("bytes", sum(map(len, filter(None, records.raw))))
+        self._metrics.count("events", events)
+        self._metrics.count("control", len(decoded) - events - len(rejects))
         self._metrics.count_rejects(rejected)
-        self._metrics.lag(known(arrival_ms), wall_clock())
+        self._metrics.lag(records.arrival_ms[records.arrival_ms != NO_TIME], wall_clock())
         if self._limit:
-            self._limit.add(len(raws), rejected)
-        verdict = {"is_event": is_event}
-        verdict |= {name: getattr(decoded, name) for name in _VERDICT if name not in verdict}
-        if self._documents:
-            bytes_of = {"document_bytes": decoded.document, "raw_bytes": raws}
-            sizes = {name: byte_lengths(values) for name, values in bytes_of.items()}
-            verdict |= {name: sizes.get(name, getattr(decoded, name, None)) for name in _DOCUMENT}
-        columns = {name: _plain(decoded.columns[name]) for name in _columns(self._decoder)}
-        frame = {**verdict, **redriven, **columns}
-        if self._forwarded:
-            arguments = (raw, arrival_ms, *others)[: len(self._forwarded)]
-            frame = {**_forward(self._forwarded, arguments, decoded.kind == "reject"), **frame}
-            # By lake partition, so that a Parquet writer finds its buffers in the CPU cache.
-            order = np.argsort(decoded.partition, kind="stable")
-            frame = {name: values[order] for name, values in frame.items()}
-        return pd.DataFrame(frame, copy=False)
+            self._limit.add(len(decoded), rejected)
 
-    def _redriven(
-        self, marks: pd.Series, raws: Sequence[bytes | None]
-    ) -> dict[str, np.ndarray[Any, Any]]:
-        verified = verify(self._redrive_key or "", marks.to_numpy(), raws)
+    def _redriven(self, arguments: Sequence[pd.Series], records: Inputs) -> dict[int, Mark]:
+        """Return the genuine redrive marks by row; only records of topics can have one."""
+        if not self._source.kafka_topics:
+            return {}
+        verified = verify(self._redrive_key, arguments[-1].to_numpy(), records.raw)
         self._metrics.count("forged_redrives", verified.forged)
-        return {name: getattr(verified, name) for name in _REDRIVE}
+        return verified.marks
 
 
-def _forward(
-    forwarded: Sequence[Forwarded], values: Sequence[pd.Series], rejected: np.ndarray[Any, Any]
-) -> dict[str, np.ndarray[Any, Any]]:
-    """Return the forwarded columns; those for rejects only are None in other rows."""
-    columns = {column.name: rows.to_numpy() for column, rows in zip(forwarded, values, strict=True)}
-    for column in forwarded:
-        if column.rejects_only:
-            of_rejects = np.full(len(rejected), None, object)
-            of_rejects[rejected] = columns[column.name][rejected]
-            columns[column.name] = of_rejects
-    return columns
+def _first(cell: bytes | None, rows: int) -> Array:
+    """Return a column with this cell in its first row."""
+    column = np.full(rows, None, object)
+    column[:1] = cell
+    return column
 
 
 def _reject_limit(settings: config.Decode) -> RejectLimit | None:
@@ -191,47 +170,30 @@ def _joined(parts: Sequence[Decoded]) -> Decoded:
 
 
 def decode_function(
-    settings: config.Decode,
-    types: EventTypes,
-    documents: bool,
-    forwarded: Sequence[Forwarded] = (),
-    redrive_key: str | None = None,
+    settings: config.Config, types: EventTypes, targets: Mapping[str, Target]
 ) -> Any:
-    """`decode_step(raw, arrival_ms[, …])`: a row of the forwarded columns, then of `decode_row`."""
-    row = {column.name: _SQL[column.kind] for column in forwarded}
-    row |= decode_row(settings, types, documents=documents, redrive_key=redrive_key)
+    """`decode_step(…)`: a row of `decode_row`. Its arguments are those of `query.call`."""
     step = DecodeFunction(
-        settings, types, documents=documents, forwarded=forwarded, redrive_key=redrive_key
+        settings.decode,
+        settings.source,
+        types,
+        Answer(targets, bool(settings.index), RowColumns.of(settings, types)),
+        settings.redrive_key,
     )
-    return vectorised(step, row)
+    return vectorised(step, decode_row(settings, types))
 
 
-def decode_row(
-    settings: config.Decode, types: EventTypes, *, documents: bool, redrive_key: str | None = None
-) -> dict[str, Any]:
-    """Return the types of decode's result: the verdict and every event type's columns.
+def decode_row(settings: config.Config, types: EventTypes) -> dict[str, Any]:
+    """Return the types of decode's result.
 
-    `documents=True` adds the document, its id, version and size, which index and replicas need;
-    a redrive key, even an empty one, the step and replica of redriven records.
+    `files` and `index_batch` are batches, in the first row of each; for the other columns, which
+    are row by row, see `RowColumns`. There is always one: a function must return something.
     """
-    columns = _columns(Decoder(types, unknown_fields=settings.unknown_fields))
-    kinds = {name: _KINDS[kind] for name, kind in columns.items()}
-    added = (_DOCUMENT if documents else {}) | ({} if redrive_key is None else _REDRIVE)
-    return {**_VERDICT, **added, **kinds}
-
-
-def _columns(decoder: Decoder) -> dict[str, Kind]:
-    """Return the events' columns without `type`, which the verdict has."""
-    return {column.name: column.kind for column in decoder.columns if column.name != "type"}
-
-
-def _plain(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """Return timestamps as epoch milliseconds, NaT as None, and other values unchanged."""
-    if values.dtype.kind != "M":
-        return values
-    millis: np.ndarray[Any, Any] = values.astype("datetime64[ms]").view(np.int64)
-    missing = np.isnat(values)
-    if missing.any():
-        millis = millis.astype(object)
-        millis[missing] = None
-    return millis
+    sections = (settings.lake, settings.archive, settings.dead_letters)
+    row: dict[str, Any] = {}
+    if any(section and section.path for section in sections):
+        row["files"] = DataTypes.BYTES()
+    if settings.index:
+        row["index_batch"] = DataTypes.BYTES()
+    row |= RowColumns.of(settings, types).row()
+    return row or {"files": DataTypes.BYTES()}

@@ -1,4 +1,4 @@
-"""Dead letters in Kafka or Kinesis: every reject of every step, with its bytes, position and reason.
+"""Dead letters in Kafka or Kinesis: every reject of every step, with its bytes and its reason.
 
 At least once. Dead letters on S3 are collected from the steps; see `pipeline.collect.letters`.
 """

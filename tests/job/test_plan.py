@@ -43,7 +43,7 @@ def types() -> EventTypes:
 def step_names(config: Config, types: EventTypes) -> list[str]:
     """Return the operators' names, which are their uids, sources first."""
     stream, tables = flink.environment(flink_settings(config.job))
-    return job.build(Flow.of(tables), config, types).attach(stream, config)
+    return job.build(Flow.of(stream, tables, config), config, types).attach(stream, config)
 
 
 def config(*without: str, **changed: dict[str, Any]) -> Config:

@@ -1,0 +1,67 @@
+import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.HexFormat;
+import java.util.List;
+import org.apache.flink.api.common.typeinfo.Types;
+import org.apache.flink.streaming.api.datastream.DataStream;
+import org.apache.flink.streaming.api.environment.StreamExecutionEnvironment;
+import org.apache.flink.table.data.GenericRowData;
+import org.apache.flink.types.Row;
+import org.apache.flink.util.Collector;
+import streaming.etl.files.OfStep;
+import streaming.etl.files.SplitStreams;
+
+/**
+ * `split CELL` prints the key and the data (in hex) of each stream of a cell (in hex).
+ *
+ * <p>`write PATH FOLDER DATA [FOLDER DATA ...]` runs a job that writes each data (in hex) as a file
+ * of the step "mine", and one file of another step, which it must leave out.
+ */
+public class Files {
+    public static void main(String[] arguments) throws Exception {
+        if (arguments[0].equals("split")) {
+            split(HexFormat.of().parseHex(arguments[1]));
+        } else {
+            write(arguments);
+        }
+    }
+
+    private static void split(byte[] cell) throws Exception {
+        List<Row> rows = new ArrayList<>();
+        new SplitStreams().flatMap(GenericRowData.of(cell), new Rows(rows));
+        java.util.Arrays.fill(cell, (byte) 0);  // as the next row in the same buffer does
+        for (Row row : rows) {
+            System.out.println(row.getField(0) + " " + HexFormat.of().formatHex((byte[]) row.getField(1)));
+        }
+    }
+
+    private static void write(String[] arguments) throws Exception {
+        List<Row> rows = new ArrayList<>();
+        for (int at = 2; at < arguments.length; at += 2) {
+            rows.add(Row.of("mine", arguments[at], HexFormat.of().parseHex(arguments[at + 1])));
+        }
+        rows.add(Row.of("other", "other", "no".getBytes(StandardCharsets.UTF_8)));
+        StreamExecutionEnvironment job = StreamExecutionEnvironment.createLocalEnvironment(1);
+        job.getConfig().enableObjectReuse();
+        DataStream<Row> files = job.fromCollection(
+                rows, Types.ROW(Types.STRING, Types.STRING, Types.PRIMITIVE_ARRAY(Types.BYTE)));
+        files.filter(new OfStep("mine")).sinkTo(streaming.etl.files.Files.sink(arguments[1]));
+        job.execute();
+    }
+
+    private static final class Rows implements Collector<Row> {
+        private final List<Row> rows;
+
+        private Rows(List<Row> rows) {
+            this.rows = rows;
+        }
+
+        @Override
+        public void collect(Row row) {
+            rows.add(row);
+        }
+
+        @Override
+        public void close() {}
+    }
+}

@@ -1,0 +1,58 @@
+"""Our Java classes around Flink's sink of files: cells are split, and each row is one file."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from dev.servers.setup import setup
+from pipeline.collect.stream import Stream, pack
+
+ROOT = Path(__file__).parents[2]
+PROBE = Path(__file__).with_name("Files.java")
+DAMAGED = "a cell of streams is damaged"
+
+
+def probe(*arguments: str) -> subprocess.CompletedProcess[str]:
+    cache = setup(ROOT, say=print)
+    path = f"{cache.connectors_jar}:{cache.flink_home}/lib/*"
+    return subprocess.run(
+        ["java", "-XX:TieredStopAtLevel=1", "-cp", path, str(PROBE), *arguments],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
+def test_java_splits_what_python_packs() -> None:
+    streams = [Stream("lake/3", b"one" * 1000), Stream("dead_letters/0", b""), Stream("é/1", b"\0")]
+    packed = pack(streams)
+    assert packed is not None
+    shown = probe("split", packed.hex()).stdout.splitlines()
+    assert shown == [f"{key} {data.hex()}" for key, data in streams]
+
+
+@pytest.mark.parametrize("cell", ["000000ff", "ffffffff", "0000"])
+def test_a_damaged_cell_is_refused(cell: str) -> None:
+    assert DAMAGED in probe("split", cell).stderr
+
+
+def test_each_row_is_one_file_in_its_folder(tmp_path: Path) -> None:
+    rows = {"a/b=1": ("first", "second"), "a/b=2": ("third",)}
+    files = [part for folder, texts in rows.items() for text in texts for part in (folder, text)]
+    arguments = [part.encode().hex() if at % 2 else part for at, part in enumerate(files)]
+    done = probe("write", f"file://{tmp_path}", *arguments)
+    assert done.returncode == 0, done.stderr
+    written = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert all(path.name.startswith("part-") for path in written)
+    assert {path.suffix for path in written} == {".parquet"}
+    found = sorted((str(path.parent.relative_to(tmp_path)), path.read_text()) for path in written)
+    assert found == sorted((folder, text) for folder, texts in rows.items() for text in texts)
+
+
+@pytest.mark.parametrize("folder", ["/etc", "../up", "a/../../up", ".."])
+def test_no_file_is_written_outside_of_the_path(tmp_path: Path, folder: str) -> None:
+    done = probe("write", f"file://{tmp_path}/in", folder, "00")
+    assert done.returncode != 0
+    assert "a file's folder is not below the sink's path" in done.stderr
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
