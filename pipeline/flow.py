@@ -63,6 +63,10 @@ class Flow:
         targets = buckets.targets(config, stream_env.get_parallelism(), key_group)
         return cls(tables, tables.create_statement_set(), targets)
 
+    def keys(self, step: str) -> tuple[str, ...]:
+        """Return the keys that collect a step's files; empty if it writes none."""
+        return self.targets[step].keys if step in self.targets else ()
+
     def attach(self, stream_env: Any, config: Config) -> list[str]:
         """Compile the statements into the stream and name the operators; return all names."""
         largest = max((replica.max_bytes for replica in config.replicate.values()), default=0)
@@ -78,9 +82,7 @@ class Flow:
             files.replace_placeholder,
             function=CollectFunction(self.targets),
             out_type=OUT,
-            steps=[
-                files.FileStep(step, getattr(config, step).path) for step in self.targets
-            ],
+            steps=[files.FileStep(step, getattr(config, step).path) for step in self.targets],
         )
         return flink.name_steps(stream_env, self.statements, self.sinks, placeholders)
 

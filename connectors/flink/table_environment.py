@@ -114,8 +114,8 @@ def step_name(name: str, description: str, *, sink: str, is_source: bool) -> str
     'lake_trip-columns'
     """
     kind = re.sub(r"\[\d+\]", "", name)
-    if kind == "PythonCalc":  # calls `decode_step(`, `index_step(` or `claim_check_archive(`
-        match = re.search(r"(?:(index|decode)_step|(claim_check_\w+))\(", description)
+    if kind in {"PythonCalc", "PythonCorrelate"}:  # `decode_step(`, or `claim_check_archive(`
+        match = re.search(r"(?:(decode|index|pack)_step|(claim_check_\w+))\(", description)
         assert match, description
         return match[1] or match[2]
     if kind in {sink, "StreamingFileWriter"}:
