@@ -76,8 +76,9 @@ def archive(flow: Flow, config: Config, settings: Archive, view: str) -> None:
 def decode(flow: Flow, config: Config, types: EventTypes, view: str) -> None:
     """Turn bytes into events or rejects, and these into batches for the files of every step."""
     flow.function("decode_step", operators.decode_function(config, types, flow.targets))
-    columns = query.select(config.source, operators.decode_row(config, types))
-    flow.view("decoded", f"SELECT {columns} FROM ({query.call(config.source, view)})")
+    row = operators.decode_row(config, types)
+    call = query.call(config.source, view, row)
+    flow.view("decoded", f"SELECT {query.select(config.source, row)} FROM ({call})")
     if flow.targets:
         flow.collect("SELECT files FROM decoded WHERE files IS NOT NULL")
 
