@@ -41,7 +41,7 @@ def build(flow: Flow, config: Config, types: EventTypes) -> Flow:
         replicate(flow, config, replica, name, types)
     if config.job.discard:
         flow.insert("discard", Sink(sql.discard_table("discard"), "d_event_type"), "decoded")
-    if config.dead_letters and not config.dead_letters.path:
+    if config.dead_letters:
         dead_letters(flow, config, config.dead_letters)
     flow.insert_collected()
     return flow
@@ -62,6 +62,8 @@ def read(flow: Flow, config: Config) -> str:
     if not source.kinesis_streams and not source.archived_from:
         return "records_kafka"  # a view would be a copy of every record
     flow.view("records", " UNION ALL ".join(selects))
+    if len(selects) > 1:
+        flow.share("records")
     return "records"
 
 
@@ -83,9 +85,14 @@ def decode(flow: Flow, config: Config, types: EventTypes, view: str) -> None:
 
 
 def index(flow: Flow, config: Config, settings: Index, types: EventTypes) -> None:
-    """Send events to OpenSearch; what it rejects comes back as rows of `indexed`."""
-    flow.function("index_step", operators.index_function(settings, types))
-    flow.view("indexed", index_sink.select(config.source))
+    """Send batches of events to OpenSearch; what it rejects comes back as `indexed`."""
+    keys = flow.keys("dead_letters")
+    flow.function("index_step", operators.index_function(settings, types, config.source, keys))
+    flow.view("indexed", index_sink.select(config))
+    if keys:
+        flow.collect("SELECT files FROM indexed")
+    elif not config.dead_letters:  # The archive has what is rejected; something must ask for it.
+        flow.insert("rejects", Sink(sql.discard_table("rejects"), "reason"), "indexed")
 
 
 def replicate(flow: Flow, config: Config, settings: Replica, name: str, types: EventTypes) -> None:
@@ -98,7 +105,18 @@ def replicate(flow: Flow, config: Config, settings: Replica, name: str, types: E
 
 
 def dead_letters(flow: Flow, config: Config, settings: DeadLetters) -> None:
-    """Keep every reject of every step, with its bytes, position and reason."""
+    """Keep every reject of every step, with its bytes, position and reason.
+
+    For files, decode and index have made batches of theirs.
+    """
+    if settings.path:
+        if config.replicate:
+            keys = flow.keys("dead_letters")
+            flow.function("pack_step", operators.pack_function(config.source, keys))
+            flow.view("too_large", replica_sink.too_large_select(config))
+            flow.share("too_large")
+            flow.collect(replica_sink.packed_select(config.source))
+        return
     flow.view("rejects", dead_letters_sink.select(config))
     columns = letter_columns(config.source)
     checked = claims.write_large(flow, "dead_letters", "rejects", columns, settings)

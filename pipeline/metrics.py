@@ -1,8 +1,8 @@
 """The table of the job's own metrics: name, kind, unit, meaning, and what to do when it changes.
 
 `StepMetrics` creates only counters of this table, and `docs/metrics.md` is generated from it. Steps
-that are Flink operators without Python (archive, lake, dead_letters) have Flink's own metrics, such
-as `numRecordsIn`, under their operator name.
+that are Flink operators without Python (replicas; archive and dead letters in a topic or stream)
+have Flink's own metrics, such as `numRecordsIn`, under their operator name.
 """
 
 from __future__ import annotations
@@ -48,6 +48,26 @@ def _rejected(step: str) -> tuple[Metric, ...]:
     )
 
 
+def _collected(step: str) -> tuple[Metric, ...]:
+    closed = f"groups of files, up to one a folder, that were written because of `{step}."
+    return (
+        Metric(step, "in", "rows", f"rows collected for files of {step}", ""),
+        Metric(step, "out", "rows", "rows in files that were given to Flink's sink",
+               f"Rows of `{step}.in` follow within `{step}.file_seconds`. Files are visible after"
+               " the next checkpoint."),
+        Metric(step, "files", "files", "files that were given to Flink's sink", ""),
+        Metric(step, "bytes", "bytes", "bytes of these files", ""),
+        Metric(step, "closed_by_size", "buckets", f"{closed}bucket_bytes`",
+               f"If it exceeds closed_by_age, more memory makes larger files: raise"
+               f" `{step}.bucket_bytes`."),
+        Metric(step, "closed_by_age", "buckets",
+               f"{closed}file_seconds`, or because the job was drained", ""),
+        Metric(step, "close_ms", "ms", "time spent on writing files",
+               "Its rate is the share of a task that writes files. Towards 1000 a second for each"
+               " task, add parallelism."),
+    )  # fmt: skip
+
+
 METRICS: tuple[Metric, ...] = (
     Metric("decode", "in", "records", "raw records read by decode",
            "If its rate is zero while the source has data, the source is stuck."),
@@ -85,6 +105,9 @@ METRICS: tuple[Metric, ...] = (
            "sum of the times from arrival at the source to acknowledged by OpenSearch",
            "See decode.lag_ms."),
     *_lag("index", "acknowledged by OpenSearch"),
+    *_collected("lake"),
+    *_collected("archive"),
+    *_collected("dead_letters"),
     Metric("claim_check", "in", "records",
            "dead letters compared with the size limit of their target", ""),
     Metric("claim_check", "large", "records",

@@ -12,7 +12,9 @@ import pandas as pd
 import pytest
 
 from connectors.arrow import read_stream
+from connectors.opensearch.options import Index
 from pipeline import metrics
+from pipeline.collect import documents
 from pipeline.collect.buckets import Target, step_of
 from pipeline.collect.stream import FOLDER, unpack
 from pipeline.config import model as config
@@ -217,6 +219,15 @@ def test_a_batch_for_files_is_in_its_first_row() -> None:
     }
 
 
+def test_the_index_gets_its_documents_in_the_first_row() -> None:
+    decode, _ = opened(configured(index=Index(url="http://localhost:9200")))
+    found = decoded_by(decode, [None, VALID["trip"], VALID["fhv_trip"]])
+    assert list(found.columns) == ["index_batch"]
+    assert found.index_batch.notna().tolist() == [True, False, False]
+    assert documents.read(found.index_batch[0]).num_rows == 2
+    assert decoded_by(decode, [None]).index_batch.isna().all()
+
+
 def test_batches_of_the_archive_take_turns_with_its_keys() -> None:
     decode, _ = opened(configured(archive=EVERY_STEP["archive"]))
     cells = [decoded_by(decode, MIXED).files[0] for _ in range(3)]
@@ -234,7 +245,7 @@ def test_a_batch_without_anything_for_files_has_no_cell() -> None:
     [
         EVERY_STEP,
         {"dead_letters": config.DeadLetters(kafka_topic="letters")},
-        {"replicate": REPLICAS},
+        {"replicate": REPLICAS, "index": Index(url="http://localhost:9200")},
         {"lake": LAKE, "job": config.Job(discard=True), "source": STREAM},
         {"replicate": {"all": config.Replica(kinesis_stream="r", value="raw", filter="extra > 1")}},
     ],

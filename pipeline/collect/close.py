@@ -12,15 +12,14 @@ from typing import Any, Final, NamedTuple
 
 import pyarrow as pa
 
-from connectors.arrow import ParquetWriter, read_stream
-from pipeline.collect.errors import CONVERSION_ERRORS, CollectError
-from pipeline.collect.sorted_rows import Folder, Rows
-from pipeline.collect.stream import ORDER
+from connectors.arrow import ParquetWriter
+from pipeline.collect.errors import CollectError
+from pipeline.collect.reading import READ_ERRORS, by_columns, read
+from pipeline.collect.sorted_rows import Folder, SortedRows
 
 _PORTION: Final = 256 << 20
 _SAMPLE: Final = 1000
 _FEW: Final = 100
-_ERRORS: Final = (*CONVERSION_ERRORS, OSError)
 
 
 class File(NamedTuple):
@@ -38,7 +37,7 @@ def files(step: str, streams: Iterable[bytes], compression: str) -> Iterator[Fil
         CollectError: a file can't be written.
     """
     for batches in _portions(step, streams):
-        for alike in _by_columns(batches):
+        for alike in by_columns(batches):
             yield from _files_of(step, alike, compression)
 
 
@@ -47,10 +46,7 @@ def _portions(step: str, streams: Iterable[bytes]) -> Iterator[list[pa.RecordBat
     batches: list[pa.RecordBatch] = []
     size = 0
     for data in streams:
-        try:
-            batch = read_stream(data)
-        except _ERRORS as error:
-            raise CollectError(step, "a stream", error) from None
+        batch = read(step, data)
         if batches and size + batch.get_total_buffer_size() > _PORTION:
             yield batches
             batches, size = [], 0
@@ -60,32 +56,20 @@ def _portions(step: str, streams: Iterable[bytes]) -> Iterator[list[pa.RecordBat
         yield batches
 
 
-def _by_columns(batches: list[pa.RecordBatch]) -> Iterator[list[pa.RecordBatch]]:
-    """Group the batches by their columns and order; `batches` becomes empty."""
-    groups: dict[tuple[str, bytes], list[pa.RecordBatch]] = {}
-    for batch in batches:
-        columns = batch.schema.remove_metadata().to_string()
-        order = (batch.schema.metadata or {}).get(ORDER, b"")
-        groups.setdefault((columns, order), []).append(batch)
-    batches.clear()
-    while groups:
-        yield groups.pop(next(iter(groups)))
-
-
 def _files_of(step: str, batches: list[pa.RecordBatch], compression: str) -> Iterator[File]:
     what = "a bucket"
     try:
-        rows = Rows(batches)
+        rows = SortedRows(batches)
         options = _options(rows, compression)
         for folder in rows.folders:
             what = folder.name
             data = _parquet(rows, folder, options)
             yield File(folder.name, data, len(folder))
-    except _ERRORS as error:
+    except READ_ERRORS as error:
         raise CollectError(step, what, error) from None
 
 
-def _parquet(rows: Rows, folder: Folder, options: dict[str, Any]) -> bytes:
+def _parquet(rows: SortedRows, folder: Folder, options: dict[str, Any]) -> bytes:
     sink = pa.BufferOutputStream()
     with ParquetWriter(sink, rows.schema, **options) as writer:
         for group in rows.row_groups(folder):
@@ -93,7 +77,7 @@ def _parquet(rows: Rows, folder: Folder, options: dict[str, Any]) -> bytes:
     return bytes(sink.getvalue())
 
 
-def _options(rows: Rows, compression: str) -> dict[str, Any]:
+def _options(rows: SortedRows, compression: str) -> dict[str, Any]:
     """Return the options of pyarrow's writer, decided by the largest file for all of them."""
     schema = rows.schema
     largest = max(rows.folders, key=len)

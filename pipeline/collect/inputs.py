@@ -31,13 +31,13 @@ class Inputs(NamedTuple):
     `NO_NUMBER` where there is none.
     """
 
-    raw: Array
+    raw: Any  # an array of objects, which mypy does not take for a sequence
     arrival_ms: Array
     key: Array
     position: Mapping[str, Array]
     own_headers: Array
 
-    def __len__(self) -> int:  # type: ignore[override]  # Of records, not of columns.
+    def __len__(self) -> int:  # of records, not of columns
         return len(self.raw)
 
 

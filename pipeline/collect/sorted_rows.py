@@ -33,7 +33,7 @@ class Folder:
         return self.stop - self.start
 
 
-class Rows:
+class SortedRows:
     """Rows with the same columns, sorted by folder, then as their streams say.
 
     They stay where they are; what is read in order is a copy, of one row group at a time.
@@ -41,18 +41,23 @@ class Rows:
 
     def __init__(self, batches: list[pa.RecordBatch]) -> None:
         """Take the rows of `batches`, which becomes empty so that their memory is freed."""
-        order = batches[0].schema.metadata[ORDER].decode()
+        metadata = batches[0].schema.metadata or {}
+        self.order = list(filter(None, metadata.get(ORDER, b"").decode().split(",")))
         names, codes = _folders(batches)
         self._batch = _joined(batches)
         self.schema = self._batch.schema
-        columns = [self._batch.column(name) for name in filter(None, order.split(","))]
+        columns = [self._batch.column(name) for name in self.order]
         keys = [key for key in map(_sort_key, columns) if key is not None]
-        self._order = np.lexsort((*reversed(keys), codes))
+        self._places = np.lexsort((*reversed(keys), codes))
         stops = np.cumsum(np.bincount(codes, minlength=len(names))).tolist()
         starts = [0, *stops[:-1]]
         folders = map(Folder, names, starts, stops)
         self.folders = [folder for folder in folders if len(folder)]
         self._taken, self._start = self._batch.slice(0, 0), 0
+
+    def all(self) -> pa.RecordBatch:
+        """Return all rows, in order."""
+        return self._batch.take(pa.array(self._places))
 
     def row_groups(self, folder: Folder) -> Iterator[pa.RecordBatch]:
         """Yield the rows of a folder, in order."""
@@ -62,13 +67,13 @@ class Rows:
     def sample(self, folder: Folder, rows: int) -> pa.RecordBatch:
         """Return about this number of the folder's rows, from all over it."""
         step = max(1, len(folder) // rows)
-        return self._batch.take(pa.array(self._order[folder.start : folder.stop : step]))
+        return self._batch.take(pa.array(self._places[folder.start : folder.stop : step]))
 
     def _slice(self, start: int, stop: int) -> pa.RecordBatch:
         """Copy some folders at once: one by one, small ones would cost several times as much."""
         if start < self._start or stop > self._start + self._taken.num_rows:
             self._taken = self._batch.slice(0, 0)  # frees the last copy before the next one
-            taken = self._order[start : max(stop, start + _COPY)]
+            taken = self._places[start : max(stop, start + _COPY)]
             self._taken, self._start = self._batch.take(pa.array(taken)), start
         return self._taken.slice(start - self._start, stop - start)
 

@@ -87,19 +87,20 @@ def replica_problems(
             yield f"replicate.{name}.filter is {shown(keys['filter'])}: {why}."
 
 
-def read_fields(config: Config, types: EventTypes) -> dict[str, Kind]:
-    """Return the columns of events that some replica's filter may read, without the type's.
+def read_columns(condition: str, columns: Collection[str]) -> set[str]:
+    """Return which of the columns a filter may read: those it names; a subquery may read all."""
+    tokens = [token for token in _tokens(condition) if token.kind in ("name", "quoted")]
+    if any(token.text.upper() == "SELECT" for token in tokens):
+        return set(columns)
+    return {token.text.strip("`") for token in tokens}.intersection(columns)
 
-    Those are the ones that it names; a subquery may read all of them.
-    """
-    tokens = [token for each in config.replicate.values() for token in _tokens(each.filter or "")]
-    named = {token.text.strip("`") for token in tokens if token.kind in ("name", "quoted")}
-    all_of_them = any(name.upper() == "SELECT" for name in named)
-    return {
-        column.name: column.kind
-        for column in types.columns
-        if column.name != "type" and (all_of_them or column.name in named)
-    }
+
+def read_fields(config: Config, types: EventTypes) -> dict[str, Kind]:
+    """Return the columns of events that some replica's filter may read, without the type's."""
+    columns = {column.name: column.kind for column in types.columns if column.name != "type"}
+    filters = (replica.filter for replica in config.replicate.values())
+    read = {name for condition in filters for name in read_columns(condition, columns)}
+    return {name: kind for name, kind in columns.items() if name in read}
 
 
 def _has_reference(value: Any) -> bool:

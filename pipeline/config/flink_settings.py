@@ -20,6 +20,11 @@ def flink_settings(job: Job) -> dict[str, str]:
         "python.fn-execution.arrow.batch.size": job.batch_records,
         "python.fn-execution.bundle.size": job.bundle_records,
         "python.fn-execution.bundle.time": job.bundle_milliseconds,
+        # The collector's map state holds streams of up to a megabyte: pass few at a time, and
+        # read each once.
+        "python.map-state.read-cache-size": 0,
+        "python.map-state.write-cache-size": 16,
+        "python.map-state.iterate-response-batch-size": 16,
         "parallelism.default": job.parallelism,
         "execution.checkpointing.interval": _millis(job.checkpoint_seconds),
         "execution.checkpointing.min-pause": _millis(pause),

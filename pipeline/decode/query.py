@@ -28,17 +28,24 @@ BATCHES = ("files", "index_batch")
 def call(source: Source, records: str) -> str:
     """Select decode's call over `records`; its result is `f0`.
 
-    Its arguments are the bytes, the arrival time in epoch milliseconds, the key, the position, and,
-    of Kafka sources only, the packed list of all headers and the redrive mark.
+    Its arguments are those of a record and, of Kafka sources only, the redrive mark.
     """
-    arguments = ["`raw`", ARRIVAL_MS, "`key`"]
-    arguments += [
+    columns = arguments(source, PACKED) + ([_redrive_mark()] if source.kafka_topics else [])
+    return f"SELECT *, decode_step({', '.join(columns)}) AS f0 FROM {records}"
+
+
+def arguments(source: Source, own_headers: str = OWN_HEADERS) -> list[str]:
+    """Return a record as arguments of a function; `inputs.inputs` reads them.
+
+    They are the bytes, the arrival time in epoch milliseconds, the key, the position, and, of Kafka
+    sources only, the packed list of all headers.
+    """
+    places = [
         identifier(name) if kind == "STRING" else f"COALESCE({identifier(name)}, {NO_NUMBER})"
         for name, kind in position(source).items()
         if name not in ARRIVAL_TIME
     ]
-    arguments += [PACKED, _redrive_mark()] if source.kafka_topics else []
-    return f"SELECT *, decode_step({', '.join(arguments)}) AS f0 FROM {records}"
+    return ["`raw`", ARRIVAL_MS, "`key`", *places, *([own_headers] if source.kafka_topics else [])]
 
 
 def select(source: Source, columns: Iterable[str]) -> str:

@@ -22,8 +22,8 @@ OWN_HEADERS = "own_headers"
 # A Kafka record's time may be its producer's; no folder is made of an absurd one.
 _SANE = "EXTRACT(YEAR FROM arrival_time) BETWEEN 2009 AND 2099"
 ARRIVAL_DATE = f"CASE WHEN {_SANE} THEN DATE_FORMAT(arrival_time, 'yyyy-MM-dd') ELSE 'unknown' END"
-_ARRIVAL_HOUR = f"CASE WHEN {_SANE} THEN DATE_FORMAT(arrival_time, 'HH') ELSE 'unknown' END"
-ARRIVAL_KEYS = {"arrival_date": ARRIVAL_DATE, "arrival_hour": _ARRIVAL_HOUR}
+ARRIVAL_KEYS = ("arrival_date", "arrival_hour")
+"""The archive's partition columns; dead letters have the first one."""
 # Numbers for Python: pandas' timestamps end in 2262, and a Kafka producer's may be later.
 ARRIVAL_MS = "EXTRACT(EPOCH FROM arrival_time) * 1000 + EXTRACT(MILLISECOND FROM arrival_time)"
 _ARRIVAL_PATTERN = "'yyyy-MM-dd''T''HH:mm:ss.SSS''Z'''"

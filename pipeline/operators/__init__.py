@@ -9,15 +9,18 @@ from pipeline.operators.decode import (
     decode_row,
 )
 from pipeline.operators.index import IndexFunction, index_function
+from pipeline.operators.pack import PackFunction, pack_function
 
 __all__ = [
     "Answer",
     "ClaimCheckFunction",
     "DecodeFunction",
     "IndexFunction",
+    "PackFunction",
     "claim_check_function",
     "decode_function",
     "decode_guarded",
     "decode_row",
     "index_function",
+    "pack_function",
 ]

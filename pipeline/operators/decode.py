@@ -13,6 +13,7 @@ import pandas as pd
 from pyflink.table import DataTypes
 from pyflink.table.udf import FunctionContext
 
+from pipeline.collect import documents
 from pipeline.collect.archive_rows import ArchiveRows
 from pipeline.collect.buckets import Target
 from pipeline.collect.inputs import NO_TIME, Inputs, inputs
@@ -88,6 +89,9 @@ class DecodeFunction(Step):
         if self._answer.targets:
             files = pack(self._streams(records, decoded, redriven, rejects))
             columns["files"] = _first(files, len(decoded))
+        if self._answer.index:
+            batch = documents.batch(decoded, records)
+            columns["index_batch"] = _first(batch, len(decoded))
         columns |= self._answer.rows.columns(decoded, records, redriven, rejects)
         return pd.DataFrame(columns, copy=False)
 

@@ -146,7 +146,7 @@ def _only(rows: Array, values: Array) -> Array:
     """Return objects with None in other than these rows; numbers are cheap, and stay."""
     if values.dtype.kind != "O" or rows.all():
         return values
-    return np.where(rows, values, None)
+    return _sparse(rows, values[rows], len(values))
 
 
 def millis(values: Array) -> Array:

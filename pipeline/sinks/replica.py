@@ -9,19 +9,22 @@ from connectors.kafka import table as kafka
 from connectors.kinesis import sink as kinesis_sink
 from connectors.kinesis.table import stream_of
 from connectors.sql import identifier, literal
+from pipeline.collect.columns import letter_columns
+from pipeline.config.filters import read_columns
 from pipeline.config.model import Config, Replica, Source
+from pipeline.decode import query
 from pipeline.decode.records import (
+    HEADERS,
     OWN_HEADERS,
     decoded,
     header_map,
-    is_new,
     position,
     position_headers,
     unpacked,
 )
 from pipeline.events.event_types import EventTypes
 from pipeline.flow import Sink
-from pipeline.sinks import dead_letters
+from pipeline.operators.pack import VERDICT
 
 
 def sink(name: str, config: Config, settings: Replica) -> Sink:
@@ -46,8 +49,10 @@ def events_select(name: str, config: Config, settings: Replica, types: EventType
     """
     source = config.source
     chosen = [schema for schema in types if schema.name in (settings.event_types or types.names)]
-    fields = {field.column: decoded(field) for schema in chosen for field in schema.fields}
-    columns = fields | _written(source, settings)
+    fields = {field.column: field for schema in chosen for field in schema.fields}
+    read = read_columns(settings.filter, fields)
+    columns = {column: decoded(field) for column, field in fields.items() if column in read}
+    columns |= _written(source, settings)
     listed = ", ".join(f"{text} AS {identifier(column)}" for column, text in columns.items())
     names = ", ".join(literal(schema.name) for schema in chosen)
     where = f"d_is_event AND d_event_type IN ({names}) AND {_is_due(name, source)}"
@@ -56,19 +61,38 @@ def events_select(name: str, config: Config, settings: Replica, types: EventType
 
 
 def rejects_select(name: str, config: Config, events: str) -> str:
-    """Select the events too large for the replica as rows of `dead_letters.columns`."""
+    """Select the events too large for the replica as rows of `letter_columns`.
+
+    For files, the list of headers stays packed: `packed_select` hands it to Python.
+    """
     known = {
         "step": "'replicate'",
         "reason": "'replica_too_large'",
         "detail": f"CONCAT('replica {name}: ', CAST(__bytes AS STRING), ' bytes')",
         **unpacked(f"__{OWN_HEADERS}"),
     }
-    columns = (
-        f"{known.get(name, f'`__{name}`')} AS `{name}`"
-        for name in dead_letters.columns(config.source)
-    )
+    columns = (f"{known.get(column, f'`__{column}`')} AS `{column}`" for column in _letter(config))
     limit = config.replicate[name].max_bytes
     return f"SELECT {', '.join(columns)} FROM ({events}) WHERE __bytes > {limit}"
+
+
+def too_large_select(config: Config) -> str:
+    """Select the events too large for any replica."""
+    return " UNION ALL ".join(f"SELECT * FROM too_large_{name}" for name in config.replicate)
+
+
+def packed_select(source: Source) -> str:
+    """Select the rows of `too_large` as batches for the dead letters' files."""
+    arguments = ", ".join([*query.arguments(source), *map(identifier, VERDICT)])
+    call = f"SELECT pack_step({arguments}) AS files FROM too_large"
+    return f"SELECT files FROM ({call}) WHERE files IS NOT NULL"
+
+
+def _letter(config: Config) -> tuple[str, ...]:
+    columns = letter_columns(config.source)
+    if config.dead_letters and config.dead_letters.path:
+        return (OWN_HEADERS, *(name for name in columns if name not in HEADERS))
+    return tuple(columns)
 
 
 def _written(source: Source, settings: Replica) -> dict[str, str]:
@@ -87,8 +111,10 @@ def _written(source: Source, settings: Replica) -> dict[str, str]:
 
 
 def _is_due(name: str, source: Source) -> str:
-    """Return the condition that a decoded record is new, or was redriven to this replica."""
+    """Return the condition that an event is new, or was redriven to this replica.
+
+    Decode has left out what was redriven for another step.
+    """
     if not source.kafka_topics:
         return "TRUE"
-    redriven = f"d_redrive_step = 'replicate' AND d_redrive_replica = {literal(name)}"
-    return f"({is_new(source)} OR {redriven})"
+    return f"(d_redrive_replica IS NULL OR d_redrive_replica = {literal(name)})"
