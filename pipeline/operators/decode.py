@@ -28,7 +28,7 @@ from pipeline.decode.reject_limit import RejectLimit
 from pipeline.events.event_types import EventTypes
 from pipeline.metrics import StepMetrics
 from pipeline.operators.row_columns import RowColumns
-from pipeline.operators.step import Step, vectorised
+from pipeline.operators.step import Step, name_process, vectorised
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +63,7 @@ class DecodeFunction(Step):
         self._redrive_key = redrive_key
 
     def open(self, function_context: FunctionContext) -> None:
+        name_process("etl-decode")
         self._metrics = StepMetrics("decode", function_context.get_metric_group())
         keep_unknown = self._settings.unknown_fields == "keep"
         self._decoder = Decoder(
