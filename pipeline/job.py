@@ -62,6 +62,8 @@ def read(flow: Flow, config: Config) -> str:
     if not source.kinesis_streams and not source.archived_from:
         return "records_kafka"  # a view would be a copy of every record
     flow.view("records", " UNION ALL ".join(selects))
+    if len(selects) > 1:
+        flow.share("records")
     return "records"
 
 
