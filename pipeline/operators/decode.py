@@ -177,7 +177,10 @@ def _joined(parts: Sequence[Decoded]) -> Decoded:
 def decode_function(
     settings: config.Config, types: EventTypes, targets: Mapping[str, Target]
 ) -> Any:
-    """`decode_step(…)`: a row of `decode_row`. Its arguments are those of `query.call`."""
+    """`decode_step(…)`: a row of `decode_row`.
+
+    Its arguments are those of `query.arguments`, and of Kafka sources only the redrive mark.
+    """
     step = DecodeFunction(
         settings.decode,
         settings.source,
