@@ -43,8 +43,8 @@ class IndexFunction(TableFunction):  # type: ignore[misc]
     """Sends a batch of documents to OpenSearch; returns the rejects only.
 
     They are rows of `documents.reject_columns`, or, with the keys of the dead letters' files, one
-    cell of streams. Flink completes a batch before it passes a checkpoint barrier, so an event whose
-    checkpoint completed was acknowledged by OpenSearch or is a reject.
+    cell of streams. Flink completes a batch before it passes a checkpoint barrier, so an event
+    whose checkpoint completed was acknowledged by OpenSearch or is a reject.
     """
 
     def __init__(
