@@ -43,9 +43,10 @@ class Answer:
 class DecodeFunction(Step):
     """Turns raw bytes into events, control or rejects. Never raises for the content of a record.
 
-    Rows keep their order. What goes to files or the index is in the first row, a batch at a time.
-    Where a limit is set, too many rejects raise `RejectLimitExceeded`: the job stops before it
-    emits the batch that exceeded it. A `redrive_key` may be empty; see `pipeline.decode.redriven`.
+    Rows keep their order, since Flink matches the columns that bypass the function by row. What
+    goes to files or the index is one cell for the whole batch, in its first row. Where a limit is
+    set, too many rejects raise `RejectLimitExceeded`: the job stops before it emits the batch that
+    exceeded it. A `redrive_key` may be empty; see `pipeline.decode.redriven`.
     """
 
     def __init__(
