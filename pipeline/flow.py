@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, NamedTuple
 
+from connectors import sql
 from connectors.errors import UserError
 from connectors.flink import files
 from connectors.flink import table_environment as flink
@@ -44,7 +45,7 @@ class Flow:
 
     `targets` are the steps that write files. `sinks` are the sinks' names in the order of their
     statements, `streams` those of them whose table is a placeholder for a Kinesis stream, and
-    `cells` the selects of the batches for files.
+    `cells` the selects of the batches for files. `shared` are statements for the planner alone.
     """
 
     tables: Any
@@ -53,6 +54,7 @@ class Flow:
     sinks: list[str] = field(default_factory=list)
     streams: dict[str, Stream] = field(default_factory=dict)
     cells: list[str] = field(default_factory=list)
+    shared: list[str] = field(default_factory=list)
 
     @classmethod
     def of(cls, stream_env: Any, tables: Any, config: Config) -> Flow:
@@ -78,6 +80,7 @@ class Flow:
             )
             for name, stream in self.streams.items()
         }
+        placeholders |= dict.fromkeys(self.shared, flink.remove)
         placeholders[files.COLLECT] = partial(
             files.replace_placeholder,
             function=CollectFunction(self.targets),
@@ -97,6 +100,17 @@ class Flow:
     def view(self, name: str, select: str) -> None:
         """Create a view."""
         self.tables.create_temporary_view(name, self.tables.sql_query(select))
+
+    def share(self, view: str) -> None:
+        """Have a view of a UNION ALL planned once, with all that reads it behind it.
+
+        Else the planner would move a reader, such as decode, into each part of the UNION ALL. What
+        two statements read is planned by itself: the second one is for that alone, and is removed
+        before the job runs.
+        """
+        name = f"{view}_shared"
+        self.insert(name, Sink(sql.discard_table(name), "CAST(NULL AS STRING)"), view)
+        self.shared.append(name)
 
     def insert(self, name: str, sink: Sink, view: str) -> None:
         """Create a sink's table and fill it with the sink's columns of `view`."""

@@ -62,6 +62,8 @@ def read(flow: Flow, config: Config) -> str:
     if not source.kinesis_streams and not source.archived_from:
         return "records_kafka"  # a view would be a copy of every record
     flow.view("records", " UNION ALL ".join(selects))
+    if len(selects) > 1:
+        flow.share("records")
     return "records"
 
 
@@ -76,8 +78,8 @@ def archive(flow: Flow, config: Config, settings: Archive, view: str) -> None:
 def decode(flow: Flow, config: Config, types: EventTypes, view: str) -> None:
     """Turn bytes into events or rejects, and these into batches for the files of every step."""
     flow.function("decode_step", operators.decode_function(config, types, flow.targets))
-    columns = query.select(config.source, operators.decode_row(config, types))
-    flow.view("decoded", f"SELECT {columns} FROM ({query.call(config.source, view)})")
+    row = operators.decode_row(config, types)
+    flow.view("decoded", query.select(config.source, view, row))
     if flow.targets:
         flow.collect("SELECT files FROM decoded WHERE files IS NOT NULL")
 

@@ -73,7 +73,9 @@ def run(
             if not savepoint:
                 savepoint, note = start.savepoint_for(config, cluster, environment, choice)
                 _say(note)
-            submission.check(config, environment, savepoint=savepoint)
+            submission.check(
+                config, environment, savepoint=savepoint, allow_dropped_state=allow_dropped_state
+            )
         with watch.step("plan"):
             planner.wait_planned()
         job_id = uuid.uuid4().hex

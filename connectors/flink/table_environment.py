@@ -75,6 +75,12 @@ def name_steps(
     return list(named.values())
 
 
+def remove(stream: StreamExecutionEnvironment, root: Any) -> list[Any]:
+    """Leave out a statement that was there for the planner only; a `Replace`."""
+    stream._j_stream_execution_environment.getTransformations().remove(root)
+    return []
+
+
 # Exceptions of PyFlink for a query that the planner rejects.
 SQL_ERRORS = (JavaException, Py4JJavaError)
 
@@ -114,15 +120,15 @@ def step_name(name: str, description: str, *, sink: str, is_source: bool) -> str
     'lake_trip-columns'
     """
     kind = re.sub(r"\[\d+\]", "", name)
-    if kind in {"PythonCalc", "PythonCorrelate"}:  # `decode_step(`, or `claim_check_archive(`
-        match = re.search(r"(?:(decode|index|pack)_step|(claim_check_\w+))\(", description)
+    if kind in {"PythonCalc", "PythonCorrelate"}:  # calls `decode_step(`, `claim_check_archive(`, …
+        match = re.search(r"\b(?:(\w+)_step|(claim_check_\w+))\(", description)
         assert match, description
         return match[1] or match[2]
     if kind in {sink, "StreamingFileWriter"}:
         return sink
     if is_source:
         return kind
-    if kind == "Calc" and "f0.is_event AS d_is_event" in description:
+    if kind == "Calc" and re.search(_DECODED, description):
         return "decode-columns"
     if kind == "Calc":
         replica = re.search(r"'replica (\w+): '", description)
@@ -134,6 +140,9 @@ def _unique(name: str, taken: Collection[str]) -> str:
     numbered = (f"{name}-{number}" for number in itertools.count(2))
     return next(unique for unique in itertools.chain([name], numbered) if unique not in taken)
 
+
+# The view `decoded`, where several statements read it: each column of decode's answer on its own.
+_DECODED = r"\bf0\.\w+ AS (files|index_batch|d_\w+)\b[^\[]*\]\)$"
 
 # Edges of the graph, not operators: they have no uid.
 _VIRTUAL = frozenset({"PartitionTransformation", "UnionTransformation"})

@@ -80,8 +80,8 @@ def packed_select(config: Config) -> str:
     """Select the events too large for any replica as batches for the dead letters' files."""
     rows = " UNION ALL ".join(f"SELECT * FROM too_large_{name}" for name in config.replicate)
     arguments = [*query.arguments(config.source), *map(identifier, VERDICT)]
-    call = f"SELECT pack_step({', '.join(arguments)}) AS files FROM ({rows})"
-    return f"SELECT files FROM ({call}) WHERE files IS NOT NULL"
+    call = f"LATERAL TABLE(pack_step({', '.join(arguments)})) AS packed(files)"
+    return f"SELECT files FROM ({rows}), {call}"
 
 
 def _letter(config: Config) -> tuple[str, ...]:
