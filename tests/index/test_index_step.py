@@ -44,7 +44,7 @@ KEYS = ("dead_letters/4",)
 
 def index_of(*names: str, faults: Sequence[Fault | None] = ()) -> MemoryIndex:
     """An index in memory with these event types' indices."""
-    mappings = {
+    mappings: dict[str, Mapping[str, str]] = {
         f"p-{each.name}": {field.name: "any" for field in each.fields}
         for each in TYPES
         if each.name in names
