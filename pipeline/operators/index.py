@@ -29,6 +29,7 @@ from pipeline.events.derive import mapping
 from pipeline.events.event_types import EventTypes
 from pipeline.index.indexer import Counts, Indexer, RetryPolicy
 from pipeline.metrics import StepMetrics
+from pipeline.operators.step import name_process
 
 _REJECTION = ("reason", "detail")
 _KINDS = {
@@ -65,6 +66,7 @@ class IndexFunction(TableFunction):  # type: ignore[misc]
         return False
 
     def open(self, function_context: FunctionContext) -> None:
+        name_process("etl-index")
         self._metrics = StepMetrics("index", function_context.get_metric_group())
         settings = self._settings
         self._indexer = Indexer(
