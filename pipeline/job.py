@@ -78,8 +78,8 @@ def archive(flow: Flow, config: Config, settings: Archive, view: str) -> None:
 def decode(flow: Flow, config: Config, types: EventTypes, view: str) -> None:
     """Turn bytes into events or rejects, and these into batches for the files of every step."""
     flow.function("decode_step", operators.decode_function(config, types, flow.targets))
-    columns = query.select(config.source, operators.decode_row(config, types))
-    flow.view("decoded", f"SELECT {columns} FROM ({query.call(config.source, view)})")
+    row = operators.decode_row(config, types)
+    flow.view("decoded", query.select(config.source, view, row))
     if flow.targets:
         flow.collect("SELECT files FROM decoded WHERE files IS NOT NULL")
 
@@ -113,9 +113,7 @@ def dead_letters(flow: Flow, config: Config, settings: DeadLetters) -> None:
         if config.replicate:
             keys = flow.keys("dead_letters")
             flow.function("pack_step", operators.pack_function(config.source, keys))
-            flow.view("too_large", replica_sink.too_large_select(config))
-            flow.share("too_large")
-            flow.collect(replica_sink.packed_select(config.source))
+            flow.collect(replica_sink.packed_select(config))
         return
     flow.view("rejects", dead_letters_sink.select(config))
     columns = letter_columns(config.source)

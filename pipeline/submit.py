@@ -49,14 +49,20 @@ def submit(
     home_of(environment)
     config = load_config.load(path, environment)
     with client.planning(path, environment) as planner:
-        check(config, environment, savepoint=savepoint)
+        check(config, environment, savepoint=savepoint, allow_dropped_state=allow_dropped_state)
         planner.wait_planned()
         job_id = uuid.uuid4().hex
         planner.submit(job_id, savepoint=savepoint, allow_dropped_state=allow_dropped_state)
     return submitted(job_id, config, environment)
 
 
-def check(config: Config, environment: Mapping[str, str], *, savepoint: str) -> None:
+def check(
+    config: Config,
+    environment: Mapping[str, str],
+    *,
+    savepoint: str,
+    allow_dropped_state: bool = False,
+) -> None:
     """Check that a job may be submitted with the configuration, and create its indices.
 
     A job that starts from a savepoint starts even while OpenSearch is unreachable; a new one does
@@ -70,7 +76,7 @@ def check(config: Config, environment: Mapping[str, str], *, savepoint: str) -> 
 
     types = load_config.event_types(config)
     if savepoint:
-        earlier.refuse(savepoint, config, types, environment)
+        earlier.refuse(savepoint, types, environment, allow_dropped_state=allow_dropped_state)
     preflight.paths(config, environment)
     preflight.indices(config, types, may_be_away=bool(savepoint))
 

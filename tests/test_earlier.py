@@ -11,21 +11,22 @@ from connectors.errors import UserError
 from connectors.flink.savepoint import METADATA, operator_id
 from pipeline import earlier
 from pipeline.config import load as load_config
-from pipeline.config.model import Config
+from pipeline.events.event_types import EventTypes
 from tests.config.test_config import check
 
 GOLDEN = Path(__file__).parent / "data" / "golden"
 OLD = sorted(path.parent for path in GOLDEN.glob(f"savepoint-0.[12].*/savepoints/*/{METADATA}"))
 
 
-def refuse(snapshot: str, config: Config | None = None) -> None:
-    config = config or check()
-    earlier.refuse(snapshot, config, load_config.event_types(config), {})
+def refuse(snapshot: str, types: EventTypes | None = None, *, dropping: bool = False) -> None:
+    types = types or load_config.event_types(check())
+    earlier.refuse(snapshot, types, {}, allow_dropped_state=dropping)
 
 
-def taken(folder: Path, *uids: str) -> str:
+def taken(folder: Path, *uids: str, kind: str = "Suspend Savepoint") -> str:
     """Write the metadata of a snapshot with operators of these uids; return its address."""
-    (folder / METADATA).write_bytes(b"before" + b"-".join(map(operator_id, uids)) + b"after")
+    ids = b"-".join(map(operator_id, uids))
+    (folder / METADATA).write_bytes(kind.encode() + ids + b"after")
     return f"file://{folder}"
 
 
@@ -36,18 +37,23 @@ def test_a_savepoint_of_an_earlier_version_is_refused_with_the_way(kept: Path, e
         refuse(f"file://{kept}{end}")
     for words in (
         f"file://{kept}{end} is of version 0.1 or 0.2",
-        "with --allow-dropped-state neither",
-        "set source.kafka_start to committed",
-        "--fresh",
-        "the group streaming-etl",
+        "archive, dead_letters, lake_fhv_trip",
+        "all its files are committed",
+        "--allow-dropped-state",
         "docs/upgrade.md",
     ):
         assert words in str(raised.value)
+    refuse(f"file://{kept}{end}", dropping=True)
 
 
-def test_who_starts_at_committed_offsets_need_not_set_that() -> None:
-    with pytest.raises(UserError, match="commits all files; then start this one with --fresh"):
-        refuse(f"file://{OLD[0]}", check(source={"kafka_start": "committed"}))
+@pytest.mark.parametrize("kind", ["Checkpoint", "Savepoint"])
+@pytest.mark.parametrize("dropping", [False, True])
+def test_one_that_the_job_did_not_stop_with_is_refused_whatever_is_allowed(
+    kind: str, dropping: bool, tmp_path: Path
+) -> None:
+    snapshot = taken(tmp_path, "archive-end", kind=kind)
+    with pytest.raises(UserError, match="files that are not committed.* stop it by its"):
+        refuse(snapshot, dropping=dropping)
 
 
 @pytest.mark.parametrize("step", ["archive", "dead_letters", "lake_trip", "lake_scooter_trip"])
@@ -58,8 +64,8 @@ def test_one_file_sink_is_enough(step: str, tmp_path: Path) -> None:
     text = (Path(__file__).parents[1] / "schemas" / "fhv_trip.avsc").read_text()
     (schemas / "scooter_trip.avsc").write_text(text.replace("fhv_trip", "scooter_trip"))
     config = check(decode={"schemas": str(schemas)})
-    with pytest.raises(UserError, match=f"the state of {step}"):
-        refuse(taken(tmp_path, "records_kafka", f"{step}-end"), config)
+    with pytest.raises(UserError, match=f"the state of {step}, which"):
+        refuse(taken(tmp_path, "records_kafka", f"{step}-end"), load_config.event_types(config))
 
 
 @pytest.mark.parametrize(

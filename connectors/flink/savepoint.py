@@ -10,6 +10,9 @@ from typing import Final
 METADATA: Final = "_metadata"
 """The file that makes a folder a complete savepoint or checkpoint."""
 
+_STOPPED: Final = (b"Suspend Savepoint", b"Terminate Savepoint")
+"""Flink's names of the kinds of savepoints that end a job."""
+
 _MASK: Final = (1 << 64) - 1
 _C1: Final = 0x87C37B91114253D5
 _C2: Final = 0x4CF5AD432745937F
@@ -21,6 +24,15 @@ def holds(metadata: bytes, uid: str) -> bool:
     An id has 16 bytes, so that other content is as good as never taken for one.
     """
     return operator_id(uid) in metadata
+
+
+def has_stopped(metadata: bytes) -> bool:
+    """Return whether it is a savepoint that a job stopped with, drained or not.
+
+    Such a one committed all that its sinks had: Flink has answered with its address afterwards. One
+    that the job survived, or a checkpoint, may hold what is not committed.
+    """
+    return any(name in metadata for name in _STOPPED)
 
 
 def operator_id(uid: str) -> bytes:

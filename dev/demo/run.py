@@ -28,12 +28,12 @@ from dev.demo.page import PAGE, REPORT, write_page
 from dev.demo.series import Series
 from dev.demo.variants import Variant, prepare, variant
 from dev.figures import render, write
-from dev.servers.job_watch import wait_archived, wait_checkpoints
 from dev.servers.s3 import create_bucket
 from dev.servers.setup import setup
 from dev.servers.stack import Stack
 from pipeline.config import load as load_config
 from pipeline.lag import lag_of
+from pipeline.ops.reconcile.inventory import inventory
 from pipeline.ops.reconcile.options import Options
 from pipeline.ops.reconcile.run import reconcile
 from pipeline.ops.systems import Systems
@@ -77,7 +77,6 @@ class Demo:
             with series.phase(_LIVE), self.steps.step("replaying live"):
                 load.send(_LIVE, rate=self.variant.live_rate)
             after = self._wait_decoded(job, load.expectation.produced, "following live")
-        self._cover(job, load.expectation.produced)
         checkpoints = job.cluster.checkpoints(job.job_id)
         self._stop(job)
         figures, problems = self._proof(job, load.expectation)
@@ -144,16 +143,14 @@ class Demo:
             last: dict[str, float] = wait_for(decoded, _PATIENCE_SECONDS, f"{what}: not done")
         return last
 
-    def _cover(self, job: Submitted, records: int) -> None:
-        """Wait until checkpoints cover everything and two more completed."""
-        with self.steps.step("waiting for checkpoints to cover everything"):
-            wait_archived(job, self.stack.environment(), records, _PATIENCE_SECONDS)
-            wait_checkpoints(job, 2)
-
     def _stop(self, job: Submitted) -> None:
-        with self.steps.step("stopping with a savepoint"):
+        """Stop the job when it has written all rows to files, and passed on everything."""
+        with self.steps.step("draining and stopping with a savepoint"):
             job.cluster.stop_with_savepoint(
-                job.job_id, f"s3a://{BUCKET}/savepoints", timeout_seconds=_PATIENCE_SECONDS
+                job.job_id,
+                f"s3a://{BUCKET}/savepoints",
+                timeout_seconds=_PATIENCE_SECONDS,
+                drain=True,
             )
 
 
@@ -163,16 +160,17 @@ def _done(metrics: Mapping[str, float], records: int, *, index: bool) -> bool:
     return decoded and (not index or metrics.get("index.in", 0) >= metrics["decode.events"])
 
 
-def _files(systems: Systems) -> dict[str, int]:
+def _files(systems: Systems) -> dict[str, float]:
     """Return how many files archive and lake consist of."""
     config = systems.config
     assert config.archive and config.lake, "the demo's configurations have both"
-    files = systems.lake(config.lake.path).listing()
+    found = inventory(systems.lake(config.lake.path).listing())
     return {
         "archive_files": len(systems.store(config.archive.path).listing()),
-        "lake_files": len(files),
-        "lake_bytes": sum(file.size for file in files),
-        "lake_partitions": len({file.path.rpartition("/")[0] for file in files}),
+        "lake_files": found.files,
+        "lake_bytes": found.bytes,
+        "lake_partitions": found.partitions,
+        "lake_files_per_partition": round(found.files / max(1, found.partitions), 2),
     }
 
 

@@ -180,9 +180,12 @@ def _arn(account: Account, stream: str) -> str:
 def _here(servers: Mapping[str, str]) -> dict[str, dict[str, str | None]]:
     """Values by group and key; None leaves a key out.
 
-    The index gives up sooner than by default, or an outage would have to last minutes.
+    The index gives up sooner than by default, or an outage would have to last minutes. Files are
+    made within a checkpoint interval, so that one more covers everything.
     """
     return {
+        "archive": {"file_seconds": "5"},
+        "lake": {"file_seconds": "5"},
         "kinesis": {"endpoint": servers["KINESIS_ENDPOINT"]},
         "kafka": {"security": "plaintext"},
         "index": {

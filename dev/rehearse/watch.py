@@ -27,8 +27,8 @@ _OWN: Final[Mapping[str, float]] = {
     # OpenSearch stands still for some seconds, and its counters move when it goes on.
     "IndexRetries": 12.0,
     "IndexSlow": 12.0,
-    # Three checkpoint intervals of the rehearsal, as on AWS.
-    "LakeStalled": 30.0,
+    # Twice lake.file_seconds and three checkpoint intervals of the rehearsal, as on AWS.
+    "LakeStalled": 40.0,
     # Room for three restarts of a job with a dozen Python workers.
     "RestartsRepeat": 150.0,
 }

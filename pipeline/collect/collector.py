@@ -1,7 +1,8 @@
 """The collector: keeps a key's streams until they are enough or old enough, then makes their files.
 
-Every stream is kept before it is a file, and every file of a bucket is given out before its streams
-are cleared. Flink's state does the rest: after a crash, both happen again from the last checkpoint.
+A stream is kept, or goes into files at once if it makes its bucket full. All files of a bucket are
+given out before its streams are cleared, within one call. Flink does the rest: no checkpoint falls
+into a call, so after a crash all of it happens again, or none of it.
 """
 
 from __future__ import annotations
@@ -141,7 +142,8 @@ class Collector:
     ) -> Iterator[StepFile]:
         """Yield the files of all streams and of the `last`, which is not kept; then clear."""
         started, rows = monotonic(), 0
-        for file in files(target.step, chain(bucket.streams(), last), target.compression):
+        streams = chain(bucket.streams(), last)
+        for file in files(target.step, streams, target.compression, target.bucket_bytes):
             rows += file.rows
             self._count(target.step, "files", 1)
             self._count(target.step, "out", file.rows)

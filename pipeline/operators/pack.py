@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 import numpy as np
-import pandas as pd
 from pyflink.table import DataTypes
-from pyflink.table.udf import FunctionContext, udf
+from pyflink.table.udf import FunctionContext, TableFunction, udtf
 
 from pipeline.collect.inputs import inputs
 from pipeline.collect.letters import Letters, reject_columns
 from pipeline.collect.stream import pack
 from pipeline.config.model import Source
-from pipeline.operators.step import Step
+from pipeline.decode.columns import Array, objects
 
 VERDICT: Final = ("step", "reason", "detail", "event_type", "schema_version")
 """The last arguments of `pack_step`."""
 
 
-class PackFunction(Step):
-    """Returns a batch of rejects in its first row, as one cell of streams; null in the others."""
+class PackFunction(TableFunction):  # type: ignore[misc]
+    """Returns a reject as one cell of streams.
+
+    Only events too large for a replica come here. They are few, and large.
+    """
 
     def __init__(self, source: Source, keys: Sequence[str]) -> None:
         self._source = source
@@ -30,19 +32,21 @@ class PackFunction(Step):
     def open(self, function_context: FunctionContext) -> None:
         self._letters = Letters(self._source, self._keys)
 
-    def eval(self, *arguments: pd.Series) -> pd.Series:
-        columns = [argument.to_numpy() for argument in arguments]
-        records = inputs(self._source, columns)
+    def eval(self, *arguments: Any) -> Iterator[bytes]:
+        columns = [_column(argument) for argument in arguments]
         verdict = dict(zip(VERDICT, columns[-len(VERDICT) :], strict=True))
-        rejects = reject_columns(records, np.arange(len(records)), verdict)
-        cells = np.full(len(records), None, object)
-        cells[0] = pack(self._letters.streams(rejects))
-        return pd.Series(cells)
+        rejects = reject_columns(inputs(self._source, columns), np.arange(1), verdict)
+        if cell := pack(self._letters.streams(rejects)):
+            yield cell
+
+
+def _column(value: Any) -> Array:
+    return np.array([value]) if isinstance(value, int) else objects([value])
 
 
 def pack_function(source: Source, keys: Sequence[str]) -> Any:
     """`pack_step(…)`: rejects as batches for the dead letters' files, which have these keys.
 
-    Its arguments are those of `query.call` without the redrive mark, then `VERDICT`.
+    Its arguments are those of `query.arguments`, then `VERDICT`.
     """
-    return udf(PackFunction(source, keys), result_type=DataTypes.BYTES(), func_type="pandas")
+    return udtf(PackFunction(source, keys), result_types=[DataTypes.BYTES()])

@@ -76,16 +76,12 @@ def rejects_select(name: str, config: Config, events: str) -> str:
     return f"SELECT {', '.join(columns)} FROM ({events}) WHERE __bytes > {limit}"
 
 
-def too_large_select(config: Config) -> str:
-    """Select the events too large for any replica."""
-    return " UNION ALL ".join(f"SELECT * FROM too_large_{name}" for name in config.replicate)
-
-
-def packed_select(source: Source) -> str:
-    """Select the rows of `too_large` as batches for the dead letters' files."""
-    arguments = ", ".join([*query.arguments(source), *map(identifier, VERDICT)])
-    call = f"SELECT pack_step({arguments}) AS files FROM too_large"
-    return f"SELECT files FROM ({call}) WHERE files IS NOT NULL"
+def packed_select(config: Config) -> str:
+    """Select the events too large for any replica as batches for the dead letters' files."""
+    rows = " UNION ALL ".join(f"SELECT * FROM too_large_{name}" for name in config.replicate)
+    arguments = [*query.arguments(config.source), *map(identifier, VERDICT)]
+    call = f"LATERAL TABLE(pack_step({', '.join(arguments)})) AS packed(files)"
+    return f"SELECT files FROM ({rows}), {call}"
 
 
 def _letter(config: Config) -> tuple[str, ...]:

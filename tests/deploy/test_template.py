@@ -15,7 +15,7 @@ from connectors.errors import UserError
 from dev.rehearse.intrinsics import Stack, read
 from dev.templates.derived import BOARD, HANDWRITTEN, PAGE, TEMPLATE, derived_files
 from pipeline.config.load import check, load_property_groups
-from pipeline.config.model import Config
+from pipeline.config.model import Config, Lake
 from pipeline.deploy.monitoring.alarms import ALARMS, Alarm, alarm
 from pipeline.deploy.package.build import RUN_OPTIONS
 from pipeline.events.event_types import load
@@ -181,7 +181,9 @@ def test_thresholds_that_follow_from_another_parameter() -> None:
     defaults = {name: each.get("Default") for name, each in template()["Parameters"].items()}
     assert defaults["RetentionMilliseconds"] * 2 == defaults["SourceRetentionHours"] * 3_600_000
     assert defaults["CheckpointSlowMilliseconds"] * 2 == defaults["CheckpointMilliseconds"]
-    assert alarm("LakeStalled").period_seconds * 1000 == 3 * defaults["CheckpointMilliseconds"]
+    collected = Lake(path="s3a://bucket/lake").file_seconds * 1000
+    stalled = 2 * collected + 3 * defaults["CheckpointMilliseconds"]
+    assert alarm("LakeStalled").period_seconds * 1000 == stalled
     assert defaults["DomainFreeMiB"] * 4 == defaults["DomainVolumeGiB"] * 1024
 
 

@@ -68,7 +68,7 @@ def test_damage_is_named_exactly_and_partitions_are_rebuilt(stack: Stack, tmp_pa
         _swap(harness, damage)
         assert _command(harness, "reconcile")["problems"] == []
         assert _command(harness, "backfill", "confirm", "mend")["deleted"] > 0
-        harness.stop()
+        harness.stop(drain=True)
     assert harness.verdict(before + later).problems() == []
 
 

@@ -75,7 +75,7 @@ def test_nothing_is_missing_or_doubled_while_the_job_runs(stack: Stack, tmp_path
         harness.start()
         world = World(harness)
         look_while(world.work, world.look)
-        harness.stop()
+        harness.stop(drain=True)
     assert world.looks >= 3
     assert sum(report.merged_files for report in world.reports) > 0
     assert [text for report in world.reports for text in report.problems + report.left] == []

@@ -52,7 +52,7 @@ def finished(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         send(harness)
         harness.start(by_command=True)
         harness.drain()
-        harness.stop()
+        harness.stop(drain=True)
         yield harness
 
 

@@ -43,7 +43,7 @@ def test_an_opensearch_that_stays_away_does_not_stop_the_lake(stack: Stack, tmp_
         try:
             sent += harness.produce(made)
             harness.drain()
-            harness.stop()
+            harness.stop(drain=True)
         finally:
             stack.start_server("opensearch", print)
 

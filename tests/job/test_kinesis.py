@@ -32,7 +32,7 @@ def test_resharding_loses_and_doubles_nothing(stack: Stack, tmp_path: Path) -> N
         sent += running.produce(part(made))
         running.start(savepoint=savepoint)
         running.drain()
-        running.stop()
+        running.stop(drain=True)
 
     shards = kinesis.list_shards(running.stream, endpoint=running.endpoint)
     assert len(shards) == 2 + 2 + 1 + 2, "split, merge, and a split across the savepoint"

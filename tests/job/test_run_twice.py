@@ -39,7 +39,7 @@ def test_a_second_run_is_refused_or_resumes(stack: Stack, tmp_path: Path) -> Non
         refused(harness, "twice is RUNNING on the cluster", harness.submitted.job_id)
         refused(harness, "twice is RUNNING on the cluster", "another job.name", "--fresh")
 
-        savepoint = stop(harness)
+        savepoint = stop(harness, "--drain")
         told = refused(harness, savepoint, "--resume: go on", "--savepoint PATH", "--fresh: begin")
         for trace in (
             "archive.path",
@@ -64,7 +64,7 @@ def test_a_second_run_is_refused_or_resumes(stack: Stack, tmp_path: Path) -> Non
         assert f"/{harness.submitted.job_id}/chk-" in begin(harness, "--resume").stderr
         sent += harness.produce(made[600:])
         harness.drain()
-        stop(harness)
+        stop(harness, "--drain")
         assert harness.verdict(sent).problems() == []
 
         forget(harness)
@@ -251,9 +251,9 @@ def run(harness: Harness, *options: str) -> Result:
     return CliRunner().invoke(app, command, env=harness.stack.environment())
 
 
-def stop(harness: Harness) -> str:
+def stop(harness: Harness, *options: str) -> str:
     into = ("--into", "s3a://twice/savepoints", "--json")
-    result = call(harness, "stop", harness.submitted.job_id, *into)
+    result = call(harness, "stop", harness.submitted.job_id, *into, *options)
     return str(json.loads(result.stdout)["savepoint"])
 
 

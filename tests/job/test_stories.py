@@ -77,7 +77,7 @@ def test_a_deploy_without_a_schema_filled_the_dead_letters(stack: Stack, tmp_pat
 
         again = redrive(harness, "--reason", "unknown_event_type")
         assert (again["redriven"], again["already_redriven"]) == (0, len(forgotten))
-        harness.stop()
+        harness.stop(drain=True)
 
     assert counted(harness, "unknown_event_type") == (len(forgotten), len(forgotten))
     everything_is_there(harness, made)
@@ -129,7 +129,7 @@ def test_opensearch_was_away_for_a_day(stack: Stack, tmp_path: Path) -> None:
         covered(harness, more=lost)
         step_metrics = harness.submitted.cluster.step_metrics
         wait_for(lambda: step_metrics().get("decode.forged_redrives") == FORGED, 30, "the counter")
-        harness.stop()
+        harness.stop(drain=True)
 
     assert lake_ids(harness) == before, "what was redriven for the index is in the lake already"
     assert counted(harness, "index_unavailable") == (lost, lost)
@@ -160,11 +160,11 @@ def truncated(made: list[Made]) -> int:
 
 
 def covered(harness: Harness, *, more: int = 0) -> None:
-    """Wait until completed checkpoints cover all that was sent, and one more."""
+    """Wait until completed checkpoints cover all that was sent, and its files are there."""
     harness.produced += more
     environment = harness.stack.environment()
     wait_archived(harness.submitted, environment, harness.produced, PATIENCE_SECONDS)
-    harness.wait_checkpoints(1)
+    harness.wait_closed()
 
 
 def redrive(harness: Harness, *options: str) -> dict[str, Any]:

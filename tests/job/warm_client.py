@@ -36,7 +36,7 @@ def submit(
     """Do what `pipeline.submit.submit` does, with the same checks, by a warm client."""
     environment = {**os.environ, **environment}
     config = load_config.load(path, environment)
-    check(config, environment, savepoint=savepoint)
+    check(config, environment, savepoint=savepoint, allow_dropped_state=allow_dropped_state)
     url = environment["FLINK_REST_URL"]
     if url not in _clients:
         _clients[url] = WarmClient(environment)

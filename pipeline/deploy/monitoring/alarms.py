@@ -74,9 +74,10 @@ _JOB = (
     Alarm(
         name="CheckpointLarge", signal="checkpoint_bytes", threshold=1 << 30,
         parameter="CheckpointBytes", missing="missing",
-        meaning="Checkpoint state is larger than expected. The job's state is source positions"
-                " and open uploads.",
-        action="Check for a replay that opens many partitions at once.",
+        meaning="Checkpoint state is larger than expected. The job's state is rows in buckets that"
+                " are not full, source positions and open uploads.",
+        action="Lower file_seconds or bucket_bytes of lake, archive and dead_letters: see"
+               " docs/performance.md. Expected during a replay.",
     ),
     Alarm(
         name="Restarts", signal="full_restarts", form="growth",
@@ -101,7 +102,7 @@ _JOB = (
         name="Heap", signal="heap_percent", threshold=90, period_seconds=60, periods=3,
         missing="missing",
         meaning="The heap of the fullest TaskManager is nearly full.",
-        action="Reduce the number of open partitions, lower lake.page_bytes, or add KPUs.",
+        action="Lower bucket_bytes or file_seconds of lake, archive and dead_letters, or add KPUs.",
     ),
     Alarm(
         name="Memory", signal="memory_percent", threshold=85, period_seconds=60, periods=3,
@@ -182,10 +183,11 @@ _FLOW = (
     ),
     Alarm(
         name="LakeStalled", signal="lake_objects", form="stalled", per="decode.events",
-        period_seconds=180, severity="page",
-        meaning="Events are decoded, but no file was finished in the lake for three checkpoint"
-                " intervals.",
-        action="See CheckpointsFail: files are finished only when a checkpoint completes.",
+        period_seconds=300, severity="page",
+        meaning="Events are decoded, but no file was finished in the lake for twice"
+                " lake.file_seconds and three checkpoint intervals (60 s each).",
+        action="See CheckpointsFail: files are finished only when a checkpoint completes. With a"
+               " larger lake.file_seconds, raise this alarm's period.",
     ),
     Alarm(
         name="SourceThrottled", signal="source_throttled", form="growth", when="ReadsKinesis",

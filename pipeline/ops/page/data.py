@@ -139,6 +139,7 @@ def facts(reconciled: Reconciled) -> list[Fact]:
     lake, files = reconciled.first(LAKE), reconciled.lake_files
     pending = source.figures.get("pending") if source else None
     stored, partitions = (files.bytes, files.partitions) if files else (None, None)
+    each = f"{files.files / files.partitions:.1f}" if files and files.partitions else count(None)
     return [
         Fact(
             name="records",
@@ -150,7 +151,7 @@ def facts(reconciled: Reconciled) -> list[Fact]:
         Fact(
             name="files of the lake",
             value=count(files.files if files else None),
-            about=f"{size(stored)} in {count(partitions)} partitions",
+            about=f"{size(stored)}; {each} in each of {count(partitions)} partitions",
         ),
     ]
 

@@ -16,7 +16,7 @@ from pipeline.ops.page.markup import (
     sign,
     size,
 )
-from pipeline.ops.reconcile.inventory import Inventory, Share, SizeClass
+from pipeline.ops.reconcile.inventory import FilesClass, Inventory, Share, SizeClass
 from pipeline.ops.reconcile.report import KINDS, Rejects
 from pipeline.terminal import counted
 
@@ -70,7 +70,7 @@ def rejects(rows: Sequence[Rejects] | None) -> Markup:
 
 
 def files(found: Inventory | None) -> tuple[Markup, ...]:
-    """Return the lake's files by size, and the partitions with the most bytes."""
+    """Return files by size, partitions by their files, and the partitions with the most bytes."""
     if found is None:
         return (_quiet("Unknown: the configuration has no lake."),)
     if not found.files:
@@ -78,6 +78,9 @@ def files(found: Inventory | None) -> tuple[Markup, ...]:
     sizes = [
         Bar(_bounds(each), each.files, (count(each.files), size(each.bytes)))
         for each in found.sizes
+    ]
+    by_files = [
+        Bar(_files(each), each.partitions, (count(each.partitions),)) for each in found.by_files
     ]
     partitions = [
         Bar(
@@ -90,6 +93,7 @@ def files(found: Inventory | None) -> tuple[Markup, ...]:
     others = _others(found.partitions - len(found.largest), found.others)
     return (
         bars(("size of a file", "", "files", "size in all"), sizes),
+        bars(("files of a partition", "", "partitions"), by_files),
         bars(("largest partitions", "", "files", "size"), partitions),
         *others,
     )
@@ -132,6 +136,12 @@ def _bounds(each: SizeClass) -> str:
     return (
         f"{size(each.least)} to {size(each.below)}" if each.below else f"{size(each.least)} or more"
     )
+
+
+def _files(each: FilesClass) -> str:
+    if each.most is None:
+        return f"{count(each.least)} or more"
+    return count(each.most) if each.least == each.most else f"{each.least} to {each.most}"
 
 
 def _quiet(text: str) -> Markup:

@@ -1,7 +1,8 @@
 """What a job's metrics say of each step: its counters, its meters, and how far it is behind.
 
-A step is called as in `docs/metrics.md`: `records_kafka`, `archive`, `decode`, `lake_<event type>`,
-`index`, `replicate_<name>`, `dead_letters`.
+A step is called as in `docs/metrics.md`: `records_kafka`, `archive`, `decode`, `lake`, `index`,
+`replicate_<name>`, `dead_letters`. Rows of a step that are collected for files are counted by our
+function `collect`, which counts each step's; Flink's own metrics of their sinks are of files.
 """
 
 from __future__ import annotations
@@ -10,13 +11,14 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from math import inf
 from typing import Final, NamedTuple
 
 from connectors.flink.job_metrics import Aggregate, Reading
 
 _OPERATOR: Final = re.compile(
     r"Source__records_.+"
-    r"|(archive|decode|index|dead_letters|(lake|replicate|claim_check)_[a-z0-9_]+)"
+    r"|(archive|decode|lake|index|dead_letters|collect|(replicate|claim_check)_[a-z0-9_]+)"
     r"(__Writer|-too_large)?"
 )
 _SOURCE: Final = "Source__"
@@ -37,12 +39,14 @@ IN, OUT, REJECTED = COLUMNS = ("in", "out", "rejected")
 _REJECTED_FOR: Final = "rejected_"
 _REPLICA_TOO_LARGE: Final = f"{_REJECTED_FOR}replica_too_large"
 _OURS: Final = ("decode", "index")
+_COLLECT: Final = "collect"
 _OUT_OF: Final[Mapping[str, tuple[str, ...]]] = {
     "decode.events": (f"decode.{OUT}",),
     "index.indexed": (f"index.{OUT}",),
     "index.stale": (f"index.{OUT}",),
 }
 _NONE: Final = Aggregate(0.0, 0.0)
+_UNKNOWN: Final = Aggregate(inf, inf)
 
 
 class Behind(NamedTuple):
@@ -106,7 +110,7 @@ def _columns(metrics: Mapping[str, Aggregate]) -> Iterator[tuple[str, tuple[str,
             yield name, COLUMNS
         elif name.startswith("replicate_"):
             yield name.removesuffix(_TOO_LARGE), COLUMNS
-        elif name in ("archive", "dead_letters") or name.startswith("lake_"):
+        elif name in ("archive", "lake", "dead_letters"):
             yield name, (IN, OUT) if operator.endswith(_WRITER) else (IN,)
 
 
@@ -143,15 +147,19 @@ def _is_stale(operator: str, metrics: Mapping[str, Aggregate]) -> bool:
 
     Flink keeps them until the new task's first batch is through, while its own begin at 0.
     """
-    begun = metrics.get(f"{operator}.numRecordsIn")
-    counted = metrics.get(f"{operator}.{_PYTHON}{operator}.in")
-    return bool(begun and counted and counted.sum > begun.sum)
+    begun = metrics.get(f"{operator}.numRecordsIn", _UNKNOWN)
+    if operator != "decode":  # Flink counts the batches that the others get
+        return not begun.sum
+    counted = metrics.get(f"{operator}.{_PYTHON}{operator}.in", _NONE)
+    return counted.sum > begun.sum
 
 
 def _flinks(step: str, name: str, metrics: Mapping[str, Aggregate]) -> str:
     """Return which of Flink's metrics is a step's `in` or `out`; empty if none is."""
-    if step in _OURS:
+    if step == "decode":
         return f"{step}.numRecordsIn" if name == IN else ""
+    if step in ("index", "lake") or f"{_COLLECT}.{_PYTHON}{step}.{IN}" in metrics:
+        return ""
     if step.startswith("records_"):
         return f"{_SOURCE}{step}.numRecords{'In' if name == IN else 'Out'}"
     writer = f"{step}{_WRITER}.numRecords"

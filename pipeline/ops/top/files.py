@@ -38,7 +38,7 @@ class Made:
 
     def of(self, step: str) -> Files | None:
         """Return a step's files; None if it has none to count, or they are not known."""
-        if not step.startswith(self.counted) or self.by_step is None:
+        if step not in self.counted or self.by_step is None:
             return None
         return self.by_step.get(step, Files(0, 0))
 
@@ -95,9 +95,8 @@ def count(config: Path, environment: Mapping[str, str], job: Job) -> Made:
     for sink, folder in folders.items():
         for stored in open_store(folder, environment).listing():
             if (stored.modified_ms or 0) >= since:
-                step = f"lake_{stored.path.partition('/')[0]}" if sink == "lake" else sink
-                number, size = numbers[step]
-                numbers[step] = Files(number + 1, size + stored.size)
+                number, size = numbers[sink]
+                numbers[sink] = Files(number + 1, size + stored.size)
     return Made(tuple(folders), numbers)
 
 

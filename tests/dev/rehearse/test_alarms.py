@@ -58,7 +58,7 @@ def test_a_period_is_played_in_less_time_but_never_less_than_three_looks() -> No
     assert period(alarm("BehindRetention")) == 3 * LOOK_SECONDS
     assert period(alarm("ReconcileMismatch")) == 1728
     assert period(alarm("RestartsRepeat")) == 150, "three restarts of the rehearsal's job"
-    assert period(alarm("LakeStalled")) == 30, "three checkpoint intervals of the rehearsal"
+    assert period(alarm("LakeStalled")) == 40, "2 file_seconds and 3 checkpoints there"
 
 
 def test_the_daily_reconciliation_s_alarm_follows_its_report() -> None:

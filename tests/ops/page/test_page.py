@@ -126,7 +126,9 @@ def test_what_is_unknown_is_not_zero() -> None:
     assert "Unknown: the configuration has no dead letters." in text
     assert "Unknown: the configuration has no lake." in text
     facts = text.partition("Flow")[0]
-    assert facts.count("unknown") == 6  # pending; rows; rejects; files, their size and partitions
+    assert (
+        facts.count("unknown") == 7
+    )  # pending; rows; rejects; files, size, a partition's, partitions
 
 
 def test_a_big_lake_makes_no_big_page() -> None:

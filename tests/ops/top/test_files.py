@@ -49,8 +49,7 @@ def test_files_since_the_start_are_counted_by_step(tmp_path: Path) -> None:
     write(tmp_path / "lake" / "trip" / "year=2018" / ".part-2.inprogress", 5, seconds=5)
     made = count(configured(tmp_path), {}, JOB)
     assert made.of("archive") == Files(1, 10)
-    assert made.of("lake_trip") == Files(2, 7)
-    assert made.of("lake_fhv_trip") == Files(0, 0)
+    assert made.of("lake") == Files(2, 7)
     assert made.of("dead_letters") is made.of("index") is None
 
 
