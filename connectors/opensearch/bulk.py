@@ -21,9 +21,9 @@ BULK_PARAMETERS = {"filter_path": "errors,items.*.status,items.*.error.type,item
 
 _DETAIL_LIMIT = 300
 _LONGEST_CHARACTER = 4  # Bytes, in UTF-8.
-_LINES = b'''{"index":{"_index":%b,"_id":%b,"version":%d,"version_type":"external_gte"}}
+_LINES = b"""{"index":{"_index":%b,"_id":%b,"version":%d,"version_type":"external_gte"}}
 %b
-'''
+"""
 _NOT_THE_DOCUMENT = (401, 403, 408, 429)  # 403: index write block, or missing permission
 _QUOTED_VALUE = re.compile(
     r"[ .]*(Preview of field's value:|The prefix of the first immense term).*", re.DOTALL
