@@ -102,9 +102,11 @@ class Flow:
         self.tables.create_temporary_view(name, self.tables.sql_query(select))
 
     def share(self, view: str) -> None:
-        """Keep the planner from moving what reads `view` into each part of its UNION ALL.
+        """Have a view of a UNION ALL planned once, with all that reads it behind it.
 
-        It plans a view that two statements read by itself. The second one is never run.
+        Else the planner would move a reader, such as decode, into each part of the UNION ALL. What
+        two statements read is planned by itself: the second one is for that alone, and is removed
+        before the job runs.
         """
         name = f"{view}_shared"
         self.insert(name, Sink(sql.discard_table(name), "CAST(NULL AS STRING)"), view)

@@ -79,8 +79,7 @@ def decode(flow: Flow, config: Config, types: EventTypes, view: str) -> None:
     """Turn bytes into events or rejects, and these into batches for the files of every step."""
     flow.function("decode_step", operators.decode_function(config, types, flow.targets))
     row = operators.decode_row(config, types)
-    call = query.call(config.source, view, row)
-    flow.view("decoded", f"SELECT {query.select(config.source, row)} FROM ({call})")
+    flow.view("decoded", query.select(config.source, view, row))
     if flow.targets:
         flow.collect("SELECT files FROM decoded WHERE files IS NOT NULL")
 

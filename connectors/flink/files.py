@@ -43,7 +43,8 @@ def replace_placeholder(
     """Replace the placeholder's transformation `root` by the function and each step's sink.
 
     The function gets streams (bytes) by key and yields rows of `out_type`: step, folder and file.
-    Return the sinks' transformations. Every operator has its name and uid.
+    Return the sinks' transformations. Every operator has its name and uid; a sink's uid is not its
+    step's alone, which had other state before version 0.3.
     """
     j_env = stream_env._j_stream_execution_environment
     flink = get_gateway().jvm.org.apache.flink.streaming.api

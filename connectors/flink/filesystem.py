@@ -1,8 +1,9 @@
-"""Flink SQL tables of Parquet files on S3 or in a local folder. Exactly once.
+"""Flink SQL tables of Parquet files on S3 or in a local folder: large records. Exactly once.
 
-A file becomes visible when the checkpoint that covers it completes; after a crash a reader sees the
-files of completed checkpoints only. Unfinished multipart uploads are left to the bucket's lifecycle
-rule and to `streaming-etl uploads`, since a retained checkpoint may still need them.
+All other files are made in Python; see `connectors.flink.files`. A file becomes visible when the
+checkpoint that covers it completes; after a crash a reader sees the files of completed checkpoints
+only. Unfinished multipart uploads are left to the bucket's lifecycle rule and to `streaming-etl
+uploads`, since a retained checkpoint may still need them.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """The collector: keeps a key's streams until they are enough or old enough, then makes their files.
 
-Every stream is kept before it is a file, and every file of a bucket is given out before its streams
-are cleared. Flink's state does the rest: after a crash, both happen again from the last checkpoint.
+A stream is kept, or goes into files at once if it makes its bucket full. All files of a bucket are
+given out before its streams are cleared, within one call. Flink does the rest: no checkpoint falls
+into a call, so after a crash all of it happens again, or none of it.
 """
 
 from __future__ import annotations

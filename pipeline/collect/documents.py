@@ -17,7 +17,6 @@ from pipeline.decode.decoder import Decoded
 from pipeline.decode.records import ARRIVAL_TIME, OWN_HEADERS, position, strings
 
 STEP: Final = "index"
-_TYPE: Final = pa.dictionary(pa.int32(), pa.string())
 _DOCUMENT: Final = {
     "document_id": pa.string(),
     "document_version": pa.int64(),
@@ -40,8 +39,8 @@ def batch(decoded: Decoded, inputs: Inputs) -> bytes | None:
     rows = np.flatnonzero(decoded.partition >= 0)
     if not len(rows):
         return None
-    types = objects(decoded.event_type[rows])
-    columns = {"event_type": pa.array(types, pa.string()).dictionary_encode().cast(_TYPE)}
+    types = pa.array(decoded.event_type[rows], pa.string())
+    columns = {"event_type": types.dictionary_encode()}
     for name, kind in _DOCUMENT.items():
         columns[name] = pa.array(getattr(decoded, name)[rows], kind)
     for name, kind in _RECORD.items():
@@ -60,8 +59,9 @@ def column(documents: pa.RecordBatch, name: str) -> Array:
     """Return a column of documents as `Decoded` and `Inputs` have it."""
     values: pa.Array = documents.column(name)
     if isinstance(values, pa.DictionaryArray):
-        texts: Array = objects(values.dictionary.to_pylist())
-        return texts[values.indices.to_numpy()]
+        texts = objects(values.dictionary.to_pylist())
+        chosen: Array = texts[values.indices.to_numpy()]
+        return chosen
     array: Array = values.to_numpy(zero_copy_only=False)
     return array
 

@@ -47,7 +47,7 @@ def position_names(source: Source) -> tuple[str, ...]:
 
 
 def inputs(source: Source, arguments: Sequence[Array]) -> Inputs:
-    """Return decode's arguments by name; see `query.call` for their order."""
+    """Return arguments by name; see `query.arguments` for their order."""
     raw, arrival_ms, key, *others = arguments
     names = position_names(source)
     own_headers = others[len(names)] if source.kafka_topics else np.full(len(raw), None, object)

@@ -25,14 +25,22 @@ BATCHES = ("files", "index_batch")
 """Columns of `decode_step` that have a whole batch in its first row."""
 
 
-def call(source: Source, records: str, columns: Collection[str]) -> str:
-    """Select decode's call over `records`; its result `f0` has these columns.
+def select(source: Source, records: str, columns: Collection[str]) -> str:
+    """Select decode's `columns` of `records`, each on its own.
 
-    Its arguments are those of a record and, of Kafka sources only, the redrive mark.
+    Flink copies a whole row or map for each statement that looks into it. Beside columns that are
+    row by row there are the record's bytes, position and headers; an arrival time beyond the year
+    9999 is null.
     """
-    given = arguments(source, PACKED) + ([_redrive_mark()] if source.kafka_topics else [])
-    bypassing = "*, " if _row_wise(columns) else ""
-    return f"SELECT {bypassing}decode_step({', '.join(given)}) AS f0 FROM {records}"
+    selected: dict[str, str] = {}
+    if _row_wise(columns):
+        selected |= {name: identifier(name) for name in ("raw", "key", *position(source))}
+        selected["arrival_time"] = f"TO_TIMESTAMP_LTZ({ARRIVAL_MS}, 3)"
+        selected[OWN_HEADERS] = PACKED if source.kafka_topics else "CAST(NULL AS BYTES)"
+    for name in columns:
+        selected[name if name in BATCHES else f"d_{name}"] = f"f0.{identifier(name)}"
+    listed = ", ".join(f"{text} AS {identifier(name)}" for name, text in selected.items())
+    return f"SELECT {listed} FROM ({_call(source, records, columns)})"
 
 
 def arguments(source: Source, own_headers: str = OWN_HEADERS) -> list[str]:
@@ -49,21 +57,14 @@ def arguments(source: Source, own_headers: str = OWN_HEADERS) -> list[str]:
     return ["`raw`", ARRIVAL_MS, "`key`", *places, *([own_headers] if source.kafka_topics else [])]
 
 
-def select(source: Source, columns: Collection[str]) -> str:
-    """Return the columns of the view `decoded`: decode's `columns`, each on its own.
+def _call(source: Source, records: str, columns: Collection[str]) -> str:
+    """Select decode's call over `records`; its result `f0` has these columns.
 
-    Flink copies a whole row or map for each statement that looks into it. Beside columns that are
-    row by row there are the record's bytes, position and headers; an arrival time beyond the year
-    9999 is null.
+    Its arguments are those of a record and, of Kafka sources only, the redrive mark.
     """
-    selected: dict[str, str] = {}
-    if _row_wise(columns):
-        selected |= {name: identifier(name) for name in ("raw", "key", *position(source))}
-        selected["arrival_time"] = f"TO_TIMESTAMP_LTZ({ARRIVAL_MS}, 3)"
-        selected[OWN_HEADERS] = PACKED if source.kafka_topics else "CAST(NULL AS BYTES)"
-    for name in columns:
-        selected[name if name in BATCHES else f"d_{name}"] = f"f0.{identifier(name)}"
-    return ", ".join(f"{text} AS {identifier(name)}" for name, text in selected.items())
+    given = arguments(source, PACKED) + ([_redrive_mark()] if source.kafka_topics else [])
+    bypassing = "*, " if _row_wise(columns) else ""
+    return f"SELECT {bypassing}decode_step({', '.join(given)}) AS f0 FROM {records}"
 
 
 def _row_wise(columns: Collection[str]) -> bool:

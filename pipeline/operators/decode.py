@@ -28,7 +28,7 @@ from pipeline.decode.reject_limit import RejectLimit
 from pipeline.events.event_types import EventTypes
 from pipeline.metrics import StepMetrics
 from pipeline.operators.row_columns import RowColumns
-from pipeline.operators.step import Step, vectorised
+from pipeline.operators.step import Step, name_process, vectorised
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +43,10 @@ class Answer:
 class DecodeFunction(Step):
     """Turns raw bytes into events, control or rejects. Never raises for the content of a record.
 
-    Rows keep their order. What goes to files or the index is in the first row, a batch at a time.
-    Where a limit is set, too many rejects raise `RejectLimitExceeded`: the job stops before it
-    emits the batch that exceeded it. A `redrive_key` may be empty; see `pipeline.decode.redriven`.
+    Rows keep their order, since Flink matches the columns that bypass the function by row. What
+    goes to files or the index is one cell for the whole batch, in its first row. Where a limit is
+    set, too many rejects raise `RejectLimitExceeded`: the job stops before it emits the batch that
+    exceeded it. A `redrive_key` may be empty; see `pipeline.decode.redriven`.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class DecodeFunction(Step):
         self._redrive_key = redrive_key
 
     def open(self, function_context: FunctionContext) -> None:
+        name_process("etl-decode")
         self._metrics = StepMetrics("decode", function_context.get_metric_group())
         keep_unknown = self._settings.unknown_fields == "keep"
         self._decoder = Decoder(
@@ -176,7 +178,10 @@ def _joined(parts: Sequence[Decoded]) -> Decoded:
 def decode_function(
     settings: config.Config, types: EventTypes, targets: Mapping[str, Target]
 ) -> Any:
-    """`decode_step(…)`: a row of `decode_row`. Its arguments are those of `query.call`."""
+    """`decode_step(…)`: a row of `decode_row`.
+
+    Its arguments are those of `query.arguments`, and of Kafka sources only the redrive mark.
+    """
     step = DecodeFunction(
         settings.decode,
         settings.source,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import random
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ import pyarrow as pa
 from pyflink.table import DataTypes
 from pyflink.table.udf import FunctionContext, TableFunction, udtf
 
-from connectors.opensearch.bulk import Document, Limits, Outcome, Rejected
+from connectors.opensearch.bulk import Document, Limits, Outcome, Rejected, Send
 from connectors.opensearch.options import Index, index_name
 from connectors.opensearch.templates import careful_sender
 from pipeline.collect import documents
@@ -29,6 +29,7 @@ from pipeline.events.derive import mapping
 from pipeline.events.event_types import EventTypes
 from pipeline.index.indexer import Counts, Indexer, RetryPolicy
 from pipeline.metrics import StepMetrics
+from pipeline.operators.step import name_process
 
 _REJECTION = ("reason", "detail")
 _KINDS = {
@@ -42,15 +43,21 @@ _KINDS = {
 class IndexFunction(TableFunction):  # type: ignore[misc]
     """Sends a batch of documents to OpenSearch; returns the rejects only.
 
-    They are rows of `documents.reject_columns`, or with the keys of the dead letters' files one cell
+    They are rows of `documents.reject_columns`; with the keys of the dead letters' files, one cell
     of streams. Flink completes a batch before it passes a checkpoint barrier, so an event whose
     checkpoint completed was acknowledged by OpenSearch or is a reject.
     """
 
     def __init__(
-        self, settings: Index, types: EventTypes, source: Source, letters_keys: Sequence[str]
+        self,
+        settings: Index,
+        types: EventTypes,
+        source: Source,
+        letters_keys: Sequence[str] = (),
+        connect: Callable[[Index, Mapping[str, Any]], Send] = careful_sender,
     ) -> None:
         self._settings = settings
+        self._connect = connect
         self._source = source
         self._letters_keys = letters_keys
         self._mappings = {event_type.name: mapping(event_type) for event_type in types}
@@ -59,10 +66,11 @@ class IndexFunction(TableFunction):  # type: ignore[misc]
         return False
 
     def open(self, function_context: FunctionContext) -> None:
+        name_process("etl-index")
         self._metrics = StepMetrics("index", function_context.get_metric_group())
         settings = self._settings
         self._indexer = Indexer(
-            careful_sender(settings, self._mappings),
+            self._connect(settings, self._mappings),
             limits=Limits(documents=settings.max_documents, bytes=settings.max_bytes),
             retry=RetryPolicy(
                 seconds=settings.retry_seconds, breaker_seconds=settings.breaker_seconds
@@ -121,13 +129,10 @@ def _rejects(batch: pa.RecordBatch, outcomes: Sequence[Outcome]) -> Columns | No
 
 def _rows(rejects: Columns, names: Sequence[str]) -> Iterator[tuple[Any, ...]]:
     """Yield the rejects as rows of these columns; what stands for no number or time is None."""
-    missing = {"arrival_ms": NO_TIME}
     columns = []
     for name in names:
-        values = rejects[name]
-        if values.dtype.kind == "i":
-            absent = values == missing.get(name, NO_NUMBER)
-            values = np.where(absent, None, values)
+        values = rejects[name].astype(object)
+        values[values == (NO_TIME if name == "arrival_ms" else NO_NUMBER)] = None
         columns.append(values.tolist())
     yield from zip(*columns, strict=True)
 

@@ -1,6 +1,7 @@
-"""Decode's columns for statements that read rows one by one: replicas, letters not on S3, discard.
+"""Decode's columns for statements that read rows one by one.
 
-There are only those that some statement reads, and rows that none reads have nulls or zeros.
+Those are replicas, dead letters in Kafka or Kinesis, and discard. A column exists only if some
+statement reads it; in rows that none reads it has nulls, or numbers without a meaning.
 """
 
 from __future__ import annotations
@@ -49,6 +50,8 @@ REPLICATE = "replicate"
 class RowColumns:
     """Which columns there are, from the configuration; `of` says how.
 
+    `letters`, `discard` and `replicas` tell which statements there are; `documents` and `raws`,
+    what replicas write; `replicated`, of which event types; `fields`, what their filters read.
     `is_event` is true in rows that a replica may take: events of its types that are new, or were
     redriven to the replica `redrive_replica`. A reject has a `step`, `reason` and `detail`.
     """

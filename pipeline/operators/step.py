@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -27,9 +28,13 @@ class Step(ScalarFunction):  # type: ignore[misc]
 
 
 def name_process(name: str) -> None:
-    """Give this worker a name of at most 15 bytes, by which `ps` tells workers apart."""
-    with suppress(OSError):  # no Linux, or not allowed
-        Path("/proc/self/comm").write_text(name)
+    """Give Flink's Python worker a name of at most 15 bytes, by which `ps` tells workers apart.
+
+    Another process that runs a step, such as a test, keeps its name.
+    """
+    if Path(sys.argv[0]).stem == "beam_boot":
+        with suppress(OSError):  # no Linux, or not allowed
+            Path("/proc/self/comm").write_text(name)
 
 
 def vectorised(function: ScalarFunction, row: Mapping[str, Any]) -> Any:

@@ -17,12 +17,21 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.ops.compact.merge import encoded, in_utc
+from pipeline.collect.close import files
+from pipeline.collect.columns import LAKE_KEYS, arrow_schema, lake_columns
+from pipeline.collect.stream import encode
 from tests.ops.compact.lakes import Lakes
-from tests.ops.query.command import PROGRAM, Query, rows
+from tests.ops.query.command import CONFIG, PROGRAM, TYPES, Query, rows
 from tests.ops.query.page import ROOT, SPARK, blocks, python
 
 VERSION_0_2: Final = ROOT / "tests" / "data" / "golden" / "savepoint-0.2.0"
+SCHEMA: Final = arrow_schema(
+    {
+        name: kind
+        for name, kind in lake_columns(TYPES["trip"], CONFIG.source, keep_unknown=False).items()
+        if name not in LAKE_KEYS
+    }
+)
 _NEW: Final = 10**9
 """Added to the id of each of 0.2's rows, for the same row in a new file."""
 
@@ -51,9 +60,14 @@ def mixed(request: pytest.FixtureRequest, tmp_path: Path) -> Lakes:
 
 
 def as_of_today(path: Path) -> bytes:
+    """The file that the job makes of the rows of an old one, with other ids."""
     table = pq.ParquetFile(path).read()
     ids = pa.array([trip_id.as_py() + _NEW for trip_id in table["trip_id"]], pa.int64())
-    return encoded(table.cast(in_utc(table.schema)).set_column(0, "trip_id", ids))
+    table = table.set_column(0, "trip_id", ids).cast(SCHEMA)
+    (batch,) = table.combine_chunks().to_batches()
+    folders = pa.array([""] * table.num_rows).dictionary_encode()
+    (file,) = files("lake", [encode(batch, folders, ["pickup_datetime"])], "ZSTD")
+    return file.data
 
 
 @pytest.fixture

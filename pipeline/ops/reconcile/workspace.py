@@ -17,6 +17,8 @@ from pipeline.ops.systems import Systems
 from pipeline.progress import Steps
 
 _POLL_SECONDS: Final = 1.0
+_POLLS: Final = 100
+"""How often to look again at most: a listing of a large lake takes a while."""
 _TABLES: Final = """
 CREATE TYPE event_type AS ENUM ({names});
 CREATE TABLE expected (
@@ -92,8 +94,9 @@ class Workspace:
         Rows are in files some time after their offsets are committed.
         """
         given = self.options.settle_seconds
-        deadline = time.monotonic() + (settle_for(self.config) if given is None else given)
+        seconds = settle_for(self.config) if given is None else given
+        pause, deadline = max(_POLL_SECONDS, seconds / _POLLS), time.monotonic() + seconds
         while compare() and (remaining := deadline - time.monotonic()) > 0:
             with self.phase(f"looking again {what}") as progress:
-                time.sleep(min(_POLL_SECONDS, remaining))
+                time.sleep(min(pause, remaining))
                 again(progress)

@@ -74,11 +74,26 @@ def test_a_compacted_lake_is_as_faultless(world: World, tmp_path: Path) -> None:
     assert report.row("lake").observed == len(plant.of(is_event))
 
 
+def test_files_from_before_0_3_hold_the_same_values(plant: Plant) -> None:
+    for path in plant.lake_files()[::2]:
+        table = pq.read_table(path)
+        for number, column in enumerate(table.schema):
+            if pa.types.is_timestamp(column.type):
+                unmarked = table.column(number).cast(pa.timestamp("ms"))
+                table = table.set_column(number, column.name, unmarked)
+        path.unlink()
+        pq.write_table(table, path.with_suffix(""))
+    report = plant.reconcile()
+    assert report.problems() == report.notes == []
+
+
 def test_a_deleted_lake_file_names_its_positions(plant: Plant) -> None:
     path = plant.lake_files()[3]
     lost = in_file(plant, path)
     path.unlink()
-    assert found(plant.reconcile()) == {("lake", "missing"): places(lost)}
+    report = plant.reconcile()
+    assert found(report) == {("lake", "missing"): places(lost)}
+    assert any("in open files of the job's savepoint" in note for note in report.notes)
     assert found(plant.reconcile(from_archive=True)) == {("lake", "missing"): places(lost)}
 
 
