@@ -1,8 +1,8 @@
 """Closing a bucket: its streams become one complete Parquet file for each folder.
 
 Rows of one folder with different columns, as before and after a schema's upgrade, become different
-files. Memory is bounded: at most `_PORTION` of decoded rows, once more for their longest column,
-and a copy of one row group.
+files. Memory is bounded: so many decoded rows at a time, and a copy of one row group. More rows
+become further files.
 """
 
 from __future__ import annotations
@@ -17,7 +17,10 @@ from pipeline.collect.errors import CollectError
 from pipeline.collect.reading import READ_ERRORS, by_columns, read
 from pipeline.collect.sorted_rows import Folder, SortedRows
 
-_PORTION: Final = 256 << 20
+DECODED: Final = 5
+"""The memory of decoded rows is at most this number of times the size of a bucket. A lake's rows
+take three times the size of their streams, raw records five times."""
+
 _SAMPLE: Final = 1000
 _FEW: Final = 100
 
@@ -30,24 +33,28 @@ class File(NamedTuple):
     rows: int
 
 
-def files(step: str, streams: Iterable[bytes], compression: str) -> Iterator[File]:
+def files(
+    step: str, streams: Iterable[bytes], compression: str, bucket_bytes: int = 32 << 20
+) -> Iterator[File]:
     """Yield the files of these streams' rows, each sorted as its streams say.
 
     Raises:
         CollectError: a file can't be written.
     """
-    for batches in _portions(step, streams):
+    for batches in _portions(step, streams, DECODED * bucket_bytes):
         for alike in by_columns(batches):
             yield from _files_of(step, alike, compression)
 
 
-def _portions(step: str, streams: Iterable[bytes]) -> Iterator[list[pa.RecordBatch]]:
+def _portions(
+    step: str, streams: Iterable[bytes], most_bytes: int
+) -> Iterator[list[pa.RecordBatch]]:
     """Read the streams, so many at a time that their rows fit into memory."""
     batches: list[pa.RecordBatch] = []
     size = 0
     for data in streams:
         batch = read(step, data)
-        if batches and size + batch.get_total_buffer_size() > _PORTION:
+        if batches and size + batch.get_total_buffer_size() > most_bytes:
             yield batches
             batches, size = [], 0
         batches.append(batch)

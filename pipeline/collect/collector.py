@@ -142,7 +142,8 @@ class Collector:
     ) -> Iterator[StepFile]:
         """Yield the files of all streams and of the `last`, which is not kept; then clear."""
         started, rows = monotonic(), 0
-        for file in files(target.step, chain(bucket.streams(), last), target.compression):
+        streams = chain(bucket.streams(), last)
+        for file in files(target.step, streams, target.compression, target.bucket_bytes):
             rows += file.rows
             self._count(target.step, "files", 1)
             self._count(target.step, "out", file.rows)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import pyarrow as pa
@@ -16,12 +16,15 @@ from pipeline.decode.columns import Array
 
 ROW_GROUP: Final = 131_072
 """The most rows of a row group; readers skip row groups by their statistics."""
+
+_GROUP_BYTES: Final = 16 << 20
 _COPY: Final = 32_768
+_LARGE: Final = 32 << 20
 _FREED: Final = 4
 _LEAST: Final = np.iinfo(np.int64).min
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Folder:
     """A folder, and where its rows begin and end in the order of all rows."""
 
@@ -43,39 +46,95 @@ class SortedRows:
         """Take the rows of `batches`, which becomes empty so that their memory is freed."""
         metadata = batches[0].schema.metadata or {}
         self.order = list(filter(None, metadata.get(ORDER, b"").decode().split(",")))
+        schema = batches[0].schema.remove_metadata()
+        self.schema = schema.remove(schema.get_field_index(FOLDER))
         names, codes = _folders(batches)
-        self._batch = _joined(batches)
-        self.schema = self._batch.schema
-        columns = [self._batch.column(name) for name in self.order]
-        keys = [key for key in map(_sort_key, columns) if key is not None]
-        self._places = np.lexsort((*reversed(keys), codes))
+        keys = [_sort_key([batch.column(name) for batch in batches]) for name in self.order]
+        self._places = np.lexsort((*reversed([key for key in keys if key is not None]), codes))
         stops = np.cumsum(np.bincount(codes, minlength=len(names))).tolist()
-        starts = [0, *stops[:-1]]
-        folders = map(Folder, names, starts, stops)
+        folders = map(Folder, names, [0, *stops[:-1]], stops)
         self.folders = [folder for folder in folders if len(folder)]
-        self._taken, self._start = self._batch.slice(0, 0), 0
+        size = sum(batch.get_total_buffer_size() for batch in batches)
+        self._group = max(1, min(ROW_GROUP, _GROUP_BYTES * len(codes) // max(size, 1)))
+        self._columns = _columns(batches, self.schema)
+        self._copied, self._start = self._copy(self._places[:0]), 0
 
     def all(self) -> pa.RecordBatch:
         """Return all rows, in order."""
-        return self._batch.take(pa.array(self._places))
+        return self._copy(self._places)
 
     def row_groups(self, folder: Folder) -> Iterator[pa.RecordBatch]:
         """Yield the rows of a folder, in order."""
-        for start in range(folder.start, folder.stop, ROW_GROUP):
-            yield self._slice(start, min(start + ROW_GROUP, folder.stop))
+        for start in range(folder.start, folder.stop, self._group):
+            yield self._slice(start, min(start + self._group, folder.stop))
 
     def sample(self, folder: Folder, rows: int) -> pa.RecordBatch:
         """Return about this number of the folder's rows, from all over it."""
         step = max(1, len(folder) // rows)
-        return self._batch.take(pa.array(self._places[folder.start : folder.stop : step]))
+        return self._copy(self._places[folder.start : folder.stop : step])
 
     def _slice(self, start: int, stop: int) -> pa.RecordBatch:
-        """Copy some folders at once: one by one, small ones would cost several times as much."""
-        if start < self._start or stop > self._start + self._taken.num_rows:
-            self._taken = self._batch.slice(0, 0)  # frees the last copy before the next one
-            taken = self._places[start : max(stop, start + _COPY)]
-            self._taken, self._start = self._batch.take(pa.array(taken)), start
-        return self._taken.slice(start - self._start, stop - start)
+        """Copy small folders together: one by one, they would cost several times as much."""
+        if start < self._start or stop > self._start + len(self._copied):
+            self._copied = None  # frees the last copy before the next one
+            end = max(stop, start + min(_COPY, self._group))
+            self._copied, self._start = self._copy(self._places[start:end]), start
+        return self._copied.slice(start - self._start, stop - start)
+
+    def _copy(self, places: Array) -> pa.RecordBatch:
+        copies = [column.take(places) for column in self._columns]
+        return pa.RecordBatch.from_arrays(copies, schema=self.schema)
+
+
+class _Joined:
+    """A column whose parts became one array."""
+
+    def __init__(self, parts: list[pa.Array]) -> None:
+        self._array = pa.concat_arrays(parts)
+
+    def take(self, places: Array) -> pa.Array:
+        return self._array.take(pa.array(places))
+
+
+class _Parts:
+    """A large column, such as raw records, which would need twice its memory to be joined."""
+
+    def __init__(self, parts: list[pa.Array]) -> None:
+        self._parts = parts
+        self._firsts = np.cumsum([0, *map(len, parts)])[:-1]
+
+    def take(self, places: Array) -> pa.Array:
+        """Copy the values out of each part that has any, then put them in order."""
+        owners = np.searchsorted(self._firsts, places, "right") - 1
+        by_owner = np.argsort(owners, kind="stable")
+        used, starts = np.unique(owners[by_owner], return_index=True)
+        rows_of = np.split(places[by_owner], starts[1:])
+        copies = [
+            self._parts[owner].take(pa.array(rows - self._firsts[owner]))
+            for owner, rows in zip(used, rows_of, strict=False)
+        ]
+        copied = pa.concat_arrays(copies) if copies else self._parts[0].slice(0, 0)
+        if (by_owner[1:] < by_owner[:-1]).any():
+            copied = copied.take(pa.array(np.argsort(by_owner)))
+        return copied
+
+
+def _columns(batches: list[pa.RecordBatch], schema: pa.Schema) -> list[_Joined | _Parts]:
+    """Return the columns; `batches` becomes empty.
+
+    Memory is given back after every few columns, else a heap would hold all of them twice: the
+    parts of a column lie between those of others.
+    """
+    parts_of = [[batch.column(name) for batch in batches] for name in schema.names]
+    batches.clear()
+    columns: list[_Joined | _Parts] = []
+    while parts_of:
+        parts = parts_of.pop(0)
+        is_large = sum(part.get_total_buffer_size() for part in parts) > _LARGE
+        columns.append((_Parts if is_large else _Joined)(parts))
+        if len(columns) % _FREED == 0:
+            memory.release()
+    return columns
 
 
 def _folders(batches: Sequence[pa.RecordBatch]) -> tuple[list[str], Array]:
@@ -89,31 +148,17 @@ def _folders(batches: Sequence[pa.RecordBatch]) -> tuple[list[str], Array]:
     names = sorted(found)
     place_of = np.empty(len(names), np.int32)
     place_of[[found[name] for name in names]] = np.arange(len(names))
-    # numpy sorts 16 bits by radix.
-    smallest = np.uint16 if len(names) <= 1 << 16 else np.int32
-    return names, place_of[np.concatenate(codes)].astype(smallest)
+    return names, _small(place_of[np.concatenate(codes)], len(names))
 
 
-def _joined(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
-    """Join the rows, without their folder.
-
-    Memory is given back after every few columns, else it would hold all of them twice: the parts
-    of a column lie between those of others.
-    """
-    schema = batches[0].schema.remove_metadata()
-    schema = schema.remove(schema.get_field_index(FOLDER))
-    columns = [[batch.column(name) for batch in batches] for name in schema.names]
-    batches.clear()
-    joined: list[Any] = []
-    while columns:
-        joined.append(pa.concat_arrays(columns.pop(0)))
-        if len(joined) % _FREED == 0:
-            memory.release()
-    return pa.RecordBatch.from_arrays(joined, schema=schema)
+def _small(numbers: Array, end: int) -> Array:
+    """Return numbers below `end` in 16 bits if they fit, which numpy sorts by radix."""
+    return numbers.astype(np.uint16) if end <= 1 << 16 else numbers
 
 
-def _sort_key(column: pa.Array) -> Array | None:
+def _sort_key(parts: Sequence[pa.Array]) -> Array | None:
     """Return numbers in the order of the values, nulls first; None if all values are the same."""
+    column = pa.concat_arrays(parts)
     if pa.types.is_string(column.type):
         coded = column.dictionary_encode()
         ranks = np.empty(len(coded.dictionary), np.int64)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from dataclasses import field as dataclass_field
-from operator import attrgetter
+from itertools import compress
 from typing import Any, Final, cast
 
 import msgspec
@@ -24,11 +23,15 @@ from pipeline.events.model import LONGEST_ID_BYTES, Column, EventType, Field
 
 @dataclass(slots=True)
 class Group:
-    """The batch's events of one type, their rows, and their times (int64 ms, or NaT)."""
+    """The batch's events of one type, their rows, members by field, and times (int64 ms, or NaT).
+
+    `members` has `UNSET` where an event lacks an optional field.
+    """
 
     shape: Shape
     rows: Array
     events: list[Struct]
+    members: dict[str, list[Any]]
     times: dict[str, Array] = dataclass_field(default_factory=dict)
 
     def without(self, rows: Collection[int]) -> Group:
@@ -36,25 +39,56 @@ class Group:
         keep = ~np.isin(self.rows, np.fromiter(rows, np.int64, len(rows)))
         if keep.all():
             return self
-        events = [event for event, keeps in zip(self.events, keep, strict=True) if keeps]
+        kept = keep.tolist()
+        events = list(compress(self.events, kept))
+        members = {name: list(compress(values, kept)) for name, values in self.members.items()}
         times = {name: millis[keep] for name, millis in self.times.items()}
-        return Group(self.shape, self.rows[keep], events, times)
+        return Group(self.shape, self.rows[keep], events, members, times)
 
 
-def grouped(parsed: Sequence[Struct | None], shapes: dict[type[Struct], Shape]) -> list[Group]:
-    """Group the events by type; rows without an event (None) are in no group."""
-    kinds = set(map(type, parsed))
-    if len(kinds) == 1 and parsed[0] is not None:
-        events = cast("list[Struct]", list(parsed))
-        return [Group(shapes[kinds.pop()], np.arange(len(events)), events)]
-    rows: dict[type, list[int]] = defaultdict(list)
-    for row, kind in enumerate(map(type, parsed)):
-        rows[kind].append(row)
-    rows.pop(type(None), None)
-    return [
-        Group(shapes[kind], np.array(at), cast("list[Struct]", [parsed[row] for row in at]))
-        for kind, at in rows.items()
-    ]
+class Grouping:
+    """Groups parsed events by type, a few at a time.
+
+    While an event is in the CPU cache, its members become columns: later, each of them would be a
+    wait for memory.
+    """
+
+    def __init__(self, shapes: Mapping[type[Struct], Shape]) -> None:
+        self._shapes = shapes
+        self._groups: dict[type[Struct], Group] = {}
+        self._rows: dict[type[Struct], list[int]] = {}
+        self._end = 0
+
+    def add(self, parsed: Sequence[Struct | None]) -> None:
+        """Add the events of the next rows; None is a row without an event, and in no group."""
+        start, self._end = self._end, self._end + len(parsed)
+        kinds = list(map(type, parsed))
+        for kind in dict.fromkeys(kinds):
+            if kind is type(None):
+                continue
+            rows: Sequence[int] = range(start, self._end)
+            events = parsed
+            if kinds.count(kind) < len(kinds):
+                at = [row for row, each in enumerate(kinds) if each is kind]
+                rows, events = [start + row for row in at], [parsed[row] for row in at]
+            self._add(cast("type[Struct]", kind), rows, cast("Sequence[Struct]", events))
+
+    def groups(self) -> list[Group]:
+        """Return the groups of all rows."""
+        for kind, group in self._groups.items():
+            group.rows = np.array(self._rows[kind])
+        return list(self._groups.values())
+
+    def _add(self, kind: type[Struct], rows: Sequence[int], events: Sequence[Struct]) -> None:
+        if kind not in self._groups:
+            members: dict[str, list[Any]] = {name: [] for name in kind.__struct_fields__}
+            self._groups[kind] = Group(self._shapes[kind], np.empty(0), [], members)
+            self._rows[kind] = []
+        group = self._groups[kind]
+        self._rows[kind] += rows
+        group.events += events
+        for column, values in zip(group.members.values(), columns.members(events), strict=True):
+            column.extend(values)
 
 
 def read_times(groups: Sequence[Group], now: int) -> list[int]:
@@ -66,7 +100,7 @@ def read_times(groups: Sequence[Group], now: int) -> list[int]:
     spans: list[tuple[Group, str, list[int]]] = []
     for group in groups:
         for field in group.shape.timestamps:
-            field_texts = _canonical_texts(group.events, field)
+            field_texts = _canonical_texts(group, field)
             missing = []
             if field.nullable:
                 missing = [at for at, text in enumerate(field_texts) if text is None]
@@ -100,13 +134,13 @@ def _set_times(
 _EPOCH_TEXT: Final = "1970-01-01T00:00:00.000Z"
 
 
-def _canonical_texts(events: Sequence[Struct], field: Field) -> list[str | None]:
+def _canonical_texts(group: Group, field: Field) -> list[str | None]:
     length, canonical = timestamps.CANONICAL_LENGTH, timestamps.canonical
-    texts: list[str | None] = columns.values(events, field)
+    texts: list[str | None] = columns.values(group.members[field.name], field)
     if not field.nullable and set(map(len, cast("list[str]", texts))) == {length}:
         return texts
     result = [text if text is None or len(text) == length else canonical(text) for text in texts]
-    for event, original, text in zip(events, texts, result, strict=True):
+    for event, original, text in zip(group.events, texts, result, strict=True):
         if text is not original:
             setattr(event, field.name, text)
     return result
@@ -117,7 +151,7 @@ def long_ids(group: Group) -> list[int]:
     event_type = group.shape.event_type
     if event_type is None or event_type.field(event_type.id).kind != "string":
         return []
-    ids = map(attrgetter(event_type.id), group.events)
+    ids = group.members[event_type.id]
     long = [at for at, text in enumerate(ids) if len(text) * 4 > LONGEST_ID_BYTES]
     return [int(group.rows[at]) for at in long]
 
@@ -153,9 +187,9 @@ class Assembly:
             self._put_column(field.column, rows, self._values(group, event_type, field.column))
         self._add_position(group, event_type)
         if documents:
-            ids = columns.values(group.events, event_type.field(event_type.id))
+            ids = columns.values(group.members[event_type.id], event_type.field(event_type.id))
             self._put("document_id", rows, objects(list(map(str, ids))))
-            self._put("document", rows, objects(_documents(group.events, event_type.fields)))
+            self._put("document", rows, objects(_documents(group, event_type.fields)))
 
     def add_rejects(self, faults: dict[int, Fault]) -> None:
         """Fill the rows of rejects."""
@@ -185,7 +219,7 @@ class Assembly:
             return event_type.name
         if field.kind == "timestamp":
             return group.times[field.name]
-        return columns.array(columns.values(group.events, field), self._union[column])
+        return columns.array(columns.values(group.members[field.name], field), self._union[column])
 
     def _add_position(self, group: Group, event_type: EventType) -> None:
         place = self._columns[event_type.field(event_type.place).column][group.rows]
@@ -212,7 +246,7 @@ class Assembly:
             self._arrays[name][rows] = values
 
 
-def _documents(events: Sequence[Struct], fields: Sequence[Field]) -> list[bytes]:
+def _documents(group: Group, fields: Sequence[Field]) -> list[bytes]:
     """Return the canonical JSON of events of one type, which the decoder can read back.
 
     It has the type first, then the schema's order, no white space, timestamps as
@@ -220,10 +254,11 @@ def _documents(events: Sequence[Struct], fields: Sequence[Field]) -> list[bytes]
     """
     for field in fields:
         if field.optional:
-            for event, value in zip(events, columns.values(events, field), strict=True):
+            given = columns.values(group.members[field.name], field)
+            for event, value in zip(group.events, given, strict=True):
                 if value == field.default:
                     setattr(event, field.name, UNSET)
-    return list(map(_ENCODE, events))
+    return list(map(_ENCODE, group.events))
 
 
 _ENCODE: Final = msgspec.json.Encoder().encode

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from operator import attrgetter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 from msgspec import UNSET, Struct, UnsetType
+from msgspec.structs import astuple
 
 from pipeline.events.model import Column, Field, Kind
 
@@ -45,9 +45,13 @@ def empty(column: Column, rows: int) -> Array:
     return array
 
 
-def values(events: Sequence[Struct], field: Field) -> list[Any]:
-    """Return the field's value of each event, or its default where the event lacks it."""
-    members = list(map(attrgetter(field.name), events))
+def members(events: Iterable[Struct]) -> Iterator[tuple[Any, ...]]:
+    """Yield the members of events of one type, field by field; `UNSET` where one is absent."""
+    return zip(*map(astuple, events), strict=False)  # They all have the same length.
+
+
+def values(members: list[Any], field: Field) -> list[Any]:
+    """Return a field's members, with its default where an event lacks it."""
     if not field.optional:
         return members
     # A set of types is the fastest check: `UNSET in members` compares every value.
@@ -67,6 +71,4 @@ def array(values: Sequence[Any], column: Column) -> Array:
 
 def objects(values: Sequence[Any]) -> Array:
     """Return the values as an array of objects."""
-    result = np.empty(len(values), object)
-    result[:] = values
-    return result
+    return np.fromiter(values, object, len(values))

@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 from msgspec import Struct
 
-from pipeline.decode.batch import Assembly, Group, grouped, long_ids, read_times
+from pipeline.decode.batch import Assembly, Group, Grouping, long_ids, read_times
 from pipeline.decode.outcome import Control, Decoded, Event, Reject
 from pipeline.decode.partition import partition_of
 from pipeline.decode.prescreen import expected_quotes, suspicious_rows
@@ -28,6 +28,8 @@ __all__ = ["Control", "Decoded", "Decoder", "Event", "Reject", "UnknownFields", 
 UNKNOWN_FIELDS: Final = Column("unknown_fields", "string", nullable=True)
 """The column that keeps unknown members as JSON text; None where there are none."""
 
+_AT_ONCE: Final = 256
+"""Events that fit into the CPU cache together."""
 _REFUSALS: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
@@ -84,8 +86,7 @@ class Decoder:
     ) -> tuple[list[Group], dict[int, Fault], dict[int, str]]:
         """Return the accepted events by type, the faults by row, and unknown members by row."""
         rule = Rule(self.types, self._max_record_bytes, self._unknown_fields, self._now())
-        parsed = self._parsed(raws)
-        groups = grouped(parsed, self._shapes)
+        parsed, groups = self._parsed(raws)
         suspicious = self._suspicious(raws, parsed, groups, rule.now)
         faults: dict[int, Fault] = {}
         unknown: dict[int, str] = {}
@@ -99,7 +100,17 @@ class Decoder:
                 unknown[row] = verdict.unknown
         return [group.without(faults) for group in groups] if faults else groups, faults, unknown
 
-    def _parsed(self, raws: Sequence[bytes | None]) -> list[Struct | None]:
+    def _parsed(self, raws: Sequence[bytes | None]) -> tuple[list[Struct | None], list[Group]]:
+        """Return each record's event, None where msgspec refuses it, and the events by type."""
+        grouping = Grouping(self._shapes)
+        parsed: list[Struct | None] = []
+        for start in range(0, len(raws), _AT_ONCE):
+            part = self._parsed_part(raws[start : start + _AT_ONCE])
+            grouping.add(part)
+            parsed += part
+        return parsed, grouping.groups()
+
+    def _parsed_part(self, raws: Sequence[bytes | None]) -> list[Struct | None]:
         parse = self._parse
         parsed: list[Struct | None] = []
         for raw in raws:
@@ -126,7 +137,7 @@ class Decoder:
         quotes = np.zeros(len(raws), np.int32)
         suspicious = {*refused, *read_times(groups, now)}
         for group in groups:
-            quotes[group.rows] = expected_quotes(group.events, group.shape)
+            quotes[group.rows] = expected_quotes(group.members, group.shape)
             suspicious.update(long_ids(group))
         suspicious.update(suspicious_rows(texts, quotes, self._max_record_bytes))
         return sorted(suspicious)

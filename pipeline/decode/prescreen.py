@@ -11,11 +11,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from operator import attrgetter
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
-from msgspec import Struct, UnsetType
+from msgspec import UnsetType
 
 from pipeline.decode.columns import Array
 from pipeline.decode.structs import Shape
@@ -32,11 +31,11 @@ _LOWER_CASE: Final = np.uint8(0x20)
 _EXPONENT: Final = int.from_bytes(b"e-", "little")
 
 
-def expected_quotes(events: Sequence[Struct], shape: Shape) -> int | Array:
+def expected_quotes(members: Mapping[str, Sequence[Any]], shape: Shape) -> int | Array:
     """Return how many quotation marks each event's JSON has, unless a key is duplicated."""
     expected: int | Array = shape.quotes
     for name in shape.uncertain:
-        kinds = list(map(type, map(attrgetter(name), events)))
+        kinds = list(map(type, members[name]))
         if set(kinds) == {UnsetType}:
             continue
         expected = expected + np.array([_QUOTES.get(kind, 2) for kind in kinds], np.int32)

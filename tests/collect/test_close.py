@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connectors.arrow import open_parquet
-from pipeline.collect import close, memory, sorted_rows
+from pipeline.collect import memory, sorted_rows
 from pipeline.collect.close import File, files
 from pipeline.collect.errors import CollectError
 from pipeline.collect.stream import FOLDER, encode
@@ -86,17 +86,22 @@ def key(values: Row) -> str:
 
 
 @settings(deadline=None)
-@given(STREAMS, st.sampled_from([1, 4, sorted_rows.ROW_GROUP]), st.sampled_from([1, 700, 1 << 28]))
+@given(
+    STREAMS,
+    st.sampled_from([1, 4, sorted_rows.ROW_GROUP]),
+    st.sampled_from([0, 100, 1 << 28]),
+    st.sampled_from([1, 200, 1 << 28]),
+)
 def test_files_hold_the_rows_of_the_streams(
-    given_streams: list[list[tuple[str, Row]]], row_group: int, portion: int
+    given_streams: list[list[tuple[str, Row]]], row_group: int, large: int, bucket_bytes: int
 ) -> None:
     expected = defaultdict(list)
     for folder, values in (each for found in given_streams for each in found):
         expected[folder].append(key(values))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sorted_rows, "ROW_GROUP", row_group)
-        patch.setattr(close, "_PORTION", portion)
-        written = closed(map(stream, given_streams))
+        patch.setattr(sorted_rows, "_LARGE", large)
+        written = list(files("lake", map(stream, given_streams), "ZSTD", bucket_bytes))
     found: dict[str, list[str]] = defaultdict(list)
     for file in written:
         table = read(file)
@@ -148,6 +153,13 @@ def test_streams_of_two_schema_versions_are_two_files_of_a_folder() -> None:
     written = closed([old[0], new, old[1], stream([("a", row(4))], other_type)])
     assert [(file.path, file.rows) for file in written] == [("a", 2), ("a", 1), ("a", 1)]
     assert read(written[1]).to_pylist()[0]["tip"] == 0.5
+
+
+def test_rows_that_do_not_fit_into_memory_are_further_files() -> None:
+    streams = [stream([("a", row(number, raw=b"x" * 100_000))]) for number in range(9)]
+    assert max(map(len, streams)) < 4000
+    written = list(files("archive", streams, "ZSTD", 100_000))
+    assert [file.rows for file in written] == [4, 4, 1]
 
 
 def test_timestamps_are_adjusted_to_utc() -> None:
