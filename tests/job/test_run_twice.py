@@ -114,11 +114,10 @@ def test_only_the_newest_runs_snapshot_is_resumed_from(stack: Stack, tmp_path: P
 
 def test_a_fresh_start_loses_no_collected_rows_in_silence(stack: Stack, tmp_path: Path) -> None:
     made = list(generate(Recipe(events=200, seed=18)))
-    hour = {"file_seconds": 3600}
-    changed = {"source": {"kafka_start": "committed"}, "archive": hour, "lake": hour}
-    with Harness(
-        stack=stack, name="waits", folder=tmp_path, overrides={**NO_INDEX, **changed}
-    ) as harness:
+    hour: dict[str, Any] = {"file_seconds": 3600}
+    source: dict[str, Any] = {"kafka_start": "committed"}
+    overrides = {**NO_INDEX, "source": source, "archive": hour, "lake": hour}
+    with Harness(stack=stack, name="waits", folder=tmp_path, overrides=overrides) as harness:
         begin(harness)
         sent = harness.produce(made[:100])
         harness.wait_read()
