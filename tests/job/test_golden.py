@@ -187,4 +187,4 @@ def as_text(value: Any) -> str:
     if isinstance(value, bytes):
         return value.decode("latin-1")
     assert value.tzinfo is not None and not value.utcoffset()
-    return value.replace(tzinfo=None).isoformat()
+    return str(value.replace(tzinfo=None).isoformat())
