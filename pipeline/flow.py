@@ -85,7 +85,14 @@ class Flow:
             files.replace_placeholder,
             function=CollectFunction(self.targets),
             out_type=OUT,
-            steps=[files.FileStep(step, getattr(config, step).path) for step in self.targets],
+            steps=[
+                files.FileStep(
+                    step,
+                    getattr(config, step).path,
+                    success_file=bool(step == "lake" and config.lake and config.lake.success_file),
+                )
+                for step in self.targets
+            ],
         )
         return flink.name_steps(stream_env, self.statements, self.sinks, placeholders)
 

@@ -72,7 +72,9 @@ def run(
             _say(start.checkpoints_off(config, cluster))
             _say(room.refuse_too_little(config, cluster))
             if not savepoint:
-                savepoint, note = start.savepoint_for(config, cluster, environment, choice)
+                savepoint, note = start.savepoint_for(
+                    config, cluster, environment, choice, allow_dropped_state=allow_dropped_state
+                )
                 _say(note)
             submission.check(
                 config, environment, savepoint=savepoint, allow_dropped_state=allow_dropped_state

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 from typing import Any
 
 import pytest
@@ -16,6 +13,7 @@ from connectors.flink.rest import Cluster
 from pipeline.config.model import Config
 from pipeline.room import collected_bytes, refuse_too_little
 from tests.config.test_config import check
+from tests.flink_api import answering
 
 MIB = 1 << 20
 
@@ -28,24 +26,8 @@ def cluster(*heaps: int, slots: int = 2, **options: str) -> Iterator[Cluster]:
     ]
     named = [{"key": key.replace("_", "."), "value": text} for key, text in options.items()]
     answers = {"/taskmanagers": {"taskmanagers": managers}, "/jobmanager/config": named}
-
-    class Answers(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(200)
-            self.end_headers()
-            self.wfile.write(json.dumps(answers[self.path]).encode())
-
-        def log_message(self, *text: object) -> None:
-            """Say nothing."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Answers) as server:
-        thread = Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield Cluster(f"http://127.0.0.1:{server.server_port}")
-        finally:
-            server.shutdown()
-            thread.join()
+    with answering(answers) as url:
+        yield Cluster(url)
 
 
 def config(lake: dict[str, Any] | None = None, **changed: dict[str, Any]) -> Config:

@@ -10,7 +10,7 @@ import http.client
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -28,18 +28,18 @@ _OWN = {"connection", "keep-alive", "transfer-encoding", "content-length"}
 
 
 class Forwarder(BaseHTTPRequestHandler):
-    """Forwards each request to the node; bulk requests after a delay."""
+    """Forwards each request to the node; before a bulk request it calls `wait`."""
 
     protocol_version = "HTTP/1.1"
 
-    def __init__(self, node: str, delay_seconds: float, *rest: Any) -> None:
-        self._node, self._delay_seconds = node, delay_seconds
+    def __init__(self, node: str, wait: Callable[[], object], *rest: Any) -> None:
+        self._node, self._wait = node, wait
         super().__init__(*rest)
 
     def _forward(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         if urlsplit(self.path).path.endswith("/_bulk"):
-            time.sleep(self._delay_seconds)
+            self._wait()
         connection = http.client.HTTPConnection(self._node, timeout=60)
         try:
             connection.request(self.command, self.path, body, dict(self.headers.items()))
@@ -65,9 +65,9 @@ class Forwarder(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def slowed(url: str, delay_seconds: float) -> Iterator[str]:
-    """Start a delaying proxy; return its address."""
-    handler = partial(Forwarder, urlsplit(url).netloc, delay_seconds)
+def slowed(url: str, wait: Callable[[], object]) -> Iterator[str]:
+    """Start a proxy that calls `wait` before each bulk request; return its address."""
+    handler = partial(Forwarder, urlsplit(url).netloc, wait)
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
@@ -97,7 +97,7 @@ def main(
         url = stack.environment()["OPENSEARCH_URL"]
         topic = fill(bench.servers, "indexed", events)
         for number, wait in enumerate((delay, 0)):
-            with slowed(url, wait / 1000) as slow:
+            with slowed(url, partial(time.sleep, wait / 1000)) as slow:
                 run = ours(index={"url": slow, "prefix": f"d{wait}-"})
                 run = run_contender(bench, Contender(f"index-{wait}-ms", "", run), topic, number)
             typer.echo(run.line())

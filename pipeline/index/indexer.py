@@ -7,7 +7,7 @@ costs `RetryPolicy.seconds` once, then a circuit breaker lets the rest of the jo
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
 from connectors.opensearch.bulk import (
@@ -58,14 +58,12 @@ class Counts:
     requests: int = 0
     bytes: int = 0
 
-    def add(self, outcome: Outcome) -> None:
-        if outcome is Done.INDEXED:
-            self.indexed += 1
-        elif outcome is Done.STALE:
-            self.stale += 1
-        else:
-            assert isinstance(outcome, Rejected)
-            self.rejected[outcome.reason] += 1
+    def add(self, outcomes: Sequence[Outcome]) -> None:
+        indexed, stale = outcomes.count(Done.INDEXED), outcomes.count(Done.STALE)
+        self.indexed += indexed
+        self.stale += stale
+        if indexed + stale < len(outcomes):
+            self.rejected.update(each.reason for each in outcomes if isinstance(each, Rejected))
 
 
 class Breaker:
@@ -88,8 +86,9 @@ class Breaker:
     def open(self, index: str, detail: str) -> None:
         self._opened[index] = (self._clock() + self._seconds, detail)
 
-    def close(self, index: str) -> None:
-        self._opened.pop(index, None)
+    def close(self, indices: Collection[str]) -> None:
+        for index in indices:
+            self._opened.pop(index, None)
 
 
 @dataclass(slots=True)
@@ -146,8 +145,7 @@ class Indexer:
                     call.outcomes.update(dict.fromkeys(others, Done.STALE))
             pending.sort()
         outcomes = [call.outcomes[position] for position in range(len(documents))]
-        for outcome in outcomes:
-            self.counts.add(outcome)
+        self.counts.add(outcomes)
         return outcomes
 
     def _fit(self, call: _Call) -> list[int]:
@@ -201,13 +199,14 @@ class Indexer:
 
     def _settle(self, call: _Call, verdicts: dict[int, Outcome | Retry]) -> list[list[int]]:
         """Record the decided items; only the others are sent again."""
-        undecided: dict[int, str] = {}
-        for position, verdict in verdicts.items():
-            if isinstance(verdict, Retry):
-                undecided[position] = verdict.detail
-            else:
-                call.outcomes[position] = verdict
-                self._breaker.close(call.documents[position].index)
+        undecided = {
+            position: verdict.detail
+            for position, verdict in verdicts.items()
+            if isinstance(verdict, Retry)
+        }
+        decided = {at: each for at, each in verdicts.items() if not isinstance(each, Retry)}
+        call.outcomes.update(decided)
+        self._breaker.close({call.documents[position].index for position in decided})
         return self._retry_later(call, [list(undecided)], undecided) if undecided else []
 
     def _retry_later(

@@ -1,29 +1,35 @@
-"""OpenSearch goes away for good: the lake goes on, the events become dead letters.
-
-The archive of this job is a Kinesis stream, with a folder for the records too large for it.
-"""
+"""OpenSearch goes away for good, or takes its time: nothing is lost, and the lake goes on."""
 
 from __future__ import annotations
 
 import itertools
 import json
+import time
 from base64 import b64decode
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 from connectors.block import Headers
+from connectors.flink.rest import wait_for
+from dev.bench.slow_index import slowed
 from dev.demo.generate import Recipe, generate
 from dev.demo.made import Made
 from dev.servers import kinesis
 from dev.servers.stack import Stack
-from tests.job.harness import Harness
+from tests.job.harness import PATIENCE_SECONDS, Harness
 from tests.oracle_read import position
 from tests.sending import VARIED, varied
 
 LARGE = Made(raw=b"[%s]" % (b" " * 800_000), key=b"large", expect="not_an_object")
 
 
+HELD_MS = 3_000
+"""Longer than a checkpoint of the test's job takes, with one every second."""
+
+
 def test_an_opensearch_that_stays_away_does_not_stop_the_lake(stack: Stack, tmp_path: Path) -> None:
+    """The archive is a Kinesis stream, with a folder for the records too large for it."""
     kinesis.create_stream("away-archive", endpoint=stack.environment()["KINESIS_ENDPOINT"])
     overrides: dict[str, dict[str, Any]] = {
         "index": {"retry_seconds": 2, "breaker_seconds": 5, "timeout_seconds": 5},
@@ -57,6 +63,50 @@ def test_an_opensearch_that_stays_away_does_not_stop_the_lake(stack: Stack, tmp_
     assert [headers_of(row) for row in whole_records(harness)] == [VARIED[2]]
     assert "full_record" in envelopes[sent[3_000].position]
     assert verdict.counts["dead_letters"] > 2_900, "the later half must be the index step's"
+
+
+def test_no_checkpoint_passes_a_batch_that_the_index_has_not_answered(
+    stack: Stack, tmp_path: Path
+) -> None:
+    """So an event whose checkpoint completed was acknowledged, or is a dead letter."""
+    asked, answered = Event(), Event()
+
+    def hold() -> None:
+        asked.set()
+        assert answered.wait(PATIENCE_SECONDS)
+
+    node = stack.environment()["OPENSEARCH_URL"]
+    with slowed(node, hold) as slow:
+        overrides = {"index": {"url": slow, "timeout_seconds": PATIENCE_SECONDS}}
+        with Harness(stack=stack, name="held", folder=tmp_path, overrides=overrides) as harness:
+            harness.start()
+            harness.wait_checkpoints(1)
+            sent = harness.produce(generate(Recipe(events=500, seed=9)))
+            assert asked.wait(PATIENCE_SECONDS)
+            asked_ms = time.time_ns() // 1_000_000
+            wait_for(lambda: is_held(harness, asked_ms), PATIENCE_SECONDS, "it was not held")
+            assert "COMPLETED" not in since(harness, asked_ms).values()
+            answered.set()
+            harness.drain()
+            harness.stop()
+    verdict = harness.verdict(sent)
+    assert verdict.problems() == []
+
+
+def since(harness: Harness, asked_ms: int) -> dict[int, str]:
+    """Return the states of the checkpoints that began after this time, by their beginning."""
+    job = harness.submitted
+    history = job.cluster.get(f"/jobs/{job.job_id}/checkpoints")["history"]
+    began = {each["trigger_timestamp"]: str(each["status"]) for each in history}
+    return {begin_ms: status for begin_ms, status in began.items() if begin_ms > asked_ms}
+
+
+def is_held(harness: Harness, asked_ms: int) -> bool:
+    now_ms = time.time_ns() // 1_000_000
+    return any(
+        status == "IN_PROGRESS" and now_ms - begin_ms > HELD_MS
+        for begin_ms, status in since(harness, asked_ms).items()
+    )
 
 
 def headers_of(row: dict[str, Any]) -> Headers:
