@@ -51,7 +51,7 @@ def test_it_holds_a_class_of_each_of_our_sources(jar: zipfile.ZipFile) -> None:
         str(path.relative_to(sources).with_suffix(".class")) for path in sources.rglob("*.java")
     }
     ours = {each for each in jar.namelist() if each.startswith("streaming/") and each[-1] != "/"}
-    assert expected and ours == expected
+    assert expected and {each for each in ours if "$" not in each} == expected  # $: an inner class
 
 
 @pytest.mark.parametrize(
