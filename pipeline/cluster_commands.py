@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from typing import Annotated, Any
 
 import typer
@@ -57,14 +58,17 @@ def stop(
 ) -> None:
     """Stop the job with a savepoint, all files and transactions committed; print its path.
 
-    Rows that are still collected for a file stay in the savepoint, and `run --resume` goes on with
-    them. --drain writes them to files, too: for the end of a job, or to read all rows now.
+    Rows that are still collected for a file wait in the savepoint, and `run --resume` writes them
+    to the lake, the archive and the dead letters. --drain writes them before the job ends: for a
+    job that does not come back or begins anew (`run --fresh`), or to read all rows now.
     """
+    from pipeline import fresh
     from pipeline.cluster import cluster_of, the_only_job
     from pipeline.submit import stop as stop_job
 
     job_id = job_id or the_only_job(cluster_of(os.environ).jobs()).job_id
     savepoint = stop_job(job_id, os.environ, into=into, timeout_seconds=timeout, drain=drain)
+    _tell(fresh.note(savepoint, os.environ))
     print(json.dumps({"savepoint": savepoint}) if as_json else savepoint)
 
 
@@ -72,14 +76,22 @@ def cancel(job_id: JobIdArgument, as_json: JsonOption = False) -> None:
     """End the job without a savepoint, in whatever state; print the checkpoint that stays.
 
     `run --resume` goes on from there: no sink with exactly once loses or doubles anything, while
-    Kinesis and dead letters on Kafka get what came after it twice. Prefer `stop` for a job that is
-    RUNNING.
+    Kinesis and dead letters on Kafka get what came after it twice. Rows that are still collected
+    for a file wait in that checkpoint, and only `run --resume` writes them to the lake, the archive
+    and the dead letters. Prefer `stop` for a job that is RUNNING.
     """
+    from pipeline import fresh
     from pipeline.submit import cancel as cancel_job
 
     checkpoint = cancel_job(job_id, os.environ)
+    _tell(fresh.note(checkpoint, os.environ) if checkpoint else "")
     stays = checkpoint or "no checkpoint: `run --resume` has nothing to go on from"
     print(json.dumps({"checkpoint": checkpoint}) if as_json else stays)
+
+
+def _tell(note: str) -> None:
+    if note:
+        print(f"note: {note}", file=sys.stderr)
 
 
 def _plain(status: JobStatus) -> dict[str, Any]:

@@ -33,7 +33,8 @@ def run(
         bool,
         typer.Option(
             "--allow-dropped-state",
-            help="With --savepoint or --resume: forget the state of what the job lost.",
+            help="With --savepoint or --resume: forget the state of what the job lost. With"
+            " --fresh: give up rows that wait to be written to files.",
         ),
     ] = False,
     resume: Annotated[
@@ -53,9 +54,10 @@ def run(
 
     if (savepoint != "") + resume + fresh > 1:
         raise UserError("--savepoint, --resume and --fresh exclude each other; give one of them.")
-    if allow_dropped_state and not (savepoint or resume):
+    if allow_dropped_state and not (savepoint or resume or fresh):
         raise UserError(
-            "--allow-dropped-state needs --savepoint PATH or --resume: no state, none to drop."
+            "--allow-dropped-state needs --savepoint PATH, --resume or --fresh: no state, none to"
+            " drop."
         )
     job = run_job(
         config,

@@ -15,7 +15,7 @@ from connectors.flink.rest import Cluster
 from connectors.opensearch import client as opensearch
 from connectors.opensearch.options import Index, index_name
 from connectors.opensearch.templates import look_at_index
-from pipeline import preflight
+from pipeline import preflight, room
 from pipeline.config.model import Config
 from pipeline.events.derive import mapping
 from pipeline.events.event_types import EventTypes
@@ -55,7 +55,7 @@ def _checks(
 ) -> Iterator[tuple[str, Callable[[], str]]]:
     """Yield the name of each check and what raises UserError, or returns a remark."""
     if url := environment.get("FLINK_REST_URL"):
-        yield f"Flink at {url}", partial(_flink, url)
+        yield f"Flink at {url}", partial(_flink, config, url)
     interval = _checkpoint_seconds(config)
     for check in preflight.checks(config, types, interval):
         yield check.name, partial(_first_problem, check)
@@ -73,9 +73,11 @@ def _first_problem(check: preflight.Check) -> str:
     return ""
 
 
-def _flink(url: str) -> str:
-    jobs = [job for job in Cluster(url).jobs() if not job.has_ended]
-    return f"{len(jobs)} jobs have not ended"
+def _flink(config: Config, url: str) -> str:
+    cluster = Cluster(url)
+    jobs = [job for job in cluster.jobs() if not job.has_ended]
+    warning = room.refuse_too_little(config, cluster)
+    return "; ".join([f"{len(jobs)} jobs have not ended", *filter(None, [warning])])
 
 
 def _path(key: str, path: str, environment: Mapping[str, str]) -> str:

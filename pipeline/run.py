@@ -63,15 +63,18 @@ def run(
     cluster = cluster_of(environment)
     with client.planning(path, environment) as planner:
         # Imported here: the clients of outside systems take a while, and the planner longer.
-        from pipeline import start
+        from pipeline import room, start
 
         with watch.step("checks"):
             start.refuse_a_second(config, cluster.jobs())
             store = start.checkpoint_store(config, cluster, environment)
             known = start.known_jobs(store)
             _say(start.checkpoints_off(config, cluster))
+            _say(room.refuse_too_little(config, cluster))
             if not savepoint:
-                savepoint, note = start.savepoint_for(config, cluster, environment, choice)
+                savepoint, note = start.savepoint_for(
+                    config, cluster, environment, choice, allow_dropped_state=allow_dropped_state
+                )
                 _say(note)
             submission.check(
                 config, environment, savepoint=savepoint, allow_dropped_state=allow_dropped_state

@@ -28,6 +28,7 @@ from connectors.errors import UserError
 from connectors.flink.rest import Cluster, Job
 from connectors.flink.savepoint import METADATA
 from connectors.s3.store import Store, Stored, open_store
+from pipeline import fresh
 from pipeline.config.checks import folders, targets
 from pipeline.config.model import Config
 from pipeline.earlier import READABLE
@@ -75,25 +76,39 @@ class Run(NamedTuple):
 class Left:
     """What earlier runs of a job left: the newest run's newest snapshot, and all else in words.
 
-    `older` is the newest snapshot of the runs before `newest`, where `newest` left none.
+    `older` is the newest snapshot of the runs before `newest`, where `newest` left none. In the
+    newest of all rows that are collected for files may wait, if it `may_wait`.
     """
 
     newest: Run | None
     snapshot: Snapshot | None
     older: Snapshot | None
+    may_wait: bool
     data: tuple[str, ...]
+
+    def loses(self, config: Config) -> list[str]:
+        """Return the settings by which a fresh start would lose rows that wait; empty if none."""
+        return fresh.skipping(config.source) if self.may_wait else []
 
 
 def savepoint_for(
-    config: Config, cluster: Cluster, environment: Mapping[str, str], choice: Choice
+    config: Config,
+    cluster: Cluster,
+    environment: Mapping[str, str],
+    choice: Choice,
+    *,
+    allow_dropped_state: bool,
 ) -> tuple[str, str]:
     """Return the snapshot to start from, empty for none, and what the user should know.
 
     Raises:
-        UserError: earlier runs left something and there is no choice, or nothing to resume from.
+        UserError: earlier runs left something and there is no choice, or nothing to resume from,
+            or rows wait that a fresh start would lose, which `allow_dropped_state` allows.
     """
     left = find(config, cluster, environment)
     if choice == "fresh":
+        if left.loses(config) and not allow_dropped_state:
+            raise UserError(_loss(config, left))
         return "", _what_repeats(config, left)
     if not (left.snapshot or left.older or left.data):
         return "", ""
@@ -226,7 +241,10 @@ def find(config: Config, cluster: Cluster, environment: Mapping[str, str]) -> Le
     snapshots = map(newest_of, runs)  # Lazily: most often the newest run's is looked for alone.
     snapshot = next(snapshots, None)
     older = None if snapshot else next(filter(None, snapshots), None)
-    return Left(next(iter(runs), None), snapshot, older, tuple(_data(config, environment)))
+    last = snapshot or older
+    may_wait = last is not None and fresh.may_wait(last.uri, environment)
+    data = tuple(_data(config, environment))
+    return Left(next(iter(runs), None), snapshot, older, may_wait, data)
 
 
 def _ids(stored: Iterable[Stored]) -> list[str]:
@@ -339,9 +357,22 @@ def _refusal(config: Config, left: Left, choice: Choice) -> str:
             f"{start} There is nothing to resume from ({resume.removeprefix('--resume: ')}): give"
             " --savepoint PATH or --fresh."
         )
+    flags = "--fresh --allow-dropped-state" if left.loses(config) else "--fresh"
+    anew = "; ".join(["begin anew", *filter(None, [_what_repeats(config, left)])])
     return (
-        f"{start} Choose one. {resume}. --savepoint PATH: go on from another one. --fresh: begin"
-        f" anew; {_what_repeats(config, left)}."
+        f"{start} Choose one. {resume}. --savepoint PATH: go on from another one. {flags}: {anew}."
+    )
+
+
+def _loss(config: Config, left: Left) -> str:
+    last = left.snapshot or left.older
+    assert last
+    go_on = "--resume" if left.snapshot else f"--savepoint {last.uri}"
+    return (
+        f"the snapshot {last} was not taken by `stop --drain`: rows that are collected for files"
+        f" may wait in it, and with {' and '.join(left.loses(config))} a fresh start does not read"
+        f" them again. Give {go_on}, which writes them; `stop --drain` that job if you want to"
+        " begin anew then. To give these rows up, give --fresh --allow-dropped-state."
     )
 
 
@@ -350,11 +381,12 @@ def _time(epoch_ms: int) -> str:
 
 
 def _what_repeats(config: Config, left: Left) -> str:
-    if not left.data:
-        return ""
-    starts = {
-        "earliest": "all records that the source still has are written once more",
-        "committed": "records after the last committed offset may be written once more",
-        "latest": "records that arrived since the last run are skipped",
-    }
-    return f"{starts[config.source.kafka_start]} ({'; '.join(left.data)})"
+    """Say what a fresh start doubles, skips and gives up; empty if nothing was left."""
+    last = left.snapshot or left.older
+    told = fresh.repeats(config.source) if left.data else []
+    if last and left.may_wait:
+        given_up = "given up" if left.loses(config) else "lost if the source has them no more"
+        told.append(f"rows that may wait in {last.uri} to be written to files are {given_up}")
+    elif left.data and not last and folders(config) and fresh.skipping(config.source):
+        told.append("rows that the last run still collected for files, if any, are lost")
+    return f"{'; '.join(told)} ({'; '.join(left.data)})" if left.data else "; ".join(told)

@@ -139,8 +139,8 @@ def _no_savepoint(cluster: flink_rest.Cluster, job: flink_rest.Job) -> str:
         taken = datetime.fromtimestamp(status.checkpoint_ms / 1000, UTC)
         keeps = (
             f"keeps its last checkpoint, of {taken:%Y-%m-%d %H:%M:%S} UTC, from which"
-            " `run --resume` goes on: records after it are read again, and only Kinesis and dead"
-            " letters on Kafka get them twice."
+            " `run --resume` goes on: rows that are collected for files wait in it, records after"
+            " it are read again, and only Kinesis and dead letters on Kafka get them twice."
         )
     else:
         keeps = "leaves nothing to go on from, for no checkpoint completed yet."

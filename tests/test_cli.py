@@ -154,7 +154,7 @@ def test_a_folder_without_flink_is_told_before_anything_else(
     assert done.stderr.count("\n") == 1
 
 
-def test_state_can_be_dropped_only_of_a_savepoint() -> None:
+def test_state_can_be_dropped_only_where_a_choice_says_of_what() -> None:
     done = run("run", "--allow-dropped-state")
     assert done.returncode == 2
     assert "--allow-dropped-state needs --savepoint PATH" in done.stderr

@@ -22,10 +22,14 @@ COLLECT: Final = "collect"
 
 
 class FileStep(NamedTuple):
-    """A step whose files the function makes, and the path below which they lie."""
+    """A step whose files the function makes, and the path below which they lie.
+
+    With `success_file`, each commit of files to a folder writes `_SUCCESS` into it.
+    """
 
     step: str
     path: str
+    success_file: bool = False
 
 
 def placeholder_table() -> str:
@@ -57,10 +61,10 @@ def replace_placeholder(
     made = KeyedStream(keyed, None, None).process(function, out_type)
     files = _named(made._j_data_stream, COLLECT)
     ends = []
-    for step, path in steps:
+    for step, path, success_file in steps:
         own = _named(files.filter(ours.OfStep(step)), f"{step}-file")
-        sink = own.sinkTo(ours.Files.sink(path)).name(step).uid(f"{step}-files")
-        ends.append(sink.getTransformation())
+        sink = ours.SuccessSink(path) if success_file else ours.WholeFileSink(path)
+        ends.append(own.sinkTo(sink).name(step).uid(f"{step}-files").getTransformation())
     return ends
 
 

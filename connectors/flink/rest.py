@@ -38,6 +38,7 @@ _SAVEPOINT_PROBLEMS = (
 # Under their present and their former names.
 _CHECKPOINTS: Final = ("execution.checkpointing.dir", "state.checkpoints.dir")
 _SAVEPOINTS: Final = ("execution.checkpointing.savepoint-dir", "state.savepoints.dir")
+_BACKENDS: Final = ("state.backend.type", "state.backend")
 
 
 class Checkpoints(NamedTuple):
@@ -167,6 +168,20 @@ class Cluster:
     def free_slots(self) -> int:
         """Return the number of free task slots."""
         return int(self.get("/overview")["slots-available"])
+
+    def heap_of_a_slot(self) -> int | None:
+        """Return the least task heap of a slot, in bytes, of the TaskManagers that there are.
+
+        None if there are none yet, or if state is kept elsewhere than on the heap.
+        """
+        backend = next(filter(None, map(self.option, _BACKENDS)), "hashmap")
+        if backend != "hashmap":
+            return None
+        managers = self.get("/taskmanagers")["taskmanagers"]
+        heaps = [
+            each["memoryConfiguration"]["taskHeap"] // each["slotsNumber"] for each in managers
+        ]
+        return min(heaps, default=None)
 
     def state(self, job_id: str) -> str:
         """Return the job's state: RUNNING, RESTARTING, FAILED and so on."""

@@ -10,8 +10,11 @@ from typing import Final
 METADATA: Final = "_metadata"
 """The file that makes a folder a complete savepoint or checkpoint."""
 
-_STOPPED: Final = (b"Suspend Savepoint", b"Terminate Savepoint")
+_DRAINED: Final = b"Terminate Savepoint"
+_STOPPED: Final = (b"Suspend Savepoint", _DRAINED)
 """Flink's names of the kinds of savepoints that end a job."""
+_PROPERTIES: Final = b"CheckpointProperties"
+"""The Java object at the file's end that has the kind. Records may stand before it."""
 
 _MASK: Final = (1 << 64) - 1
 _C1: Final = 0x87C37B91114253D5
@@ -32,7 +35,16 @@ def has_stopped(metadata: bytes) -> bool:
     Such a one committed all that its sinks had: Flink has answered with its address afterwards. One
     that the job survived, or a checkpoint, may hold what is not committed.
     """
-    return any(name in metadata for name in _STOPPED)
+    return any(name in _properties(metadata) for name in _STOPPED)
+
+
+def is_drained(metadata: bytes) -> bool:
+    """Return whether it is a savepoint that a job ended with, and passed on all that it held."""
+    return _DRAINED in _properties(metadata)
+
+
+def _properties(metadata: bytes) -> bytes:
+    return metadata.rpartition(_PROPERTIES)[2]
 
 
 def operator_id(uid: str) -> bytes:

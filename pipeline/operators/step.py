@@ -8,8 +8,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pandas as pd
 from pyflink.table import DataTypes
 from pyflink.table.udf import ScalarFunction, udf
 
@@ -40,8 +38,3 @@ def name_process(name: str) -> None:
 def vectorised(function: ScalarFunction, row: Mapping[str, Any]) -> Any:
     fields = [DataTypes.FIELD(name, kind) for name, kind in row.items()]
     return udf(function, result_type=DataTypes.ROW(fields), func_type="pandas")
-
-
-def known(arrival_ms: pd.Series) -> np.ndarray[Any, Any]:
-    known: np.ndarray[Any, Any] = arrival_ms.dropna().to_numpy(np.int64)
-    return known

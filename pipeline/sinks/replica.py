@@ -80,8 +80,11 @@ def packed_select(config: Config) -> str:
     """Select the events too large for any replica as batches for the dead letters' files."""
     rows = " UNION ALL ".join(f"SELECT * FROM too_large_{name}" for name in config.replicate)
     arguments = [*query.arguments(config.source), *map(identifier, VERDICT)]
-    call = f"LATERAL TABLE(pack_step({', '.join(arguments)})) AS packed(files)"
-    return f"SELECT files FROM ({rows}), {call}"
+    # Flink cannot compile EXTRACT(EPOCH …) as an argument of a table function.
+    columns = {f"argument_{number}": text for number, text in enumerate(arguments)}
+    selected = ", ".join(f"{text} AS {name}" for name, text in columns.items())
+    call = f"LATERAL TABLE(pack_step({', '.join(columns)})) AS packed(files)"
+    return f"SELECT files FROM (SELECT {selected} FROM ({rows})), {call}"
 
 
 def _letter(config: Config) -> tuple[str, ...]:

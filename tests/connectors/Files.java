@@ -10,12 +10,15 @@ import org.apache.flink.types.Row;
 import org.apache.flink.util.Collector;
 import streaming.etl.files.OfStep;
 import streaming.etl.files.SplitStreams;
+import streaming.etl.files.SuccessSink;
+import streaming.etl.files.WholeFileSink;
 
 /**
  * `split CELL` prints the key and the data (in hex) of each stream of a cell (in hex).
  *
  * <p>`write PATH FOLDER DATA [FOLDER DATA ...]` runs a job that writes each data (in hex) as a file
- * of the step "mine", and one file of another step, which it must leave out.
+ * of the step "mine", and one file of another step, which it must leave out. `success` instead of
+ * `write` also writes `_SUCCESS` into each folder.
  */
 public class Files {
     public static void main(String[] arguments) throws Exception {
@@ -45,7 +48,9 @@ public class Files {
         job.getConfig().enableObjectReuse();
         DataStream<Row> files = job.fromCollection(
                 rows, Types.ROW(Types.STRING, Types.STRING, Types.PRIMITIVE_ARRAY(Types.BYTE)));
-        files.filter(new OfStep("mine")).sinkTo(streaming.etl.files.Files.sink(arguments[1]));
+        WholeFileSink sink =
+                arguments[0].equals("write") ? new WholeFileSink(arguments[1]) : new SuccessSink(arguments[1]);
+        files.filter(new OfStep("mine")).sinkTo(sink).uid("mine-files");
         job.execute();
     }
 

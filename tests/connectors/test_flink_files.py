@@ -50,7 +50,16 @@ def test_each_row_is_one_file_in_its_folder(tmp_path: Path) -> None:
     assert found == sorted((folder, text) for folder, texts in rows.items() for text in texts)
 
 
-@pytest.mark.parametrize("folder", ["/etc", "../up", "a/../../up", ".."])
+def test_success_is_written_into_each_folder_of_files(tmp_path: Path) -> None:
+    done = probe("success", f"file://{tmp_path}", "a/b=1", "00", "a/b=2", "01")
+    assert done.returncode == 0, done.stderr
+    markers = list(tmp_path.rglob("_SUCCESS"))
+    assert {str(path.parent.relative_to(tmp_path)) for path in markers} == {"a/b=1", "a/b=2"}
+    assert {path.stat().st_size for path in markers} == {0}
+    assert len(list(tmp_path.rglob("part-*.parquet"))) == 2
+
+
+@pytest.mark.parametrize("folder", ["/etc", "a/../../up"])
 def test_no_file_is_written_outside_of_the_path(tmp_path: Path, folder: str) -> None:
     done = probe("write", f"file://{tmp_path}/in", folder, "00")
     assert done.returncode != 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -22,7 +23,9 @@ from pipeline.flow import Flow
 
 ROOT = Path(__file__).parents[2]
 OPERATORS = ROOT / "tests" / "data" / "golden" / "operators.txt"
-STATELESS = re.compile(r"-(columns|union|exchange|too_large|end)(-\d+)?$")
+STATELESS = re.compile(
+    r"-(columns|union|exchange|partition|streams|file|too_large|end|shared)(-\d+)?$"
+)
 SECTIONS: dict[str, dict[str, Any]] = {
     "kafka": {"bootstrap_servers": "127.0.0.1:1"},
     "kinesis": {"region": "eu-west-1"},
@@ -41,7 +44,7 @@ def types() -> EventTypes:
 
 
 def step_names(config: Config, types: EventTypes) -> list[str]:
-    """Return the operators' names, which are their uids, sources first."""
+    """Return the operators' uids, sources first."""
     stream, tables = flink.environment(flink_settings(config.job))
     return job.build(Flow.of(stream, tables, config), config, types).attach(stream, config)
 
@@ -51,22 +54,40 @@ def config(*without: str, **changed: dict[str, Any]) -> Config:
     return load_config.check({**kept, **changed}, where="test")
 
 
+def operators(text: str, call: str) -> list[str]:
+    """Return the lines of the operators that call a function; a line may print its call twice."""
+    return [line for line in text.splitlines() if "+- Python" in line and call in line]
+
+
 def test_source_decode_and_index_stand_in_the_plan_once(types: EventTypes) -> None:
     text = plan.explain(config(), types)
     assert text.count("TableSourceScan(") == 1
     assert text.count("decode_step(") == 1
-    assert text.count("index_step(") == 1
-    assert len(re.findall(r"TableSourceScan.*\(reuse_id=\[\d+\]\)", text)) == 1
-    flattened = (
-        r"Calc.*f0.is_event AS d_is_event.*\(reuse_id=\[\d+\]\)\n\+- PythonCalc.*decode_step"
-    )
+    assert len(operators(text, "index_step(")) == 1
+    flattened = r"Calc.*f0.files AS files.*\(reuse_id=\[\d+\]\)\n\+- PythonCalc.*decode_step"
     assert len(re.findall(flattened, text)) == 1
 
 
-def test_only_events_are_given_to_the_index(types: EventTypes) -> None:
+def test_only_batches_are_given_to_index_and_collector(types: EventTypes) -> None:
     lines = plan.explain(config(), types).splitlines()
-    below = lines[next(i for i, line in enumerate(lines) if "index_step(" in line) + 1]
-    assert "where=[d_is_event]" in below
+    for below, column in (("index_step(", "index_batch"), (".collect]", "files")):
+        line = lines[next(i for i, line in enumerate(lines) if below in line) + 1]
+        assert f"Calc(select=[{column}], where=[{column} IS NOT NULL])" in line
+
+
+def test_nothing_but_batches_leaves_decode_where_only_files_are_written(types: EventTypes) -> None:
+    text = plan.explain(config("index", dead_letters={"path": "s3a://bucket/dead"}), types)
+    [call] = operators(text, "decode_step(")
+    assert re.search(r"PythonCalc\(select=\[decode_step\([^)]*\) AS f0\]\)", call)
+    assert "Calc(select=[f0.files AS files], where=[f0.files IS NOT NULL])" in text
+
+
+def test_the_plan_shows_what_is_written_of_the_batches(types: EventTypes) -> None:
+    text = plan.explain(config(lake={"path": "s3a://bucket/lake", "buckets": 3}), types)
+    assert "+- lake: FileSink(path=s3a://bucket/lake) of 3 buckets" in text
+    assert "+- archive: FileSink(path=s3a://bucket/archive) of 2 buckets" in text
+    assert "each closed after 60 s or 32 MiB" in text
+    assert "dead_letters: FileSink" not in text
 
 
 @pytest.mark.parametrize("without", ["archive", "lake", "index", "dead_letters"])
@@ -79,8 +100,8 @@ def test_every_sink_can_be_left_out(types: EventTypes, without: str) -> None:
 def test_operator_names_are_our_step_names(types: EventTypes) -> None:
     names = step_names(config(), types)
     assert len(names) == len(set(names))
-    expected = {"records_kafka", "archive", "decode", "index", "dead_letters"}
-    assert expected | {f"lake_{name}" for name in types.names} <= set(names)
+    expected = {"records_kafka", "decode", "index", "dead_letters", "collect"}
+    assert expected | {"archive-files", "lake-files"} <= set(names)
 
 
 def test_a_fourth_event_type_renames_no_operator(types: EventTypes, tmp_path: Path) -> None:
@@ -89,8 +110,7 @@ def test_a_fourth_event_type_renames_no_operator(types: EventTypes, tmp_path: Pa
     scooter = (ROOT / "schemas" / "fhv_trip.avsc").read_text().replace("fhv_trip", "scooter_trip")
     (tmp_path / "scooter_trip.avsc").write_text(scooter)
     before, after = step_names(config(), types), step_names(config(), load(tmp_path))
-    assert set(before) < set(after)
-    assert {name.split("-")[0] for name in set(after) - set(before)} == {"lake_scooter_trip"}
+    assert before == after
 
 
 EVERYTHING: dict[str, dict[str, Any]] = {
@@ -108,15 +128,6 @@ def test_operators_have_the_names_by_which_savepoints_know_them(types: EventType
     assert stateful == OPERATORS.read_text().splitlines()
 
 
-def test_dead_letters_on_s3_and_unknown_fields_kept(types: EventTypes) -> None:
-    changed = config(
-        decode={"unknown_fields": "keep"}, dead_letters={"path": "s3a://bucket/dead-letters"}
-    )
-    text = plan.explain(changed, types)
-    assert "f0.unknown_fields AS d_unknown_fields" in text
-    assert text.count("decode_step(") == 1
-
-
 MIXED = {"kafka_topics": ["a"], "kinesis_streams": ["s-one", "two"]}
 
 
@@ -124,7 +135,28 @@ def test_mixed_sources_are_each_scanned_once(types: EventTypes) -> None:
     text = plan.explain(config(source=MIXED), types)
     scans = re.findall(r"TableSourceScan\(table=\[\[\w+, \w+, (records_[\w-]+)", text)
     assert sorted(scans) == ["records_kafka", "records_s-one", "records_two"]
-    assert text.count("decode_step(") == text.count("index_step(") == 1
+    assert text.count("decode_step(") == len(operators(text, "index_step(")) == 1
+
+
+def operators_run(config: Config, types: EventTypes) -> list[str]:
+    """Return the names of the operators that Flink would run."""
+    stream, tables = flink.environment(flink_settings(config.job))
+    job.build(Flow.of(stream, tables, config), config, types).attach(stream, config)
+    graph = stream._j_stream_execution_environment.getStreamGraph(False)
+    return [str(node["type"]) for node in json.loads(graph.getStreamingPlanAsJSON())["nodes"]]
+
+
+def test_what_is_for_the_planner_alone_does_not_run(types: EventTypes) -> None:
+    mixed = config(source=MIXED)
+    assert "records_shared" in plan.explain(mixed, types)
+    assert not [name for name in operators_run(mixed, types) if "shared" in name]
+
+
+@pytest.mark.parametrize("success_file", [False, True])
+def test_a_success_file_is_written_after_the_commit(types: EventTypes, success_file: bool) -> None:
+    lake = {"path": "s3a://bucket/lake", "success_file": success_file}
+    names = [name for name in operators_run(config(lake=lake), types) if name.startswith("lake: ")]
+    assert names == ["lake: Writer", "lake: Committer", *["lake: success"] * success_file]
 
 
 def test_a_stream_beside_the_topics_renames_no_operator_with_state(types: EventTypes) -> None:
@@ -187,23 +219,12 @@ def test_events_to_nowhere(types: EventTypes) -> None:
     assert "discard" in names and "decode" in names
 
 
-def test_a_redriven_record_is_kept_from_the_lake_by_its_headers_without_a_cast(
-    types: EventTypes,
-) -> None:
-    text = plan.explain(config(), types)
-    lakes = [line for line in text.splitlines() if "where=" in line and "d_event_type = '" in line]
-    assert len(lakes) == len(types.names)
-    assert all("redrive_step" in line and "headers" not in line for line in lakes)
-    assert "CAST(headers" not in text
-
-
 @pytest.mark.parametrize("without", ["", "index"])
 def test_decode_gets_the_redrive_headers_as_one_column(types: EventTypes, without: str) -> None:
     text = plan.explain(config(without), types)
     [packing] = [line for line in text.splitlines() if "CONCAT_WS(' ', " in line]
     assert all(f"ITEM(headers, '{name}')" in packing for name in HEADERS)
     assert "CASE(DECODE(ITEM(headers, 'redrive_step'), 'UTF-8') IS NOT NULL" in packing
-    assert text.count("f0.redrive_step AS d_redrive_step") == 1
     streams = {"kinesis_streams": ["s-one"]}
     assert "redrive_" not in plan.explain(config("kafka", without, source=streams,
         dead_letters={"path": "s3a://bucket/dead"}), types)  # fmt: skip
@@ -217,25 +238,11 @@ def test_archived_records_have_the_position_of_their_headers(types: EventTypes) 
         assert f"'source.{name}'" in text
 
 
-def test_a_redriven_record_that_decode_refuses_keeps_the_step_it_was_redriven_for(
+def test_replicas_too_large_are_packed_once_for_the_files_of_dead_letters(
     types: EventTypes,
 ) -> None:
-    text = plan.explain(config(), types)
-    letters = [line for line in text.splitlines() if "d_reason" in line and "f0." not in line]
-    assert letters
-    assert all("redrive_step" in line and "ITEM(headers" not in line for line in letters)
-
-
-def test_nothing_goes_round_decode_where_it_changes_the_order(types: EventTypes) -> None:
-    """Flink would join it to another row: everything must come back in decode's own answer."""
-    text = plan.explain(config("index", source=MIXED), types)
-    calls = [line for line in text.splitlines() if "PythonCalc(" in line]
-    assert len(calls) == 1
-    selected = calls[0].split("select=[", 1)[1].split("])", 1)[0]
-    assert re.fullmatch(r"decode_step\(.*\) AS f0", selected)
-    lakes = [line for line in text.splitlines() if "where=" in line and "d_event_type = '" in line]
-    assert len(lakes) == len(types.names)
-    assert all("redrive_step" in line for line in lakes)
+    text = plan.explain(config(**EVERYTHING), types)
+    assert len(operators(text, "pack_step(")) == 1
 
 
 @pytest.mark.parametrize("without", ["index", "lake"])

@@ -18,7 +18,7 @@ from connectors.flink.rest import Job, wait_for
 from dev.demo.generate import Recipe, generate
 from dev.servers.s3 import SECRET_KEY
 from dev.servers.stack import Stack
-from pipeline import start
+from pipeline import fresh, start
 from pipeline.cli import app
 from pipeline.cluster import cluster_of
 from pipeline.config import load as load_config
@@ -110,6 +110,30 @@ def test_only_the_newest_runs_snapshot_is_resumed_from(stack: Stack, tmp_path: P
             again, "s3a://newest/elsewhere", timeout_seconds=60
         )
         assert f"resuming from {elsewhere} of 20" in begin(harness, "--resume").stderr
+
+
+def test_a_fresh_start_loses_no_collected_rows_in_silence(stack: Stack, tmp_path: Path) -> None:
+    made = list(generate(Recipe(events=200, seed=18)))
+    hour: dict[str, Any] = {"file_seconds": 3600}
+    source: dict[str, Any] = {"kafka_start": "committed"}
+    overrides = {**NO_INDEX, "source": source, "archive": hour, "lake": hour}
+    with Harness(stack=stack, name="waits", folder=tmp_path, overrides=overrides) as harness:
+        begin(harness)
+        sent = harness.produce(made[:100])
+        harness.wait_read()
+        savepoint = stop(harness)
+        why = "source.kafka_start committed a fresh start does not read them again"
+        refused(harness, "--fresh", savepoint, why, "Give --resume", "--allow-dropped-state")
+        begin(harness, "--resume")
+        sent += harness.produce(made[100:])
+        harness.wait_read()
+        cancelled = call(harness, "cancel", harness.submitted.job_id)
+        assert "rows that were still collected for files may wait" in cancelled.stderr
+        refused(harness, "--fresh", cancelled.stdout.strip(), why)
+        begin(harness, "--resume")
+        drained = stop(harness, "--drain")
+        assert not fresh.may_wait(drained, stack.environment())
+        assert harness.verdict(sent).problems() == []
 
 
 def test_of_two_runs_at_once_one_submits_a_job(stack: Stack, tmp_path: Path) -> None:
@@ -252,7 +276,7 @@ def run(harness: Harness, *options: str) -> Result:
 
 
 def stop(harness: Harness, *options: str) -> str:
-    into = ("--into", "s3a://twice/savepoints", "--json")
+    into = ("--into", f"s3a://{harness.name}/savepoints", "--json")
     result = call(harness, "stop", harness.submitted.job_id, *into, *options)
     return str(json.loads(result.stdout)["savepoint"])
 

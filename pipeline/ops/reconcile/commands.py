@@ -30,6 +30,14 @@ RangeOption = Annotated[
         " trips/0@100..200; may be repeated.",
     ),
 ]
+SettleOption = Annotated[
+    float | None,
+    typer.Option(
+        min=0,
+        help="For how many seconds to look again for what is missing; else as long as rows may"
+        " be collected before they are in a file.",
+    ),
+]
 OutOption = Annotated[
     Path | None, typer.Option(help="Write JSON with all positions into this file.")
 ]
@@ -56,14 +64,7 @@ def reconcile(
     values: Annotated[
         bool, typer.Option(help="Compare the values of rows, not only where they are.")
     ] = True,
-    settle: Annotated[
-        float | None,
-        typer.Option(
-            min=0,
-            help="For how many seconds to look again for what is missing; else as long as rows may"
-            " be collected before they are in a file.",
-        ),
-    ] = None,
+    settle: SettleOption = None,
     show: Annotated[
         int, typer.Option(min=1, help="How many positions of each finding to name.")
     ] = 10,

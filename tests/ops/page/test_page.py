@@ -126,9 +126,8 @@ def test_what_is_unknown_is_not_zero() -> None:
     assert "Unknown: the configuration has no dead letters." in text
     assert "Unknown: the configuration has no lake." in text
     facts = text.partition("Flow")[0]
-    assert (
-        facts.count("unknown") == 7
-    )  # pending; rows; rejects; files, size, a partition's, partitions
+    # pending; rows; rejects; files, size, a partition's, partitions
+    assert facts.count("unknown") == 7
 
 
 def test_a_big_lake_makes_no_big_page() -> None:
