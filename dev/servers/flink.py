@@ -115,7 +115,7 @@ def task_manager(cluster: Cluster, number: int, *, port: int) -> Server:
         url=f"127.0.0.1:{port}",
         is_ready=lambda: port in registered_ports(cluster.rest_url),
         prepare=lambda: None,
-        environment=environment(cluster),
+        environment={**environment(cluster), **sizes.TASK_MANAGER_ENVIRONMENT},
     )
 
 

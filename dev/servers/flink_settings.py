@@ -14,7 +14,8 @@ from dev.servers import s3
 from dev.servers.cache import ServerCache
 
 JOB_MANAGER_HEAP = 448
-TASK_HEAP = 1024
+# Open buckets of lake, archive and dead letters fill at most half of it: docs/performance.md.
+TASK_HEAP = 768
 FRAMEWORK_HEAP = 128
 # Every PyFlink job that a TaskManager has run leaves classes and direct buffers of its gRPC behind,
 # some 20 MiB of each: room for thirty jobs. Both are limits, and cost nothing before they are used.
@@ -34,6 +35,9 @@ TASK_MANAGER_OPTIONS = (
     "-Darrow.enable_unsafe_memory_access=true",
     "-Darrow.enable_null_check_for_get=false",
 )
+# Of a TaskManager and its Python workers. glibc gives each thread a heap of its own, which keeps
+# what large batches needed once; a worker has one thread that works.
+TASK_MANAGER_ENVIRONMENT = {"MALLOC_ARENA_MAX": "2"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
