@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, NamedTuple
@@ -108,16 +108,18 @@ class Flow:
         """Create a view."""
         self.tables.create_temporary_view(name, self.tables.sql_query(select))
 
-    def share(self, view: str) -> None:
-        """Have a view of a UNION ALL planned once, with all that reads it behind it.
+    def union(self, name: str, selects: Sequence[str]) -> None:
+        """Create a view of a UNION ALL, planned once, with all that reads it behind it.
 
         Else the planner would move a reader, such as decode, into each part of the UNION ALL. What
         two statements read is planned by itself: the second one is for that alone, and is removed
         before the job runs.
         """
-        name = f"{view}_shared"
-        self.insert(name, Sink(sql.discard_table(name), "CAST(NULL AS STRING)"), view)
-        self.shared.append(name)
+        self.view(name, " UNION ALL ".join(selects))
+        if len(selects) > 1:
+            shared = f"{name}_shared"
+            self.insert(shared, Sink(sql.discard_table(shared), "CAST(NULL AS STRING)"), name)
+            self.shared.append(shared)
 
     def insert(self, name: str, sink: Sink, view: str) -> None:
         """Create a sink's table and fill it with the sink's columns of `view`."""

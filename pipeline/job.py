@@ -61,9 +61,7 @@ def read(flow: Flow, config: Config) -> str:
         selects.append(records.records_select(source, name, columns))
     if not source.kinesis_streams and not source.archived_from:
         return "records_kafka"  # a view would be a copy of every record
-    flow.view("records", " UNION ALL ".join(selects))
-    if len(selects) > 1:
-        flow.share("records")
+    flow.union("records", selects)
     return "records"
 
 

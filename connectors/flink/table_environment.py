@@ -116,8 +116,8 @@ def step_name(name: str, description: str, *, sink: str, is_source: bool) -> str
 
     >>> step_name("PythonCalc[3]", "PythonCalc(decode_step(raw) AS d)", sink="", is_source=False)
     'decode'
-    >>> step_name("Calc[4]", "Calc(…)", sink="lake_trip", is_source=False)
-    'lake_trip-columns'
+    >>> step_name("Calc[4]", "Calc(…)", sink="collect", is_source=False)
+    'collect-columns'
     """
     kind = re.sub(r"\[\d+\]", "", name)
     if kind in {"PythonCalc", "PythonCorrelate"}:  # calls `decode_step(`, `claim_check_archive(`, …

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from connectors.arrow import read_stream, stream_bytes
-from pipeline.collect.inputs import Inputs
+from pipeline.collect.inputs import Inputs, binary
 from pipeline.collect.rows import Columns
 from pipeline.config.model import Source
 from pipeline.decode.columns import Array, objects
@@ -42,12 +42,16 @@ def batch(decoded: Decoded, inputs: Inputs) -> bytes | None:
     types = pa.array(decoded.event_type[rows], pa.string())
     columns = {"event_type": types.dictionary_encode()}
     for name, kind in _DOCUMENT.items():
-        columns[name] = pa.array(getattr(decoded, name)[rows], kind)
+        columns[name] = _array(getattr(decoded, name)[rows], kind)
     for name, kind in _RECORD.items():
-        columns[name] = pa.array(getattr(inputs, name)[rows], kind)
+        columns[name] = _array(getattr(inputs, name)[rows], kind)
     # Numbers and times stay as in `Inputs`, where one of their values stands for none.
     columns |= {name: _position(values[rows]) for name, values in inputs.position.items()}
     return stream_bytes(pa.RecordBatch.from_arrays(list(columns.values()), list(columns)))
+
+
+def _array(values: Array, kind: pa.DataType) -> pa.Array:
+    return binary(values) if kind == pa.binary() else pa.array(values, kind)
 
 
 def read(data: bytes) -> pa.RecordBatch:

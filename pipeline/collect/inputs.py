@@ -78,10 +78,25 @@ def readable(arrival_ms: Array) -> Array:
 
 def arrow(values: Array, kind: pa.DataType) -> pa.Array:
     """Return a column of numbers, texts or bytes; None and `NO_NUMBER` become null."""
+    if kind == pa.binary():
+        return binary(values)
     missing = values == NO_NUMBER if values.dtype.kind == "i" else None
     if missing is None or not missing.any():
         return pa.array(values, kind)
     return pa.array(values, kind, mask=missing)
+
+
+def binary(values: Array) -> pa.Array:
+    """Return a column of bytes, in a third of the time of `pa.array` if none is None."""
+    try:
+        lengths = np.fromiter(map(len, values), np.int32, len(values))
+        data = b"".join(values)
+    except TypeError:
+        return pa.array(values, pa.binary())
+    offsets = np.zeros(len(values) + 1, np.int32)
+    np.cumsum(lengths, out=offsets[1:])
+    buffers = [None, pa.py_buffer(offsets), pa.py_buffer(data)]
+    return pa.Array.from_buffers(pa.binary(), len(values), buffers)
 
 
 def header_lists(own_headers: Array) -> dict[str, pa.Array]:

@@ -18,7 +18,7 @@ from pipeline.collect import rows
 from pipeline.collect.archive_rows import ArchiveRows
 from pipeline.collect.close import files
 from pipeline.collect.errors import CollectError
-from pipeline.collect.inputs import NO_TIME, Inputs, inputs
+from pipeline.collect.inputs import NO_TIME, Inputs, binary, inputs
 from pipeline.collect.lake_rows import LakeRows, bucket_numbers
 from pipeline.collect.letters import Letters, decode_verdict, reject_columns
 from pipeline.collect.stream import FOLDER, Stream
@@ -281,3 +281,12 @@ def test_arguments_beside_nulls_are_doubles_of_pandas() -> None:
     columns = arguments(STREAM, [b"a", b"b"])
     columns[1] = np.array([np.nan, float(ARRIVED)])
     assert inputs(STREAM, columns).arrival_ms.tolist() == [NO_TIME, ARRIVED]
+
+
+@pytest.mark.parametrize("values", [[], [b""], [b"ab", b"", b"c"], [b"a", None, b"b"], [None]])
+def test_bytes_are_a_column(values: list[bytes | None]) -> None:
+    column = binary(objects(values))
+    column.validate(full=True)
+    assert column.equals(pa.array(values, pa.binary()))
+    with pytest.raises(pa.ArrowException):
+        binary(objects([b"a", 5]))

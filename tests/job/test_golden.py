@@ -183,4 +183,8 @@ def assert_golden(name: str, found: Iterable[dict[str, Any]]) -> None:
 
 
 def as_text(value: Any) -> str:
-    return value.decode("latin-1") if isinstance(value, bytes) else value.isoformat()
+    """Bytes as text, and times, which are all UTC, without a zone."""
+    if isinstance(value, bytes):
+        return value.decode("latin-1")
+    assert value.tzinfo is not None and not value.utcoffset()
+    return str(value.replace(tzinfo=None).isoformat())

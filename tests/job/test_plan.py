@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -137,14 +138,25 @@ def test_mixed_sources_are_each_scanned_once(types: EventTypes) -> None:
     assert text.count("decode_step(") == len(operators(text, "index_step(")) == 1
 
 
+def operators_run(config: Config, types: EventTypes) -> list[str]:
+    """Return the names of the operators that Flink would run."""
+    stream, tables = flink.environment(flink_settings(config.job))
+    job.build(Flow.of(stream, tables, config), config, types).attach(stream, config)
+    graph = stream._j_stream_execution_environment.getStreamGraph(False)
+    return [str(node["type"]) for node in json.loads(graph.getStreamingPlanAsJSON())["nodes"]]
+
+
 def test_what_is_for_the_planner_alone_does_not_run(types: EventTypes) -> None:
     mixed = config(source=MIXED)
     assert "records_shared" in plan.explain(mixed, types)
-    stream, tables = flink.environment(flink_settings(mixed.job))
-    names = job.build(Flow.of(stream, tables, mixed), mixed, types).attach(stream, mixed)
-    graph = str(stream._j_stream_execution_environment.getStreamGraph(False))
-    assert not [name for name in names if "shared" in name]
-    assert "records_shared" not in graph
+    assert not [name for name in operators_run(mixed, types) if "shared" in name]
+
+
+@pytest.mark.parametrize("success_file", [False, True])
+def test_a_success_file_is_written_after_the_commit(types: EventTypes, success_file: bool) -> None:
+    lake = {"path": "s3a://bucket/lake", "success_file": success_file}
+    names = [name for name in operators_run(config(lake=lake), types) if name.startswith("lake: ")]
+    assert names == ["lake: Writer", "lake: Committer", *["lake: success"] * success_file]
 
 
 def test_a_stream_beside_the_topics_renames_no_operator_with_state(types: EventTypes) -> None:
