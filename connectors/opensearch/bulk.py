@@ -6,6 +6,7 @@ Pure functions. The classification of responses was measured on OpenSearch 2.19.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -30,8 +31,7 @@ _QUOTED_VALUE = re.compile(
 )
 
 
-@dataclass(slots=True)  # Frozen, one would take three times as long to make.
-class Document:
+class Document(msgspec.Struct, frozen=True, gc=False):
     """A document: `body` is JSON in one line. Of two with one `id` the higher `version` wins."""
 
     index: str
@@ -112,17 +112,17 @@ class Limits:
             raise ValueError(f"at least 1 document and 1,000 to 9,999,999 bytes, not {self}")
 
 
-class _Error(msgspec.Struct):
+class _Error(msgspec.Struct, gc=False):
     type: str | None = None
     reason: str | None = None
 
 
-class _Item(msgspec.Struct):
+class _Item(msgspec.Struct, gc=False):
     status: int
     error: _Error | None = None
 
 
-class _Items(msgspec.Struct):
+class _Items(msgspec.Struct, gc=False):
     errors: bool
     items: list[dict[str, _Item]]
 
@@ -173,25 +173,27 @@ def split(positions: Iterable[int], lines: Sequence[bytes], limits: Limits) -> l
     return batches
 
 
-def newest(documents: Sequence[Document], positions: Sequence[int]) -> dict[int, list[int]]:
+def newest(documents: Sequence[Document], positions: Sequence[int]) -> dict[int, Sequence[int]]:
     """Return for each (index, id) the position that wins, with the positions it supersedes.
 
     The winner has the highest version and, among equal versions, arrived last. Only winners are
     sent, so that no retry of one can overwrite a later one of the same version.
     """
-    chosen = [documents[position] for position in positions]
-    keys = [(document.index, document.id) for document in chosen]
-    if len(set(keys)) == len(keys):
-        return {position: [] for position in positions}
-    groups: dict[tuple[str, str], list[int]] = {}
+    # Texts, as no name of an index has a slash: Python's garbage collector looks at no text.
+    keys = [f"{document.index}/{document.id}" for document in (documents[at] for at in positions)]
+    times = Counter(keys)
+    winners: dict[int, Sequence[int]] = {}
+    groups: dict[str, list[int]] = {}
     for key, position in zip(keys, positions, strict=True):
-        groups.setdefault(key, []).append(position)
-    winners: dict[int, list[int]] = {}
+        if times[key] == 1:
+            winners[position] = ()
+        else:
+            groups.setdefault(key, []).append(position)
     for group in groups.values():
         winner = max(group, key=lambda position: (documents[position].version, position))
         group.remove(winner)
         winners[winner] = group
-    return winners
+    return dict(sorted(winners.items())) if groups else winners
 
 
 def read_answer(answer: Answer, count: int) -> list[Outcome | Retry] | Retry | Split:

@@ -164,10 +164,14 @@ class Indexer:
 
     def _allowed(self, call: _Call, batch: list[int]) -> list[int]:
         """Return the documents of `batch` that the breaker lets pass; reject the others."""
+        indices = {call.documents[position].index for position in batch}
+        refusals = {index: self._breaker.refusal(index) for index in indices}
+        refused = {index: why for index, why in refusals.items() if why is not None}
+        if not refused:
+            return batch
         for position in batch:
-            refusal = self._breaker.refusal(call.documents[position].index)
-            if refusal is not None:
-                call.outcomes[position] = Rejected("index_unavailable", refusal)
+            if (index := call.documents[position].index) in refused:
+                call.outcomes[position] = Rejected("index_unavailable", refused[index])
         return [position for position in batch if position not in call.outcomes]
 
     def _attempt(self, call: _Call, batch: list[int]) -> list[list[int]]:
