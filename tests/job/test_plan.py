@@ -179,6 +179,25 @@ def test_replicas_add_no_decode_and_each_has_its_own_sink(types: EventTypes) -> 
     assert {"replicate_airport-too_large", "replicate_mirror-too_large"} <= set(names)
 
 
+def row_columns(text: str) -> set[str]:
+    """Return the columns of decode's answer, as the view `decoded` has them."""
+    return set(re.findall(r"\bf0\.(\w+) AS", text))
+
+
+def test_rows_leave_decode_only_for_replicas_with_what_these_read(types: EventTypes) -> None:
+    files = {"dead_letters": {"path": "s3a://bucket/dead"}}
+    assert row_columns(plan.explain(config(**files), types)) == {"files", "index_batch"}
+    replicas = {"raw": {"kafka_topic": "raw", "value": "raw", "filter": "pickup_location_id = 1"}}
+    found = row_columns(plan.explain(config(**files, replicate=replicas), types))
+    assert "pickup_location_id" in found
+    unread = {column.name for column in types.columns} - {"pickup_location_id"}
+    assert not found & {"document", *unread}
+
+
+def test_the_index_is_asked_without_dead_letters_too(types: EventTypes) -> None:
+    assert "index" in step_names(config("dead_letters"), types)
+
+
 def test_large_records_are_weighed_once(types: EventTypes) -> None:
     changed = config(
         archive={"kinesis_stream": "archive", "large_path": "s3a://bucket/large-archive"},
