@@ -164,7 +164,7 @@ class ClaimCheckTarget(Target, frozen=True, kw_only=True, forbid_unknown_fields=
     ] = 60.0
     bucket_bytes: Annotated[
         BucketBytes, doc("With path: collected rows that reach this size are written sooner.")
-    ] = 32 << 20
+    ] = 16 << 20
     large_path: Annotated[
         OptionalPath,
         doc("Where records too large for the topic or stream are stored: s3a://bucket/prefix."),
