@@ -179,11 +179,17 @@ def decoded_by(
     none: list[None] = [None] * number
     position: list[list[Any]] = [["a"] * number, list(range(number)), list(range(60, 60 + number))]
     if source.kinesis_streams:
-        position = [["s"] * number, ["shard"] * number, ["1"] * number]
-    last = [none, marks or none] if source.kafka_topics else []
-    columns = [raws, [ARRIVAL_MS] * number, none, *position, *last]
-    texts = [pd.Series(objects(values)) for values in columns]
-    return decode.eval(*(each.infer_objects() if each.notna().all() else each for each in texts))
+        # As PyFlink does: constants, here the key and the stream's name, come as they are.
+        columns = [raws, [ARRIVAL_MS] * number, ["shard"] * number, ["1"] * number]
+        raw, arrival_ms, shard, sequence_number = map(_series, columns)
+        return decode.eval(raw, arrival_ms, None, "s", shard, sequence_number)
+    columns = [raws, [ARRIVAL_MS] * number, none, *position, none, marks or none]
+    return decode.eval(*map(_series, columns))
+
+
+def _series(values: Sequence[Any]) -> pd.Series:
+    series = pd.Series(objects(values))
+    return series.infer_objects() if series.notna().all() else series
 
 
 def row_of(function: Any) -> dict[str, str]:

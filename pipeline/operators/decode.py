@@ -81,9 +81,10 @@ class DecodeFunction(Step):
         self._archive = ArchiveRows(source, keys["archive"]) if "archive" in keys else None
         self._letters = Letters(source, keys["dead_letters"]) if "dead_letters" in keys else None
 
-    def eval(self, *arguments: pd.Series) -> pd.DataFrame:
-        records = inputs(self._source, [argument.to_numpy() for argument in arguments])
-        redriven = self._redriven(arguments, records)
+    def eval(self, raw: pd.Series, *others: Any) -> pd.DataFrame:
+        arguments = [raw.to_numpy(), *(_array(other, len(raw)) for other in others)]
+        records = inputs(self._source, arguments)
+        redriven = self._redriven(arguments[-1], records)
         decoded = decode_guarded(self._decoder.decode_batch, records.raw)
         rejects = np.flatnonzero(decoded.reason)
         self._count(records, decoded, rejects)
@@ -120,13 +121,23 @@ class DecodeFunction(Step):
         if self._limit:
             self._limit.add(len(decoded), rejected)
 
-    def _redriven(self, arguments: Sequence[pd.Series], records: Inputs) -> dict[int, Mark]:
+    def _redriven(self, marks: Array, records: Inputs) -> dict[int, Mark]:
         """Return the genuine redrive marks by row; only records of topics can have one."""
         if not self._source.kafka_topics:
             return {}
-        verified = verify(self._redrive_key, arguments[-1].to_numpy(), records.raw)
+        verified = verify(self._redrive_key, marks, records.raw)
         self._metrics.count("forged_redrives", verified.forged)
         return verified.marks
+
+
+def _array(argument: Any, rows: int) -> Array:
+    """Return an argument as an array.
+
+    PyFlink passes a constant as the value itself: a stream's name, or the key that streams lack.
+    """
+    is_column = isinstance(argument, pd.Series)
+    array: Array = argument.to_numpy() if is_column else np.full(rows, argument, object)
+    return array
 
 
 def _first(cell: bytes | None, rows: int) -> Array:
