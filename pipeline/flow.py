@@ -113,7 +113,7 @@ class Flow:
 
         Else the planner would move a reader, such as decode, into each part of the UNION ALL. What
         two statements read is planned by itself: the second one is for that alone, and is removed
-        before the job runs.
+        before the job runs. findings/flink_union_runs_python_function_per_branch.sh shows it.
         """
         self.view(name, " UNION ALL ".join(selects))
         if len(selects) > 1:

@@ -134,6 +134,7 @@ def _array(argument: Any, rows: int) -> Array:
     """Return an argument as an array.
 
     PyFlink passes a constant as the value itself: a stream's name, or the key that streams lack.
+    findings/pyflink_constant_is_no_series.sh shows it.
     """
     is_column = isinstance(argument, pd.Series)
     array: Array = argument.to_numpy() if is_column else np.full(rows, argument, object)
