@@ -46,7 +46,8 @@ def replace_placeholder(
 ) -> list[Any]:
     """Replace the placeholder's transformation `root` by the function and each step's sink.
 
-    The function gets streams (bytes) by key and yields rows of `out_type`: step, folder and file.
+    The function gets streams (bytes) by key, and the ticks and ends of `streaming.etl.files.Ticks`;
+    it yields rows of `out_type`: step, folder and file.
     Return the sinks' transformations. Every operator has its name and uid; a sink's uid is not its
     step's alone, which had other state before version 0.3.
     """
@@ -56,8 +57,10 @@ def replace_placeholder(
     cells = flink.datastream.DataStream(j_env, root.getInputs()[0])
     j_env.getTransformations().remove(root)
     streams = _named(cells.flatMap(ours.SplitStreams()), f"{COLLECT}-streams")
+    by_key = flink.functions.python.KeyByKeySelector()
     key_type = Types.ROW([Types.STRING()]).get_java_type_info()
-    keyed = streams.keyBy(flink.functions.python.KeyByKeySelector(), key_type)
+    ticked = _named(streams.keyBy(by_key, key_type).process(ours.Ticks()), f"{COLLECT}-ticks")
+    keyed = flink.datastream.DataStreamUtils.reinterpretAsKeyedStream(ticked, by_key, key_type)
     made = KeyedStream(keyed, None, None).process(function, out_type)
     files = _named(made._j_data_stream, COLLECT)
     ends = []

@@ -1,12 +1,14 @@
 """The collector: keeps a key's streams until they are enough or old enough, then makes their files.
 
-A stream is kept, or goes into files at once if it makes its bucket full. All files of a bucket are
-given out before its streams are cleared, within one call. Flink does the rest: no checkpoint falls
-into a call, so after a crash all of it happens again, or none of it.
+A stream is kept, or goes into files at once if it makes its bucket full. Ticks close what is old
+enough. All files of a bucket are given out before its streams are cleared, within one call. Flink
+does the rest: no checkpoint falls into a call, so after a crash all of it happens again, or none of
+it.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import chain
 from time import monotonic
@@ -25,10 +27,11 @@ _MANY_STREAMS: Final = 64
 _SMALL_BYTES: Final = 1 << 20
 # Flink's sinks get time to write a bucket's files before the next bucket's: 160 MiB/s.
 _BYTES_PER_MS: Final = 160 * 1024
+_MOST_WAITS: Final = 10
 
 
 class Bucket(Protocol):
-    """One key's state and timers, as Flink keeps them."""
+    """One key's state, as Flink keeps it."""
 
     @property
     def key(self) -> str: ...
@@ -39,8 +42,6 @@ class Bucket(Protocol):
     def take(self, number: int) -> bytes: ...
     def streams(self) -> Iterable[bytes]: ...
     def clear(self) -> None: ...
-    def wake_at(self, time_ms: int) -> None: ...
-    def wake_at_end(self) -> None: ...
 
 
 class StepFile(NamedTuple):
@@ -81,7 +82,7 @@ class Collector:
         self._count = count
         self._now = now
         self._free_ms = 0
-        self._postponed: set[str] = set()
+        self._waits: Counter[str] = Counter()
 
     def add(self, bucket: Bucket, stream: bytes) -> Iterator[StepFile]:
         """Keep a stream; yield the bucket's files if it is full now.
@@ -91,11 +92,7 @@ class Collector:
             CollectError: a file can't be written.
         """
         target = self._target(bucket.key)
-        meta = _meta_of(bucket)
-        if meta is None:
-            meta = Meta(due_ms(target, bucket.key, self._now()))
-            bucket.wake_at(meta.due_ms)
-            bucket.wake_at_end()
+        meta = _meta_of(bucket) or Meta(due_ms(target, bucket.key, self._now()))
         rows = row_count(stream)
         self._count(target.step, "in", rows)
         meta.bytes += len(stream)
@@ -111,21 +108,19 @@ class Collector:
             _merge_small(bucket, meta, target.step)
         bucket.set_meta(msgspec.msgpack.encode(meta))
 
-    def wake(self, bucket: Bucket, time_ms: int) -> Iterator[StepFile]:
-        """Yield the bucket's files if it is due at this time; raise as `add` does.
+    def tick(self, bucket: Bucket) -> Iterator[StepFile]:
+        """Yield the bucket's files if it is due; raise as `add` does.
 
-        After a pause many are due at once: a bucket waits while the files of another are written.
+        After a pause many are due at once: a bucket waits some ticks while the files of another are
+        written.
         """
         meta = _meta_of(bucket)
-        if meta is None or meta.due_ms != time_ms:
+        if meta is None or self._now() < meta.due_ms:
+            return
+        if self._now() < self._free_ms and self._waits[bucket.key] < _MOST_WAITS:
+            self._waits[bucket.key] += 1
             return
         target = self._target(bucket.key)
-        if self._now() < self._free_ms and bucket.key not in self._postponed:
-            meta.due_ms, self._free_ms = self._free_ms, self._free_ms + _pause_ms(meta)
-            self._postponed.add(bucket.key)
-            bucket.set_meta(msgspec.msgpack.encode(meta))
-            bucket.wake_at(meta.due_ms)
-            return
         self._count(target.step, "closed_by_age", 1)
         yield from self._close(bucket, meta, target)
 
@@ -152,7 +147,7 @@ class Collector:
         assert rows == meta.rows, f"{bucket.key}: {rows} rows in files, of {meta.rows} collected"
         bucket.clear()
         memory.release()
-        self._postponed.discard(bucket.key)
+        del self._waits[bucket.key]
         self._free_ms = max(self._free_ms, self._now() + _pause_ms(meta))
         self._count(target.step, "close_ms", round((monotonic() - started) * 1000))
 

@@ -18,6 +18,11 @@ from connectors.arrow import stream_bytes, stream_metadata
 FOLDER: Final = "__folder"
 """The last column: each row's folder, relative to the step's path. A dictionary of strings."""
 
+TICK: Final = b""
+"""In a stream's place, every second: its key may be due."""
+END: Final = b"\x01"
+"""In a stream's place: the input has ended, or the job is drained."""
+
 ORDER: Final = b"order"
 _ROWS: Final = b"rows"
 _LENGTH: Final = Struct(">i")

@@ -1,4 +1,4 @@
-"""Flink's keyed function around the collector: its state, its timers and its metrics."""
+"""Flink's keyed function around the collector: its state and its metrics."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from pyflink.datastream.state import MapStateDescriptor, ValueStateDescriptor
 
 from pipeline.collect import memory
 from pipeline.collect.buckets import Target
-from pipeline.collect.collector import Collector, StepFile
+from pipeline.collect.collector import Collector
+from pipeline.collect.stream import END, TICK
 from pipeline.decode.decoder import wall_clock
 from pipeline.metrics import StepMetrics
 from pipeline.operators.step import name_process
@@ -20,9 +21,6 @@ from pipeline.operators.step import name_process
 _BYTES: Final = Types.PRIMITIVE_ARRAY(Types.BYTE())
 OUT: Final = Types.ROW_NAMED(["step", "path", "file"], [Types.STRING(), Types.STRING(), _BYTES])
 """A file: its step, the folder relative to the step's path, and its bytes."""
-
-_END_MS: Final = 2**63 - 1
-"""The event time at which Flink ends an input, and drains a job."""
 
 
 class CollectFunction(KeyedProcessFunction):  # type: ignore[misc]
@@ -48,26 +46,23 @@ class CollectFunction(KeyedProcessFunction):  # type: ignore[misc]
         )
 
     def process_element(self, value: bytes, ctx: KeyedProcessFunction.Context) -> Iterator[Row]:
-        return _rows(self._collector.add(self._bucket(ctx), value))
-
-    def on_timer(self, timestamp: int, ctx: KeyedProcessFunction.OnTimerContext) -> Iterator[Row]:
-        bucket = self._bucket(ctx)
-        if timestamp == _END_MS:
-            return _rows(self._collector.end(bucket))
-        return _rows(self._collector.wake(bucket, timestamp))
-
-    def _bucket(self, ctx: KeyedProcessFunction.Context) -> _Bucket:
-        return _Bucket(ctx.get_current_key(), self._meta, self._streams, ctx.timer_service())
+        bucket = _Bucket(ctx.get_current_key(), self._meta, self._streams)
+        if value == TICK:
+            found = self._collector.tick(bucket)
+        elif value == END:
+            found = self._collector.end(bucket)
+        else:
+            found = self._collector.add(bucket, value)
+        return (Row(step, file.path, file.data) for step, file in found)
 
 
 class _Bucket:
-    """The current key's state and timers; valid until Flink's next call."""
+    """The current key's state; valid until Flink's next call."""
 
-    def __init__(self, key: str, meta: Any, streams: Any, timers: Any) -> None:
+    def __init__(self, key: str, meta: Any, streams: Any) -> None:
         self.key = key
         self._meta = meta
         self._streams = streams
-        self._timers = timers
 
     def meta(self) -> bytes | None:
         data: bytes | None = self._meta.value()
@@ -91,13 +86,3 @@ class _Bucket:
     def clear(self) -> None:
         self._meta.clear()
         self._streams.clear()
-
-    def wake_at(self, time_ms: int) -> None:
-        self._timers.register_processing_time_timer(time_ms)
-
-    def wake_at_end(self) -> None:
-        self._timers.register_event_time_timer(_END_MS)
-
-
-def _rows(files: Iterable[StepFile]) -> Iterator[Row]:
-    return (Row(step, file.path, file.data) for step, file in files)

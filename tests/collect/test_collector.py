@@ -28,13 +28,11 @@ PERIOD = SECONDS * 1000
 
 @dataclass
 class MemoryBucket:
-    """One key's state and timers."""
+    """One key's state."""
 
     key: str
     kept: dict[int, bytes] = field(default_factory=dict)
     data: bytes | None = None
-    timers: list[int] = field(default_factory=list)
-    waits_for_end: bool = False
 
     def meta(self) -> bytes | None:
         return self.data
@@ -54,12 +52,6 @@ class MemoryBucket:
 
     def clear(self) -> None:
         self.kept, self.data = {}, None
-
-    def wake_at(self, time_ms: int) -> None:
-        self.timers.append(time_ms)
-
-    def wake_at_end(self) -> None:
-        self.waits_for_end = True
 
     def known(self) -> Meta:
         assert self.data
@@ -81,10 +73,12 @@ class Job:
     def count(self, step: str, name: str, by: int) -> None:
         self.counts[f"{step}.{name}"] += by
 
-    def wake(self, bucket: MemoryBucket) -> list[StepFile]:
-        """Fire the bucket's earliest timer."""
-        self.now = max(self.now, time := bucket.timers.pop(0))
-        return list(self.collector.wake(bucket, time))
+    def tick_when_due(self, bucket: MemoryBucket) -> list[StepFile]:
+        """Let the bucket's time come, if it is open; until then a tick does nothing."""
+        if bucket.data:
+            assert self.now >= bucket.known().due_ms or list(self.collector.tick(bucket)) == []
+            self.now = max(self.now, bucket.known().due_ms)
+        return list(self.collector.tick(bucket))
 
 
 def offsets(files: Iterable[StepFile]) -> list[int]:
@@ -99,8 +93,8 @@ def test_rows_are_kept_until_they_are_due() -> None:
     job, bucket = Job(), MemoryBucket("lake/0")
     for number in range(5):
         assert list(job.collector.add(bucket, one(number))) == []
-    assert bucket.timers == [PERIOD] and bucket.waits_for_end
-    found = job.wake(bucket)
+    assert bucket.known().due_ms == PERIOD
+    found = job.tick_when_due(bucket)
     assert [(step, file.path, file.rows) for step, file in found] == [("lake", "trip/a", 5)]
     assert offsets(found) == [0, 1, 2, 3, 4]
     assert bucket.kept == {} and bucket.meta() is None
@@ -115,16 +109,16 @@ def test_a_full_bucket_is_closed_at_once_with_the_last_stream() -> None:
     assert (job.counts["lake.closed_by_size"], job.counts["lake.closed_by_age"]) == (1, 0)
 
 
-def test_a_timer_of_a_bucket_that_is_closed_already_does_nothing() -> None:
+def test_a_tick_for_a_bucket_that_is_closed_already_does_nothing() -> None:
     job, bucket = Job(bucket_bytes=1), MemoryBucket("lake/0")
     assert offsets(job.collector.add(bucket, one(0))) == [0]
-    assert job.wake(bucket) == []
     job.now = 3 * PERIOD + 1
+    assert list(job.collector.tick(bucket)) == []
     job.target = job.target._replace(bucket_bytes=1 << 20)
     job.restart()
     assert list(job.collector.add(bucket, one(1))) == []
-    assert list(job.collector.wake(bucket, PERIOD)) == []
-    assert offsets(job.wake(bucket)) == [1]
+    assert bucket.known().due_ms == 4 * PERIOD
+    assert offsets(job.tick_when_due(bucket)) == [1]
 
 
 def test_the_end_of_the_input_closes_what_is_open() -> None:
@@ -132,7 +126,7 @@ def test_the_end_of_the_input_closes_what_is_open() -> None:
     list(job.collector.add(bucket, one(0)))
     assert offsets(job.collector.end(bucket)) == [0]
     assert list(job.collector.end(bucket)) == []
-    assert job.wake(bucket) == []
+    assert job.tick_when_due(bucket) == []
 
 
 def test_a_restored_bucket_keeps_its_time_and_loses_nothing() -> None:
@@ -140,14 +134,14 @@ def test_a_restored_bucket_keeps_its_time_and_loses_nothing() -> None:
     list(job.collector.add(bucket, one(0)))
     job.restart()
     list(job.collector.add(bucket, one(1)))
-    assert bucket.timers == [PERIOD]
-    assert offsets(job.wake(bucket)) == [0, 1]
+    assert bucket.known().due_ms == PERIOD
+    assert offsets(job.tick_when_due(bucket)) == [0, 1]
 
 
 def test_a_key_of_an_earlier_number_of_buckets_is_collected_all_the_same() -> None:
     job, bucket = Job(), MemoryBucket("lake/99")
     list(job.collector.add(bucket, one(0)))
-    assert offsets(job.wake(bucket)) == [0]
+    assert offsets(job.tick_when_due(bucket)) == [0]
 
 
 @pytest.mark.parametrize("open_before", [True, False])
@@ -160,7 +154,8 @@ def test_a_step_that_the_configuration_lost_stops_the_job(open_before: bool) -> 
     advice = "start the job with the earlier archive.path again, and `stop --drain`"
     calls: list[Iterator[StepFile]] = [job.collector.add(bucket, one(1))]
     if open_before:
-        calls += [job.collector.wake(bucket, PERIOD), job.collector.end(bucket)]
+        job.now = PERIOD
+        calls += [job.collector.tick(bucket), job.collector.end(bucket)]
     for call in calls:
         with pytest.raises(UserError, match=advice):
             list(call)
@@ -176,11 +171,31 @@ def test_buckets_that_are_all_due_close_one_after_the_other() -> None:
         meta.bytes = 32 << 20  # as if it had much more
         bucket.set_meta(msgspec.msgpack.encode(meta))
     job.now = 10 * PERIOD
-    assert offsets(job.wake(buckets[0])) == [0]
-    assert job.wake(buckets[1]) == [] and job.wake(buckets[2]) == []
-    assert [bucket.timers[0] - job.now for bucket in buckets[1:]] == [204, 408]
-    assert offsets(job.wake(buckets[1])) == [1]
-    assert offsets(job.wake(buckets[2])) == [2]
+    closed_at: list[tuple[int, list[int]]] = []
+    while any(bucket.data for bucket in buckets):
+        for bucket in buckets:
+            if found := offsets(job.collector.tick(bucket)):
+                closed_at.append((job.now - 10 * PERIOD, found))
+        job.now += 1000
+    assert closed_at == [(0, [0]), (1000, [1]), (2000, [2])]
+
+
+def test_a_bucket_does_not_wait_for_ever() -> None:
+    job = Job(keys=("lake/0", "lake/1"))
+    bucket = MemoryBucket("lake/1")
+    list(job.collector.add(bucket, one(1)))
+    other, ticks = MemoryBucket("lake/0"), 0
+    found: list[StepFile] = []
+    job.now = 10 * PERIOD
+    while not found:
+        list(job.collector.add(other, one(0)))
+        meta = other.known()
+        meta.bytes, meta.due_ms = 1 << 30, job.now
+        other.set_meta(msgspec.msgpack.encode(meta))
+        list(job.collector.end(other))
+        found, ticks = list(job.collector.tick(bucket)), ticks + 1
+        job.now += 1000
+    assert (offsets(found), ticks) == ([1], 11)
 
 
 def test_many_small_streams_become_one() -> None:
@@ -190,7 +205,7 @@ def test_many_small_streams_become_one() -> None:
     assert len(bucket.kept) < 64
     assert bucket.known().bytes == sum(map(len, bucket.kept.values())) < 300 * len(one(0)) / 4
     assert bucket.known().rows == 300
-    assert offsets(job.wake(bucket)) == list(range(300))
+    assert offsets(job.tick_when_due(bucket)) == list(range(300))
 
 
 def test_large_streams_stay_as_they_are() -> None:
@@ -209,7 +224,7 @@ def test_streams_of_many_schemas_are_merged_and_then_left() -> None:
     for number in range(130):
         wider = SCHEMA.append(pa.field(f"c{number % 65}", pa.int64()))
         list(job.collector.add(bucket, stream([("a", row(number))], wider)))
-    assert offsets(job.wake(bucket)) == list(range(130))
+    assert offsets(job.tick_when_due(bucket)) == list(range(130))
 
 
 def test_a_file_that_cannot_be_written_keeps_the_streams() -> None:
@@ -218,7 +233,7 @@ def test_a_file_that_cannot_be_written_keeps_the_streams() -> None:
     job.restart()
     list(job.collector.add(bucket, one(0)))
     with pytest.raises(CollectError, match="lake: rows of trip/a"):
-        job.wake(bucket)
+        job.tick_when_due(bucket)
     assert len(bucket.kept) == 1 and bucket.meta()
 
 
@@ -228,14 +243,14 @@ def test_rows_that_a_bucket_lost_are_no_success() -> None:
     list(job.collector.add(bucket, one(1)))
     bucket.kept.popitem()
     with pytest.raises(AssertionError, match="1 rows in files, of 2 collected"):
-        job.wake(bucket)
+        job.tick_when_due(bucket)
 
 
 def test_counters() -> None:
     job, bucket = Job(), MemoryBucket("lake/0")
     list(job.collector.add(bucket, stream([("a", row(0)), ("a", row(1)), ("b", row(2))])))
     assert job.counts == {"lake.in": 3}
-    found = job.wake(bucket)
+    found = job.tick_when_due(bucket)
     size = sum(len(file.data) for _, file in found)
     expected = {"in": 3, "out": 3, "files": 2, "bytes": size, "closed_by_age": 1}
     assert {name: job.counts[f"lake.{name}"] for name in expected} == expected
@@ -262,8 +277,8 @@ def test_every_row_leaves_exactly_once(events: list[int | str], bucket_bytes: in
             job.restart()
         elif event == "end":
             left += offsets(job.collector.end(bucket))
-        elif bucket.timers:
-            left += offsets(job.wake(bucket))
+        else:
+            left += offsets(job.tick_when_due(bucket))
     left += offsets(job.collector.end(bucket))
     assert sorted(left) == list(range(sent))
 

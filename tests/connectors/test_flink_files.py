@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dev.servers.setup import setup
-from pipeline.collect.stream import Stream, pack
+from pipeline.collect.stream import END, TICK, Stream, pack
 
 ROOT = Path(__file__).parents[2]
 PROBE = Path(__file__).with_name("Files.java")
@@ -35,6 +35,13 @@ def test_java_splits_what_python_packs() -> None:
 @pytest.mark.parametrize("cell", ["000000ff", "ffffffff", "0000"])
 def test_a_damaged_cell_is_refused(cell: str) -> None:
     assert DAMAGED in probe("split", cell).stderr
+
+
+def test_a_key_gets_ticks_and_an_end_after_its_streams() -> None:
+    done = probe("ticks", "lake/3", b"a stream".hex())
+    assert done.returncode == 0, done.stderr
+    data = (b"a stream", TICK, END)
+    assert done.stdout.splitlines() == [f"lake/3 {each.hex()}" for each in data]
 
 
 def test_each_row_is_one_file_in_its_folder(tmp_path: Path) -> None:
