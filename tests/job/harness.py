@@ -213,7 +213,7 @@ class Harness:
     def wait_closed(self) -> None:
         """Wait until a checkpoint has completed that began when every bucket had its age.
 
-        A timer that is due comes before the barrier of such a checkpoint.
+        The tick of a bucket that is due comes before the barrier of such a checkpoint.
         """
         job = self.submitted
         since = (time.time() + _CLOSED_SECONDS) * 1000

@@ -89,7 +89,7 @@ def test_no_checkpoint_passes_a_batch_that_the_index_has_not_answered(
             assert all(each["trigger_timestamp"] < asked_ms for each in completed)
             answered.set()
             harness.drain()
-            harness.stop()
+            harness.stop(drain=True)
     verdict = harness.verdict(sent)
     assert verdict.problems() == []
 
