@@ -61,7 +61,8 @@ def test_rows_keep_their_positions_whatever_time_producers_say(
 
 
 def test_files_follow_file_seconds_and_not_checkpoints(stack: Stack, tmp_path: Path) -> None:
-    long: dict[str, Any] = {"index": None, "lake": {"file_seconds": 3_600}}
+    # Buckets take turns by the clock: these two have theirs at midnight and at noon.
+    long: dict[str, Any] = {"index": None, "lake": {"file_seconds": 86_400, "buckets": 2}}
     with Harness(stack=stack, name="few", folder=tmp_path, overrides=long) as job:
         job.start()
         made = generate(Recipe(events=1_500, seed=52))
