@@ -1,9 +1,9 @@
 """What `top` makes of Flink's answers, which were recorded from jobs on the local servers.
 
 They were jobs of 0.2: the metrics of `collect`, and of the sinks whose rows it counts since 0.3,
-were put in place of those of archive and lake. `first` and `second` are two readings of one job,
-1.4 s apart; `lost` is the same job after its TaskManager ended, `restarted` another one just after
-a restart.
+were put in place of those of archive and lake, with numbers that are made up. `first` and `second`
+are two readings of one job, 1.4 s apart; `lost` is the same job after its TaskManager ended,
+`restarted` another one just after a restart.
 """
 
 from __future__ import annotations
