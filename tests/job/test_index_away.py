@@ -90,8 +90,7 @@ def test_no_checkpoint_passes_a_batch_that_the_index_has_not_answered(
             answered.set()
             harness.drain()
             harness.stop(drain=True)
-    verdict = harness.verdict(sent)
-    assert verdict.problems() == []
+            assert harness.verdict(sent).problems() == []
 
 
 def checkpoints(harness: Harness) -> list[dict[str, Any]]:
