@@ -78,8 +78,7 @@ def test_commit_whose_answer_was_lost_is_found_and_nothing_is_doubled(
     with _job(stack, ANSWERED, tmp_path) as job, proxy.hooks(loses=loses_first):
         sent = job.produce(generate(RECIPE))
         job.start()
-        _wait_failure(job, "")
-        job.wait_running()
+        wait_for(lambda: lost, PATIENCE_SECONDS, "no file of the lake was committed")
         job.drain()
         job.stop(drain=True)
 
