@@ -12,9 +12,11 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from connectors.flink import table_environment as flink
+from connectors.flink.filesystem import parquet_table
 from connectors.sql import create_table, identifier
+from pipeline.collect.columns import LAKE_KEYS, lake_columns
 from pipeline.config.flink_settings import flink_settings
-from pipeline.config.model import Job
+from pipeline.config.model import Job, Source
 from pipeline.events import event_types
 from pipeline.events.derive import flink_type
 from pipeline.events.model import EventType
@@ -26,16 +28,7 @@ POSITION = {
     "arrival_time": "TIMESTAMP_LTZ(3) NOT NULL METADATA FROM 'timestamp' VIRTUAL",
 }
 
-KEYS = ("pickup_location", "year", "month")
 PARQUET = {
-    "connector": "filesystem",
-    "format": "parquet",
-    "parquet.write.int64.timestamp": "true",
-    "parquet.timestamp.time.unit": "millis",
-    "parquet.utc-timezone": "true",
-    "parquet.compression": "ZSTD",
-    "parquet.compression.codec.zstd.level": "1",
-    "parquet.enable.dictionary": "false",
     "parquet.page.size": "65536",
     "sink.rolling-policy.file-size": "134217728 b",
     "sink.shuffle-by-partition.enable": "true",
@@ -73,14 +66,8 @@ def main(servers: str, topic: str, output: str, checkpoint_seconds: str, schemas
 
 def _lake(path: str, trip: EventType) -> str:
     """Return the CREATE statement of a lake with the columns of ours."""
-    columns = {field.name: flink_type(field) for field in trip.fields}
-    for name, kind in POSITION.items():
-        own = name if name == "arrival_time" else f"source_{name}"
-        columns[own] = kind.partition(" ")[0]
-    columns["schema_version"] = "INT"
-    columns |= dict.fromkeys(KEYS, "STRING")
-    keys = f"PARTITIONED BY ({_names(KEYS)}) "
-    return create_table("lake_trip", columns, {**PARQUET, "path": path}, partitioned_by=keys)
+    columns = lake_columns(trip, Source(kafka_topics=("any",)), keep_unknown=False)
+    return parquet_table("lake_trip", columns, path, LAKE_KEYS, PARQUET)
 
 
 def _selected(name: str) -> str:
