@@ -25,6 +25,19 @@ _ENDS: Final = "-end"
 _RELEASED: Final = Path(__file__).parents[1] / "schemas" / "released"
 
 
+def metadata_of(snapshot: str, environment: Mapping[str, str]) -> bytes | None:
+    """Return what describes a snapshot; None if it is where we can't read.
+
+    Raises:
+        FileNotFoundError: there is no snapshot.
+        UserError, OSError: it can't be read.
+    """
+    uri = snapshot.rstrip("/").removesuffix(f"/{savepoint.METADATA}")
+    if not uri.startswith(READABLE):
+        return None
+    return open_store(uri, environment).read(savepoint.METADATA)
+
+
 def refuse(
     snapshot: str,
     types: EventTypes,
@@ -36,13 +49,12 @@ def refuse(
 
     With `allow_dropped_state`, only if files may be lost.
     """
-    uri = snapshot.rstrip("/").removesuffix(f"/{savepoint.METADATA}")
-    if not uri.startswith(READABLE):
-        return
     try:
-        metadata = open_store(uri, environment).read(savepoint.METADATA)
+        metadata = metadata_of(snapshot, environment)
     except FileNotFoundError:
         return  # Flink says so, and where it looked.
+    if metadata is None:
+        return
     sinks = [step for step in _steps(types) if savepoint.holds(metadata, f"{step}{_ENDS}")]
     if not sinks:
         return

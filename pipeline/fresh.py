@@ -12,9 +12,8 @@ from typing import Final
 
 from connectors.errors import UserError
 from connectors.flink import savepoint
-from connectors.s3.store import open_store
 from pipeline.config.model import Source
-from pipeline.earlier import READABLE
+from pipeline.earlier import metadata_of
 
 _REPEATS: Final = {
     "earliest": "all records that the source still has are written once more",
@@ -30,11 +29,11 @@ _COLLECT: Final = "collect"
 
 def may_wait(snapshot: str, environment: Mapping[str, str]) -> bool:
     """Return whether collected rows may wait in a snapshot; in one that we cannot read they may."""
-    if not snapshot.startswith(READABLE):
-        return True
     try:
-        metadata = open_store(snapshot, environment).read(savepoint.METADATA)
+        metadata = metadata_of(snapshot, environment)
     except (UserError, OSError):
+        return True
+    if metadata is None:
         return True
     return savepoint.holds(metadata, _COLLECT) and not savepoint.is_drained(metadata)
 
