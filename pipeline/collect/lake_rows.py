@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline.collect.columns import LAKE_KEYS, arrow_schema, lake_columns, lake_position
-from pipeline.collect.errors import CONVERSION_ERRORS, CollectError
+from pipeline.collect.errors import CONVERSION_ERRORS, CollectError, first_bad
 from pipeline.collect.folders import dictionary
 from pipeline.collect.inputs import Inputs, arrow, instants, position_names, readable
 from pipeline.collect.stream import Stream, encode
@@ -125,13 +125,10 @@ class LakeRows:
 
     def _first_bad(self, table: _Table, rows: Array, decoded: Decoded, inputs: Inputs) -> str:
         """Return the first folder whose rows can't be columns."""
-        numbers = decoded.partition[rows]
-        for number in np.unique(numbers).tolist():
-            try:
-                self._batch(table, rows[numbers == number], decoded, inputs)
-            except CONVERSION_ERRORS:
-                return table.folder(number)
-        return table.event_type.name
+        number = first_bad(
+            decoded.partition[rows], lambda at: self._batch(table, rows[at], decoded, inputs)
+        )
+        return table.event_type.name if number is None else table.folder(number)
 
 
 def bucket_numbers(partitions: Array, buckets: int) -> Array:

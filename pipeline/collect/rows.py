@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline.collect.columns import arrow_schema
-from pipeline.collect.errors import CONVERSION_ERRORS, CollectError
+from pipeline.collect.errors import CONVERSION_ERRORS, CollectError, first_bad
 from pipeline.collect.folders import dictionary
 from pipeline.collect.inputs import arrow, header_lists, instants
 from pipeline.collect.stream import Stream, encode
@@ -71,12 +71,8 @@ class Rows:
 
     def _first_bad(self, columns: Columns, rows: Array, numbers: Array) -> str:
         """Return the first folder whose rows can't be columns."""
-        for number in np.unique(numbers[rows]).tolist():
-            try:
-                self._batch(columns, rows[numbers[rows] == number])
-            except CONVERSION_ERRORS:
-                return self._folder(number)
-        return "all folders"
+        number = first_bad(numbers[rows], lambda at: self._batch(columns, rows[at]))
+        return "all folders" if number is None else self._folder(number)
 
 
 def _parts(rows: Array, raws: Array) -> Iterator[Array]:
