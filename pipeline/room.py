@@ -10,7 +10,7 @@ from typing import Final
 
 from connectors.errors import UserError
 from connectors.flink.rest import Cluster
-from pipeline.collect.buckets import LAKE_BUCKETS
+from pipeline.collect.buckets import bucket_count
 from pipeline.config.model import Config
 
 _MIB: Final = 1 << 20
@@ -18,12 +18,11 @@ _MIB: Final = 1 << 20
 
 def collected_bytes(config: Config, parallelism: int) -> int:
     """Return the most that is collected in one task, in bytes."""
-    sections = (config.archive, config.dead_letters)
-    a_task = float(sum(each.bucket_bytes for each in sections if each and each.path))
-    if lake := config.lake:
-        buckets = lake.buckets or LAKE_BUCKETS * parallelism
-        a_task += min(buckets, config.job.max_parallelism) * lake.bucket_bytes / parallelism
-    return round(a_task)
+    full = sum(
+        bucket_count(section, parallelism, config.job.max_parallelism) * section.bucket_bytes
+        for section in config.file_sinks.values()
+    )
+    return round(full / parallelism)
 
 
 def refuse_too_little(config: Config, cluster: Cluster) -> str:

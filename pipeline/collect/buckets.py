@@ -40,23 +40,27 @@ def targets(config: Config, parallelism: int, key_group: Callable[[str], int]) -
 
     `key_group` returns Flink's key group of a key, of the job's maximum parallelism.
     """
-    found: dict[str, Target] = {}
     groups = config.job.max_parallelism
-    for step in STEPS:
-        section: Lake | Archive | DeadLetters | None = getattr(config, step)
-        if not section or not section.path:
-            continue
-        number, compression = parallelism, COMPRESSION
-        if isinstance(section, Lake):
-            number, compression = section.buckets or LAKE_BUCKETS * parallelism, section.compression
-        found[step] = Target(
+    return {
+        step: Target(
             step,
-            keys=_keys(step, min(number, groups), parallelism, groups, key_group),
+            keys=_keys(
+                step, bucket_count(section, parallelism, groups), parallelism, groups, key_group
+            ),
             file_seconds=section.file_seconds,
             bucket_bytes=section.bucket_bytes,
-            compression=compression,
+            compression=section.compression if isinstance(section, Lake) else COMPRESSION,
         )
-    return found
+        for step, section in config.file_sinks.items()
+    }
+
+
+def bucket_count(section: Lake | Archive | DeadLetters, parallelism: int, groups: int) -> int:
+    """Return how many buckets a step has, at most one for each key group."""
+    number = parallelism
+    if isinstance(section, Lake):
+        number = section.buckets or LAKE_BUCKETS * parallelism
+    return min(number, groups)
 
 
 def due_ms(target: Target, key: str, now_ms: int) -> int:

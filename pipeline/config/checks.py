@@ -259,9 +259,8 @@ def _buckets(config: Config) -> Iterator[str]:
             f"lake.buckets is {lake.buckets}, above job.max_parallelism, {most}; lower it, since"
             " max_parallelism cannot change once the job has state."
         )
-    sections = {"lake": lake, "archive": config.archive, "dead_letters": config.dead_letters}
-    for key, section in sections.items():
-        if section and section.path and section.bucket_bytes < config.decode.max_record_bytes:
+    for key, section in config.file_sinks.items():
+        if section.bucket_bytes < config.decode.max_record_bytes:
             yield (
                 f"{key}.bucket_bytes is {section.bucket_bytes}, below decode.max_record_bytes,"
                 f" {config.decode.max_record_bytes}; raise the one or lower the other."

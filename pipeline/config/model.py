@@ -303,6 +303,16 @@ class Config(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return cluster
 
     @property
+    def file_sinks(self) -> dict[str, Lake | Archive | DeadLetters]:
+        """The steps that write files below a path, and their sections."""
+        sections: dict[str, Lake | Archive | DeadLetters | None] = {
+            "lake": self.lake,
+            "archive": self.archive,
+            "dead_letters": self.dead_letters,
+        }
+        return {step: section for step, section in sections.items() if section and section.path}
+
+    @property
     def redrive_key(self) -> str:
         """The key that signs redriven records; empty if there is none."""
         return self.dead_letters.redrive_key if self.dead_letters else ""

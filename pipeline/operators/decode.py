@@ -210,9 +210,8 @@ def decode_row(settings: config.Config, types: EventTypes) -> dict[str, Any]:
     `files` and `index_batch` are batches, in the first row of each; for the other columns, which
     are row by row, see `RowColumns`. There is always one: a function must return something.
     """
-    sections = (settings.lake, settings.archive, settings.dead_letters)
     row: dict[str, Any] = {}
-    if any(section and section.path for section in sections):
+    if settings.file_sinks:
         row["files"] = DataTypes.BYTES()
     if settings.index:
         row["index_batch"] = DataTypes.BYTES()

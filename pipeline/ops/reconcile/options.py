@@ -92,13 +92,8 @@ def settle_for(config: Config) -> float:
     may be one that has to wait for a running one.
     """
     checkpoint = config.job.checkpoint_seconds or _CHECKPOINT_SECONDS
-    return max(collected_seconds(config), default=0.0) + 2 * checkpoint + _COMMIT_SECONDS
-
-
-def collected_seconds(config: Config) -> list[float]:
-    """Return the `file_seconds` of every sink whose rows are collected for files."""
-    targets = [target for target in (config.archive, config.dead_letters) if target and target.path]
-    return [target.file_seconds for target in (config.lake, *targets) if target]
+    collected = (section.file_seconds for section in config.file_sinks.values())
+    return max(collected, default=0.0) + 2 * checkpoint + _COMMIT_SECONDS
 
 
 def span(text: str) -> Span:

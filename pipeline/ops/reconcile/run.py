@@ -14,7 +14,7 @@ from pipeline.ops.reconcile import coverage
 from pipeline.ops.reconcile.database import Database, ahead
 from pipeline.ops.reconcile.downstream import Downstream
 from pipeline.ops.reconcile.inventory import inventory
-from pipeline.ops.reconcile.options import Options, collected_seconds
+from pipeline.ops.reconcile.options import Options
 from pipeline.ops.reconcile.position_index import is_held
 from pipeline.ops.reconcile.records import Records
 from pipeline.ops.reconcile.report import SHOWN, Rejects, Report, Row, peak_rss_bytes
@@ -205,7 +205,7 @@ class _Run:
         """Say where rows that are missing may be, if files are made of collected rows."""
         missing = ("lost", self._lake), ("archive_missing", self._archive)
         size = self._ws.database.size
-        if collected_seconds(self._ws.config) and any(size(t) for t, sink in missing if sink):
+        if self._ws.config.file_sinks and any(size(t) for t, sink in missing if sink):
             self._ws.notes.append(
                 "what is missing at the end may be in open files of the job's savepoint, if it was"
                 " stopped without --drain: start the job, or stop it with --drain"
