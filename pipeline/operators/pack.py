@@ -14,6 +14,7 @@ from pipeline.collect.letters import Letters, reject_columns
 from pipeline.collect.stream import pack
 from pipeline.config.model import Source
 from pipeline.decode.columns import Array, objects
+from pipeline.operators.step import name_process
 
 VERDICT: Final = ("step", "reason", "detail", "event_type", "schema_version")
 """The last arguments of `pack_step`."""
@@ -30,6 +31,7 @@ class PackFunction(TableFunction):  # type: ignore[misc]
         self._keys = keys
 
     def open(self, function_context: FunctionContext) -> None:
+        name_process("etl-pack")
         self._letters = Letters(self._source, self._keys)
 
     def eval(self, *arguments: Any) -> Iterator[bytes]:

@@ -184,9 +184,19 @@ def _wait_recovered(harness: Harness, before: int) -> None:
 
 
 def _kill_worker(stack: Stack) -> None:
-    workers = stack.python_worker_pids()
-    assert workers, "no Python worker runs"
-    psutil.Process(min(workers)).kill()
+    """Kill a Python worker that works.
+
+    Flink waits three minutes for one that died before it opened its data stream
+    (Beam 2.48, `GrpcDataService.send`). Ours give themselves a name when they work.
+    """
+    workers = wait_for(lambda: _working(stack), 60, "a Python worker did not begin to work")
+    workers[0].kill()
+
+
+def _working(stack: Stack) -> list[psutil.Process]:
+    """Return the Python workers, or nothing while one of them still starts."""
+    workers = [psutil.Process(pid) for pid in sorted(stack.python_worker_pids())]
+    return workers if all(worker.name().startswith("etl-") for worker in workers) else []
 
 
 def _kill_task_manager(stack: Stack) -> None:
