@@ -13,12 +13,14 @@ from connectors import sql
 from connectors.kafka import table as kafka
 from connectors.kinesis import table as kinesis
 from connectors.opensearch.options import Index
-from pipeline import operators
 from pipeline.collect.columns import archive_columns, letter_columns
 from pipeline.config.model import Archive, Config, DeadLetters, Replica
 from pipeline.decode import query, records
 from pipeline.events.event_types import EventTypes
 from pipeline.flow import Flow, Sink
+from pipeline.operators.decode import decode_function, decode_row
+from pipeline.operators.index import index_function
+from pipeline.operators.pack import pack_function
 from pipeline.sinks import archive as archive_sink
 from pipeline.sinks import claim_check as claims
 from pipeline.sinks import dead_letters as dead_letters_sink
@@ -75,9 +77,8 @@ def archive(flow: Flow, config: Config, settings: Archive, view: str) -> None:
 
 def decode(flow: Flow, config: Config, types: EventTypes, view: str) -> None:
     """Turn bytes into events or rejects, and these into batches for the files of every step."""
-    flow.function("decode_step", operators.decode_function(config, types, flow.targets))
-    row = operators.decode_row(config, types)
-    flow.view("decoded", query.select(config.source, view, row))
+    flow.function("decode_step", decode_function(config, types, flow.targets))
+    flow.view("decoded", query.select(config.source, view, decode_row(config, types)))
     if flow.targets:
         flow.collect("SELECT files FROM decoded WHERE files IS NOT NULL")
 
@@ -85,7 +86,7 @@ def decode(flow: Flow, config: Config, types: EventTypes, view: str) -> None:
 def index(flow: Flow, config: Config, settings: Index, types: EventTypes) -> None:
     """Send batches of events to OpenSearch; what it rejects comes back as `indexed`."""
     keys = flow.keys("dead_letters")
-    flow.function("index_step", operators.index_function(settings, types, config.source, keys))
+    flow.function("index_step", index_function(settings, types, config.source, keys))
     flow.view("indexed", index_sink.select(config))
     if keys:
         flow.collect("SELECT files FROM indexed")
@@ -109,8 +110,7 @@ def dead_letters(flow: Flow, config: Config, settings: DeadLetters) -> None:
     """
     if settings.path:
         if config.replicate:
-            keys = flow.keys("dead_letters")
-            flow.function("pack_step", operators.pack_function(config.source, keys))
+            flow.function("pack_step", pack_function(config.source, flow.keys("dead_letters")))
             flow.collect(replica_sink.packed_select(config))
         return
     flow.view("rejects", dead_letters_sink.select(config))

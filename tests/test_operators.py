@@ -28,11 +28,10 @@ from pipeline.decode.reject_limit import RejectLimitExceeded
 from pipeline.events.event_types import load
 from pipeline.events.schema_files import RESERVED
 from pipeline.metrics import StepMetrics
-from pipeline.operators import (
+from pipeline.operators.claim_check import ClaimCheckFunction, claim_check_function
+from pipeline.operators.decode import (
     Answer,
-    ClaimCheckFunction,
     DecodeFunction,
-    claim_check_function,
     decode_function,
     decode_guarded,
     decode_row,

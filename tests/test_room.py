@@ -37,10 +37,10 @@ def config(lake: dict[str, Any] | None = None, **changed: dict[str, Any]) -> Con
 @pytest.mark.parametrize(
     ("given", "mib"),
     [
-        (config(), 4 * 32 + 16),  # and the archive's; the dead letters are in a topic
+        (config(), 4 * 24 + 16),  # and the archive's; the dead letters are in a topic
         (config({"buckets": 2, "bucket_bytes": 64 * MIB}), 64 + 16),
-        (config({"buckets": 2}, archive={"path": "s3a://b-1/a", "bucket_bytes": MIB}), 32 + 1),
-        (config(job={"max_parallelism": 4}), 2 * 32 + 16),
+        (config({"buckets": 2}, archive={"path": "s3a://b-1/a", "bucket_bytes": MIB}), 24 + 1),
+        (config(job={"max_parallelism": 4}), 2 * 24 + 16),
         (check("archive", job={"discard": True}), 0),
     ],
 )
@@ -52,11 +52,11 @@ def test_what_does_not_fit_is_refused_and_what_may_not_is_warned_of() -> None:
     given = config(job={"parallelism": 2})
     with cluster(640) as ample:
         assert refuse_too_little(given, ample) == ""
-    with cluster(2000, 560) as scarce:
+    with cluster(2000, 400) as scarce:
         told = refuse_too_little(given, scarce)
-    assert "warning: full buckets" in told and "144 MiB in each task" in told
-    assert "280 MiB of heap" in told and "state.backend.type to rocksdb" in told
-    with cluster(240) as little, pytest.raises(UserError, match="has 120 MiB of heap"):
+    assert "warning: full buckets" in told and "112 MiB in each task" in told
+    assert "200 MiB of heap" in told and "state.backend.type to rocksdb" in told
+    with cluster(200) as little, pytest.raises(UserError, match="has 100 MiB of heap"):
         refuse_too_little(given, little)
 
 
@@ -65,7 +65,7 @@ def test_the_clusters_parallelism_counts_where_the_job_has_none() -> None:
     with cluster(640, parallelism_default="4") as four:
         assert refuse_too_little(given, four) == ""
     with cluster(640) as one:
-        assert "272 MiB in each task" in refuse_too_little(given, one)
+        assert "208 MiB in each task" in refuse_too_little(given, one)
 
 
 def test_nothing_is_said_of_state_on_disk_or_of_a_cluster_without_task_managers() -> None:

@@ -127,7 +127,7 @@ class Lake(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ] = 60.0
     bucket_bytes: Annotated[
         BucketBytes, doc("A bucket that reaches this size, compressed, is written sooner.")
-    ] = 32 << 20
+    ] = 24 << 20
     buckets: Annotated[
         Parallelism | None,
         doc(
@@ -258,10 +258,10 @@ class Job(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ] = ""
     batch_records: Annotated[
         Positive, doc("Maximum number of records in an Arrow batch passed to Python.")
-    ] = 20_000
+    ] = 10_000
     bundle_records: Annotated[
         Positive, doc("Maximum number of records in a bundle passed to Python.")
-    ] = 20_000
+    ] = 10_000
     bundle_milliseconds: Annotated[
         Positive,
         doc("Maximum time before an incomplete bundle is passed on. It bounds the latency."),

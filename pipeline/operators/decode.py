@@ -13,7 +13,7 @@ import pandas as pd
 from pyflink.table import DataTypes
 from pyflink.table.udf import FunctionContext
 
-from pipeline.collect import documents
+from pipeline.collect import documents, memory
 from pipeline.collect.archive_rows import ArchiveRows
 from pipeline.collect.buckets import Target
 from pipeline.collect.inputs import NO_TIME, Inputs, inputs
@@ -65,6 +65,7 @@ class DecodeFunction(Step):
 
     def open(self, function_context: FunctionContext) -> None:
         name_process("etl-decode")
+        memory.keep_freed()
         self._metrics = StepMetrics("decode", function_context.get_metric_group())
         keep_unknown = self._settings.unknown_fields == "keep"
         self._decoder = Decoder(

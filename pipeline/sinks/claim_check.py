@@ -12,7 +12,7 @@ from connectors.sql import literal
 from pipeline.config.model import Archive, Config, DeadLetters
 from pipeline.decode.records import ARRIVAL_DATE, HEADERS, names, position_text
 from pipeline.flow import Flow, Sink
-from pipeline.operators import claim_check_function
+from pipeline.operators.claim_check import claim_check_function
 
 POINTER = {"raw_bytes": "INT", "sha256": "STRING", "full_record": "STRING"}
 """The columns that lead from a record's head to the whole of it; null where nothing was cut."""

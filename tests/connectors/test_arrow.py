@@ -114,12 +114,22 @@ def test_the_command_line_reports_a_bad_file(tmp_path: Path, archive: list[str])
     assert "Traceback" not in done.stdout + done.stderr
 
 
-def test_a_python_worker_has_the_guard_before_its_first_batch() -> None:
+@pytest.mark.parametrize(
+    ("module", "function"),
+    [
+        ("claim_check", "ClaimCheckFunction"),
+        ("collect", "CollectFunction"),
+        ("decode", "DecodeFunction"),
+        ("index", "IndexFunction"),
+        ("pack", "PackFunction"),
+    ],
+)
+def test_a_python_worker_has_the_guard_before_its_first_batch(module: str, function: str) -> None:
     """As Flink's worker does: its own modules first, then the unpickled function."""
     payload = in_a_process(
         "import cloudpickle\n"
-        "from pipeline.operators import DecodeFunction\n"
-        "print(cloudpickle.dumps(DecodeFunction).hex())"
+        f"from pipeline.operators.{module} import {function}\n"
+        f"print(cloudpickle.dumps({function}).hex())"
     ).split()[0]
     assert (
         in_a_process(

@@ -19,7 +19,8 @@ from pipeline.collect.inputs import NO_TIME, Inputs
 from pipeline.collect.stream import unpack
 from pipeline.config.model import Source
 from pipeline.decode.decoder import Event
-from pipeline.operators import IndexFunction, PackFunction, index_function, pack_function
+from pipeline.operators.index import IndexFunction, index_function
+from pipeline.operators.pack import PackFunction, pack_function
 from tests.collect.test_rows import (
     ARRIVED,
     BOTH,

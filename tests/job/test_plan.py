@@ -86,7 +86,7 @@ def test_the_plan_shows_what_is_written_of_the_batches(types: EventTypes) -> Non
     text = plan.explain(config(lake={"path": "s3a://bucket/lake", "buckets": 3}), types)
     assert "+- lake: FileSink(path=s3a://bucket/lake) of 3 buckets" in text
     assert "+- archive: FileSink(path=s3a://bucket/archive) of 2 buckets" in text
-    assert "each closed after 60 s or 32 MiB" in text
+    assert "each closed after 60 s or 24 MiB" in text
     assert "dead_letters: FileSink" not in text
 
 
