@@ -13,6 +13,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from tests.interrupt import HEARS_CTRL_C
 from tests.ops.compact.lakes import TRIPS, Lakes
 from tests.ops.query.command import Query, refusal, rows
 
@@ -182,14 +183,12 @@ def test_ctrl_c_ends_it_without_a_trace(
     spill = tmp_path / "spill"
     spill.mkdir()
     with subprocess.Popen(
-        local_query.command(*words),
+        [*HEARS_CTRL_C, *local_query.command(*words)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         cwd=tmp_path,
         env={**local_query.environment, "TMPDIR": str(spill)},
-        # A shell's background job ignores Ctrl-C, and so would its children.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as process:
         assert process.stdout is not None and process.stderr is not None
         assert process.stderr.readline().startswith("opening trip: done")

@@ -26,6 +26,7 @@ from pipeline.cli import app
 from pipeline.ops.top.data import wanted
 from pipeline.ops.top.view import Screen
 from pipeline.ops.top.watch import Watch, chosen
+from tests.interrupt import HEARS_CTRL_C
 
 RECORDINGS = json.loads((Path(__file__).parent / "recorded.json").read_text())
 RECORDED = RECORDINGS["starting"]
@@ -192,13 +193,17 @@ def test_a_job_that_starts_is_shown_and_one_that_failed_gives_exit_code_1(replay
 
 def test_ctrl_c_ends_it_cleanly(replay: Replay) -> None:
     watching = subprocess.Popen(
-        [str(Path(sys.executable).parent / "streaming-etl"), "top", "--every", "0.5"],
+        [
+            *HEARS_CTRL_C,
+            str(Path(sys.executable).parent / "streaming-etl"),
+            "top",
+            "--every",
+            "0.5",
+        ],
         env={**os.environ, "FLINK_REST_URL": replay.url, "PYTHONUNBUFFERED": "1"},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        # A shell's background job ignores Ctrl-C, and so would its children.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     assert watching.stdout
     assert watching.stdout.readline().startswith("live  RUNNING for 3 s")
