@@ -144,6 +144,11 @@ class TransactionalProducer:
                 return
             except BufferError:
                 self._producer.poll(0.1)
+            except KafkaException as error:
+                if kafka_error(error).code() == KafkaError._FATAL:
+                    # `produce` only says that all ends; a call of the transaction names the cause.
+                    self._producer.abort_transaction(_TIMEOUT_SECONDS)
+                raise
 
     @contextmanager
     def _reported(self) -> Iterator[None]:
