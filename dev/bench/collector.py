@@ -1,8 +1,8 @@
-"""`python -m dev.bench.collector`: what collecting batches into files costs, lake only.
+"""`python -m dev.bench.collector`: what collecting batches into files costs, by part.
 
 The job of `make bench`, with its state on the heap and in RocksDB. The cost is the CPU of the task
 `collect` and of its Python workers, over the events; Parquet is encoded there too. The lake is read
-back before a figure counts.
+back before a figure counts. `--whole` adds archive and dead letters.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from typing import Annotated, Any
 
 import typer
 
-from dev.bench.contenders import Contender, ours, servers
+from dev.bench.contenders import Contender, ours, ours_whole, servers
 from dev.bench.report import Run
-from dev.bench.run import run_contender
+from dev.bench.run import BAD_SHARE, run_contender
 from dev.bench.topic import fill
 
 BACKENDS = ("hashmap", "rocksdb")
@@ -24,19 +24,22 @@ _OURS = ("collect", "etl-collect")
 def main(
     events: Annotated[int, typer.Option(help="Records in the topic.", min=10_000)] = 8_000_000,
     backends: Annotated[list[str] | None, typer.Option(help=f"Of {', '.join(BACKENDS)}.")] = None,
+    whole: Annotated[bool, typer.Option(help="With archive and dead letters.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON only.")] = False,
 ) -> None:
     """Measure. Example: python -m dev.bench.collector --events 1000000 --backends hashmap"""
     report = {}
     with servers("kafka") as (bench, _):
         bench.by_part = True
-        topic = fill(bench.servers, "collected", events)
+        topic = fill(bench.servers, "collected", events, bad_share=BAD_SHARE if whole else 0.0)
         for number, backend in enumerate(backends or BACKENDS):
             bench.flink = {
                 "state.backend.type": backend,
                 "execution.checkpointing.incremental": "true",
             }
-            run = run_contender(bench, Contender(backend, "", ours), topic, number)
+            run = run_contender(
+                bench, Contender(backend, "", ours_whole if whole else ours), topic, number
+            )
             report[backend] = figures(run)
             if not as_json:
                 typer.echo(run.line())

@@ -21,7 +21,7 @@ from dev.bench.report import Run, keep, show
 from dev.bench.topic import Topic, fill
 from pipeline.options import ROOT
 
-_BAD_SHARE = 0.01
+BAD_SHARE = 0.01
 
 
 def main(
@@ -44,7 +44,7 @@ def main(
     with servers("kafka") as (bench, _):
         typer.echo(f"filling two topics with {events:,} records each")
         good = fill(bench.servers, "good", events)
-        bad = fill(bench.servers, "bad", events, bad_share=_BAD_SHARE)
+        bad = fill(bench.servers, "bad", events, bad_share=BAD_SHARE)
         sizes["event_bytes"] = round(good.bytes / events)
         for number in range(rounds):
             turn = number % len(chosen)
