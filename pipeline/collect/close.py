@@ -34,7 +34,7 @@ class File(NamedTuple):
 
 
 def files(
-    step: str, streams: Iterable[bytes], compression: str, bucket_bytes: int = 24 << 20
+    step: str, streams: Iterable[bytes], compression: str, bucket_bytes: int
 ) -> Iterator[File]:
     """Yield the files of these streams' rows, each sorted as its streams say.
 

@@ -33,6 +33,7 @@ SCHEMA = pa.schema(
 )
 ORDER = ("time", "topic", "offset")
 SECRET = "s3cr3t"
+BUCKET_BYTES = 24 << 20
 
 Row = dict[str, Any]
 
@@ -60,7 +61,7 @@ def metadata(file: File) -> Any:
 
 
 def closed(streams: Iterable[bytes]) -> list[File]:
-    return list(files("lake", streams, "ZSTD"))
+    return list(files("lake", streams, "ZSTD", BUCKET_BYTES))
 
 
 TIMES = st.one_of(st.none(), st.integers(-(2**40), 2**42))
@@ -191,7 +192,7 @@ def test_repeated_values_have_a_dictionary_and_ids_have_none() -> None:
 
 @pytest.mark.parametrize("compression", ["SNAPPY", "GZIP"])
 def test_other_codecs(compression: str) -> None:
-    (file,) = files("lake", [stream([("a", row(1))])], compression)
+    (file,) = files("lake", [stream([("a", row(1))])], compression, BUCKET_BYTES)
     assert metadata(file).row_group(0).column(0).compression == compression
 
 
@@ -207,7 +208,7 @@ def test_what_cannot_be_written_names_its_folder_and_no_value() -> None:
     with pytest.raises(
         CollectError, match=r"^lake: rows of trip/x=1 can't be written: \w+$"
     ) as raised:
-        list(files("lake", [data], SECRET))
+        list(files("lake", [data], SECRET, BUCKET_BYTES))
     assert SECRET not in str(raised.value) and raised.value.__suppress_context__
 
 
@@ -224,6 +225,6 @@ def test_memory_is_given_back() -> None:
     allocated = pa.default_memory_pool().bytes_allocated
     rows = [stream([("a", row(number)) for number in range(1000)])]
     before = allocated()
-    list(files("lake", rows, "ZSTD"))
+    list(files("lake", rows, "ZSTD", BUCKET_BYTES))
     memory.release()
     assert allocated() <= before
