@@ -21,7 +21,7 @@ from pipeline.report_table import blocks, lines
 def add_to(main: typer.Typer) -> None:
     """Add the commands to the main program."""
     main.command(epilog="Example: streaming-etl run --config conf/local.yaml")(run)
-    example = """Example: streaming-etl validate '{"type":"trip","trip_id":1}'"""
+    example = """Example: streaming-etl validate '{"type":"trip","id":1}'"""
     main.command("validate", epilog=example)(validate_command)
     main.command(epilog="Example: streaming-etl plan --config conf/local.yaml")(plan)
 

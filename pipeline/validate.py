@@ -16,7 +16,6 @@ from connectors.opensearch.options import index_name
 from connectors.text_files import cut
 from pipeline.config.model import Config
 from pipeline.decode.decoder import Control, Decoded, Decoder, Event, Reject
-from pipeline.decode.partition import partition_of
 from pipeline.events.event_types import EventTypes
 
 STANDARD_INPUT: Final = "-"
@@ -149,7 +148,7 @@ def _outcome(decoded: Decoded, row: int) -> Event | Reject | None:
         event_type=event_type,
         schema_version=version,
         values={},
-        partition=partition_of(int(decoded.partition[row])),
+        partition=decoded.partitions[decoded.partition[row]],
         document_id=decoded.document_id[row],
         document_version=int(decoded.document_version[row]),
         document=decoded.document[row],
@@ -159,8 +158,7 @@ def _outcome(decoded: Decoded, row: int) -> Event | Reject | None:
 def _destinations(event: Event, config: Config) -> dict[str, Any]:
     where: dict[str, Any] = {"verdict": "event", "event_type": event.event_type}
     if config.lake:
-        folder = f"{config.lake.path}/{event.event_type}"
-        where["lake"] = f"{folder}/{event.partition.path()}/"
+        where["lake"] = f"{config.lake.path}/{event.partition}/"
     if config.index:
         where["index"] = index_name(config.index.prefix, event.event_type)
         where["id"] = event.document_id

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import json
+import re
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,6 +29,26 @@ def test_the_flow_is_one_page() -> None:
 def test_no_file_is_long() -> None:
     lengths = {path.name: len(path.read_text().splitlines()) for path in SOURCES}
     assert {name: length for name, length in lengths.items() if length > 400} == {}
+
+
+def test_no_column_of_the_taxi_data_is_in_the_code() -> None:
+    """Trips are an example: what the job knows of an event is in its schema."""
+    schemas = [json.loads(path.read_text()) for path in (ROOT / "schemas").glob("*.avsc")]
+    names = {
+        each["name"]
+        for schema in schemas
+        for each in [*schema["fields"], *schema["partitionBy"]]
+        if "_" in each["name"]  # others, such as year, are words
+    }
+    assert {"pickup_location", "pickup_location_id", "trip_id", "fare_amount"} <= names
+    columns = re.compile(rf"\b({'|'.join(names)})\b")
+    known = {
+        *("ops/generate/trips.py", "ops/generate/write.py"),  # the generator of trips
+        *("ops/replay/tlc.py", "ops/replay/trips.py"),  # the reader of TLC's files
+        "config/reference.py",  # an example of a filter, for the shipped schemas
+    }
+    found = {path for path in SOURCES if columns.search(path.read_text())}
+    assert {path.relative_to(ROOT / "pipeline").as_posix() for path in found} == known
 
 
 def test_functions_are_short() -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from connectors.flink import table_environment as flink
 from connectors.flink.filesystem import parquet_table
 from connectors.sql import create_table, identifier
-from pipeline.collect.columns import LAKE_KEYS, lake_columns
+from pipeline.collect.columns import lake_columns
 from pipeline.config.flink_settings import flink_settings
 from pipeline.config.model import Job, Source
 from pipeline.events import event_types
@@ -67,7 +67,7 @@ def main(servers: str, topic: str, output: str, checkpoint_seconds: str, schemas
 def _lake(path: str, trip: EventType) -> str:
     """Return the CREATE statement of a lake with the columns of ours."""
     columns = lake_columns(trip, Source(kafka_topics=("any",)), keep_unknown=False)
-    return parquet_table("lake_trip", columns, path, LAKE_KEYS, PARQUET)
+    return parquet_table("lake_trip", columns, path, trip.partition_names, PARQUET)
 
 
 def _selected(name: str) -> str:

@@ -13,9 +13,6 @@ from pipeline.decode.records import ARRIVAL_TIME, HEADERS, position, strings
 from pipeline.events.derive import flink_type
 from pipeline.events.model import EventType
 
-LAKE_KEYS: Final = ("pickup_location", "year", "month")
-"""The lake's partition columns: they are in a file's path, not in the file."""
-
 _INSTANT: Final = pa.timestamp("ms", tz="UTC")
 _ARROW: Final = {
     "BIGINT": pa.int64(),
@@ -35,7 +32,9 @@ def lake_columns(event_type: EventType, source: Source, *, keep_unknown: bool) -
     fields = {field.name: flink_type(field) for field in event_type.fields}
     unknown = {UNKNOWN_FIELDS.name: flink_type(UNKNOWN_FIELDS)} if keep_unknown else {}
     origin = {lake_position(name): kind for name, kind in position(source).items()}
-    return fields | unknown | origin | {"schema_version": "INT"} | strings(LAKE_KEYS)
+    return (
+        fields | unknown | origin | {"schema_version": "INT"} | strings(event_type.partition_names)
+    )
 
 
 def lake_position(name: str) -> str:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Final
 
+import mmh3
 import numpy as np
 import pyarrow as pa
 
-from pipeline.collect.columns import LAKE_KEYS, arrow_schema, lake_columns, lake_position
+from pipeline.collect.columns import arrow_schema, lake_columns, lake_position
 from pipeline.collect.errors import CONVERSION_ERRORS, CollectError, first_bad
 from pipeline.collect.folders import dictionary
 from pipeline.collect.inputs import Inputs, arrow, instants, position_names, readable
@@ -18,15 +18,10 @@ from pipeline.collect.stream import Stream, encode
 from pipeline.config.model import Source
 from pipeline.decode.columns import Array
 from pipeline.decode.decoder import UNKNOWN_FIELDS, Decoded
-from pipeline.decode.partition import partition_of
 from pipeline.events.event_types import EventTypes
 from pipeline.events.model import EventType
 
 STEP: Final = "lake"
-_BUCKET_SHIFT: Final = 32
-"""Partition numbers are below 2**32."""
-_SPREAD: Final = np.uint64(0x9E3779B97F4A7C15)
-"""2**64 by the golden ratio: neighbouring numbers get different upper bits (Knuth, TAOCP 6.4)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +31,6 @@ class _Table:
     event_type: EventType
     schema: pa.Schema
     order: tuple[str, ...]
-
-    def folder(self, number: int) -> str:
-        return f"{self.event_type.name}/{_partition_folder(number)}"
 
 
 class LakeRows:
@@ -77,9 +69,8 @@ class LakeRows:
         self, table: _Table, rows: Array, decoded: Decoded, inputs: Inputs
     ) -> Iterator[Stream]:
         numbers = decoded.partition[rows]
-        buckets = bucket_numbers(numbers, len(self._keys))
-        places = (buckets << _BUCKET_SHIFT) + numbers
-        order = np.argsort(places, kind="stable")
+        buckets = bucket_numbers(decoded.partitions, len(self._keys))[numbers]
+        order = np.argsort(buckets * len(decoded.partitions) + numbers, kind="stable")
         numbers, buckets = numbers[order], buckets[order]
         try:
             batch = self._batch(table, rows, decoded, inputs).take(pa.array(order))
@@ -89,7 +80,7 @@ class LakeRows:
         starts = np.searchsorted(buckets, np.arange(len(self._keys) + 1))
         for key, start, end in zip(self._keys, starts, starts[1:], strict=False):
             if start < end:
-                folders = dictionary(numbers[start:end], table.folder)
+                folders = dictionary(numbers[start:end], decoded.partitions.__getitem__)
                 of_key = batch.slice(start, end - start)
                 yield Stream(key, encode(of_key, folders, table.order))
 
@@ -128,23 +119,19 @@ class LakeRows:
         number = first_bad(
             decoded.partition[rows], lambda at: self._batch(table, rows[at], decoded, inputs)
         )
-        return table.event_type.name if number is None else table.folder(number)
+        return table.event_type.name if number is None else decoded.partitions[number]
 
 
-def bucket_numbers(partitions: Array, buckets: int) -> Array:
-    """Return the number of each partition's bucket."""
-    spread = partitions.astype(np.uint64) * _SPREAD >> np.uint64(_BUCKET_SHIFT)
-    return (spread % np.uint64(buckets)).astype(np.int64)
-
-
-@cache
-def _partition_folder(number: int) -> str:
-    return partition_of(number).path()
+def bucket_numbers(partitions: Sequence[str], buckets: int) -> Array:
+    """Return the number of each partition's bucket, which follows from its name alone."""
+    numbers = (mmh3.hash(name, signed=False) % buckets for name in partitions)
+    return np.fromiter(numbers, np.int64, len(partitions))
 
 
 def _table(
     event_type: EventType, source: Source, positions: Sequence[str], *, keep_unknown: bool
 ) -> _Table:
     columns = lake_columns(event_type, source, keep_unknown=keep_unknown)
-    schema = arrow_schema({name: columns[name] for name in columns if name not in LAKE_KEYS})
+    keys = event_type.partition_names
+    schema = arrow_schema({name: columns[name] for name in columns if name not in keys})
     return _Table(event_type, schema, (event_type.event_time, *map(lake_position, positions)))

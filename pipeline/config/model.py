@@ -117,7 +117,7 @@ class Decode(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Lake(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Parquet files, partitioned by location and event time. Exactly once."""
+    """Parquet files, partitioned as each event type's schema says. Exactly once."""
 
     path: Annotated[ObjectPath, doc("Folder of the lake. Each event type gets a folder below it.")]
     compression: Annotated[Literal["ZSTD", "SNAPPY", "GZIP"], doc("Parquet codec.")] = "ZSTD"
@@ -135,6 +135,13 @@ class Lake(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
             " null: 4 for each parallel task."
         ),
     ] = None
+    max_partitions: Annotated[
+        Positive,
+        doc(
+            "Events of further partitions within file_seconds, per task, become dead letters"
+            " too_many_partitions: each partition is a file."
+        ),
+    ] = 50_000
     success_file: Annotated[
         bool, doc("Write _SUCCESS into a partition when files were committed to it.")
     ] = False
@@ -208,7 +215,7 @@ class Replica(Target, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     event_types: Annotated[tuple[Line, ...], doc("Event types to copy. Empty: all.")] = ()
     filter: Annotated[
-        str, doc("SQL condition on an event's fields: pickup_location_id = 132. Empty: none.")
+        str, doc("SQL condition on an event's fields: amount > 100. Empty: none.")
     ] = ""
     value: Annotated[
         Literal["event", "raw"],

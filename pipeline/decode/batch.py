@@ -15,9 +15,10 @@ from msgspec import UNSET, Struct
 from pipeline.decode import columns, timestamps
 from pipeline.decode.columns import Array, objects
 from pipeline.decode.outcome import Decoded
-from pipeline.decode.partition import partition_numbers
+from pipeline.decode.partition import Partitioner
 from pipeline.decode.reference import Fault
 from pipeline.decode.structs import Shape
+from pipeline.events.folders import text_fields, unfit
 from pipeline.events.model import LONGEST_ID_BYTES, Column, EventType, Field
 
 
@@ -156,11 +157,29 @@ def long_ids(group: Group) -> list[int]:
     return [int(group.rows[at]) for at in long]
 
 
-class Assembly:
-    """Builds a `Decoded`, group by group."""
+def without_folder(group: Group) -> list[int]:
+    """Return the rows of which a text can't name a partition."""
+    event_type = group.shape.event_type
+    if event_type is None:
+        return []
+    rows: list[int] = []
+    for field in text_fields(event_type):
+        texts = columns.values(group.members[field.source], event_type.field(field.source))
+        bad = {text for text in set(texts) if text is not None and unfit(field, text)}
+        if bad:
+            rows += [int(group.rows[at]) for at, text in enumerate(texts) if text in bad]
+    return rows
 
-    def __init__(self, rows: int, union: Sequence[Column]) -> None:
+
+class Assembly:
+    """Builds a `Decoded`, group by group; `partitioners` are by event type."""
+
+    def __init__(
+        self, rows: int, union: Sequence[Column], partitioners: Mapping[str, Partitioner]
+    ) -> None:
         self._rows = rows
+        self._partitioners = partitioners
+        self._partitions: list[str] = []
         self._union = {column.name: column for column in union}
         self._columns: dict[str, Array] = {}
         self._arrays = {
@@ -211,7 +230,7 @@ class Assembly:
         for name, column in self._union.items():
             if name not in self._columns:
                 self._columns[name] = columns.empty(column, self._rows)
-        return Decoded(columns=self._columns, **self._arrays)
+        return Decoded(columns=self._columns, partitions=self._partitions, **self._arrays)
 
     def _values(self, group: Group, event_type: EventType, column: str) -> Any:
         field = next(field for field in event_type.fields if field.column == column)
@@ -222,10 +241,12 @@ class Assembly:
         return columns.array(columns.values(group.members[field.name], field), self._union[column])
 
     def _add_position(self, group: Group, event_type: EventType) -> None:
-        place = self._columns[event_type.field(event_type.place).column][group.rows]
-        event_time = group.times[event_type.event_time].view(np.int64)
-        numbers = partition_numbers(place, event_time)
-        self._put("partition", group.rows, numbers)
+        partitioner = self._partitioners[event_type.name]
+        places, names = partitioner.partitions(
+            lambda name: self._columns[event_type.field(name).column][group.rows]
+        )
+        self._put("partition", group.rows, places + len(self._partitions))
+        self._partitions += names
         version = group.times[event_type.version_time].view(np.int64)
         self._put("document_version", group.rows, version)
 

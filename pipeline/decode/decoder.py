@@ -15,9 +15,16 @@ import msgspec
 import numpy as np
 from msgspec import Struct
 
-from pipeline.decode.batch import Assembly, Group, Grouping, long_ids, read_times
+from pipeline.decode.batch import (
+    Assembly,
+    Group,
+    Grouping,
+    long_ids,
+    read_times,
+    without_folder,
+)
 from pipeline.decode.outcome import Control, Decoded, Event, Reject
-from pipeline.decode.partition import partition_of
+from pipeline.decode.partition import Partitioner
 from pipeline.decode.prescreen import expected_quotes, suspicious_rows
 from pipeline.decode.reference import Fault, Rule, UnknownFields, examine
 from pipeline.decode.structs import shapes
@@ -61,6 +68,7 @@ class Decoder:
         self._unknown_fields: UnknownFields = unknown_fields
         self._documents = documents
         self._now = now
+        self._partitioners = {each.name: Partitioner(each) for each in types}
         self._shapes = {shape.struct: shape for shape in shapes(types, unknown_fields)}
         # The member `type` selects the struct.
         self._parse = msgspec.json.Decoder(Union[tuple(self._shapes)]).decode  # noqa: UP007
@@ -139,6 +147,7 @@ class Decoder:
         for group in groups:
             quotes[group.rows] = expected_quotes(group.members, group.shape)
             suspicious.update(long_ids(group))
+            suspicious.update(without_folder(group))
         suspicious.update(suspicious_rows(texts, quotes, self._max_record_bytes))
         return sorted(suspicious)
 
@@ -162,7 +171,7 @@ class Decoder:
         *,
         documents: bool,
     ) -> Decoded:
-        assembly = Assembly(rows, self.columns)
+        assembly = Assembly(rows, self.columns, self._partitioners)
         for group in groups:
             if group.shape.event_type is None:
                 assembly.add_control(group)
@@ -183,7 +192,7 @@ def _event(decoded: Decoded, types: EventTypes) -> Event:
         event_type=event_type.name,
         schema_version=event_type.version,
         values={name: _plain(decoded.columns[column][0]) for name, column in names},
-        partition=partition_of(int(decoded.partition[0])),
+        partition=decoded.partitions[decoded.partition[0]],
         document_id=decoded.document_id[0],
         document_version=int(decoded.document_version[0]),
         document=decoded.document[0],

@@ -59,6 +59,13 @@ _TABLE: Final = (
            "Fix the sender's clock or data."),
     Reason("control_character", "decode",
            "A string has a control character (U+0000-1F, U+007F-9F).", _SENDER),
+    Reason("invalid_partition", "decode",
+           "A text cannot name a partition of the lake: empty, too long for a folder, or Hive's"
+           " name of null.",
+           "Fix the sender. For a new event type, partition free text by `bucket`."),
+    Reason("too_many_partitions", "decode",
+           "The lake already had `lake.max_partitions` open partitions, and this is a further one.",
+           "Raise the limit and redrive. For a new event type, partition by fewer values."),
     Reason("internal_error", "decode", "A bug in this application prevented decoding.",
            "Report it with the record's position. Redrive after the fix."),
     Reason("index_rejected", "index", "OpenSearch rejected the document permanently.",

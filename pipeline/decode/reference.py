@@ -9,6 +9,7 @@ from typing import Any, Final, Literal
 
 from pipeline.decode import json_text, timestamps
 from pipeline.decode.json_text import Refused, refuse
+from pipeline.events.folders import text_fields, unfit
 from pipeline.events.model import LONGEST_ID_BYTES, WATERMARK, EventType, EventTypes, Field
 from pipeline.events.schema_files import did_you_mean
 
@@ -73,6 +74,8 @@ def examine(raw: bytes | None, rule: Rule) -> Accepted | Fault:
         unknown = _unknown(content, fields, rule)
         for field in fields:
             _check_member(content, field, event_type, rule)
+        if event_type:
+            _check_partition(content, event_type)
     except Refused as refused:
         name, version = (event_type.name, event_type.version) if event_type else ("", 0)
         return Fault(refused.reason, refused.detail, name, version)
@@ -142,6 +145,14 @@ def _check_member(
     elif field.minimum is not None and field.maximum is not None:
         if not field.minimum <= value <= field.maximum:
             refuse("out_of_range", f"$.{field.name}", value, f"{field.minimum} to {field.maximum}")
+
+
+def _check_partition(content: Mapping[str, Any], event_type: EventType) -> None:
+    for field in text_fields(event_type):
+        source = event_type.field(field.source)
+        value = content.get(source.name, source.default)
+        if value is not None and (allowed := unfit(field, value)):
+            refuse("invalid_partition", f"$.{source.name}", value, allowed)
 
 
 def _check_timestamp(value: str, field: Field, event_type: EventType | None, rule: Rule) -> None:

@@ -15,7 +15,7 @@ from connectors.opensearch.templates import mapping_differences
 from pipeline.events.derive import mapping
 from pipeline.events.model import EventType, EventTypes, Field
 
-_ROLES = ("id", "event_time", "version_time", "place")
+_ROLES = ("id", "event_time", "version_time", "partition_by")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +56,13 @@ def _roles(old: EventType, new: EventType) -> Iterator[Change]:
     for role in _ROLES:
         before, after = getattr(old, role), getattr(new, role)
         if before != after:
+            was, now = (_text(value) for value in (before, after))
             why = "one event would have two ids, versions or partitions"
-            yield Change(new.name, "", f"{role} was {before}, is {after}", why)
+            yield Change(new.name, "", f"{role} was {was}, is {now}", why)
+
+
+def _text(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 def _fields(old: EventType, new: EventType) -> Iterator[Change]:

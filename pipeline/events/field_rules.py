@@ -45,16 +45,9 @@ def _fits_time(field: Field) -> bool:
     return field.kind == "timestamp" and not field.nullable
 
 
-def _fits_place(field: Field) -> bool:
-    if field.kind != "int32" or field.nullable:
-        return False
-    return field.minimum is not None and 0 <= field.minimum and (field.maximum or 0) <= 999
-
-
 ROLES: Final[Mapping[str, tuple[str, Callable[[Field], bool]]]] = {
     "id": ("int64 or string, neither nullable", _fits_id),
     "eventTime": ("a timestamp-millis", _fits_time),
     "versionTime": ("a timestamp-millis", _fits_time),
-    "place": ("an int, minimum 0 up, maximum 999", _fits_place),
 }
 """What the field that a role names must be, in words and as a rule."""

@@ -9,6 +9,9 @@ from typing import Any, Final, Literal
 
 Kind = Literal["int32", "int64", "double", "string", "boolean", "timestamp"]
 Scalar = int | float | str | bool | None
+Transform = Literal["identity", "year", "month", "day", "hour", "truncate", "bucket"]
+
+TIME_TRANSFORMS: Final = ("year", "month", "day", "hour")
 
 WATERMARK: Final = "watermark"
 """The built-in control type: counted, never stored; no schema file may have its name."""
@@ -66,11 +69,31 @@ class Field:
 
 
 @dataclass(frozen=True, slots=True)
-class EventType:
-    """One event type. `id`, `event_time`, `version_time` and `place` name its fields.
+class PartitionField:
+    """One level of the lake's folders, `<name>=<value>`: a transform of the field `source`.
 
-    `id` becomes the document's id, `version_time` its version, `place` and `event_time` (UTC) the
-    partition. `mapping_override` is merged over the derived OpenSearch mapping.
+    `width` is N of `truncate[N]` and `bucket[N]`, else 0. `format` writes numbers (`%03d`) and
+    times (`%Y-%m`, UTC); it is empty for texts and booleans.
+    """
+
+    name: str
+    source: str
+    transform: Transform = "identity"
+    width: int = 0
+    format: str = ""
+
+    def __str__(self) -> str:
+        width = f"[{self.width}]" if self.width else ""
+        form = f" as {self.format}" if self.format else ""
+        return f"{self.name}={self.transform}{width}({self.source}){form}"
+
+
+@dataclass(frozen=True, slots=True)
+class EventType:
+    """One event type. `id`, `event_time` and `version_time` name its fields.
+
+    `id` becomes the document's id, `version_time` its version. `partition_by` makes the folders of
+    the lake. `mapping_override` is merged over the derived OpenSearch mapping.
     """
 
     name: str
@@ -80,8 +103,13 @@ class EventType:
     id: str
     event_time: str
     version_time: str
-    place: str
+    partition_by: tuple[PartitionField, ...]
     mapping_override: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def partition_names(self) -> tuple[str, ...]:
+        """The names of the lake's partition columns: they are in a file's path, not in the file."""
+        return tuple(field.name for field in self.partition_by)
 
     def field(self, name: str) -> Field:
         """Return the field of that name; KeyError if there is none."""

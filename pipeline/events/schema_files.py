@@ -26,13 +26,15 @@ from pipeline.events.model import (
     EventType,
     Field,
     Kind,
+    PartitionField,
     Scalar,
 )
+from pipeline.events.partition_spec import read_partition_spec
 
 RESERVED: Final = frozenset(
     "source_topic source_partition source_offset arrival_time schema_version unknown_fields"
     " source_stream source_shard source_sequence_number stream shard sequence_number"
-    " pickup_location year month kind event_type document document_id document_version"
+    " kind event_type document document_id document_version"
     " document_bytes raw_bytes is_event redrive_step redrive_replica own_headers"
     " step reason detail raw key headers topic partition offset watermark files index_batch".split()
 )
@@ -40,7 +42,7 @@ RESERVED: Final = frozenset(
 
 _RECORD_KEYS: Final = frozenset(
     "type name namespace doc aliases fields"
-    " eventType version id eventTime versionTime place".split()
+    " eventType version id eventTime versionTime partitionBy place".split()
 )
 _FIELD_KEYS: Final = frozenset(
     "name type doc aliases default order minimum maximum maxLength enum pattern".split()
@@ -66,7 +68,7 @@ _ONLY_ON: Final = {
 }
 Found = TypeVar("Found")
 _LONGEST_NAME: Final = 128
-_FIELD_NAME: Final = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
+FIELD_NAME: Final = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 
 
 def read_event_type(path: Path) -> EventType:
@@ -116,6 +118,7 @@ class _Schema:
             for role, (allowed, fits) in ROLES.items()
             if fields is not None
         }
+        partition_by = found(self._partition_by, by_name) if fields is not None else ()
         mapping_override = found(self._mapping_override, name) if name else {}
         self.mistakes.report()
         return EventType(
@@ -126,7 +129,7 @@ class _Schema:
             id=cast(str, roles["id"]),
             event_time=cast(str, roles["eventTime"]),
             version_time=cast(str, roles["versionTime"]),
-            place=cast(str, roles["place"]),
+            partition_by=partition_by or (),
             mapping_override=mapping_override or {},
         )
 
@@ -172,6 +175,20 @@ class _Schema:
         if fields[name].optional or not fits(fields[name]):
             self._fault(role, name, f"a required field that is {allowed}")
         return name
+
+    def _partition_by(self, fields: Mapping[str, Field]) -> tuple[PartitionField, ...]:
+        if "place" in self.record:
+            allowed = (
+                '"partitionBy"; docs/event-types.md#partitions has the one that keeps the'
+                " folders of earlier versions"
+            )
+            self._fault("place", self.record["place"], allowed)
+        declared = self.record.get("partitionBy")
+        if self.refused and isinstance(declared, list):  # of them it is not known what they are
+            named = [each.get("from") for each in declared if isinstance(each, dict)]
+            if self.refused & {name for name in named if isinstance(name, str)}:
+                return ()
+        return read_partition_spec(declared, fields, RESERVED, self._fault)
 
     def _mapping_override(self, name: str) -> dict[str, Any]:
         beside = self.path.with_name(f"{name}.mapping.json")
@@ -260,8 +277,8 @@ class _Schema:
             self._fault(f"field {field.name}: default", field.default, f"a value with {limit}")
 
     def _field_name(self, name: object) -> str:
-        if not isinstance(name, str) or not _FIELD_NAME.fullmatch(name) or keyword.iskeyword(name):
-            self._fault("field name", name, f"text like {_FIELD_NAME.pattern}, no keyword")
+        if not isinstance(name, str) or not FIELD_NAME.fullmatch(name) or keyword.iskeyword(name):
+            self._fault("field name", name, f"text like {FIELD_NAME.pattern}, no keyword")
         if len(name) > _LONGEST_NAME:
             self._fault("field name", name, f"at most {_LONGEST_NAME} characters")
         if name in RESERVED:
@@ -358,6 +375,16 @@ class _Schema:
 
     def _fault(self, where: str, value: object, allowed: str) -> NoReturn:
         raise UserError(f"{self.path}: {where}: {_shown(value)} isn't allowed; allowed: {allowed}")
+
+
+def is_field_name(name: str) -> bool:
+    """Return whether a field of a schema can have this name."""
+    return bool(
+        FIELD_NAME.fullmatch(name)
+        and len(name) <= _LONGEST_NAME
+        and not keyword.iskeyword(name)
+        and name not in RESERVED
+    )
 
 
 def did_you_mean(text: str, known: Iterable[str]) -> str:

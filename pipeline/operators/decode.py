@@ -23,6 +23,7 @@ from pipeline.collect.stream import Stream, pack
 from pipeline.config import model as config
 from pipeline.decode.columns import Array, objects
 from pipeline.decode.decoder import Decoded, Decoder, wall_clock
+from pipeline.decode.partition_limit import PartitionLimit
 from pipeline.decode.redriven import Mark, verify
 from pipeline.decode.reject_limit import RejectLimit
 from pipeline.events.event_types import EventTypes
@@ -33,11 +34,15 @@ from pipeline.operators.step import Step, name_process, vectorised
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What decode returns: the steps with files, whether there is an index, and row columns."""
+    """What decode returns: the steps with files, whether there is an index, and row columns.
+
+    `max_partitions` is the lake's limit; without a lake there is none.
+    """
 
     targets: Mapping[str, Target]
     index: bool
     rows: RowColumns
+    max_partitions: int | None = None
 
 
 class DecodeFunction(Step):
@@ -75,6 +80,7 @@ class DecodeFunction(Step):
             documents=self._answer.index or self._answer.rows.replicas,
         )
         self._limit = _reject_limit(self._settings)
+        self._partition_limit = _partition_limit(self._answer)
         keys = {step: target.keys for step, target in self._answer.targets.items()}
         source, types = self._source, self._types
         lake = LakeRows(types, source, keys.get("lake", ()), keep_unknown=keep_unknown)
@@ -87,6 +93,8 @@ class DecodeFunction(Step):
         records = inputs(self._source, arguments)
         redriven = self._redriven(arguments[-1], records)
         decoded = decode_guarded(self._decoder.decode_batch, records.raw)
+        if self._partition_limit:
+            self._partition_limit.apply(decoded, redriven)
         rejects = np.flatnonzero(decoded.reason)
         self._count(records, decoded, rejects)
         columns: dict[str, Array] = {}
@@ -160,6 +168,13 @@ def _reject_limit(settings: config.Decode) -> RejectLimit | None:
     )
 
 
+def _partition_limit(answer: Answer) -> PartitionLimit | None:
+    lake = answer.targets.get("lake")
+    if lake is None or answer.max_partitions is None:
+        return None
+    return PartitionLimit(answer.max_partitions, seconds=lake.file_seconds, clock=time.monotonic)
+
+
 def decode_guarded(
     decode_batch: Callable[[Sequence[bytes | None]], Decoded], raws: Sequence[bytes | None]
 ) -> Decoded:
@@ -180,12 +195,19 @@ def decode_guarded(
 
 
 def _joined(parts: Sequence[Decoded]) -> Decoded:
-    names = [attribute.name for attribute in fields(Decoded) if attribute.name != "columns"]
+    names = {attribute.name for attribute in fields(Decoded)} - {"columns", "partitions"}
     attributes = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
+    first, *others = parts
+    partitions, rows = [*first.partitions], len(first)
+    for part in others:
+        places = attributes["partition"][rows : rows + len(part)]
+        places[places >= 0] += len(partitions)
+        partitions += part.partitions
+        rows += len(part)
     columns = {
         name: np.concatenate([part.columns[name] for part in parts]) for name in parts[0].columns
     }
-    return Decoded(**attributes, columns=columns)
+    return Decoded(**attributes, columns=columns, partitions=partitions)
 
 
 def decode_function(
@@ -199,7 +221,12 @@ def decode_function(
         settings.decode,
         settings.source,
         types,
-        Answer(targets, bool(settings.index), RowColumns.of(settings, types)),
+        Answer(
+            targets,
+            bool(settings.index),
+            RowColumns.of(settings, types),
+            settings.lake.max_partitions if settings.lake else None,
+        ),
         settings.redrive_key,
     )
     return vectorised(step, decode_row(settings, types))

@@ -32,6 +32,7 @@ ROOTS = (
     "aws-msk-iam-sasl-signer-python",
     "boto3",
     "confluent-kafka",
+    "mmh3",
     "msgspec",
     "opensearch-py",
     "pyarrow-hotfix",

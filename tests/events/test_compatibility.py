@@ -134,7 +134,7 @@ def test_avro_resolves_old_records_with_what_is_allowed(tmp_path: Path, edit: Ed
         (of("store_and_fwd_flag", enum=["Y"]), "enum was ['Y', 'N'], is ['Y']"),
         (of("store_and_fwd_flag", pattern="[YN]"), "pattern was None, is '[YN]'"),
         (of("vendor_id", aliases=["vendor"]), "vendor_id: aliases lost ['VendorID']"),
-        (lambda schema: schema.update(place="dropoff_location_id"), "place was pickup_location_id"),
+        (lambda schema: schema["partitionBy"].pop(), "partition_by was pickup_location=identity("),
         (lambda schema: schema.update(eventTime="dropoff_datetime"), "event_time was"),
         (lambda schema: schema.update(versionTime="pickup_datetime"), "version_time was"),
     ],

@@ -32,6 +32,15 @@ def _changed(of: str, /, **changes: object) -> dict[str, Any]:
     return schema
 
 
+def _by(*partition_by: dict[str, Any]) -> dict[str, Any]:
+    """The schema of trips with other partitions."""
+    return {**_TRIP, "partitionBy": list(partition_by)}
+
+
+def _changed_by(partition: dict[str, Any], of: str, /, **changes: object) -> dict[str, Any]:
+    return {**_changed(of, **changes), "partitionBy": [partition]}
+
+
 def _as(event_type: str, schema: dict[str, Any]) -> dict[str, Any]:
     """The schema as that of another event type."""
     next(field for field in schema["fields"] if field["name"] == "type")["enum"] = [event_type]
@@ -101,8 +110,67 @@ _FAULTS: list[tuple[dict[str, Any], list[str]]] = [
     ({**_TRIP, "id": "fare_amount"}, ["id", "int64 or string"]),
     ({**_TRIP, "eventTime": "trip_id"}, ["eventTime", "timestamp-millis"]),
     ({**_TRIP, "versionTime": None}, ["versionTime", "null"]),
-    ({**_TRIP, "place": "passenger"}, ["place", '"passenger"']),
-    ({**_TRIP, "place": "trip_distance"}, ["place", "999"]),
+    (
+        {**_TRIP, "place": "pickup_location_id"},
+        ["place", "partitionBy", "docs/event-types.md#partitions"],
+    ),
+    ({**_TRIP, "partitionBy": None}, ["partitionBy", "list of 1 to 8"]),
+    ({**_TRIP, "partitionBy": []}, ["partitionBy", "list of 1 to 8"]),
+    (_by({"name": "p"}), ["partitionBy[0]", "name and from are required"]),
+    (_by({"name": "p", "from": "vendor_id", "width": 3}), ["partitionBy[0]", "an object of"]),
+    (_by({"name": "P", "from": "vendor_id"}), ["partitionBy[0].name", "[a-z]"]),
+    (_by({"name": "padding", "from": "vendor_id"}), ["partitionBy[0].name", "no field"]),
+    (_by({"name": "source_topic", "from": "vendor_id"}), ["partitionBy[0].name", "column"]),
+    (_by(*[{"name": "p", "from": "vendor_id"}] * 2), ["partitionBy[1].name", "no other partition"]),
+    (_by({"name": "p", "from": "vendor"}), ["partitionBy[0].from", '"vendor"', "vendor_id"]),
+    (_by({"name": "p", "from": "type"}), ["partitionBy[0].from", '"type"']),
+    (_by({"name": "p", "from": ["extra"]}), ["partitionBy[0].from", '["extra"]']),
+    (_by({"name": "p", "from": "trip_id", "transform": "truncate[0]"}), ["truncate[N]"]),
+    (
+        {
+            **_changed("padding", default="x"),
+            "partitionBy": [{"name": f"p{n}", "from": "padding"} for n in range(3)],
+        },
+        ["768 bytes", "700 bytes"],
+    ),
+    (
+        _changed_by({"name": "p", "from": "padding"}, "padding", default=""),
+        ["partitionBy[0].from", "text that is not empty"],
+    ),
+    (
+        _changed_by(
+            {"name": "p", "from": "padding"}, "padding", default="a", enum=["a", "y" * 300]
+        ),
+        ["partitionBy[0].from", "255 bytes"],
+    ),
+    (
+        _changed_by(
+            {"name": "p", "from": "trip_id", "transform": "truncate[10]"},
+            "trip_id",
+            minimum=-(2**63),
+        ),
+        ["partitionBy[0].transform", "a minimum of -9223372036854775800"],
+    ),
+    (_by({"name": "p", "from": "extra"}), ["partitionBy[0].transform", "another field"]),
+    (_by({"name": "p", "from": "pickup_datetime"}), ["transform", "year, month, day, hour"]),
+    (_by({"name": "p", "from": "vendor_id", "transform": "day"}), ["bucket", "for the int32"]),
+    (_by({"name": "p", "from": "vendor_id", "transform": "bucket"}), ["bucket[N]"]),
+    (_by({"name": "p", "from": "vendor_id", "transform": "bucket[0]"}), ["bucket[N]"]),
+    (_by({"name": "p", "from": "vendor_id", "transform": "bucket[99999]"}), ["at most 10,000"]),
+    (_by({"name": "p", "from": "vendor_id", "format": "%3d"}), ["format", "%03d"]),
+    (_by({"name": "p", "from": "padding", "format": "%03d"}), ["format", "numbers and times"]),
+    (
+        _by({"name": "p", "from": "pickup_datetime", "transform": "year", "format": "%m"}),
+        ["format", "%Y"],
+    ),
+    (
+        _by({"name": "p", "from": "pickup_datetime", "transform": "year", "format": "%Y-%Y"}),
+        ["format", "each once"],
+    ),
+    (
+        _by({"name": "p", "from": "pickup_datetime", "transform": "day", "format": "%Y/%m"}),
+        ["format", "joined by - or _"],
+    ),
     ({**_TRIP, "evenTime": "pickup_datetime"}, ["evenTime", "did you mean eventTime?"]),
     ({**_TRIP, "fields": 7}, ["fields", "7"]),
     ({**_TRIP, "fields": _TRIP["fields"] * 2}, ["trip_id", "each name once"]),
@@ -149,9 +217,6 @@ _FAULTS: list[tuple[dict[str, Any], list[str]]] = [
         {**_TRIP, "fields": [{**each, "aliases": ["One"]} for each in _TRIP["fields"]]},
         ["aliases", '"One"', "names that no other field has"],
     ),
-    (_changed("pickup_location_id", minimum=-1), ["place", "999"]),
-    (_changed("pickup_location_id", maximum=1000), ["place", "999"]),
-    (_changed("pickup_location_id", default=1), ["place", "required"]),
     (_changed("pickup_datetime", type=["null", "long"]), ["pickup_datetime", "minimum"]),
 ]
 _FAULTS[-1] = (

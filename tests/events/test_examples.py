@@ -62,7 +62,7 @@ def test_a_fourth_event_type_is_a_schema_and_its_examples(tmp_path: Path) -> Non
         assert expect == (outcome.reason if isinstance(outcome, Reject) else "valid")
     ferry = next(each for _, each in outcomes if isinstance(each, Event))
     assert ferry.values["vessel"] == "Ocean Queen Rockstar" and ferry.values["full"] is True
-    assert ferry.partition.path() == "pickup_location=007/year=2018/month=03"
+    assert ferry.partition == "ferry_trip/pier_no=7/is_full=true/day=2018-03-01"
     assert ferry.document_id == "EF-1"
     assert decoder.decode(ferry.document) == ferry
     batch = decoder.decode_batch([example.raw for example in examples(tmp_path)])
@@ -80,7 +80,11 @@ _FERRY = {
     "id": "crossing",
     "eventTime": "departed",
     "versionTime": "landed",
-    "place": "pier",
+    "partitionBy": [
+        {"name": "pier_no", "from": "pier"},
+        {"name": "is_full", "from": "full"},
+        {"name": "day", "from": "departed", "transform": "day"},
+    ],
     "fields": [
         {"name": "crossing", "type": "string", "doc": "Its number."},
         {"name": "type", "type": "string", "doc": "Always ferry_trip."},

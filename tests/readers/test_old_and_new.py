@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.collect.close import files
-from pipeline.collect.columns import LAKE_KEYS, arrow_schema, lake_columns
+from pipeline.collect.columns import arrow_schema, lake_columns
 from pipeline.collect.stream import encode
 from tests.ops.compact.lakes import Lakes
 from tests.ops.query.command import CONFIG, PROGRAM, TYPES, Query, rows
@@ -29,7 +29,7 @@ SCHEMA: Final = arrow_schema(
     {
         name: kind
         for name, kind in lake_columns(TYPES["trip"], CONFIG.source, keep_unknown=False).items()
-        if name not in LAKE_KEYS
+        if name not in TYPES["trip"].partition_names
     }
 )
 _NEW: Final = 10**9
@@ -66,7 +66,7 @@ def as_of_today(path: Path) -> bytes:
     table = table.set_column(0, "trip_id", ids).cast(SCHEMA)
     (batch,) = table.combine_chunks().to_batches()
     folders = pa.array([""] * table.num_rows).dictionary_encode()
-    (file,) = files("lake", [encode(batch, folders, ["pickup_datetime"])], "ZSTD")
+    (file,) = files("lake", [encode(batch, folders, ["pickup_datetime"])], "ZSTD", 1 << 20)
     return file.data
 
 

@@ -27,6 +27,7 @@ PACKAGED = (
     "confluent-kafka",
     "events",
     "jmespath",
+    "mmh3",
     "msgspec",
     "opensearch-protobufs",
     "opensearch-py",

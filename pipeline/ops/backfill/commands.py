@@ -76,13 +76,11 @@ def rebuild(
 
 @app.command(
     epilog="Example: streaming-etl backfill swap --rebuilt s3a://lake/rebuilt"
-    " --partition trip/pickup_location=041/year=2018/month=01 --dry-run"
+    " --partition orders/day=2018-01-31 --dry-run"
 )
 def swap(
     rebuilt: Annotated[str, typer.Option(help="Where `rebuild` put it.")],
-    partition: Annotated[
-        list[str], typer.Option(help="TYPE/pickup_location=NNN/year=YYYY/month=MM; repeatable.")
-    ],
+    partition: Annotated[list[str], typer.Option(help="TYPE/NAME=VALUE/...; repeatable.")],
     config: ConfigOption = LOCAL,
     name: NameOption = "",
     dry_run: DryRunOption = False,
@@ -96,8 +94,9 @@ def swap(
     from pipeline.ops.lake.content import checked
     from pipeline.ops.systems import systems
 
-    work = Swap(systems(config), _name(name))
-    compared = [work.compare(rebuilt, checked(name)) for name in partition]
+    configured = systems(config)
+    work = Swap(configured, _name(name))
+    compared = [work.compare(rebuilt, checked(each, configured.types)) for each in partition]
     problems = [text for comparison in compared for text in comparison.problems(work.topics)]
     _announce([] if problems else work.plan(compared))
     if not dry_run and not problems:

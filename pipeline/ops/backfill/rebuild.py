@@ -34,6 +34,7 @@ _PARTITIONS: Final = 4
 _TOPIC: Final = {"retention.ms": "-1", "max.message.bytes": str(4 * 1024 * 1024)}
 _PATIENCE_SECONDS: Final = 24 * 3600.0
 _CHECKPOINTS: Final = 2
+_ANY_NUMBER: Final = 2**31 - 1
 _LIMITS: Final = ("reject_limit_ratio", "reject_limit_seconds", "reject_limit_records")
 
 
@@ -197,7 +198,8 @@ class Rebuild:
     def _sections(self) -> dict[str, Any]:
         """Return the job's configuration; references such as ${env:NAME} are kept.
 
-        The decode section has no reject limit: the backfill reports its rejects when it is done.
+        There is no limit of rejects or partitions: the backfill reads years in minutes, and reports
+        its rejects when it is done.
         """
         main = read_yaml(self.path)
         config = self.systems.config
@@ -222,7 +224,7 @@ class Rebuild:
                 "archived_from": list(source.archived_from) or [k for k, v in kinds.items() if v],
             },
             "decode": decode,
-            "lake": {**main["lake"], "path": self.into},
+            "lake": {**main["lake"], "path": self.into, "max_partitions": _ANY_NUMBER},
             "dead_letters": {"path": self._dead_letters, **redrive_key},
             "job": job,
         }

@@ -22,7 +22,7 @@ TypeOption = Annotated[
 ]
 PartitionOption = Annotated[
     list[str] | None,
-    typer.Option(help="Only TYPE/pickup_location=NNN/year=YYYY/month=MM; repeatable."),
+    typer.Option(help="Only TYPE/NAME=VALUE/...; repeatable."),
 ]
 
 
@@ -124,7 +124,9 @@ def _below(configured: Systems, event_types: list[str], partitions: list[str]) -
     from pipeline.ops.lake.content import checked
 
     names = configured.types.names
-    for name in (*event_types, *(checked(folder).partition("/")[0] for folder in partitions)):
+    for folder in partitions:
+        checked(folder, configured.types)
+    for name in event_types:
         if name not in names:
             raise UserError(
                 f"{name!r} is no event type of this configuration; it has {', '.join(names)}."

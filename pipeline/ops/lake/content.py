@@ -24,12 +24,13 @@ import msgspec
 
 from connectors.errors import UserError
 from connectors.s3.store import BUFFER_BYTES, ReadableStore, Stored, is_hidden
+from pipeline.decode.partition import is_partition
+from pipeline.events.event_types import EventTypes
 
 COMPACTED: Final = "_compacted"
 _RECORD: Final = "record.json"
 _READERS: Final = 8
-_PARTITION: Final = re.compile(r"[^/_.][^/]*/pickup_location=\d{3}/year=\d{4}/month=\d{2}")
-_NAME: Final = re.compile(r"[a-z][a-z0-9_]*/pickup_location=\d{3}/year=\d{4}/month=(0[1-9]|1[0-2])")
+_PARTITION: Final = re.compile(r"[^/_.][^/]*(/[a-z][a-z0-9_]*=[^/]+)+")
 
 
 class Gone(UserError):
@@ -123,15 +124,21 @@ class Lake:
             raise _gone(path) from error
 
 
-def checked(partition: str) -> str:
-    """Return the name if it is a partition's: TYPE/pickup_location=041/year=2018/month=01.
+def checked(partition: str, types: EventTypes) -> str:
+    """Return the name if an event type can have such a partition.
 
     Raises:
-        UserError: it is not one, so no path must be built from it.
+        UserError: none can, so no path must be built from it.
     """
-    if not _NAME.fullmatch(partition):
+    event_type = types.get(partition.partition("/")[0])
+    if event_type is None or not is_partition(event_type, partition):
+        known = ", ".join(
+            "/".join([each.name, *(f"{name}=..." for name in each.partition_names)])
+            for each in types
+        )
         raise UserError(
-            f"--partition is {partition!r}; give TYPE/pickup_location=041/year=2018/month=01."
+            f"--partition is {partition!r}; give TYPE/NAME=VALUE/... as the lake writes it:"
+            f" {known}."
         )
     return partition
 

@@ -28,7 +28,7 @@ _TABLE_ROWS = 100
 def add_to(main: typer.Typer) -> None:
     """Add the command to the main program."""
     main.command(
-        epilog='Example: streaming-etl query "SELECT pickup_location, count(*) FROM trip'
+        epilog='Example: streaming-etl query "SELECT year, month, count(*) FROM trip'
         ' GROUP BY ALL ORDER BY ALL" --csv'
     )(query)
 
@@ -53,7 +53,7 @@ def query(
     """Ask the lake in SQL: each event type is a table, of the files that count now.
 
     Runs in this process, in DuckDB, which can read the lake and nothing else. Times are UTC;
-    pickup_location, year and month are text.
+    partition columns, such as year, are text.
     """
     from pipeline.ops.query.database import LakeDatabase
     from pipeline.ops.query.tables import schema_columns

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from connectors.sql import literal
-from pipeline.collect.columns import LAKE_KEYS, lake_columns
+from pipeline.collect.columns import lake_columns
 from pipeline.config.model import Config
 from pipeline.events.event_types import EventTypes
 from pipeline.ops.reconcile.database import name
@@ -46,9 +46,8 @@ def schema_columns(config: Config, types: EventTypes) -> dict[str, Columns]:
 
 def files_relation(addresses: list[str]) -> str:
     """Return SQL for Parquet files as one table; partition columns, from the paths, are text."""
-    keys = ", ".join(f"{literal(key)}: VARCHAR" for key in LAKE_KEYS)
     return f"""read_parquet([{", ".join(map(literal, addresses))}], union_by_name = true,
-        hive_partitioning = true, hive_types = {{{keys}}})"""
+        hive_partitioning = true, hive_types_autocast = false)"""
 
 
 def files_view(table: str, columns: Columns, relation: str, found: Columns) -> str:

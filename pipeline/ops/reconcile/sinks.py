@@ -18,11 +18,12 @@ from connectors.sql import literal
 from pipeline.config.model import Archive, DeadLetters, Lake, Target
 from pipeline.decode import redriven
 from pipeline.events.event_types import EventType
-from pipeline.ops.lake.content import COMPACTED, home
+from pipeline.ops.lake.content import home
 from pipeline.ops.readers import carried
 from pipeline.ops.readers.carried import Carried
 from pipeline.ops.reconcile.database import name, paged
 from pipeline.ops.reconcile.files import Files, Group
+from pipeline.ops.reconcile.misplaced import bucket_functions, folder_columns, is_placed
 from pipeline.ops.reconcile.options import Interval, Part
 from pipeline.ops.reconcile.position_index import is_held, ordered, placed
 from pipeline.ops.reconcile.records import HOUR_OF_PATH, Records
@@ -62,14 +63,6 @@ GROUP BY ALL
 
 
 _LAKE_COLUMNS: Final = "event_type, misplaced, content, unknown, id, version"
-_PATH: Final = (
-    f"^({COMPACTED}/)?[^/]+/pickup_location=(\\d{{3}})/year=(\\d{{4}})/month=(\\d{{2}})/[^/]+$"
-)
-_FOLDERS: Final = ", ".join(
-    f"TRY_CAST(regexp_extract(path, '{_PATH}', {group}) AS INTEGER) AS folder_{part}"
-    for group, part in enumerate(("place", "year", "month"), 2)
-)
-"""Place, year and month in the name of a file's folder; NULL for an odd path."""
 _LAKE_PAGE: Final = """
 CREATE OR REPLACE TEMP TABLE page AS
 SELECT {position}, {arrival} AS arrival_ms, {event_type} AS event_type, {misplaced} AS misplaced,
@@ -239,6 +232,9 @@ class LakeReader:
         self._ws = ws
         self._with_ids = ws.config.index is not None
         self.files = Files(ws.database, ws.systems.lake(settings.path), settings.path)
+        buckets = {each: of for kind in ws.types for each, of in bucket_functions(kind).items()}
+        for each, function in buckets.items():
+            ws.database.function(each, function)
 
     def read(self, progress: Progress, where: str = "true") -> None:
         """Take the rows within the bounds, of all files that were not read before."""
@@ -257,9 +253,10 @@ class LakeReader:
 
         Read together, such a column would be text in all files.
         """
-        files, columns = self.files.relation(group, _FOLDERS)
+        folders = folder_columns(event_type) if event_type else ""
+        files, columns = self.files.relation(group, folders)
         if event_type and not self._ws.values.agrees(event_type, columns):
-            yield from (self.files.relation({file: path}, _FOLDERS) for file, path in group.items())
+            yield from (self.files.relation({file: path}, folders) for file, path in group.items())
         else:
             yield files, columns
 
@@ -280,11 +277,9 @@ class LakeReader:
         }
         if event_type is None:
             return _LAKE_PAGE.format(**sql)
-        time, place = column(event_type.event_time, "TIMESTAMP"), column(event_type.place, "BIGINT")
         of_type = f"type = {literal(event_type.name)}" if "type" in columns else "true"
         sql["event_type"] = literal(event_type.name)
-        sql["misplaced"] = f"""NOT coalesce({place} = folder_place AND year({time}) = folder_year
-            AND month({time}) = folder_month AND {of_type}, false)"""
+        sql["misplaced"] = f"NOT coalesce({is_placed(event_type, column)} AND {of_type}, false)"
         sql["content"] = self._ws.values.of_columns(event_type, columns)
         sql["unknown"] = self._ws.values.unknown_of_columns(columns)
         if self._with_ids:

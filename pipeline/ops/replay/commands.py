@@ -10,6 +10,7 @@ import typer
 from typer.core import TyperCommand
 
 from pipeline.ops.replay import old_options
+from pipeline.ops.replay.trips import KEY_FIELD, TIME_FIELD
 from pipeline.options import JsonOption
 
 _target: Final = partial(typer.Option, rich_help_panel="Where to")
@@ -90,9 +91,9 @@ def replay(
     until: Annotated[str, _input(help="Event time, exclusive.")] = "",
     limit: Annotated[int | None, _input(min=1, help="Maximum number of events per round.")] = None,
     loop: Loop = 1,
-    timestamp_field: TimeField = "dropoff_datetime",
+    timestamp_field: TimeField = TIME_FIELD,
     timestamp_format: SqlOrIso = "iso",
-    key: Annotated[str, _input(help="The field that is the key.")] = "trip_id",
+    key: Annotated[str, _input(help="The field that is the key.")] = KEY_FIELD,
     reorder: Annotated[int, _input(min=0, help="Events buffered to restore order.")] = 10_000,
     archive: Annotated[bool, _input("--archive", help="INPUT is our archive.")] = False,
     input_region: Annotated[str, _input(help="Of INPUT's bucket.")] = "",

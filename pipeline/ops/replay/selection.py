@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from connectors.positions import Position
+from pipeline.ops.replay.trips import KEY_FIELD, TIME_FIELD
 
 LeaveOut = Callable[[Position], bool]
 
@@ -26,9 +27,9 @@ class Selection:
     With `archive` the files are our own raw records, and the time is that of their arrival.
     """
 
-    timestamp_field: str = "dropoff_datetime"
+    timestamp_field: str = TIME_FIELD
     timestamp_format: Literal["iso", "sql"] = "iso"
-    key_field: str = "trip_id"
+    key_field: str = KEY_FIELD
     start_ms: int | None = None
     end_ms: int | None = None
     limit: int | None = None

@@ -27,6 +27,7 @@ from pipeline.ops.replay.rounds import Rounds
 from pipeline.ops.replay.run import Plan, Replay, State, dry_run, save
 from pipeline.ops.replay.selection import Selection
 from pipeline.ops.replay.targets import TargetOptions, choose, configured_types
+from pipeline.ops.replay.trips import KEY_FIELD, TIME_FIELD
 from pipeline.options import ROOT
 
 STATES: Final = ROOT / "build" / "replay"
@@ -112,9 +113,9 @@ def _signals(stop: Event) -> Iterator[None]:
 
 
 _HISTORICAL: Final = {
-    "timestamp_field": "dropoff_datetime",
+    "timestamp_field": TIME_FIELD,
     "timestamp_format": "iso",
-    "key": "trip_id",
+    "key": KEY_FIELD,
 }
 """Options, with their defaults, that mean nothing of an archive."""
 

@@ -82,7 +82,8 @@ class DecodeTap:
         fields = validate.verdict(outcome, self._config)
         words, content = [fields["verdict"]], ""
         if isinstance(outcome, Event):
-            fields |= {"partition": outcome.partition.path(), "id": outcome.document_id}
+            folders = outcome.partition.partition("/")[2]
+            fields |= {"partition": folders, "id": outcome.document_id}
             words += [outcome.event_type, fields["partition"], outcome.document_id]
             content = outcome.document.decode()
         elif isinstance(outcome, Reject):

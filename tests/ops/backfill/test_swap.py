@@ -15,6 +15,7 @@ from pipeline.config import load as load_config
 from pipeline.ops.backfill.swap import Swap
 from pipeline.ops.lake.content import checked
 from pipeline.ops.systems import Systems
+from tests.decode.corpus import TYPES
 
 TRIPS = "trip/pickup_location=041/year=2018/month=01"
 GREEN = "green_trip/pickup_location=007/year=2018/month=02"
@@ -175,4 +176,4 @@ def test_a_name_is_used_once(lakes: Lakes) -> None:
 )
 def test_what_is_no_partition_is_refused(partition: str) -> None:
     with pytest.raises(UserError, match="--partition is"):
-        checked(partition)
+        checked(partition, TYPES)

@@ -20,6 +20,7 @@ from dev.servers import kinesis
 from dev.servers.kafka import create_topics
 from pipeline.decode.partition import partition
 from pipeline.decode.redriven import HEADERS
+from tests.decode.corpus import TYPES
 from tests.ops.tap.harness import Ended, Place
 from tests.oracle import Sent
 from tests.sending import produce, produce_kinesis
@@ -53,7 +54,8 @@ def send(place: Place, name: str, made: list[Made]) -> list[Sent]:
 def expected(made: Made) -> dict[str, Any]:
     """What is shown of a record, as its maker knows it."""
     if made.expect == EVENT:
-        path = partition(made.pickup_location_id, made.pickup_ms).path()
+        values = {"pickup_location_id": made.pickup_location_id, "pickup_datetime": made.pickup_ms}
+        path = partition(TYPES[made.event_type], values).partition("/")[2]
         return {"verdict": "event", "event_type": made.event_type, "partition": path,
                 "id": str(made.trip_id)}  # fmt: skip
     if made.is_reject:

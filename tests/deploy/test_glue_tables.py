@@ -1,0 +1,113 @@
+"""Glue's tables list each kind of partition as the lake writes it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from dev.templates.tables import glue_tables
+from pipeline.decode.partition import partition
+from pipeline.events.event_types import of
+from pipeline.events.folders import HIVE_NULL
+from pipeline.events.model import EventType, Field, PartitionField
+from tests.decode.corpus import TYPES
+
+FIELDS = (
+    Field("zone", "int32", minimum=-5, maximum=999),
+    Field("flag", "string", enum=("Y", "N/A")),
+    Field("name", "string", max_length=9),
+    Field("maybe", "int32", nullable=True, minimum=0, maximum=9),
+    Field("is_full", "boolean"),
+    Field("at", "timestamp"),
+    Field("maybe_flag", "string", nullable=True, enum=("Y", "N")),
+    Field("maybe_at", "timestamp", nullable=True),
+    Field("commas", "string", enum=("a,b", "c")),
+    Field("any", "int32", minimum=-(2**31), maximum=2**31 - 1),
+)
+
+
+def event_type(field: PartitionField) -> EventType:
+    trip = TYPES["trip"]
+    return replace(trip, fields=(*trip.fields[:2], *FIELDS), event_time="at", partition_by=(field,))
+
+
+def projection(field: PartitionField) -> dict[str, Any]:
+    table = glue_tables(of([event_type(field)]))["TableTrip"]["Properties"]["TableInput"]
+    assert table["PartitionKeys"] == [{"Name": "p", "Type": "string"}]
+    start = "projection.p."
+    return {
+        key.removeprefix(start): value
+        for key, value in table["Parameters"].items()
+        if key.startswith(start)
+    }
+
+
+@pytest.mark.parametrize(
+    ("field", "expected"),
+    [
+        (
+            PartitionField("p", "zone", format="%03d"),
+            {"type": "integer", "range": "-5,999", "digits": "3"},
+        ),
+        (
+            PartitionField("p", "zone", "truncate", 100, "%d"),
+            {"type": "integer", "range": "-100,900", "digits": "1", "interval": "100"},
+        ),
+        (
+            PartitionField("p", "name", "bucket", 16, "%02d"),
+            {"type": "integer", "range": "0,15", "digits": "2"},
+        ),
+        (
+            PartitionField("p", "at", "bucket", 16, "%d"),
+            {"type": "integer", "range": "0,15", "digits": "1"},
+        ),
+        (PartitionField("p", "flag"), {"type": "enum", "values": "Y,N%2FA"}),
+        (PartitionField("p", "flag", "truncate", 1), {"type": "injected"}),
+        (PartitionField("p", "name"), {"type": "injected"}),
+        (PartitionField("p", "maybe", format="%d"), {"type": "injected"}),
+        (PartitionField("p", "commas"), {"type": "injected"}),
+        (PartitionField("p", "any", format="%d"), {"type": "injected"}),
+        (PartitionField("p", "at", "day", 0, "%m-%d"), {"type": "injected"}),
+        (PartitionField("p", "maybe", "bucket", 4, "%d"), {"type": "injected"}),
+        (PartitionField("p", "maybe_at", "year", 0, "%Y"), {"type": "injected"}),
+        (PartitionField("p", "maybe_flag"), {"type": "enum", "values": f"Y,N,{HIVE_NULL}"}),
+        (PartitionField("p", "is_full"), {"type": "enum", "values": "false,true"}),
+        (
+            PartitionField("p", "at", "year", 0, "%Y"),
+            {"type": "integer", "range": "2009,2035", "digits": "4"},
+        ),
+        (
+            PartitionField("p", "at", "hour", 0, "%H"),
+            {"type": "integer", "range": "0,23", "digits": "2"},
+        ),
+        (
+            PartitionField("p", "at", "day", 0, "%Y-%m-%d"),
+            {
+                "type": "date",
+                "format": "yyyy-MM-dd",
+                "range": "2009-01-01,NOW+1DAYS",
+                "interval": "1",
+                "interval.unit": "DAYS",
+            },
+        ),
+        (
+            PartitionField("p", "at", "hour", 0, "%Y-%m-%d-%H"),
+            {
+                "type": "date",
+                "format": "yyyy-MM-dd-HH",
+                "range": "2009-01-01-00,NOW+1DAYS",
+                "interval": "1",
+                "interval.unit": "HOURS",
+            },
+        ),
+    ],
+)
+def test_a_partition_s_projection(field: PartitionField, expected: dict[str, str]) -> None:
+    assert projection(field) == expected
+
+
+def test_the_range_of_truncated_numbers_begins_where_the_least_one_is() -> None:
+    kind = event_type(PartitionField("p", "zone", "truncate", 100, "%d"))
+    assert [partition(kind, {"zone": zone}) for zone in (-5, 999)] == ["trip/p=-100", "trip/p=900"]
