@@ -1,9 +1,10 @@
-"""`streaming-etl schemas`: whether schemas may replace released ones."""
+"""`streaming-etl schemas`: draft schemas, and say whether they may replace released ones."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from itertools import islice
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +12,7 @@ import typer
 
 from connectors.errors import UserError
 from pipeline.options import ROOT, JsonOption
+from pipeline.terminal import counted, printable
 
 app = typer.Typer(no_args_is_help=True, help="Look after the schemas of the events.")
 
@@ -48,3 +50,49 @@ def check(
             print(f"{'refused' if change.refused else 'allowed'}  {change}")
         print(f"{folder} against {before}: {len(all_changes)} changes, {refused} refused")
     raise typer.Exit(bool(refused))
+
+
+@app.command(
+    epilog="Example: streaming-etl schemas infer sample.jsonl --type reading > schemas/reading.avsc"
+)
+def infer(
+    sample: Annotated[Path, typer.Argument(help="Events, a JSON object in each line.")],
+    event_type: Annotated[
+        str, typer.Option("--type", help="The event type; the value of `type` by default.")
+    ] = "",
+    id_field: Annotated[str, typer.Option("--id", help="The field that is the id.")] = "",
+    event_time: Annotated[str, typer.Option(help="The field that is the event's time.")] = "",
+    version_time: Annotated[
+        str, typer.Option(help="The field that orders versions; the event's time by default.")
+    ] = "",
+    limit: Annotated[int, typer.Option(min=1, help="Lines to read at most.")] = 100_000,
+    as_json: JsonOption = False,
+) -> None:
+    """Print a draft of the schema of sample events; stderr says what to look at.
+
+    Fill in the docs, and set what the sample cannot show: minimum, maximum, enum, pattern. Exit 1
+    if something that a schema needs could not be decided.
+    """
+    from pipeline.ops import infer as drafts
+
+    try:
+        with sample.open("rb") as file:
+            lines = [line.rstrip(b"\r\n") for line in islice(file, limit) if line.strip()]
+    except OSError as error:
+        reason = f"{sample}: cannot be read ({error.strerror}); give a file of events"
+        raise UserError(reason) from error
+    found = drafts.read(lines, event_type)
+    roles = drafts.Roles(event_type, id_field, event_time, version_time)
+    draft = drafts.infer(found.events, roles)
+    left_out = [f"left out: {counted(found.bad, 'line')} without a JSON object"]
+    notes = [*draft.notes, *(left_out if found.bad else [])]
+    is_whole = None not in draft.schema.values()
+    if is_whole:
+        notes += drafts.judged(draft, found.lines)
+    if as_json:
+        print(json.dumps({"schema": draft.schema, "notes": notes}))
+    else:
+        print(drafts.text(draft.schema), end="")
+        for note in notes:
+            typer.echo(printable(note), err=True)
+    raise typer.Exit(not is_whole)
