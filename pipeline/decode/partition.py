@@ -1,7 +1,7 @@
 """The lake partition of an event, by its type's `partitionBy`: a pure rule, and for whole columns.
 
 Transforms and hashes are Iceberg's: https://iceberg.apache.org/spec/#partition-transforms. Folders
-are escaped as Hive and Flink escape them.
+are escaped as Flink escapes them.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The names of the lake's folders: escaped as Hive and Flink do it, and bounded."""
+"""The names of the lake's folders: escaped as Flink does it, and bounded."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ _ESCAPED: Final = {
     ord(character): f"%{ord(character):02X}"
     for character in (*map(chr, range(1, 32)), *"\"#%'*/:=?\\\x7f{}[]^")
 }
-"""Characters that Flink's `PartitionPathUtils` escapes; Hive's are the same without `}`."""
+"""Characters that Flink's `PartitionPathUtils` escapes; Spark leaves `}` as it is, see
+findings/flink_and_spark_escape_partitions_differently.sh."""
 
 
 def escape(text: str) -> str:
