@@ -31,7 +31,7 @@ _INT: Final = range(-(2**31), 2**31)
 _LONG: Final = range(-(2**63), 2**63)
 _EXAMPLES: Final = 3
 _SHOWN: Final = 40
-_ID: Final = re.compile(r"(^|_)(id|uuid|key)$")
+_ID: Final = re.compile(r"(^|_)(id|uuid|key)\Z")
 _KINDS: Final[Mapping[type, str]] = {
     bool: "boolean",
     int: "integer",
