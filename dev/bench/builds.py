@@ -20,11 +20,11 @@ from opensearchpy import OpenSearch
 from dev.bench.check import written
 from dev.bench.contenders import PATIENCE_SECONDS, Figures, servers
 from dev.bench.report import Run
+from dev.bench.run import BAD_SHARE
 from dev.bench.topic import Topic, fill
 from pipeline.options import ROOT
 
 _PROGRAM = Path(__file__).with_name("one_build.py")
-_BAD_SHARE = 0.01
 
 
 def main(
@@ -36,7 +36,7 @@ def main(
     speeds: dict[Path, list[float]] = {path.resolve(): [] for path in build}
     with servers("kafka", "opensearch") as (bench, stack):
         url = stack.environment()["OPENSEARCH_URL"]
-        topic = fill(bench.servers, "builds", events, bad_share=_BAD_SHARE)
+        topic = fill(bench.servers, "builds", events, bad_share=BAD_SHARE)
         for number in range(rounds):
             for place, path in enumerate(speeds if number % 2 == 0 else reversed(speeds)):
                 output = bench.folder / f"run-{number}-{place}"

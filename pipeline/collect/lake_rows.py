@@ -60,16 +60,17 @@ class LakeRows:
         is_new = decoded.partition >= 0
         if redriven:
             is_new[list(redriven)] = False
+        bucket_of = bucket_numbers(decoded.partitions, len(self._keys))
         for table in self._tables:
             rows = np.flatnonzero(is_new & (decoded.event_type == table.event_type.name))
             if len(rows):
-                yield from self._streams(table, rows, decoded, inputs)
+                yield from self._streams(table, rows, bucket_of, decoded, inputs)
 
     def _streams(
-        self, table: _Table, rows: Array, decoded: Decoded, inputs: Inputs
+        self, table: _Table, rows: Array, bucket_of: Array, decoded: Decoded, inputs: Inputs
     ) -> Iterator[Stream]:
         numbers = decoded.partition[rows]
-        buckets = bucket_numbers(decoded.partitions, len(self._keys))[numbers]
+        buckets = bucket_of[numbers]
         order = np.argsort(buckets * len(decoded.partitions) + numbers, kind="stable")
         numbers, buckets = numbers[order], buckets[order]
         try:

@@ -88,6 +88,8 @@ class Partitioner:
 
     def __init__(self, event_type: EventType) -> None:
         self._event_type = event_type
+        self._fields = event_type.partition_by
+        self._sources = tuple(dict.fromkeys(field.source for field in self._fields))
         self._names: dict[tuple[Any, ...], str] = {}
 
     def partitions(self, columns: Callable[[str], Array]) -> tuple[Array, list[str]]:
@@ -95,18 +97,15 @@ class Partitioner:
 
         `columns` returns a field's column as `Decoded` has it.
         """
-        if not len(columns(self._fields[0].source)):
+        column_of = {source: columns(source) for source in self._sources}
+        if not len(column_of[self._sources[0]]):
             return np.zeros(0, np.int64), []
-        coded = [self._coded(field, columns(field.source)) for field in self._fields]
+        coded = [self._coded(field, column_of[field.source]) for field in self._fields]
         firsts, places = _distinct(*_combined([codes for codes, _ in coded]))
         values = zip(*(of(codes[firsts]) for codes, of in coded), strict=True)
         if len(self._names) > _CACHED:
             self._names.clear()
         return _each_once(places, [self._name_of(key) for key in values])
-
-    @property
-    def _fields(self) -> tuple[PartitionField, ...]:
-        return self._event_type.partition_by
 
     def _coded(self, field: PartitionField, column: Array) -> tuple[Array, _ValuesOf]:
         """Return numbers that are equal where the transformed values are, and these values."""

@@ -277,13 +277,9 @@ class _Schema:
             self._fault(f"field {field.name}: default", field.default, f"a value with {limit}")
 
     def _field_name(self, name: object) -> str:
-        if not isinstance(name, str) or not FIELD_NAME.fullmatch(name) or keyword.iskeyword(name):
-            self._fault("field name", name, f"text like {FIELD_NAME.pattern}, no keyword")
-        if len(name) > _LONGEST_NAME:
-            self._fault("field name", name, f"at most {_LONGEST_NAME} characters")
-        if name in RESERVED:
-            self._fault("field name", name, "any other name: the job has a column of that name")
-        return name
+        if allowed := allowed_field_name(name):
+            self._fault("field name", name, allowed)
+        return str(name)
 
     def _check_type_field(
         self, declared: Mapping[str, Any], event_type: str, kind: Kind, nullable: bool
@@ -377,14 +373,13 @@ class _Schema:
         raise UserError(f"{self.path}: {where}: {_shown(value)} isn't allowed; allowed: {allowed}")
 
 
-def is_field_name(name: str) -> bool:
-    """Return whether a field of a schema can have this name."""
-    return bool(
-        FIELD_NAME.fullmatch(name)
-        and len(name) <= _LONGEST_NAME
-        and not keyword.iskeyword(name)
-        and name not in RESERVED
-    )
+def allowed_field_name(name: object) -> str:
+    """Return what is allowed in place of this name of a field; empty if it is allowed."""
+    if not isinstance(name, str) or not FIELD_NAME.fullmatch(name) or keyword.iskeyword(name):
+        return f"text like {FIELD_NAME.pattern}, no keyword"
+    if len(name) > _LONGEST_NAME:
+        return f"at most {_LONGEST_NAME} characters"
+    return "any other name: the job has a column of that name" if name in RESERVED else ""
 
 
 def did_you_mean(text: str, known: Iterable[str]) -> str:

@@ -24,7 +24,7 @@ from pipeline.events.model import (
     LONGEST_TEXT,
     WATERMARK,
 )
-from pipeline.events.schema_files import FIELD_NAME, is_field_name
+from pipeline.events.schema_files import FIELD_NAME, allowed_field_name
 
 TIME: Final = {"type": "long", "logicalType": "timestamp-millis"}
 _INT: Final = range(-(2**31), 2**31)
@@ -216,7 +216,7 @@ class _Drafter:
         kind = self._kind(name, seen)
         if kind is None:
             return None
-        if not is_field_name(name):
+        if allowed_field_name(name):
             self._note(name, f"left out: a field's name is like {FIELD_NAME.pattern}, and none of"
                        " the job's columns")  # fmt: skip
             return None

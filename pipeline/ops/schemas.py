@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
@@ -56,7 +57,9 @@ def check(
     epilog="Example: streaming-etl schemas infer sample.jsonl --type reading > schemas/reading.avsc"
 )
 def infer(
-    sample: Annotated[Path, typer.Argument(help="Events, a JSON object in each line.")],
+    sample: Annotated[
+        Path, typer.Argument(help="Events, a JSON object in each line; - for stdin.")
+    ],
     event_type: Annotated[
         str, typer.Option("--type", help="The event type; the value of `type` by default.")
     ] = "",
@@ -74,13 +77,10 @@ def infer(
     if something that a schema needs could not be decided.
     """
     from pipeline.ops import infer as drafts
+    from pipeline.validate import samples
 
-    try:
-        with sample.open("rb") as file:
-            lines = [line.rstrip(b"\r\n") for line in islice(file, limit) if line.strip()]
-    except OSError as error:
-        reason = f"{sample}: cannot be read ({error.strerror}); give a file of events"
-        raise UserError(reason) from error
+    given = islice(samples((), [sample], sys.stdin.buffer), limit)
+    lines = [each.raw for each in given if each.raw.strip()]
     found = drafts.read(lines, event_type)
     roles = drafts.Roles(event_type, id_field, event_time, version_time)
     draft = drafts.infer(found.events, roles)

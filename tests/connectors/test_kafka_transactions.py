@@ -1,4 +1,4 @@
-"""Of two producers with one transactional id, the earlier one is told that it was fenced off."""
+"""The earlier of two producers with one transactional id raises `Fenced`."""
 
 from __future__ import annotations
 

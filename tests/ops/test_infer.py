@@ -1,4 +1,4 @@
-"""A draft of a schema from sample events: what is decided, what is left out, and what is told."""
+"""Drafts of schemas from sample events: types, roles, fields that are left out, and notes."""
 
 from __future__ import annotations
 
