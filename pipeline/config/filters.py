@@ -15,7 +15,7 @@ from connectors.text_files import cut, masked, shown
 from pipeline.config.model import Config
 from pipeline.events.event_types import EventTypes
 from pipeline.events.model import Kind
-from pipeline.events.schema_files import did_you_mean
+from pipeline.events.faults import did_you_mean
 
 _TOKEN: Final = re.compile(
     r"(?P<space>\s+|(?:--|//)[^\n\r]*|/\*.*?\*/)"

@@ -11,7 +11,7 @@ from pipeline.decode import json_text, timestamps
 from pipeline.decode.json_text import Refused, refuse
 from pipeline.events.folders import text_fields, unfit
 from pipeline.events.model import LONGEST_ID_BYTES, WATERMARK, EventType, EventTypes, Field
-from pipeline.events.schema_files import did_you_mean
+from pipeline.events.faults import did_you_mean
 
 UnknownFields = Literal["refuse", "keep"]
 

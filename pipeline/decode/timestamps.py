@@ -1,28 +1,24 @@
-"""Convert ISO-8601 text to epoch milliseconds (UTC) and back, exactly; also whole columns."""
+"""Columns of ISO-8601 texts to epoch milliseconds (UTC), exactly, and the bounds of instants."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
-EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-MILLISECOND: Final = timedelta(milliseconds=1)
+from pipeline.events.instants import EPOCH, MILLISECOND, BadTimestamp, parse, text
+
+__all__ = ["EPOCH", "MILLISECOND", "BadTimestamp", "parse", "text"]
+
 EARLIEST: Final = (datetime(2009, 1, 1, tzinfo=UTC) - EPOCH) // MILLISECOND
 """No event is earlier: TLC's public records begin in 2009."""
 AHEAD: Final = timedelta(days=1) // MILLISECOND
 """How far (ms) an event's time may be ahead of the clock."""
 
 CANONICAL_LENGTH: Final = len("2018-01-01T00:21:05.000Z")
-_TEXT: Final = re.compile(
-    r"([0-9]{4})-([0-9]{2})-([0-9]{2})T([0-9]{2}):([0-9]{2}):([0-9]{2})"
-    r"(?:\.([0-9]+))?(?:Z|([+-])([0-9]{2}):([0-9]{2}))"
-)
 _BLANKS: Final = " " * CANONICAL_LENGTH
 _FIRST_YEAR, _LAST_YEAR = 1970, 2199
 _END: Final = (datetime(_LAST_YEAR + 1, 1, 1, tzinfo=UTC) - EPOCH) // MILLISECOND
@@ -37,49 +33,6 @@ _MOST: Final = np.array([99, 99, 12, 31, 23, 59, 59, 99])[:, None]
 _MONTHS: Final = np.arange(f"{_FIRST_YEAR}-01", f"{_LAST_YEAR + 1}-01", dtype="M8[M]")
 _FIRST_DAYS: Final = _MONTHS.astype("M8[D]").astype(np.int64)
 _MONTH_DAYS: Final = (_MONTHS + 1).astype("M8[D]").astype(np.int64) - _FIRST_DAYS
-
-
-@dataclass(frozen=True, slots=True)
-class BadTimestamp:
-    """A text that is no timestamp: the reason code and what is allowed instead."""
-
-    reason: str
-    allowed: str
-
-
-_NOT_ISO: Final = BadTimestamp(
-    "invalid_timestamp", 'ISO-8601 with offset, such as "2018-01-01T00:21:05.000Z"'
-)
-_TOO_FINE: Final = BadTimestamp("timestamp_precision", "milliseconds at the finest")
-
-
-def parse(text: str) -> int | BadTimestamp:
-    """Return the text's epoch milliseconds, or why it has none; trailing zeros are allowed."""
-    match = _TEXT.fullmatch(text)
-    if match is None:
-        return _NOT_ISO
-    year, month, day, hour, minute, second, fraction, sign, ahead, minutes = match.groups()
-    try:
-        zone = timezone(_offset(sign, ahead, minutes)) if sign else UTC
-        moment = datetime(*map(int, (year, month, day, hour, minute, second)), tzinfo=zone)  # type: ignore[misc,arg-type]
-    except ValueError:
-        return _NOT_ISO
-    digits = (fraction or "").rstrip("0")
-    if len(digits) > 3:
-        return _TOO_FINE
-    return (moment - EPOCH) // MILLISECOND + int(digits.ljust(3, "0"))
-
-
-def _offset(sign: str, hours: str, minutes: str) -> timedelta:
-    if int(minutes) > 59:
-        raise ValueError(minutes)
-    offset = timedelta(hours=int(hours), minutes=int(minutes))
-    return -offset if sign == "-" else offset
-
-
-def text(millis: int) -> str:
-    """Return the canonical text, such as 2018-01-01T00:21:05.000Z; years beyond 9999 work too."""
-    return f"{np.datetime64(millis, 'ms')}Z"
 
 
 def canonical(timestamp: str) -> str:

@@ -7,10 +7,18 @@ from dataclasses import replace
 from pathlib import Path
 
 from connectors.errors import Mistakes, UserError
-from pipeline.events.model import WATERMARK, Column, EventType, EventTypes, Field, Kind
+from pipeline.events.model import (
+    PLAIN,
+    Column,
+    ControlType,
+    EventType,
+    EventTypes,
+    Field,
+    Kind,
+)
 from pipeline.events.schema_files import read_event_type
 
-__all__ = ["WATERMARK", "Column", "EventType", "EventTypes", "Field", "Kind", "load"]
+__all__ = ["Column", "ControlType", "EventType", "EventTypes", "Field", "Kind", "load"]
 
 
 def load(folder: Path) -> EventTypes:
@@ -25,7 +33,7 @@ def load(folder: Path) -> EventTypes:
     if not paths:
         raise UserError(f"{folder}: has no schema; at least one file <event type>.avsc is needed")
     files: dict[str, Path] = {}
-    event_types: list[EventType] = []
+    event_types: list[EventType | ControlType] = []
     mistakes = Mistakes()
     for path in paths:
         with mistakes.collected():
@@ -37,7 +45,11 @@ def load(folder: Path) -> EventTypes:
             event_types.append(event_type)
     mistakes.report()
     _refuse_orphans(folder, files)
-    return of(event_types)
+    events = [each for each in event_types if isinstance(each, EventType)]
+    if not events:
+        raise UserError(f"{folder}: has control types only; at least one event type is needed")
+    control = [each for each in event_types if isinstance(each, ControlType)]
+    return of(events, control)
 
 
 def _refuse_orphans(folder: Path, names: Iterable[str]) -> None:
@@ -47,8 +59,8 @@ def _refuse_orphans(folder: Path, names: Iterable[str]) -> None:
             raise UserError(f"{path}: belongs to no event type; allowed: {allowed}")
 
 
-def of(event_types: Iterable[EventType]) -> EventTypes:
-    """Combine event types and give each field its column.
+def of(event_types: Iterable[EventType], control: Iterable[ControlType] = ()) -> EventTypes:
+    """Combine event types and give each field of a `PLAIN` kind its column.
 
     Fields of one name and kind share a column. Where the kinds differ, the first type (in order of
     names) keeps the plain name and the others' columns are called `<field>__<type>`.
@@ -58,13 +70,15 @@ def of(event_types: Iterable[EventType]) -> EventTypes:
     for event_type in sorted(event_types, key=lambda declared: declared.name):
         fields = tuple(_with_column(field, event_type, columns) for field in event_type.fields)
         named.append(replace(event_type, fields=fields))
-    return EventTypes(tuple(named), tuple(columns.values()))
+    return EventTypes(tuple(named), tuple(columns.values()), tuple(control))
 
 
 def _with_column(field: Field, event_type: EventType, columns: dict[str, Column]) -> Field:
-    name = field.name
-    if name in columns and columns[name].kind != field.kind:
+    name, form = field.name, (field.kind, field.unit)
+    if field.kind not in PLAIN:
+        return field
+    if name in columns and (columns[name].kind, columns[name].unit) != form:
         name = f"{field.name}__{event_type.name}"
     nullable = field.nullable or (name in columns and columns[name].nullable)
-    columns[name] = Column(name, field.kind, nullable)
+    columns[name] = Column(name, field.kind, nullable, field.unit)
     return replace(field, column=name)

@@ -5,16 +5,41 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any, Final, Literal
 
-Kind = Literal["int32", "int64", "double", "string", "boolean", "timestamp"]
-Scalar = int | float | str | bool | None
+Kind = Literal[
+    "boolean",
+    "int32",
+    "int64",
+    "float",
+    "double",
+    "decimal",
+    "string",
+    "bytes",
+    "date",
+    "time",
+    "timestamp",
+    "local_timestamp",
+    "record",
+    "array",
+    "map",
+    "union",
+]
+Scalar = int | float | str | bool | tuple[()] | None
+"""A default; `()` stands for an empty array or map."""
+Unit = Literal["ms", "us", "ns"]
 Transform = Literal["identity", "year", "month", "day", "hour", "truncate", "bucket"]
 
-TIME_TRANSFORMS: Final = ("year", "month", "day", "hour")
+PLAIN: Final[frozenset[Kind]] = frozenset(
+    ("int32", "int64", "double", "string", "boolean", "timestamp")
+)
+"""Kinds whose columns are numpy arrays: partitions, filters and roles know these only.
 
-WATERMARK: Final = "watermark"
-"""The built-in control type: counted, never stored; no schema file may have its name."""
+Columns of all other kinds are Arrow arrays, for the files.
+"""
+
+TIME_TRANSFORMS: Final = ("year", "month", "day", "hour")
 
 EVENT_TYPE_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,63}")
 """Event type names are index names and path segments, so both must allow them."""
@@ -36,8 +61,17 @@ _DOLLAR: Final = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\$", re.DOTALL)
 class Field:
     """One field of an event: `optional` may be absent (then `default`), `nullable` may be null.
 
-    `minimum` and `maximum` are inclusive and always set for numbers; `max_length` counts characters
-    and is always set for strings. `column` is its name in the union of all types' columns.
+    `minimum` and `maximum` are inclusive and always set for numbers but decimals; those of a
+    timestamp are counted in its `unit` since 1970, where they are None its default bounds hold.
+    `max_length` counts characters of a string, where it is always set, and bytes of `bytes`.
+    `precision` and `scale` are a decimal's digits, `size` the bytes of a fixed, else 0.
+
+    `wire` says how JSON has the value: see `limits.wire_forms`; empty for kinds of one form.
+
+    `children` are the fields of a record, the only item of an array or value of a map, and the
+    branches of a union, which are not nullable and named by their Avro type.
+
+    `column` is its name in the union of all types' columns, "" if its kind is not `PLAIN`.
     """
 
     name: str
@@ -45,14 +79,20 @@ class Field:
     nullable: bool = False
     optional: bool = False
     default: Scalar = None
-    minimum: int | float | None = None
-    maximum: int | float | None = None
+    minimum: int | float | Decimal | None = None
+    maximum: int | float | Decimal | None = None
     max_length: int | None = None
     enum: tuple[str, ...] = ()
     pattern: str | None = None
     doc: str = ""
     aliases: tuple[str, ...] = ()
     column: str = ""
+    unit: Unit = "ms"
+    wire: str = ""
+    precision: int = 0
+    scale: int = 0
+    size: int = 0
+    children: tuple[Field, ...] = ()
 
     @property
     def regex(self) -> str | None:
@@ -92,15 +132,16 @@ class PartitionField:
 class EventType:
     """One event type. `id`, `event_time` and `version_time` name its fields.
 
-    `id` becomes the document's id, `version_time` its version. `partition_by` makes the folders of
-    the lake. `mapping_override` is merged over the derived OpenSearch mapping.
+    `id` becomes the document's id; without a field, a record's position is the id. `version_time`
+    becomes its version; empty: the order of arrival. `partition_by` makes the folders of the lake.
+    `mapping_override` is merged over the derived OpenSearch mapping.
     """
 
     name: str
     version: int
     doc: str
     fields: tuple[Field, ...]
-    id: str
+    id: tuple[str, ...]
     event_time: str
     version_time: str
     partition_by: tuple[PartitionField, ...]
@@ -120,24 +161,36 @@ class EventType:
 
 
 @dataclass(frozen=True, slots=True)
+class ControlType:
+    """A type of records that are counted and never stored, such as watermarks."""
+
+    name: str
+    version: int
+    doc: str
+    fields: tuple[Field, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Column:
     """One column of the union of all event types' fields; nullable if any of them is."""
 
     name: str
     kind: Kind
     nullable: bool
+    unit: Unit = "ms"
 
 
 @dataclass(frozen=True, slots=True)
 class EventTypes:
-    """All event types, in the order of their names, and the union of their columns."""
+    """All event types, in the order of their names, and the union of their `PLAIN` columns."""
 
     types: tuple[EventType, ...]
     columns: tuple[Column, ...]
+    control: tuple[ControlType, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Names of the event types, without the control type."""
+        """Names of the event types, without control types."""
         return tuple(event_type.name for event_type in self.types)
 
     def get(self, name: str) -> EventType | None:

@@ -24,7 +24,8 @@ from pipeline.events.model import (
     LONGEST_TEXT,
     WATERMARK,
 )
-from pipeline.events.schema_files import FIELD_NAME, allowed_field_name
+from pipeline.events.fields import FIELD_NAME, allowed_field_name
+from pipeline.events.schema_files import RESERVED
 
 TIME: Final = {"type": "long", "logicalType": "timestamp-millis"}
 _INT: Final = range(-(2**31), 2**31)
