@@ -1,4 +1,4 @@
-"""Columns of the files: their names and types in Flink's words, and as an Arrow schema."""
+"""Columns of the files: as an Arrow schema, and in Flink's words where tables need them, too."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import pyarrow as pa
 
 from pipeline.config.model import Source
 from pipeline.decode.decoder import UNKNOWN_FIELDS
+from pipeline.decode.arrow_types import arrow_type
 from pipeline.decode.records import ARRIVAL_TIME, HEADERS, position, strings
-from pipeline.events.derive import flink_type
 from pipeline.events.model import EventType
 
 _INSTANT: Final = pa.timestamp("ms", tz="UTC")
@@ -27,14 +27,19 @@ _ARROW: Final = {
 }
 
 
-def lake_columns(event_type: EventType, source: Source, *, keep_unknown: bool) -> dict[str, str]:
-    """Return the event's fields in the schema's order, then its position and partition."""
-    fields = {field.name: flink_type(field) for field in event_type.fields}
-    unknown = {UNKNOWN_FIELDS.name: flink_type(UNKNOWN_FIELDS)} if keep_unknown else {}
-    origin = {lake_position(name): kind for name, kind in position(source).items()}
-    return (
-        fields | unknown | origin | {"schema_version": "INT"} | strings(event_type.partition_names)
-    )
+def file_schema(event_type: EventType, source: Source, *, keep_unknown: bool) -> pa.Schema:
+    """Return the columns of a lake file: the event's fields in the schema's order, its position."""
+    fields = [(field.name, arrow_type(field)) for field in event_type.fields]
+    unknown = [(UNKNOWN_FIELDS.name, pa.string())] if keep_unknown else []
+    origin = arrow_schema({lake_position(name): kind for name, kind in position(source).items()})
+    return pa.schema([*fields, *unknown, *origin, ("schema_version", pa.int32())])
+
+
+def lake_schema(event_type: EventType, source: Source, *, keep_unknown: bool) -> pa.Schema:
+    """Return the columns of an event type's table: those of its files, then its partition."""
+    schema = file_schema(event_type, source, keep_unknown=keep_unknown)
+    partition = [(name, pa.string()) for name in event_type.partition_names]
+    return pa.schema([*schema, *partition])
 
 
 def lake_position(name: str) -> str:

@@ -10,7 +10,7 @@ import mmh3
 import numpy as np
 import pyarrow as pa
 
-from pipeline.collect.columns import arrow_schema, lake_columns, lake_position
+from pipeline.collect.columns import file_schema, lake_position
 from pipeline.collect.errors import CONVERSION_ERRORS, CollectError, first_bad
 from pipeline.collect.folders import dictionary
 from pipeline.collect.inputs import Inputs, arrow, instants, position_names, readable
@@ -19,7 +19,7 @@ from pipeline.config.model import Source
 from pipeline.decode.columns import Array
 from pipeline.decode.decoder import UNKNOWN_FIELDS, Decoded
 from pipeline.events.event_types import EventTypes
-from pipeline.events.model import EventType
+from pipeline.events.model import PLAIN, EventType
 
 STEP: Final = "lake"
 
@@ -95,13 +95,13 @@ class LakeRows:
             return values if is_whole else values[rows]
 
         kinds = {field.name: field.type for field in table.schema}
-        columns = {}
-        for field in table.event_type.fields:
-            if field.name == "type":
-                columns["type"] = pa.repeat(table.event_type.name, len(rows))
-            else:
-                values = chosen(decoded.columns[field.column])
-                columns[field.name] = pa.array(values, kinds[field.name])
+        columns: dict[str, pa.Array] = {}
+        others = decoded.others.get(table.event_type.name)
+        if others:
+            columns |= others.of(rows)
+        for field in (field for field in table.event_type.fields if field.kind in PLAIN):
+            values = chosen(decoded.columns[field.column])
+            columns[field.name] = pa.array(values, kinds[field.name])
         if UNKNOWN_FIELDS.name in kinds:
             columns[UNKNOWN_FIELDS.name] = pa.array(
                 chosen(decoded.columns[UNKNOWN_FIELDS.name]), kinds[UNKNOWN_FIELDS.name]
@@ -132,7 +132,5 @@ def bucket_numbers(partitions: Sequence[str], buckets: int) -> Array:
 def _table(
     event_type: EventType, source: Source, positions: Sequence[str], *, keep_unknown: bool
 ) -> _Table:
-    columns = lake_columns(event_type, source, keep_unknown=keep_unknown)
-    keys = event_type.partition_names
-    schema = arrow_schema({name: columns[name] for name in columns if name not in keys})
+    schema = file_schema(event_type, source, keep_unknown=keep_unknown)
     return _Table(event_type, schema, (event_type.event_time, *map(lake_position, positions)))

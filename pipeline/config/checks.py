@@ -13,6 +13,7 @@ from connectors.kinesis.table import LARGEST_RECORD_BYTES, start_seconds, stream
 from connectors.opensearch.options import Index
 from connectors.options import LOOPBACK
 from connectors.text_files import masked
+from pipeline.config import event_type_keys
 from pipeline.config.model import Archive, Config, DeadLetters, Job, Replica
 
 _BACK_ENDS = ("path", "kafka_topic", "kinesis_stream")
@@ -29,6 +30,7 @@ def contradictions(config: Config) -> Iterator[str]:
     yield from _clusters(config)
     yield from _kinesis(config)
     yield from _source(config)
+    yield from event_type_keys.problems(config)
     yield from _sinks(config)
     yield from _redrive_key(config.redrive_key)
     yield from _claim_checks(config)

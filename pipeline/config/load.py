@@ -18,6 +18,7 @@ from connectors.text_files import cut, parse_json, read_text, shown
 from pipeline.config import legacy as original_properties
 from pipeline.config.checks import contradictions
 from pipeline.config.convert import ENTRIES, converted, sections
+from pipeline.config.event_type_keys import type_problems
 from pipeline.config.model import PLATFORM_KEYS, Config
 from pipeline.config.references import References
 from pipeline.config.yaml_file import read_yaml
@@ -111,7 +112,19 @@ def _checked(content: Mapping[str, Any], references: References) -> Config:
 
 
 def event_types(config: Config) -> EventTypes:
-    """Load the event types of `decode.schemas`; a relative folder may also be the shipped one."""
+    """Load the event types of `decode.schemas`; a relative folder may also be the shipped one.
+
+    Raises:
+        UserError: a schema is invalid, or does not fit the configuration.
+    """
+    types = _event_types(config)
+    mistakes = Mistakes()
+    mistakes.messages += type_problems(config, types)
+    mistakes.report()
+    return types
+
+
+def _event_types(config: Config) -> EventTypes:
     folder = Path(config.decode.schemas)
     try:
         return load_types(folder if folder.is_dir() else _SHIPPED / folder)

@@ -15,10 +15,12 @@ from connectors.kafka.options import Kafka
 from connectors.kinesis.options import Kinesis
 from connectors.opensearch.options import Index
 from connectors.options import (
+    FieldPath,
     Line,
     LocalPath,
     Name,
     ObjectPath,
+    OptionalEventType,
     OptionalLine,
     OptionalPath,
     OptionalStream,
@@ -28,6 +30,8 @@ from connectors.options import (
     Section,
     Stream,
     Topic,
+    TopicType,
+    ValueType,
     doc,
     whole,
 )
@@ -44,7 +48,7 @@ BucketBytes = Annotated[int, Meta(ge=1 << 20, le=256 << 20)]
 
 
 class Source(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What to read: any number of Kafka topics and Kinesis streams in one job."""
+    """What to read, any number of Kafka topics and Kinesis streams, and how to tell event types."""
 
     kafka_topics: Annotated[tuple[Topic, ...], doc("Topics to read.")] = ()
     kafka_cluster: Annotated[
@@ -93,6 +97,26 @@ class Source(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     kinesis_discover_shards_seconds: Annotated[
         Seconds, doc("How often to look for new shards, for example after resharding.")
     ] = 10.0
+    event_type_field: Annotated[
+        FieldPath,
+        doc("The field of an event that names its type; or a path to it, such as meta.kind."),
+    ] = "type"
+    event_type: Annotated[
+        OptionalEventType,
+        doc("The type of all events, in place of a field."),
+    ] = ""
+    event_type_header: Annotated[
+        OptionalLine,
+        doc("The Kafka header that names an event's type, in place of a field."),
+    ] = ""
+    event_type_by_topic: Annotated[
+        tuple[TopicType, ...],
+        doc("The types of all topics and streams, TOPIC=TYPE, in place of a field."),
+    ] = ()
+    event_type_values: Annotated[
+        tuple[ValueType, ...],
+        doc("What field or header say in place of a type's name, VALUE=TYPE."),
+    ] = ()
 
 
 class Decode(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):

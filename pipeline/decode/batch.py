@@ -1,4 +1,4 @@
-"""The columnar part of decoding: events grouped by type, timestamps parsed as columns."""
+"""The columnar part of decoding: events grouped by type, and their columns."""
 
 from __future__ import annotations
 
@@ -10,23 +10,29 @@ from typing import Any, Final, cast
 
 import msgspec
 import numpy as np
+import pyarrow as pa
 from msgspec import UNSET, Struct
 
-from pipeline.decode import columns, timestamps
+from pipeline.decode import columns
 from pipeline.decode.columns import Array, objects
-from pipeline.decode.outcome import Decoded
+from pipeline.decode.fault import Fault
+from pipeline.decode.nested import Reader, is_default
+from pipeline.decode.origins import Origins
+from pipeline.decode.outcome import Decoded, OtherColumns
 from pipeline.decode.partition import Partitioner
-from pipeline.decode.reference import Fault
-from pipeline.decode.structs import Shape
+from pipeline.decode.structs import Shape, attribute
 from pipeline.events.folders import text_fields, unfit
-from pipeline.events.model import LONGEST_ID_BYTES, Column, EventType, Field
+from pipeline.events.identity import joined, part_text
+from pipeline.events.model import LONGEST_ID_BYTES, PLAIN, Column, EventType, Field
 
 
 @dataclass(slots=True)
 class Group:
-    """The batch's events of one type, their rows, members by field, and times (int64 ms, or NaT).
+    """The batch's events of one type, their rows, and members by field.
 
-    `members` has `UNSET` where an event lacks an optional field.
+    `members` has `UNSET` where an event lacks an optional field. Later come `times`, the plain
+    timestamps (datetime64 or NaT), `others`, the columns of the other kinds, and `quotes`, how many
+    quotation marks these have in each event's JSON.
     """
 
     shape: Shape
@@ -34,6 +40,8 @@ class Group:
     events: list[Struct]
     members: dict[str, list[Any]]
     times: dict[str, Array] = dataclass_field(default_factory=dict)
+    others: dict[str, pa.Array] = dataclass_field(default_factory=dict)
+    quotes: int | Array = 0
 
     def without(self, rows: Collection[int]) -> Group:
         """Return the group without the events in those rows."""
@@ -43,8 +51,10 @@ class Group:
         kept = keep.tolist()
         events = list(compress(self.events, kept))
         members = {name: list(compress(values, kept)) for name, values in self.members.items()}
-        times = {name: millis[keep] for name, millis in self.times.items()}
-        return Group(self.shape, self.rows[keep], events, members, times)
+        times = {name: counts[keep] for name, counts in self.times.items()}
+        mask = pa.array(keep)
+        others = {name: column.filter(mask) for name, column in self.others.items()}
+        return Group(self.shape, self.rows[keep], events, members, times, others)
 
 
 class Grouping:
@@ -82,7 +92,7 @@ class Grouping:
 
     def _add(self, kind: type[Struct], rows: Sequence[int], events: Sequence[Struct]) -> None:
         if kind not in self._groups:
-            members: dict[str, list[Any]] = {name: [] for name in kind.__struct_fields__}
+            members: dict[str, list[Any]] = {name: [] for name in kind.__struct_encode_fields__}
             self._groups[kind] = Group(self._shapes[kind], np.empty(0), [], members)
             self._rows[kind] = []
         group = self._groups[kind]
@@ -92,69 +102,52 @@ class Grouping:
             column.extend(values)
 
 
-def read_times(groups: Sequence[Group], now: int) -> list[int]:
-    """Fill the groups' times, make their texts canonical; return the rows with a bad timestamp.
-
-    All timestamps of a batch are parsed in one array: a small array costs as much as a large one.
-    """
-    texts: list[str] = []
-    spans: list[tuple[Group, str, list[int]]] = []
-    for group in groups:
-        for field in group.shape.timestamps:
-            field_texts = _canonical_texts(group, field)
-            missing = []
-            if field.nullable:
-                missing = [at for at, text in enumerate(field_texts) if text is None]
-            for at in missing:
-                field_texts[at] = _EPOCH_TEXT
-            texts += cast("list[str]", field_texts)
-            spans.append((group, field.name, missing))
-    millis, good = timestamps.parse_canonical(texts)
-    good &= millis <= now + timestamps.AHEAD
-    bad: list[int] = []
-    end = 0
-    for group, name, missing in spans:
-        start, end = end, end + len(group.events)
-        bad += _set_times(group, name, millis[start:end], good[start:end], missing)
-    return bad
-
-
-def _set_times(
-    group: Group, name: str, millis: Array, good: Array, missing: Sequence[int]
+def read_others(
+    groups: Sequence[Group], readers: Mapping[str, Mapping[str, Reader]], now: int
 ) -> list[int]:
-    if group.shape.event_type is not None:
-        good &= millis >= timestamps.EARLIEST
-    times = millis.view("M8[ms]")
-    if missing:
-        good[missing] = True
-        times[missing] = np.datetime64("NaT")
-    group.times[name] = times
-    return [] if good.all() else group.rows[~good].tolist()
+    """Fill the groups' columns of kinds that are not plain; return the rows with a bad value.
+
+    `readers` are by event type and field.
+    """
+    rows: list[int] = []
+    for group in groups:
+        for field in group.shape.others:
+            found = group.members[field.name]
+            read = readers[group.shape.name][field.name].read(columns.values(found, field), now)
+            group.others[field.name] = read.array
+            rows += group.rows[read.bad].tolist()
+            keys: int | Array = 2
+            if field.optional:
+                keys = np.array([0 if value is UNSET else 2 for value in found], np.int64)
+                read = read._replace(quotes=np.where(keys > 0, read.quotes, 0))
+            group.quotes = group.quotes + keys + read.quotes
+            if read.canonical:
+                _put_back(group, field, found, read.canonical)
+    return rows
 
 
-_EPOCH_TEXT: Final = "1970-01-01T00:00:00.000Z"
-
-
-def _canonical_texts(group: Group, field: Field) -> list[str | None]:
-    length, canonical = timestamps.CANONICAL_LENGTH, timestamps.canonical
-    texts: list[str | None] = columns.values(group.members[field.name], field)
-    if not field.nullable and set(map(len, cast("list[str]", texts))) == {length}:
-        return texts
-    result = [text if text is None or len(text) == length else canonical(text) for text in texts]
-    for event, original, text in zip(group.events, texts, result, strict=True):
-        if text is not original:
-            setattr(event, field.name, text)
-    return result
+def _put_back(group: Group, field: Field, found: Sequence[Any], canonical: Sequence[Any]) -> None:
+    name = attribute(field.name)
+    for event, before, value in zip(group.events, found, canonical, strict=True):
+        if before is not UNSET:
+            setattr(event, name, value)
 
 
 def long_ids(group: Group) -> list[int]:
     """Return the rows whose id may have more bytes than OpenSearch accepts."""
     event_type = group.shape.event_type
-    if event_type is None or event_type.field(event_type.id).kind != "string":
+    if event_type is None:
         return []
-    ids = group.members[event_type.id]
-    long = [at for at, text in enumerate(ids) if len(text) * 4 > LONGEST_ID_BYTES]
-    return [int(group.rows[at]) for at in long]
+    fields = [event_type.field(name) for name in event_type.id]
+    texts = [group.members[field.name] for field in fields if field.kind == "string"]
+    texts = [text for text in texts if text]
+    if not texts:
+        return []
+    # A character has up to four bytes; escaped, it has three characters, of one byte each.
+    others = _LONGEST_NUMBER * (len(fields) - len(texts)) + len(fields)
+    room = (LONGEST_ID_BYTES - others) // 4
+    lengths = np.sum([np.fromiter(map(len, each), np.int64) for each in texts], axis=0)
+    return group.rows[lengths > room].tolist() if (lengths > room).any() else []
 
 
 def without_folder(group: Group) -> list[int]:
@@ -175,13 +168,19 @@ class Assembly:
     """Builds a `Decoded`, group by group; `partitioners` are by event type."""
 
     def __init__(
-        self, rows: int, union: Sequence[Column], partitioners: Mapping[str, Partitioner]
+        self,
+        origins: Origins,
+        rows: int,
+        union: Sequence[Column],
+        partitioners: Mapping[str, Partitioner],
     ) -> None:
+        self._origins = origins
         self._rows = rows
         self._partitioners = partitioners
         self._partitions: list[str] = []
         self._union = {column.name: column for column in union}
         self._columns: dict[str, Array] = {}
+        self._others: dict[str, OtherColumns] = {}
         self._arrays = {
             **{name: _texts(rows, "") for name in _TEXTS},
             **{name: _texts(rows, None) for name in ("document", "reason", "detail")},
@@ -203,12 +202,14 @@ class Assembly:
         self._put("event_type", rows, event_type.name)
         self._put("schema_version", rows, event_type.version)
         for field in event_type.fields:
-            self._put_column(field.column, rows, self._values(group, event_type, field.column))
+            if field.kind in PLAIN:
+                self._put_column(field.column, rows, self._values(group, field))
+        if group.others:
+            self._others[event_type.name] = OtherColumns(rows, group.others)
         self._add_position(group, event_type)
         if documents:
-            ids = columns.values(group.members[event_type.id], event_type.field(event_type.id))
-            self._put("document_id", rows, objects(list(map(str, ids))))
-            self._put("document", rows, objects(_documents(group, event_type.fields)))
+            self._put("document_id", rows, self._ids(group, event_type))
+            self._put("document", rows, objects(_documents(group)))
 
     def add_rejects(self, faults: dict[int, Fault]) -> None:
         """Fill the rows of rejects."""
@@ -230,15 +231,27 @@ class Assembly:
         for name, column in self._union.items():
             if name not in self._columns:
                 self._columns[name] = columns.empty(column, self._rows)
-        return Decoded(columns=self._columns, partitions=self._partitions, **self._arrays)
+        return Decoded(
+            columns=self._columns,
+            partitions=self._partitions,
+            others=self._others,
+            **self._arrays,
+        )
 
-    def _values(self, group: Group, event_type: EventType, column: str) -> Any:
-        field = next(field for field in event_type.fields if field.column == column)
-        if field.name == "type":
-            return event_type.name
+    def _values(self, group: Group, field: Field) -> Any:
+        if field.name == group.shape.tag:
+            return group.shape.tag_text
         if field.kind == "timestamp":
             return group.times[field.name]
-        return columns.array(columns.values(group.members[field.name], field), self._union[column])
+        values = columns.values(group.members[field.name], field)
+        return columns.array(values, self._union[field.column])
+
+    def _ids(self, group: Group, event_type: EventType) -> Array:
+        if not event_type.id:
+            assert self._origins.ids is not None, "whoever asks for documents knows positions"
+            return objects([self._origins.ids[row] for row in group.rows.tolist()])
+        parts = [_id_texts(group, event_type.field(name)) for name in event_type.id]
+        return objects(parts[0] if len(parts) == 1 else list(map(joined, zip(*parts, strict=True))))
 
     def _add_position(self, group: Group, event_type: EventType) -> None:
         partitioner = self._partitioners[event_type.name]
@@ -247,8 +260,11 @@ class Assembly:
         )
         self._put("partition", group.rows, places + len(self._partitions))
         self._partitions += names
-        version = group.times[event_type.version_time].view(np.int64)
-        self._put("document_version", group.rows, version)
+        if event_type.version_time:
+            version = group.times[event_type.version_time].view(np.int64)
+            self._put("document_version", group.rows, version)
+        elif self._origins.versions is not None:
+            self._put("document_version", group.rows, self._origins.versions[group.rows])
 
     def _put_column(self, name: str, rows: Array, values: Any) -> None:
         if len(rows) == self._rows and isinstance(values, np.ndarray):
@@ -267,23 +283,36 @@ class Assembly:
             self._arrays[name][rows] = values
 
 
-def _documents(group: Group, fields: Sequence[Field]) -> list[bytes]:
+def _id_texts(group: Group, field: Field) -> list[str]:
+    if field.kind == "timestamp":
+        return [f"{text}Z" for text in np.datetime_as_string(group.times[field.name]).tolist()]
+    if field.name == group.shape.tag:
+        return [group.shape.tag_text] * len(group.rows)
+    return [part_text(field, value) for value in group.members[field.name]]
+
+
+def _documents(group: Group) -> list[bytes]:
     """Return the canonical JSON of events of one type, which the decoder can read back.
 
-    It has the type first, then the schema's order, no white space, timestamps as
-    2018-01-01T00:21:05.000Z, and no member that equals its default: equal events, equal JSON.
+    It has the tag first, then the schema's order, no white space, times in full, such as
+    2018-01-01T00:21:05.000Z, decimals with their scale, and no member that equals its default:
+    equal events, equal JSON.
     """
+    fields = group.shape.event_type.fields if group.shape.event_type else ()
     for field in fields:
-        if field.optional:
+        if field.optional and field.name in group.members:
+            name = attribute(field.name)
             given = columns.values(group.members[field.name], field)
             for event, value in zip(group.events, given, strict=True):
-                if value == field.default:
-                    setattr(event, field.name, UNSET)
+                if is_default(value, field):
+                    setattr(event, name, UNSET)
     return list(map(_ENCODE, group.events))
 
 
-_ENCODE: Final = msgspec.json.Encoder().encode
+_ENCODE: Final = msgspec.json.Encoder(decimal_format="number").encode
 _TEXTS: Final = ("event_type", "document_id")
+_LONGEST_NUMBER: Final = 33
+"""Bytes of the longest part of an id that is no text, with its separator: a timestamp."""
 
 
 def _texts(rows: int, value: str | None) -> Array:

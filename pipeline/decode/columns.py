@@ -20,18 +20,17 @@ _DTYPES: Final[Mapping[Kind, np.dtype[Any]]] = {
     "double": np.dtype(np.float64),
     "boolean": np.dtype(np.bool_),
     "string": np.dtype(object),
-    "timestamp": np.dtype("M8[ms]"),
 }
 
 
 def dtype_of(column: Column) -> np.dtype[Any]:
     """Return the column's dtype: object (None for null) for strings and nullables, else a number.
 
-    Timestamps are always datetime64[ms] (UTC), with NaT for null.
+    Timestamps are always datetime64 of their unit (UTC), with NaT for null.
     """
-    if column.nullable and column.kind != "timestamp":
-        return np.dtype(object)
-    return _DTYPES[column.kind]
+    if column.kind == "timestamp":
+        return np.dtype(f"M8[{column.unit}]")
+    return np.dtype(object) if column.nullable else _DTYPES[column.kind]
 
 
 def empty(column: Column, rows: int) -> Array:

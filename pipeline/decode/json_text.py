@@ -10,11 +10,14 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Container
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
 from typing import Any, Final, NoReturn
 
 import msgspec
+
+from pipeline.events.model import Field, Kind
 
 MAX_DEPTH: Final = 32
 """Deepest accepted nesting of arrays and objects (OpenSearch's own limit is 20)."""
@@ -60,6 +63,11 @@ class _Literal:
     reason: str
     allowed: str
 
+    @property
+    def is_number(self) -> bool:
+        """Whether it is a number at all: not NaN or Infinity."""
+        return self.text.lstrip("-")[0] in "0123456789"
+
 
 @dataclass(slots=True)  # not frozen, which would triple the time to make one
 class _Number:
@@ -84,6 +92,8 @@ def shown(value: object) -> str:
         return f"an object of {len(value)} members"
     if isinstance(value, list):
         return f"an array of {len(value)} items"
+    if isinstance(value, Decimal):
+        return _bounded(str(value))
     return _bounded(json.dumps(value))
 
 
@@ -97,14 +107,20 @@ class Document:
 
     tree: Any
 
-    def text_of(self, key: str) -> str:
-        """Return the string of a top-level member, or "" if there is none."""
-        pairs = self.tree.pairs if isinstance(self.tree, _Members) else []
-        return next((value for name, value in pairs if name == key and type(value) is str), "")
+    def text_at(self, path: Sequence[str]) -> str:
+        """Return the string that a path of keys leads to, or "" if there is none."""
+        found = self.tree if path else None
+        for key in path:
+            pairs = found.pairs if isinstance(found, _Members) else []
+            found = next((value for name, value in pairs if name == key), None)
+        return found if isinstance(found, str) else ""
 
-    def value(self) -> Any:
-        """Return the whole value; `Refused` for a duplicate key or an unacceptable value."""
-        return _plain(self.tree, "$")
+    def value(self, fields: Sequence[Field] = ()) -> Any:
+        """Return the whole value; `Refused` for a duplicate key or an unacceptable value.
+
+        Numbers where the fields have decimals are `Decimal`, exactly as they were written.
+        """
+        return _plain(self.tree, "$", Field("", "record", children=tuple(fields)))
 
     def members_text(self, keys: Container[str]) -> str:
         """Return these top-level members as JSON with their numbers as they were written.
@@ -200,11 +216,14 @@ _DECODER: Final = json.JSONDecoder(
 )
 
 
-def _plain(value: Any, path: str) -> Any:
+def _plain(value: Any, path: str, field: Field | None) -> Any:
     if isinstance(value, _Members):
-        return _plain_object(value, path)
+        return _plain_object(value, path, field)
     if isinstance(value, list):
-        return [_plain(item, f"{path}[{at}]") for at, item in enumerate(value)]
+        item = _child(field, "array")
+        return [_plain(each, f"{path}[{at}]", item) for at, each in enumerate(value)]
+    if field is not None and field.kind == "decimal" and _is_number(value):
+        return _decimal(value if type(value) is int else value.text, path)
     if isinstance(value, _Number):
         return value.number
     if isinstance(value, _Literal):
@@ -214,15 +233,39 @@ def _plain(value: Any, path: str) -> Any:
     return value
 
 
-def _plain_object(members: _Members, path: str) -> dict[str, Any]:
+def _plain_object(members: _Members, path: str, field: Field | None) -> dict[str, Any]:
     result: dict[str, Any] = {}
+    record, entry = _branch(field, "record"), _child(field, "map")
+    fields = {child.name: child for child in record.children} if record else {}
     for key, value in members.pairs:
         below = f"{path}.{key if _PLAIN_KEY.fullmatch(key) else shown(key)}"
         _check_text(key, below)
         if key in result:
             raise Refused("duplicate_key", f"{below}: saw it again; allowed: each key once")
-        result[key] = _plain(value, below)
+        result[key] = _plain(value, below, fields.get(key, entry))
     return result
+
+
+def _branch(field: Field | None, kind: Kind) -> Field | None:
+    """Return the field if it is of that kind, or the branch of a union that is."""
+    branches = field.children if field is not None and field.kind == "union" else (field,)
+    return next((each for each in branches if each is not None and each.kind == kind), None)
+
+
+def _child(field: Field | None, kind: Kind) -> Field | None:
+    of_kind = _branch(field, kind)
+    return of_kind.children[0] if of_kind else None
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, _Number) or (isinstance(value, _Literal) and value.is_number)
+
+
+def _decimal(number: int | str, path: str) -> Decimal:
+    try:
+        return Decimal(number)
+    except InvalidOperation:  # an exponent of many digits
+        refuse("out_of_range", path, str(number)[:80], "a number that a decimal can hold")
 
 
 def _as_written(value: Any) -> Any:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, fields
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
 
 from pipeline.decode.columns import Array
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One decoded event; timestamps in `values` are epoch milliseconds (UTC).
+    """One decoded event.
 
-    `partition` is the name of its lake partition: its event type, then its folders.
+    Timestamps in `values` are numbers of their unit since 1970 (UTC). Of kinds that are not plain,
+    values are as Arrow gives them. `partition` is the name of its lake partition: its event type, then its folders.
     """
 
     event_type: str
@@ -27,9 +31,13 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Control:
-    """A watermark, counted and never stored: epoch milliseconds."""
+    """A control record, such as a watermark: counted and never stored.
 
-    watermark: int
+    Timestamps in `values` are numbers of their unit since 1970 (UTC).
+    """
+
+    event_type: str
+    values: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +50,20 @@ class Reject:
     schema_version: int
 
 
+class OtherColumns(NamedTuple):
+    """Columns of one event type by field, as Arrow arrays, and the rows that they are of."""
+
+    rows: Array
+    columns: Mapping[str, pa.Array]
+
+    def of(self, rows: Array) -> Mapping[str, pa.Array]:
+        """Return the columns of some of the rows, which are in order."""
+        if len(rows) == len(self.rows):
+            return self.columns
+        places = pa.array(np.searchsorted(self.rows, rows))
+        return {name: column.take(places) for name, column in self.columns.items()}
+
+
 @dataclass(frozen=True, slots=True)
 class Decoded:
     """A decoded batch, one row for each raw record, in order; attributes are numpy arrays.
@@ -51,7 +73,8 @@ class Decoded:
     event and without `documents=True`; `document`, `reason` and `detail` are None in rows without
     one. `partition` is the place of the event's partition in `partitions`, -1 in rows without an
     event. `columns` holds the union of all types' columns: 0, None or NaT in rows that are
-    no event of a type with that column.
+    no event of a type with that column. `others` has the columns of kinds that are not plain, by
+    event type.
     """
 
     kind: Array
@@ -65,6 +88,40 @@ class Decoded:
     detail: Array
     columns: Mapping[str, Array]
     partitions: Sequence[str]
+    others: Mapping[str, OtherColumns]
 
     def __len__(self) -> int:
         return len(self.kind)
+
+
+def joined(parts: Sequence[Decoded]) -> Decoded:
+    """Return batches as one, in order."""
+    apart = {"columns", "partitions", "others"}
+    names = {attribute.name for attribute in fields(Decoded)} - apart
+    attributes = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
+    partitions: list[str] = []
+    others: dict[str, list[OtherColumns]] = {}
+    rows = 0
+    for part in parts:
+        places = attributes["partition"][rows : rows + len(part)]
+        places[places >= 0] += len(partitions)
+        partitions += part.partitions
+        for name, each in part.others.items():
+            others.setdefault(name, []).append(OtherColumns(each.rows + rows, each.columns))
+        rows += len(part)
+    columns = {
+        name: np.concatenate([part.columns[name] for part in parts]) for name in parts[0].columns
+    }
+    return Decoded(
+        **attributes,
+        columns=columns,
+        partitions=partitions,
+        others={name: _joined(each) for name, each in others.items()},
+    )
+
+
+def _joined(parts: Sequence[OtherColumns]) -> OtherColumns:
+    rows = np.concatenate([part.rows for part in parts])
+    names = parts[0].columns
+    columns = {name: pa.concat_arrays([part.columns[name] for part in parts]) for name in names}
+    return OtherColumns(rows, columns)

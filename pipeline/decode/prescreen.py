@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from msgspec import UnsetType
 
+from pipeline.decode.batch import Group
 from pipeline.decode.columns import Array
-from pipeline.decode.structs import Shape
 
 _CHUNK: Final = 512
 _QUOTES: Final[Mapping[type, int]] = {UnsetType: 0, str: 4}
@@ -31,11 +31,12 @@ _LOWER_CASE: Final = np.uint8(0x20)
 _EXPONENT: Final = int.from_bytes(b"e-", "little")
 
 
-def expected_quotes(members: Mapping[str, Sequence[Any]], shape: Shape) -> int | Array:
+def expected_quotes(group: Group) -> int | Array:
     """Return how many quotation marks each event's JSON has, unless a key is duplicated."""
-    expected: int | Array = shape.quotes
+    shape, expected = group.shape, group.quotes
+    expected = expected + shape.quotes
     for name in shape.uncertain:
-        kinds = list(map(type, members[name]))
+        kinds = list(map(type, group.members[name]))
         if set(kinds) == {UnsetType}:
             continue
         expected = expected + np.array([_QUOTES.get(kind, 2) for kind in kinds], np.int32)

@@ -2,43 +2,29 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NoReturn
 
-from pipeline.decode import json_text, timestamps
+from pipeline.decode import json_text, leaves
+from pipeline.decode.check import check_member
+from pipeline.decode.fault import Fault
 from pipeline.decode.json_text import Refused, refuse
-from pipeline.events.folders import text_fields, unfit
-from pipeline.events.model import LONGEST_ID_BYTES, WATERMARK, EventType, EventTypes, Field
+from pipeline.decode.type_rule import BY_TYPE, TypeRule
 from pipeline.events.faults import did_you_mean
+from pipeline.events.folders import text_fields, unfit
+from pipeline.events.identity import document_id
+from pipeline.events.model import (
+    LONGEST_ID_BYTES,
+    ControlType,
+    EventType,
+    EventTypes,
+    Field,
+)
 
 UnknownFields = Literal["refuse", "keep"]
 
-_WATERMARK_FIELDS: Final = (
-    Field("watermark", "timestamp", doc="Event time up to which all events have been sent."),
-    Field("type", "string", enum=(WATERMARK,), max_length=len(WATERMARK), doc="Always watermark."),
-)
-_JSON_TYPES: Final[Mapping[str, tuple[str, tuple[type, ...]]]] = {
-    "int32": ("an integer", (int,)),
-    "int64": ("an integer", (int,)),
-    "double": ("a number", (int, float)),
-    "string": ("text", (str,)),
-    "boolean": ("true or false", (bool,)),
-    "timestamp": ("ISO-8601 text", (str,)),
-}
-"""What a field of each kind is called in details, and the Python types of its JSON."""
 _KPL_MAGIC: Final = b"\xf3\x89\x9a\xc2"
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """Why a record is rejected. Type and version are "" and 0 where they are not known."""
-
-    reason: str
-    detail: str
-    event_type: str = ""
-    schema_version: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,29 +44,34 @@ class Rule:
     max_record_bytes: int
     unknown_fields: UnknownFields
     now: int
+    type_rule: TypeRule = BY_TYPE
 
 
-def examine(raw: bytes | None, rule: Rule) -> Accepted | Fault:
-    """Return the record's members if it is an event or a watermark, else why it is rejected."""
-    event_type: EventType | None = None
+def examine(raw: bytes | None, rule: Rule, told: str | None = None) -> Accepted | Fault:
+    """Return the record's members if it is an event or control, else why it is rejected.
+
+    `told` is what its header or topic says of its type.
+    """
+    declared: EventType | ControlType | None = None
     try:
         document = json_text.read(_bytes(raw, rule))
-        event_type = rule.types.get(document.text_of("type"))
-        content = document.value()
+        declared = _known(document.text_at(rule.type_rule.path) or told, rule)
+        content = document.value(declared.fields if declared else ())
         if not isinstance(content, dict):
             refuse("not_an_object", "payload", content, "one JSON object")
-        name = _type_name(content, rule.types)
-        fields = event_type.fields if event_type else _WATERMARK_FIELDS
-        unknown = _unknown(content, fields, rule)
-        for field in fields:
-            _check_member(content, field, event_type, rule)
-        if event_type:
-            _check_partition(content, event_type)
+        declared = declared or _refuse_type(content, told, rule)
+        unknown = _unknown(content, declared.fields, rule)
+        for field in declared.fields:
+            check_member(content, field, "$", rule.now)
+        if isinstance(declared, EventType):
+            _check_id(content, declared)
+            _check_partition(content, declared)
     except Refused as refused:
-        name, version = (event_type.name, event_type.version) if event_type else ("", 0)
+        known = isinstance(declared, EventType)
+        name, version = (declared.name, declared.version) if declared and known else ("", 0)
         return Fault(refused.reason, refused.detail, name, version)
-    known = {each.name: content[each.name] for each in fields if each.name in content}
-    return Accepted(name, known, document.members_text(unknown) if unknown else "")
+    members = {each.name: content[each.name] for each in declared.fields if each.name in content}
+    return Accepted(declared.name, members, document.members_text(unknown) if unknown else "")
 
 
 def _bytes(raw: bytes | None, rule: Rule) -> bytes:
@@ -99,17 +90,32 @@ def _bytes(raw: bytes | None, rule: Rule) -> bytes:
     return raw
 
 
-def _type_name(content: Mapping[str, Any], types: EventTypes) -> str:
-    allowed = ", ".join((*types.names, WATERMARK))
-    if "type" not in content:
-        raise Refused("missing_field", f"$.type: saw nothing; allowed: {allowed}")
-    name = content["type"]
-    if not isinstance(name, str):
-        refuse("wrong_type", "$.type", name, f"text: {allowed}")
-    if name != WATERMARK and types.get(name) is None:
-        guess = did_you_mean(name, (*types.names, WATERMARK))
-        refuse("unknown_event_type", "$.type", name, f"{allowed}{guess}")
-    return name
+def _known(text: str | None, rule: Rule) -> EventType | ControlType | None:
+    """Return the type that a record's text says, None if there is no such type."""
+    if rule.type_rule.constant:
+        return rule.types[rule.type_rule.constant]
+    return next((each for each in _all(rule) if rule.type_rule.text(each.name) == text), None)
+
+
+def _all(rule: Rule) -> tuple[EventType | ControlType, ...]:
+    return (*rule.types, *rule.types.control)
+
+
+def _refuse_type(content: Mapping[str, Any], told: str | None, rule: Rule) -> NoReturn:
+    """Reject a record whose type is not known."""
+    where = rule.type_rule.where
+    texts = [rule.type_rule.text(each.name) for each in _all(rule)]
+    allowed = ", ".join(texts)
+    found: Any = content if rule.type_rule.path else told
+    for name in rule.type_rule.path:
+        if not isinstance(found, dict) or name not in found:
+            raise Refused("missing_field", f"{where}: saw nothing; allowed: {allowed}")
+        found = found[name]
+    if found is None and not rule.type_rule.path:
+        raise Refused("unknown_event_type", f"{where}: saw nothing; allowed: {allowed}")
+    if not isinstance(found, str):
+        refuse("wrong_type", where, found, f"text: {allowed}")
+    refuse("unknown_event_type", where, found, f"{allowed}{did_you_mean(found, texts)}")
 
 
 def _unknown(content: Mapping[str, Any], fields: Iterable[Field], rule: Rule) -> list[str]:
@@ -124,27 +130,20 @@ def _unknown(content: Mapping[str, Any], fields: Iterable[Field], rule: Rule) ->
     return unknown
 
 
-def _check_member(
-    content: Mapping[str, Any], field: Field, event_type: EventType | None, rule: Rule
-) -> None:
-    kind, types = _JSON_TYPES[field.kind]
-    allowed = f"{kind} or null" if field.nullable else kind
-    if field.name not in content:
-        if not field.optional:
-            raise Refused("missing_field", f"$.{field.name}: saw nothing; allowed: {allowed}")
+def _check_id(content: Mapping[str, Any], event_type: EventType) -> None:
+    """Refuse an id that OpenSearch would."""
+    fields = [event_type.field(name) for name in event_type.id]
+    texts = [field for field in fields if field.kind == "string"]
+    if not texts:
         return
-    value = content[field.name]
-    if value is None and field.nullable:
-        return
-    if type(value) not in types:
-        refuse("wrong_type", f"$.{field.name}", value, allowed)
-    if field.kind == "timestamp":
-        _check_timestamp(value, field, event_type, rule)
-    elif field.kind == "string":
-        _check_text(value, field, is_id=event_type is not None and field.name == event_type.id)
-    elif field.minimum is not None and field.maximum is not None:
-        if not field.minimum <= value <= field.maximum:
-            refuse("out_of_range", f"$.{field.name}", value, f"{field.minimum} to {field.maximum}")
+    parts = {field.name: content[field.name] for field in fields}
+    for field in fields:
+        if field.kind == "timestamp":
+            parts[field.name] = leaves.of_time(field, parts[field.name])
+    made = document_id(event_type, parts)
+    if not 0 < len(made.encode()) <= LONGEST_ID_BYTES:
+        allowed = f"1 to {LONGEST_ID_BYTES} bytes of UTF-8 for an id"
+        refuse("out_of_range", f"$.{texts[0].name}", content[texts[0].name], allowed)
 
 
 def _check_partition(content: Mapping[str, Any], event_type: EventType) -> None:
@@ -153,27 +152,3 @@ def _check_partition(content: Mapping[str, Any], event_type: EventType) -> None:
         value = content.get(source.name, source.default)
         if value is not None and (allowed := unfit(field, value)):
             refuse("invalid_partition", f"$.{source.name}", value, allowed)
-
-
-def _check_timestamp(value: str, field: Field, event_type: EventType | None, rule: Rule) -> None:
-    path = f"$.{field.name}"
-    millis = timestamps.parse(value)
-    if isinstance(millis, timestamps.BadTimestamp):
-        refuse(millis.reason, path, value, millis.allowed)
-    # A replayed watermark of a shard without events is 1970-01-01; it is never stored.
-    earliest = timestamps.EARLIEST if event_type else 0
-    if not earliest <= millis <= rule.now + timestamps.AHEAD:
-        allowed = f"{timestamps.text(earliest)} until one day ahead of the clock"
-        refuse("timestamp_out_of_range", path, value, allowed)
-
-
-def _check_text(value: str, field: Field, *, is_id: bool) -> None:
-    path = f"$.{field.name}"
-    if field.enum and value not in field.enum:
-        refuse("out_of_range", path, value, f"one of {', '.join(field.enum)}")
-    if field.max_length is not None and len(value) > field.max_length:
-        refuse("out_of_range", path, value, f"at most {field.max_length} characters")
-    if field.regex is not None and not re.search(field.regex, value):
-        refuse("out_of_range", path, value, f"text matching {field.pattern}")
-    if is_id and not 0 < len(value.encode()) <= LONGEST_ID_BYTES:
-        refuse("out_of_range", path, value, f"1 to {LONGEST_ID_BYTES} bytes of UTF-8 for an id")

@@ -14,14 +14,13 @@ from pipeline.events.instants import EPOCH, MILLISECOND, BadTimestamp, parse, te
 __all__ = ["EPOCH", "MILLISECOND", "BadTimestamp", "parse", "text"]
 
 EARLIEST: Final = (datetime(2009, 1, 1, tzinfo=UTC) - EPOCH) // MILLISECOND
-"""No event is earlier: TLC's public records begin in 2009."""
+"""By default no event is earlier: TLC's public records begin in 2009."""
 AHEAD: Final = timedelta(days=1) // MILLISECOND
 """How far (ms) an event's time may be ahead of the clock."""
 
 CANONICAL_LENGTH: Final = len("2018-01-01T00:21:05.000Z")
 _BLANKS: Final = " " * CANONICAL_LENGTH
 _FIRST_YEAR, _LAST_YEAR = 1970, 2199
-_END: Final = (datetime(_LAST_YEAR + 1, 1, 1, tzinfo=UTC) - EPOCH) // MILLISECOND
 # The canonical text: the lowest and highest byte at each position, the positions of its two-digit
 # numbers (two for the year, one for tenths and hundredths), and the range of each number.
 _LOWEST: Final = np.frombuffer(b"0000-00-00T00:00:00.000Z", np.uint8)[:, None]
@@ -36,7 +35,7 @@ _MONTH_DAYS: Final = (_MONTHS + 1).astype("M8[D]").astype(np.int64) - _FIRST_DAY
 
 
 def canonical(timestamp: str) -> str:
-    """Return the instant's canonical text; blanks if `timestamp` is no instant of 1970 to 2199.
+    """Return the instant's canonical text in milliseconds; blanks if `timestamp` is no instant.
 
     Texts of the canonical length are returned unchanged: `parse_canonical` checks them.
     """
@@ -45,9 +44,7 @@ def canonical(timestamp: str) -> str:
     if len(timestamp) == CANONICAL_LENGTH - 4 and timestamp[-1] == "Z":
         return f"{timestamp[:-1]}.000Z"
     millis = parse(timestamp)
-    if isinstance(millis, BadTimestamp) or not 0 <= millis < _END:
-        return _BLANKS
-    return text(millis)
+    return _BLANKS if isinstance(millis, BadTimestamp) else text(millis)
 
 
 def parse_canonical(texts: Sequence[str]) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:

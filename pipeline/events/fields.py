@@ -36,9 +36,7 @@ class Fields:
         self._types = AvroTypes(faults, self._of_nested)
         self.refused: set[object] = set()
 
-    def of_record(
-        self, record: Mapping[str, Any], reserved: frozenset[str]
-    ) -> tuple[Field, ...]:
+    def of_record(self, record: Mapping[str, Any], reserved: frozenset[str]) -> tuple[Field, ...]:
         """Return the fields without a mistake; those with mistakes are in `refused`."""
         place = Place("field ", str(record.get("namespace", "")))
         return self._of(record, place, reserved)
@@ -90,9 +88,7 @@ class Fields:
             self.refused.add(name)
         return None
 
-    def _field(
-        self, declared: Mapping[str, Any], place: Place, reserved: frozenset[str]
-    ) -> Field:
+    def _field(self, declared: Mapping[str, Any], place: Place, reserved: frozenset[str]) -> Field:
         name, found = declared.get("name"), self._faults.found
         if allowed := allowed_field_name(name, reserved):
             self._faults.fault("field name", name, allowed)

@@ -10,7 +10,7 @@ from typing import Any, Final, NoReturn
 
 from connectors.text_files import cut
 from pipeline.events.faults import Faults
-from pipeline.events.instants import DIGITS, BadTimestamp, parse, parse_date
+from pipeline.events.instants import FRACTIONS, BadTimestamp, parse, parse_date
 from pipeline.events.model import EXACT_IN_DOUBLE, LONGEST_TEXT, Field, Kind, Unit
 
 LIMITS: Final = ("minimum", "maximum", "maxLength", "enum", "pattern", "wire")
@@ -38,13 +38,13 @@ _ONLY_ON: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
         ("timestamp", "local_timestamp", "date", "time", "decimal"),
     ),
 }
-EPOCH_DIGITS: Final[Mapping[str, int]] = {
-    "epoch-seconds": 0,
-    "epoch-millis": 3,
-    "epoch-micros": 6,
-    "epoch-nanos": 9,
+EPOCH_FRACTIONS: Final[Mapping[str, int]] = {
+    "epoch-seconds": 1,
+    "epoch-millis": 1_000,
+    "epoch-micros": 1_000_000,
+    "epoch-nanos": 1_000_000_000,
 }
-"""How many digits of a second a number of each wire form counts."""
+"""How many of a second a number of each wire form counts."""
 _OF_DAY: Final[Mapping[Unit, str]] = {"ms": "millis-of-day", "us": "micros-of-day", "ns": ""}
 LEAST_NANOS: Final = -(2**63) + 1
 """Epoch nanoseconds of 64 bits reach from 1677 to 2262; the very least stands for none."""
@@ -147,7 +147,7 @@ class _Limits:
 
 
 _ALLOWED_ENDS: Final = {
-    "decimal": "an integer, or text such as \"12.50\", within its precision and scale",
+    "decimal": 'an integer, or text such as "12.50", within its precision and scale',
     "timestamp": 'text such as "2018-01-01T00:00:00Z"',
     "local_timestamp": 'text such as "2018-01-01T00:00:00"',
     "date": 'text such as "2018-01-31"',
@@ -162,7 +162,7 @@ def wire_forms(made: Field) -> list[str]:
         return ["iso-8601", "epoch-days"]
     if made.kind == "time":
         return ["iso-8601", _OF_DAY[made.unit]]
-    fits = [form for form, digits in EPOCH_DIGITS.items() if digits <= DIGITS[made.unit]]
+    fits = [form for form, count in EPOCH_FRACTIONS.items() if count <= FRACTIONS[made.unit]]
     return ["iso-8601", *fits]
 
 

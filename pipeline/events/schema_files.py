@@ -51,7 +51,12 @@ def read_event_type(path: Path) -> EventType | ControlType:
     Raises:
         UserError: with every mistake that does not follow from another one.
     """
-    schema = _Schema(path, read_object(path))
+    return event_type_of(path, read_object(path))
+
+
+def event_type_of(path: Path, record: Mapping[str, Any]) -> EventType | ControlType:
+    """Return what `read_event_type` does, of the content of a file."""
+    schema = _Schema(path, record)
     return schema.control_type() if schema.is_control() else schema.event_type()
 
 
@@ -154,7 +159,9 @@ class _Schema:
             return ()
         if not isinstance(declared, list):
             return (self._named("id", declared, fields, ID),)
-        if not 1 <= len(declared) <= _MOST_ID_FIELDS or len(set(map(str, declared))) < len(declared):
+        if not 1 <= len(declared) <= _MOST_ID_FIELDS or len(set(map(str, declared))) < len(
+            declared
+        ):
             allowed = f"a field, or a list of 1 to {_MOST_ID_FIELDS} different ones"
             self._faults.fault("id", declared, allowed)
         role = PART_OF_ID if len(declared) > 1 else ID

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,10 +19,13 @@ from pipeline.collect.buckets import Target
 from pipeline.collect.inputs import NO_TIME, Inputs, inputs
 from pipeline.collect.lake_rows import LakeRows
 from pipeline.collect.letters import Letters, decode_verdict, reject_columns
+from pipeline.collect.record_origins import RecordOrigins
 from pipeline.collect.stream import Stream, pack
 from pipeline.config import model as config
 from pipeline.decode.columns import Array, objects
-from pipeline.decode.decoder import Decoded, Decoder, wall_clock
+from pipeline.decode.decoder import Decoded, decoder_of, wall_clock
+from pipeline.decode.origins import NONE, Origins
+from pipeline.decode.outcome import joined
 from pipeline.decode.partition_limit import PartitionLimit
 from pipeline.decode.redriven import Mark, verify
 from pipeline.decode.reject_limit import RejectLimit
@@ -73,12 +76,11 @@ class DecodeFunction(Step):
         memory.keep_freed()
         self._metrics = StepMetrics("decode", function_context.get_metric_group())
         keep_unknown = self._settings.unknown_fields == "keep"
-        self._decoder = Decoder(
-            self._types,
-            max_record_bytes=self._settings.max_record_bytes,
-            unknown_fields=self._settings.unknown_fields,
-            documents=self._answer.index or self._answer.rows.replicas,
+        documents = self._answer.index or self._answer.rows.replicas
+        self._decoder = decoder_of(
+            self._settings, self._source, self._types, documents=documents
         )
+        self._origins = RecordOrigins(self._source, self._types)
         self._limit = _reject_limit(self._settings)
         self._partition_limit = _partition_limit(self._answer)
         keys = {step: target.keys for step, target in self._answer.targets.items()}
@@ -92,7 +94,8 @@ class DecodeFunction(Step):
         arguments = [raw.to_numpy(), *(_array(other, len(raw)) for other in others)]
         records = inputs(self._source, arguments)
         redriven = self._redriven(arguments[-1], records)
-        decoded = decode_guarded(self._decoder.decode_batch, records.raw)
+        origins = self._origins.of(records)
+        decoded = decode_guarded(self._decoder.decode_batch, records.raw, origins)
         if self._partition_limit:
             self._partition_limit.apply(decoded, redriven)
         rejects = np.flatnonzero(decoded.reason)
@@ -175,8 +178,11 @@ def _partition_limit(answer: Answer) -> PartitionLimit | None:
     return PartitionLimit(answer.max_partitions, seconds=lake.file_seconds, clock=time.monotonic)
 
 
+Decode = Callable[[Sequence[bytes | None], Origins], Decoded]
+
+
 def decode_guarded(
-    decode_batch: Callable[[Sequence[bytes | None]], Decoded], raws: Sequence[bytes | None]
+    decode: Decode, raws: Sequence[bytes | None], origins: Origins = NONE
 ) -> Decoded:
     """Decode a batch; if the decoder raises on a record, that record alone becomes a reject.
 
@@ -184,30 +190,15 @@ def decode_guarded(
     be seen, so the record becomes a dead letter `internal_error`, which alarms at once.
     """
     try:
-        return decode_batch(raws)
+        return decode(raws, origins)
     except Exception as error:  # noqa: BLE001
         if len(raws) == 1:
             # Only the exception's type: its message could hold a value of the record.
             detail = objects([f"decode failed with {type(error).__name__}"])
-            return replace(decode_batch([b""]), reason=objects(["internal_error"]), detail=detail)
+            return replace(decode([b""], NONE), reason=objects(["internal_error"]), detail=detail)
         half = len(raws) // 2
-        return _joined([decode_guarded(decode_batch, part) for part in (raws[:half], raws[half:])])
-
-
-def _joined(parts: Sequence[Decoded]) -> Decoded:
-    names = {attribute.name for attribute in fields(Decoded)} - {"columns", "partitions"}
-    attributes = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
-    first, *others = parts
-    partitions, rows = [*first.partitions], len(first)
-    for part in others:
-        places = attributes["partition"][rows : rows + len(part)]
-        places[places >= 0] += len(partitions)
-        partitions += part.partitions
-        rows += len(part)
-    columns = {
-        name: np.concatenate([part.columns[name] for part in parts]) for name in parts[0].columns
-    }
-    return Decoded(**attributes, columns=columns, partitions=partitions)
+        parts = ((0, half), (half, len(raws)))
+        return joined([decode_guarded(decode, raws[a:b], origins.part(a, b)) for a, b in parts])
 
 
 def decode_function(

@@ -117,7 +117,7 @@ def test_watermarks_are_checked_as_strictly(change: dict[str, object], reason: s
 
 
 def test_a_watermark_is_control() -> None:
-    assert DECODER.decode(WATERMARK) == Control(1_514_766_263_000)
+    assert DECODER.decode(WATERMARK) == Control("watermark", {"watermark": 1_514_766_263_000})
     assert _rejected(b'{"type":"watermark"}').reason == "missing_field"
     twice = WATERMARK.replace(b"{", b'{"type":"watermark",')
     assert _rejected(twice).reason == "duplicate_key"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pipeline.decode.decoder import Decoded
+from pipeline.decode.origins import Origins
 from pipeline.decode.partition_limit import PartitionLimit
 from pipeline.operators.decode import decode_guarded
 from tests.decode.corpus import DECODER, line
@@ -52,10 +53,10 @@ def test_redriven_rows_need_no_partition() -> None:
 
 
 def test_a_batch_that_was_divided_counts_each_partition_once() -> None:
-    def divided(raws: Sequence[bytes | None]) -> Decoded:
+    def divided(raws: Sequence[bytes | None], origins: Origins) -> Decoded:
         if len(raws) > 2:
             raise ValueError
-        return DECODER.decode_batch(raws)
+        return DECODER.decode_batch(raws, origins)
 
     raws = [line(pickup_location_id=place) for place in (2, 1, 1, 3)]
     decoded = decode_guarded(divided, raws)

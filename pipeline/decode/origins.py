@@ -1,0 +1,55 @@
+"""What decode needs of records beside their bytes: names of types, and where they came from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from pipeline.decode.fault import Fault
+from pipeline.decode.type_rule import TypeRule
+
+
+@dataclass(frozen=True, slots=True)
+class Origins:
+    """One value a row; None where no event type of the decoder asks for it.
+
+    `names` are what headers or topics say of the type, None where they say nothing. `ids` are positions as text, and `versions`
+    numbers in the order of arrival. `faults` are of records that could not be brought to JSON.
+    """
+
+    names: Sequence[str | None] | None = None
+    ids: Sequence[str] | None = None
+    versions: Any = None  # an array of int64
+    faults: Mapping[int, Fault] = field(default_factory=dict)
+
+    def part(self, start: int, stop: int) -> Origins:
+        """Return the origins of some of the rows."""
+        rows = slice(start, stop)
+        names = None if self.names is None else self.names[rows]
+        ids = None if self.ids is None else self.ids[rows]
+        versions = None if self.versions is None else self.versions[rows]
+        faults = {row - start: fault for row, fault in self.faults.items() if start <= row < stop}
+        return Origins(names, ids, versions, faults)
+
+
+NONE = Origins()
+
+
+def of_record(
+    rule: TypeRule,
+    *,
+    place: str,
+    headers: Mapping[str, str],
+    position: str,
+    version: int,
+) -> Origins:
+    """Return the origins of one record of the topic or stream `place`."""
+    names = None
+    if rule.header:
+        names = [headers.get(rule.header)]
+    elif rule.topics:
+        names = [rule.topics.get(place)]
+    return Origins(names, [position], np.array([version], np.int64))
