@@ -80,6 +80,10 @@ def validate_command(
         typer.Option("--file", "-f", help="A file with an event in each line; may be repeated."),
     ] = None,
     config: ConfigOption = LOCAL,
+    told: Annotated[
+        str,
+        typer.Option(help="What the events' header says of their type; or their topic or stream."),
+    ] = "",
     rejects: Annotated[
         bool, typer.Option("--rejects", help="Print the rejected events only.")
     ] = False,
@@ -103,7 +107,7 @@ def validate_command(
     given = validate.samples(arguments, files or [], sys.stdin.buffer)
     summary = validate.Summary()
     with _validating(bool(files)) as progress:
-        for verdict in validate.verdicts(given, settings, event_types(settings)):
+        for verdict in validate.verdicts(given, settings, event_types(settings), told):
             progress(summary.add(verdict))
             if not rejects or verdict["verdict"] == "reject":
                 print(json.dumps(verdict) if as_json else f"{blocks([_texts(verdict)])}\n")

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO, Final, NamedTuple
 
 import msgspec
+import numpy as np
 
 from connectors.errors import UserError
 from connectors.opensearch.options import index_name
 from connectors.text_files import cut
 from pipeline.config.model import Config
-from pipeline.decode.decoder import Control, Decoded, Decoder, Event, Reject
+from pipeline.decode.decoder import Control, Decoded, Event, Reject, decoder_of
+from pipeline.decode.origins import Origins
+from pipeline.decode.type_rule import TypeRule
 from pipeline.events.event_types import EventTypes
 
 STANDARD_INPUT: Final = "-"
+ITS_POSITION: Final = "(the record's position)"
+"""The id of an event whose type has none."""
 _BATCH: Final = 1000
 
 
@@ -86,25 +91,42 @@ def is_json(argument: str) -> bool:
 
 
 def verdicts(
-    given: Iterable[Sample], config: Config, types: EventTypes
+    given: Iterable[Sample], config: Config, types: EventTypes, told: str = ""
 ) -> Iterator[dict[str, Any]]:
-    """Yield what the job would do with each event: folder, index and id, or the reject's reason."""
-    deciding, remaining = decoder(config, types), iter(given)
+    """Yield what the job would do with each event: folder, index and id, or the reject's reason.
+
+    `told` is what the events' header says, or the topic or stream they are in.
+
+    Raises:
+        UserError: the configuration tells types by header or topic, and `told` is empty.
+    """
+    deciding, remaining = decoder_of(config.decode, config.source, types), iter(given)
+    origins = _origins(config, told)
     while batch := list(islice(remaining, _BATCH)):
-        decoded = deciding.decode_batch([sample.raw for sample in batch])
+        decoded = deciding.decode_batch([sample.raw for sample in batch], origins(len(batch)))
         for row, sample in enumerate(batch):
-            outcome = _outcome(decoded, row) or deciding.decode(sample.raw)
+            outcome = _outcome(decoded, row) or deciding.decode(sample.raw, origins(1))
             yield {**({"at": sample.at} if sample.at else {}), **verdict(outcome, config)}
 
 
-def decoder(config: Config, types: EventTypes) -> Decoder:
-    """Return a decoder as the job's."""
-    return Decoder(
-        types,
-        max_record_bytes=config.decode.max_record_bytes,
-        unknown_fields=config.decode.unknown_fields,
-        documents=True,
-    )
+def _origins(config: Config, told: str) -> Callable[[int], Origins]:
+    """Return a function for the origins of so many events, which are all from one place."""
+    rule = TypeRule.of(config.source)
+    if (rule.header or rule.topics) and not told:
+        where = f"the header {rule.header}" if rule.header else "the topic or stream"
+        raise UserError(
+            f"the configuration tells an event's type by {where}; give --told with what it is."
+        )
+    if rule.topics and told not in rule.topics:
+        raise UserError(f"--told is {cut(told)!r}; give one of {', '.join(rule.topics)}.")
+    text = rule.topics.get(told, told)
+    asked = bool(rule.header or rule.topics)
+
+    def origins(rows: int) -> Origins:
+        versions = np.zeros(rows, np.int64)
+        return Origins([text] * rows if asked else None, [ITS_POSITION] * rows, versions)
+
+    return origins
 
 
 def verdict(outcome: Event | Control | Reject, config: Config) -> dict[str, Any]:
@@ -112,7 +134,7 @@ def verdict(outcome: Event | Control | Reject, config: Config) -> dict[str, Any]
     if isinstance(outcome, Event):
         return _destinations(outcome, config)
     if isinstance(outcome, Control):
-        return {"verdict": "control", "watermark": outcome.watermark}
+        return {"verdict": "control", "event_type": outcome.event_type, **outcome.values}
     why = {"reason": outcome.reason, "detail": outcome.detail}
     return {"verdict": "reject", "step": "decode", **why}
 

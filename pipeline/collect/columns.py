@@ -8,8 +8,8 @@ from typing import Final
 import pyarrow as pa
 
 from pipeline.config.model import Source
-from pipeline.decode.decoder import UNKNOWN_FIELDS
 from pipeline.decode.arrow_types import arrow_type
+from pipeline.decode.decoder import UNKNOWN_FIELDS
 from pipeline.decode.records import ARRIVAL_TIME, HEADERS, position, strings
 from pipeline.events.model import EventType
 

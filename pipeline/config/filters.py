@@ -14,8 +14,8 @@ from typing import Any, Final, NamedTuple
 from connectors.text_files import cut, masked, shown
 from pipeline.config.model import Config
 from pipeline.events.event_types import EventTypes
-from pipeline.events.model import Kind
 from pipeline.events.faults import did_you_mean
+from pipeline.events.model import Kind
 
 _TOKEN: Final = re.compile(
     r"(?P<space>\s+|(?:--|//)[^\n\r]*|/\*.*?\*/)"
@@ -80,7 +80,9 @@ def replica_problems(
             yield from _unknown(name, unknown, types)
         asked = replica.event_types or types.names
         chosen = [each for each in types if each.name in asked] or list(types)
-        fields = {field.column: field.kind for each in chosen for field in each.fields}
+        fields = {
+            field.column: field.kind for each in chosen for field in each.fields if field.column
+        }
         if replica.filter and (why := problem(replica.filter, fields)):
             is_behind = _has_reference(keys.get("filter"))
             why = f"{_BEHIND} no condition on fields of its event types" if is_behind else why
@@ -96,8 +98,8 @@ def read_columns(condition: str, columns: Collection[str]) -> set[str]:
 
 
 def read_fields(config: Config, types: EventTypes) -> dict[str, Kind]:
-    """Return the columns of events that some replica's filter may read, without the type's."""
-    columns = {column.name: column.kind for column in types.columns if column.name != "type"}
+    """Return the columns of events that some replica's filter may read."""
+    columns = {column.name: column.kind for column in types.columns}
     filters = (replica.filter for replica in config.replicate.values())
     read = {name for condition in filters for name in read_columns(condition, columns)}
     return {name: kind for name, kind in columns.items() if name in read}

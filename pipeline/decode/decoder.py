@@ -27,10 +27,10 @@ from pipeline.decode.fault import Fault
 from pipeline.decode.nested import reader
 from pipeline.decode.origins import NONE, Origins
 from pipeline.decode.outcome import Control, Decoded, Event, Reject
+from pipeline.decode.parser import parser
 from pipeline.decode.partition import Partitioner
 from pipeline.decode.prescreen import expected_quotes, suspicious_rows
 from pipeline.decode.reference import Rule, UnknownFields, examine
-from pipeline.decode.parser import parser
 from pipeline.decode.structs import shapes
 from pipeline.decode.times import read_times
 from pipeline.decode.type_rule import BY_TYPE, TypeRule

@@ -7,11 +7,9 @@ other, so that each value is looked at once, with those of its kind.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from decimal import Decimal
 from itertools import chain
 from typing import Any, Final, NamedTuple, Protocol
 
-import msgspec
 import numpy as np
 import pyarrow as pa
 from msgspec import UNSET, Struct

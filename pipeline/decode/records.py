@@ -98,11 +98,13 @@ def header(name: str) -> str:
     return f"DECODE(headers[{literal(name)}], 'UTF-8')"
 
 
+FIELD = "field_"
+"""What the names of events' columns begin with in `decode_step`'s answer, beside ours."""
+
+
 def decoded(field: Field) -> str:
-    """Return the expression of an event's field; `type` is the event type's name."""
-    if field.name == "type":
-        return decoded_column("event_type")
-    column = decoded_column(field.column)
+    """Return the expression of an event's field."""
+    column = decoded_column(f"{FIELD}{field.column}")
     return f"TO_TIMESTAMP_LTZ({column}, 3)" if field.kind == "timestamp" else column
 
 

@@ -27,13 +27,10 @@ from pipeline.events.partition_spec import read_partition_spec
 from pipeline.events.roles import EVENT_TIME, ID, PART_OF_ID, VERSION_TIME, Role
 
 RESERVED: Final = frozenset(
-    "source_topic source_partition source_offset arrival_time schema_version unknown_fields"
-    " source_stream source_shard source_sequence_number stream shard sequence_number"
-    " kind event_type document document_id document_version"
-    " document_bytes raw_bytes is_event redrive_step redrive_replica own_headers"
-    " step reason detail raw key headers topic partition offset watermark files index_batch".split()
+    "source_topic source_partition source_offset source_stream source_shard"
+    " source_sequence_number arrival_time schema_version unknown_fields".split()
 )
-"""Names of columns that the job adds; no field of an event may have one."""
+"""Names of columns that the job adds to the files; no field of an event may have one."""
 
 _MOST_ID_FIELDS: Final = 8
 _RECORD_KEYS: Final = frozenset(

@@ -77,9 +77,7 @@ class DecodeFunction(Step):
         self._metrics = StepMetrics("decode", function_context.get_metric_group())
         keep_unknown = self._settings.unknown_fields == "keep"
         documents = self._answer.index or self._answer.rows.replicas
-        self._decoder = decoder_of(
-            self._settings, self._source, self._types, documents=documents
-        )
+        self._decoder = decoder_of(self._settings, self._source, self._types, documents=documents)
         self._origins = RecordOrigins(self._source, self._types)
         self._limit = _reject_limit(self._settings)
         self._partition_limit = _partition_limit(self._answer)

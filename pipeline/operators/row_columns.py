@@ -20,6 +20,7 @@ from pipeline.config.model import Config
 from pipeline.decode.claim_check import byte_lengths
 from pipeline.decode.columns import Array
 from pipeline.decode.decoder import Decoded
+from pipeline.decode.records import FIELD
 from pipeline.decode.redriven import Mark
 from pipeline.events.event_types import EventTypes
 from pipeline.events.model import Kind
@@ -89,7 +90,8 @@ class RowColumns:
         row |= _REPLICA if self.replicas else {}
         row |= _EVENT if self.documents else {}
         row |= _RAW if self.raws else {}
-        return row | {name: _KINDS[kind] for name, kind in (self.fields or {}).items()}
+        fields = {f"{FIELD}{name}": _KINDS[kind] for name, kind in (self.fields or {}).items()}
+        return row | fields
 
     def columns(
         self, decoded: Decoded, inputs: Inputs, redriven: Mapping[int, Mark], rejects: Array
@@ -135,7 +137,7 @@ class RowColumns:
             columns["document_bytes"] = byte_lengths(columns["document"])
         if self.raws:
             columns["raw_bytes"] = byte_lengths(_only(is_event, inputs.raw))
-        fields = {name: millis(decoded.columns[name]) for name in self.fields or {}}
+        fields = {f"{FIELD}{name}": millis(decoded.columns[name]) for name in self.fields or {}}
         return columns | {name: _only(is_event, values) for name, values in fields.items()}
 
 

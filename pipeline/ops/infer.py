@@ -18,14 +18,13 @@ from pipeline.decode import timestamps
 from pipeline.decode.decoder import Decoder
 from pipeline.decode.timestamps import BadTimestamp
 from pipeline.events.event_types import load
+from pipeline.events.fields import FIELD_NAME, allowed_field_name
 from pipeline.events.model import (
     EVENT_TYPE_NAME,
     LONGEST_ID_BYTES,
     LONGEST_TEXT,
     WATERMARK,
 )
-from pipeline.events.fields import FIELD_NAME, allowed_field_name
-from pipeline.events.schema_files import RESERVED
 
 TIME: Final = {"type": "long", "logicalType": "timestamp-millis"}
 _INT: Final = range(-(2**31), 2**31)

@@ -49,7 +49,7 @@ def events_select(name: str, config: Config, settings: Replica, types: EventType
     """
     source = config.source
     chosen = [schema for schema in types if schema.name in (settings.event_types or types.names)]
-    fields = {field.column: field for schema in chosen for field in schema.fields}
+    fields = {field.column: field for schema in chosen for field in schema.fields if field.column}
     read = read_columns(settings.filter, fields)
     columns = {column: decoded(field) for column, field in fields.items() if column in read}
     columns |= _written(source, settings)

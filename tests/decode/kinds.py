@@ -193,8 +193,7 @@ def _union(draw: st.DrawFn, names: Any) -> Typed:
     able = {"long": number, "string": texts, "array": lists, "boolean": flags}
     chosen = draw(st.lists(st.sampled_from(sorted(able)), min_size=2, unique=True))
     values = [
-        able[name].values.map(lambda pair, name=name: (pair[0], {name: pair[1]}))
-        for name in chosen
+        able[name].values.map(lambda pair, name=name: (pair[0], {name: pair[1]})) for name in chosen
     ]
     return Typed([able[name].avro for name in chosen], st.one_of(values))
 

@@ -12,6 +12,7 @@ from typing import Final
 from connectors.block import Headers
 from connectors.errors import UserError
 from connectors.kafka import admin as kafka_admin
+from connectors.kafka.headers import last_values
 from connectors.kafka.options import Kafka
 from connectors.kafka.transactions import Fenced, TopicRecord, TransactionalProducer
 from connectors.kinesis.producer import KinesisProducer
@@ -20,7 +21,9 @@ from connectors.opensearch.options import index_name
 from connectors.opensearch.templates import careful_sender
 from connectors.producer import Outgoing
 from pipeline.decode import redriven
-from pipeline.decode.decoder import Control, Decoder, Event, Reject
+from pipeline.decode.decoder import Control, Event, Reject, decoder_of
+from pipeline.decode.origins import Origins, of_record
+from pipeline.decode.type_rule import TypeRule
 from pipeline.events.derive import mapping
 from pipeline.index.indexer import Indexer, RetryPolicy
 from pipeline.ops.dead_letters.letter import Letter
@@ -125,13 +128,28 @@ def restored_headers(letter: Letter) -> Headers:
     return tuple(pair for pair in letter.headers if not pair[0].startswith(_REDRIVE))
 
 
+def origins(letter: Letter, rule: TypeRule) -> Origins:
+    """Return what decode needs of a dead letter's record beside its bytes."""
+    position = letter.position
+    place = position.topic if position.topic is not None else position.stream
+    version = position.offset if position.offset is not None else letter.arrival_ms
+    return of_record(
+        rule,
+        place=place or "",
+        headers=last_values(letter.headers),
+        position=letter.where,
+        version=version or 0,
+    )
+
+
 class StreamSender:
     """Writes the original bytes to one of the source's Kinesis streams, at least once."""
 
     def __init__(self, systems: Systems, stream: str) -> None:
         self._producer = KinesisProducer(*systems.stream(stream))
-        unknown_fields = systems.config.decode.unknown_fields
-        self._decoder = Decoder(systems.types, unknown_fields=unknown_fields)
+        config = systems.config
+        self._decoder = decoder_of(config.decode, config.source, systems.types)
+        self._rule = TypeRule.of(config.source)
 
     def deliver(self, batch: Sequence[Letter]) -> list[str | None]:
         """Deliver as `Deliver` says."""
@@ -154,7 +172,7 @@ class StreamSender:
         """Return the key, else the event's id, so that its versions share a shard, else a hash."""
         if letter.key:
             return letter.key
-        event = self._decoder.decode(letter.raw)
+        event = self._decoder.decode(letter.raw, origins(letter, self._rule))
         text = event.document_id if isinstance(event, Event) else letter.digest.hex()
         return text.encode()
 
@@ -167,14 +185,10 @@ class IndexSender:
     """
 
     def __init__(self, systems: Systems) -> None:
-        decode, index, types = systems.config.decode, systems.config.index, systems.types
+        config, index, types = systems.config, systems.config.index, systems.types
         assert index, "without an index, its dead letters are refused"
-        self._decoder = Decoder(
-            types,
-            max_record_bytes=decode.max_record_bytes,
-            unknown_fields=decode.unknown_fields,
-            documents=True,
-        )
+        self._decoder = decoder_of(config.decode, config.source, types)
+        self._rule = TypeRule.of(config.source)
         self._prefix = index.prefix
         self._indexer = Indexer(
             careful_sender(index, {event_type.name: mapping(event_type) for event_type in types}),
@@ -196,10 +210,10 @@ class IndexSender:
         return [result if isinstance(result, str) else next(refusals) for result in decoded]
 
     def _document(self, letter: Letter) -> Document | str:
-        event = self._decoder.decode(letter.raw)
+        event = self._decoder.decode(letter.raw, origins(letter, self._rule))
         if isinstance(event, Reject):
             return f"decode refuses it now: {event.reason}"
         if isinstance(event, Control):
-            return "it is a watermark, which has no document"
+            return f"it is a {event.event_type}, which has no document"
         name = index_name(self._prefix, event.event_type)
         return Document(name, event.document_id, event.document_version, event.document)

@@ -10,9 +10,10 @@ from typing import Final
 
 import pyarrow as pa
 
-from pipeline.events.model import WATERMARK
+from pipeline.decode.type_rule import TypeRule
 from pipeline.ops.reconcile.database import Row
 from pipeline.ops.reconcile.position_index import placed
+from pipeline.ops.reconcile.type_sql import is_control, type_name
 from pipeline.ops.reconcile.workspace import Workspace
 
 HOUR_OF_PATH: Final = """CASE
@@ -29,14 +30,6 @@ _SANE_HOURS: Final = "BETWEEN 341_880 AND 1_139_567"
 _COLUMNS: Final = (
     "digest, hour, is_copy, is_forged, is_control, aggregated, is_head, event_type, content"
 )
-_OFFSET: Final = "[^ ](Z|[+-][0-9][0-9]:[0-9][0-9])$"
-_IS_CONTROL: Final = f"""
-CASE WHEN members.type ->> '$' = '{WATERMARK}' THEN coalesce(
-    list_sort(json_keys(document)) = ['type', 'watermark']
-    AND json_type(document, '$.watermark') = 'VARCHAR'
-    AND regexp_matches(document ->> '$.watermark', '{_OFFSET}')
-    AND TRY_CAST(document ->> '$.watermark' AS TIMESTAMPTZ) IS NOT NULL, false)
-ELSE false END"""
 # What a later step than decode rejected is in the lake already, so a redriven copy of it must not
 # be there again. A forged mark changes nothing.
 _IS_COPY: Final = "coalesce(redrive = 'genuine', false)"
@@ -48,7 +41,7 @@ SELECT source, partition, shard, number, sequence, arrival_ms, folder_hour, is_n
     {is_copy} AS is_copy, {is_forged} AS is_forged, is_head, aggregated,
     {is_control} AS is_control, event_type, xor({known}, {unknown}) AS content
 FROM (
-    SELECT *, TRY_CAST(members.type ->> '$' AS event_type) AS event_type
+    SELECT *, TRY_CAST({type_name} AS event_type) AS event_type
     FROM ({rows})
 )
 """
@@ -70,6 +63,8 @@ class Records:
         self._database = ws.database
         self._index = ws.index
         self._values = ws.values
+        rule = TypeRule.of(ws.config.source)
+        self._type_name, self._is_control = type_name(rule), is_control(rule, ws.types)
 
     def add(self, page: pa.Table) -> int:
         """Take a page of `Source`; return how many of its records are judged."""
@@ -81,26 +76,27 @@ class Records:
         self._database.present("incoming", page)
         return f"""
             SELECT {placed(page.column_names)}, arrival_ms, raw, redrive, aggregated,
-                NULL::UBIGINT AS known_digest, false AS is_head, NULL::INTEGER AS folder_hour,
-                true AS is_new
+                told, NULL::UBIGINT AS known_digest, false AS is_head,
+                NULL::INTEGER AS folder_hour, true AS is_new
             FROM incoming"""
 
     def raws(self, rows: str) -> list[Row]:
-        """Return part, number, bytes and arrival of the rows that are in the table `wanted`.
+        """Return part, number, bytes, arrival, source and header of the rows of table `wanted`.
 
         Leave out records of which only the head is available.
         """
         return self._database.rows(
-            f"""SELECT w.part, w.number, raw, arrival_ms FROM ({rows}) AS r
+            f"""SELECT w.part, w.number, raw, arrival_ms, source, told FROM ({rows}) AS r
             JOIN wanted AS w USING (source, partition, shard, number) WHERE NOT is_head"""
         )
 
     def make_page(self, rows: str, run: Callable[[str], object]) -> None:
         """Make the table `page` of raw records.
 
-        `rows` is a query for the columns of a position (`placed`), arrival_ms, raw, redrive,
-        known_digest (where the bytes are not all of the record), is_head, aggregated, folder_hour
-        and is_new. Type and values are read of new records only. `run` runs the statement.
+        `rows` is a query for the columns of a position (`placed`), arrival_ms, raw, redrive, told
+        (what the header of the type says), known_digest (where the bytes are not all of the
+        record), is_head, aggregated, folder_hour and is_new. Type and values are read of new
+        records only. `run` runs the statement.
         """
         run(
             _PAGE.format(
@@ -108,7 +104,8 @@ class Records:
                 hours=hours_sql("arrival_ms"),
                 is_copy=_IS_COPY,
                 is_forged=_IS_FORGED,
-                is_control=_IS_CONTROL,
+                is_control=self._is_control,
+                type_name=self._type_name,
                 known=self._values.of_json("event_type"),
                 unknown=self._values.unknown_of_json("event_type"),
             )

@@ -9,7 +9,9 @@ from typing import Final
 import duckdb
 
 from connectors.errors import UserError
-from pipeline.decode.decoder import Control, Decoder, Event
+from pipeline.decode.decoder import Control, Event, decoder_of
+from pipeline.decode.origins import of_record
+from pipeline.decode.type_rule import TypeRule
 from pipeline.ops.reconcile import coverage
 from pipeline.ops.reconcile.database import Database, ahead
 from pipeline.ops.reconcile.downstream import Downstream
@@ -279,16 +281,15 @@ class _Run:
                 f" {_MOST:,} only"
             )
         now = 0
-        decoder = Decoder(
-            ws.types,
-            max_record_bytes=ws.config.decode.max_record_bytes,
-            unknown_fields=ws.config.decode.unknown_fields,
-            now=lambda: now,
-        )
+        source = ws.config.source
+        decoder = decoder_of(ws.config.decode, source, ws.types, now=lambda: now)
+        rule = TypeRule.of(source)
         with ws.phase("attributing what is missing"):
-            for part, number, raw, arrival_ms in self._lost():
+            for part, number, raw, arrival_ms, place, header in self._lost():
                 now = arrival_ms
-                outcome = decoder.decode(raw)
+                headers = {rule.header: header} if header is not None else {}
+                origins = of_record(rule, place=place, headers=headers, position="", version=0)
+                outcome = decoder.decode(raw, origins)
                 if isinstance(outcome, Event):
                     self._rules.attribute(part, number, EVENT, outcome.event_type)
                 elif isinstance(outcome, Control) or self._letters is None:
@@ -297,7 +298,7 @@ class _Run:
                 else:
                     self._rules.attribute(part, number, REJECT, outcome.reason)
 
-    def _lost(self) -> Iterator[tuple[int, int, bytes | None, int]]:
+    def _lost(self) -> Iterator[tuple[int, int, bytes | None, int, str, str | None]]:
         """Yield the lost records, from the source if it retains them, else from the archive."""
         ws, records, source = self._ws, self._records, self._source
         ws.database.run(_WANTED.format(limit=f"LIMIT {_MOST}" if self._letters else ""))

@@ -17,12 +17,14 @@ from connectors.kinesis import reader as kinesis_stream
 from connectors.sql import literal
 from pipeline.config.model import Archive, DeadLetters, Lake, Target
 from pipeline.decode import redriven
+from pipeline.decode.type_rule import TypeRule
 from pipeline.events.event_types import EventType
 from pipeline.ops.lake.content import home
 from pipeline.ops.readers import carried
 from pipeline.ops.readers.carried import Carried
 from pipeline.ops.reconcile.database import name, paged
 from pipeline.ops.reconcile.files import Files, Group
+from pipeline.ops.reconcile.identity_sql import document_id, document_version
 from pipeline.ops.reconcile.misplaced import bucket_functions, folder_columns, is_placed
 from pipeline.ops.reconcile.options import Interval, Part
 from pipeline.ops.reconcile.position_index import is_held, ordered, placed
@@ -46,6 +48,12 @@ def _header(name: str) -> str:
     """Return SQL for an archived header in hex; of several values the last, as in the job."""
     at = f"list_position(list_reverse(header_names), {literal(name)})"
     return f"hex(list_reverse(header_values)[{at}])"
+
+
+def _header_text(name: str) -> str:
+    """Return SQL for an archived header as text; of several values the last, as in the job."""
+    at = f"list_position(list_reverse(header_names), {literal(name)})"
+    return f"TRY(decode(list_reverse(header_values)[{at}]))"
 
 
 _REDRIVE: Final = f"""CASE WHEN list_contains(header_names, {literal(redriven.STEP)}) THEN
@@ -107,6 +115,8 @@ class Sink:
             judged = [self._judged(record) for record in page]
             arrays["known_digest"] = pa.array([digest for digest, _ in judged], pa.uint64())
             arrays["redrive"] = pa.array([redrive for _, redrive in judged], pa.string())
+            header = f"{OWN_HEADER}{self._systems.config.source.event_type_header}"
+            arrays["told"] = pa.array([record.about.get(header) for record in page], pa.string())
             arrays["is_head"] = pa.array([record.is_large for record in page])
             self._database.present("incoming", pa.table(arrays))
             yield _INCOMING, arrays
@@ -175,13 +185,16 @@ class ArchiveReader:
 
     def _queries(self, sink: Sink) -> Iterator[str]:
         for relation, columns in sink.pages(HOUR_OF_PATH):
-            redrive, hour = "redrive", "NULL::INTEGER"
+            redrive, told, hour = "redrive", "told", "NULL::INTEGER"
             if sink.files:
                 has_headers = {"header_names", "header_values"} <= set(columns)
                 redrive = _REDRIVE if has_headers else "NULL::VARCHAR"
+                header = self._ws.config.source.event_type_header
+                told = _header_text(header) if header and has_headers else "NULL::VARCHAR"
                 hour = "folder_hour"
             yield f"""SELECT r.*, NOT {is_held()} AS is_new FROM (
-                SELECT {placed(columns)}, arrival_ms, raw, {redrive} AS redrive, known_digest,
+                SELECT {placed(columns)}, arrival_ms, raw, {redrive} AS redrive,
+                    {told} AS told, known_digest,
                     is_head, false AS aggregated, {hour} AS folder_hour FROM {relation}
                 ) AS r LEFT JOIN held AS h USING (source, partition, shard)"""
 
@@ -277,14 +290,17 @@ class LakeReader:
         }
         if event_type is None:
             return _LAKE_PAGE.format(**sql)
-        of_type = f"type = {literal(event_type.name)}" if "type" in columns else "true"
+        rule = TypeRule.of(self._ws.config.source)
+        has_tag = rule.tag and rule.tag in columns
+        told = literal(rule.text(event_type.name))
+        of_type = f"{name(rule.tag)} = {told}" if has_tag else "true"
         sql["event_type"] = literal(event_type.name)
         sql["misplaced"] = f"NOT coalesce({is_placed(event_type, column)} AND {of_type}, false)"
         sql["content"] = self._ws.values.of_columns(event_type, columns)
         sql["unknown"] = self._ws.values.unknown_of_columns(columns)
         if self._with_ids:
-            sql["id"] = column(event_type.id, "VARCHAR")
-            sql["version"] = f"epoch_ms({column(event_type.version_time, 'TIMESTAMP')})"
+            sql["id"] = document_id(event_type, column)
+            sql["version"] = document_version(event_type, column)
         return _LAKE_PAGE.format(**sql)
 
 

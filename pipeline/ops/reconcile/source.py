@@ -28,7 +28,7 @@ class Source:
     """The topics and streams of a configuration.
 
     A page has the columns of a position, arrival_ms, raw, redrive (a `redriven.Verdict`, NULL
-    without a mark) and aggregated.
+    without a mark), told (what the header of the type says) and aggregated.
     """
 
     def __init__(self, systems: Systems) -> None:
@@ -66,7 +66,8 @@ class Source:
         isolation = self._config.kafka_isolation_level
         pages = kafka_topic.pages(self._cluster, topic, clipped, isolation=isolation)
         key = self._systems.config.redrive_key
-        return (_of_messages(page, topic, key) for page in _together(pages))
+        header = self._config.event_type_header
+        return (_of_messages(page, topic, key, header) for page in _together(pages))
 
     def of_streams(self) -> Iterator[pa.Table]:
         """Yield pages of all that the streams still retain."""
@@ -84,7 +85,8 @@ class Source:
         return self._systems.config.cluster(self._config.kafka_cluster)
 
 
-def _of_messages(page: list[Message], topic: str, key: str) -> pa.Table:
+def _of_messages(page: list[Message], topic: str, key: str, header: str) -> pa.Table:
+    told = [kafka_topic.headers(each).get(header) if header else None for each in page]
     return pa.table(
         {
             "topic": pa.array([topic] * len(page), pa.string()),
@@ -93,6 +95,7 @@ def _of_messages(page: list[Message], topic: str, key: str) -> pa.Table:
             "arrival_ms": pa.array([message.timestamp()[1] for message in page], pa.int64()),
             "raw": pa.array([message.value() for message in page], pa.binary()),
             "redrive": pa.array([_redrive(message, key) for message in page], pa.string()),
+            "told": pa.array(told, pa.string()),
             "aggregated": pa.array([False] * len(page)),
         }
     )
@@ -107,6 +110,7 @@ def _of_records(page: list[Record], stream: str) -> pa.Table:
             "arrival_ms": pa.array([record.arrival_ms for record in page], pa.int64()),
             "raw": pa.array([record.data for record in page], pa.binary()),
             "redrive": pa.nulls(len(page), pa.string()),
+            "told": pa.nulls(len(page), pa.string()),
             "aggregated": pa.array([is_aggregated(record.data) for record in page]),
         }
     )

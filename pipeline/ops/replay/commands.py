@@ -25,7 +25,8 @@ Watermarks = Annotated[
     bool | None,
     _pace(
         "--watermarks/--no-watermarks",
-        help="Every second, to every partition and shard (on; off with --archive).",
+        help="Every second, to every partition and shard (on if the schemas have their type; off"
+        " with --archive).",
     ),
 ]
 Loop = Annotated[

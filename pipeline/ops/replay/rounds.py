@@ -194,20 +194,30 @@ class Shift:
             event = _decode(raw or b"")
         except DECODE_ERRORS:
             raise _Immovable("no JSON object") from None
-        name = event.get("type")
-        members = self._members.get(name) if isinstance(name, str) else None
+        members = self._members_of(event)
         if members is None:
             raise _Immovable("type names no event type")
-        if type(event.get(members.id)) is not int:
-            raise _Immovable(f"{members.id} is no integer")
-        if abs(event[members.id]) >= EXACT_IN_DOUBLE:
-            raise _Immovable(f"{members.id} is beyond 2^53-1")
-        event[members.id] += ids
+        if len(members.id) > 1:
+            raise _Immovable(f"its id has several fields: {', '.join(members.id)}")
+        for name in members.id:
+            if type(event.get(name)) is not int:
+                raise _Immovable(f"{name} is no integer")
+            if abs(event[name]) >= EXACT_IN_DOUBLE:
+                raise _Immovable(f"{name} is beyond 2^53-1")
+            event[name] += ids
         return event
+
+    def _members_of(self, event: dict[str, Any]) -> _Members | None:
+        """Return the members of the event's type; without `type` in it, those of the only type."""
+        if "type" not in event and len(self._members) == 1:
+            return next(iter(self._members.values()))
+        name = event.get("type")
+        return self._members.get(name) if isinstance(name, str) else None
 
     def _times(self, event: dict[str, Any]) -> Iterator[tuple[TimeFormat, dict[str, Any], str]]:
         """Yield each time to move: its format, the object that holds it, and its name there."""
-        members = self._members[event["type"]]
+        members = self._members_of(event)
+        assert members, "an event without any was refused"
         for field in members.times:
             value = event.get(field.name, _ABSENT)
             if isinstance(value, str):
@@ -222,8 +232,8 @@ class Shift:
             yield self._selection.timestamp_format, holder, name
 
     def _key(self, event: dict[str, Any], key: bytes | None) -> bytes | None:
-        field = self._selection.key_field
-        moved = {*self._members[event["type"]].names, self._selection.timestamp_field}
+        field, members = self._selection.key_field, self._members_of(event)
+        moved = {*(members.names if members else ()), self._selection.timestamp_field}
         if key is None or field not in moved:
             return key
         holder, name = _holder(event, field)
@@ -241,14 +251,14 @@ class _Immovable(Exception):
 class _Members(NamedTuple):
     """The members that a round changes: the id and the times of the schema, and their names."""
 
-    id: str
+    id: tuple[str, ...]
     times: tuple[Field, ...]
     names: frozenset[str]
 
     @staticmethod
     def of(event_type: EventType) -> _Members:
         times = tuple(field for field in event_type.fields if field.kind == "timestamp")
-        names = frozenset({event_type.id, *(field.name for field in times)})
+        names = frozenset({*event_type.id, *(field.name for field in times)})
         return _Members(event_type.id, times, names)
 
 

@@ -7,6 +7,7 @@ import os
 import signal
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from threading import Event
@@ -30,6 +31,9 @@ from pipeline.ops.replay.targets import TargetOptions, choose, configured_types
 from pipeline.ops.replay.trips import KEY_FIELD, TIME_FIELD
 from pipeline.options import ROOT
 
+WATERMARK: Final = "watermark"
+"""The control type of what replay sends between events; see `Replay`."""
+
 STATES: Final = ROOT / "build" / "replay"
 
 Options = Mapping[str, Any]
@@ -49,10 +53,12 @@ def run(options: Options) -> int:
         if options["resume"]:
             raise UserError("--dry-run reads everything from the beginning: leave --resume out.")
         types = configured_types(target_options)
+        plan = _with_watermarks(plan, options, types)
         forecast = dry_run(Rounds(_history(options, selection, types), options["loop"]), plan)
         _print(forecast, options)
         return forecast.exit_code
     targets, types = choose(target_options)
+    plan = _with_watermarks(plan, options, types)
     history = _history(options, selection, types)
     fresh = State(
         input=options["uri"],
@@ -151,14 +157,30 @@ def _plan(options: Options) -> Plan:
         if value is not None and not 0 < value < float("inf"):
             option = name.replace("_", "-")
             raise UserError(f"--{option} is {value}; give a number above 0.")
-    watermarks = options["watermarks"]
     return Plan(
         speedup=None if options["unpaced"] else options["speedup"],
         rate=options["rate"],
         max_wait_seconds=options["max_wait"],
-        watermarks=not options["archive"] if watermarks is None else watermarks,
         statistics_seconds=options["statistics_seconds"],
     )
+
+
+def _with_watermarks(plan: Plan, options: Options, types: EventTypes | None) -> Plan:
+    """Return the plan with watermarks, where there is a schema of theirs and no other wish.
+
+    Without a configuration, events with the shipped types' time are taken for the shipped types'.
+    """
+    known = options["timestamp_field"] == TIME_FIELD
+    if types is not None:
+        known = any(control.name == WATERMARK for control in types.control)
+    asked = options["watermarks"]
+    if asked and not known and types is not None:
+        raise UserError(
+            f"--watermarks: the schemas have no control type {WATERMARK}, so the job would reject"
+            " them; add schemas/watermark.avsc of this project to yours, or leave the option out."
+        )
+    by_default = known and not options["archive"]
+    return replace(plan, watermarks=by_default if asked is None else asked)
 
 
 def _history(options: Options, selection: Selection, types: EventTypes | None = None) -> History:

@@ -74,7 +74,8 @@ class Extent:
     """Find the spans of events while they pass; memory grows with the days that have events."""
 
     def __init__(self, types: EventTypes) -> None:
-        struct = struct_of({event_type.id: Raw for event_type in types})
+        names = (each.id[0] for each in types if len(each.id) == 1)
+        struct = struct_of(dict.fromkeys(names, Raw))
         self._decode = msgspec.json.Decoder(struct).decode
         self._days: dict[int, _Day] = {}
         self._ids: list[int] = []

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -14,8 +15,10 @@ from pipeline import validate
 from pipeline.config import load as load_config
 from pipeline.config.model import Config
 from pipeline.decode import redriven
-from pipeline.decode.decoder import Control, Event, Reject
+from pipeline.decode.decoder import Control, Event, Reject, decoder_of
+from pipeline.decode.origins import Origins, of_record
 from pipeline.decode.timestamps import text
+from pipeline.decode.type_rule import TypeRule
 from pipeline.ops.tap.view import Seen
 from pipeline.terminal import counted, printable
 
@@ -25,6 +28,8 @@ if TYPE_CHECKING:
     from connectors.kinesis.tail import Tail as StreamTail
 
 _HEAD_BYTES: Final = 1_000
+_DIGITS: Final = 19
+"""An offset has fewer; a sequence number of Kinesis has more."""
 
 
 class Arrived(NamedTuple):
@@ -35,6 +40,11 @@ class Arrived(NamedTuple):
     arrival_ms: int
     headers: dict[str, str]
 
+    @property
+    def place(self) -> str:
+        """The topic or stream."""
+        return self.position.partition("/")[0]
+
 
 class DecodeTap:
     """Follows all topics and streams of a configuration's source, from their end."""
@@ -44,7 +54,10 @@ class DecodeTap:
     def __init__(self, config: Path, *, since_seconds: float, rejects_only: bool) -> None:
         """Begin `since_seconds` ago; the source itself decides when a record arrived."""
         self._config = load_config.load(config, os.environ)
-        self._decode = validate.decoder(self._config, load_config.event_types(self._config)).decode
+        settings, source = self._config.decode, self._config.source
+        types = load_config.event_types(self._config)
+        self._decode = decoder_of(settings, source, types).decode
+        self._rule = TypeRule.of(source)
         self._rejects_only = rejects_only
         self._counts: Counter[str] = Counter()
         since_ms = round((time.time() - since_seconds) * 1000) if since_seconds else None
@@ -62,10 +75,21 @@ class DecodeTap:
         """Yield what has arrived in each topic and stream."""
         for poll in self._polls:
             for arrived in poll():
-                outcome = self._decode(arrived.raw)
+                outcome = self._decode(arrived.raw, self._origins(arrived))
                 self._counts[type(outcome).__name__] += 1
                 if isinstance(outcome, Reject) or not self._rejects_only:
                     yield self._seen(arrived, outcome)
+
+    def _origins(self, arrived: Arrived) -> Origins:
+        number = arrived.position.rpartition("/")[2]
+        version = int(number) if number.isdecimal() and len(number) < _DIGITS else 0
+        return of_record(
+            self._rule,
+            place=arrived.place,
+            headers=arrived.headers,
+            position=arrived.position,
+            version=version,
+        )
 
     def looked_at(self) -> str:
         """Return how many records came."""
@@ -91,7 +115,7 @@ class DecodeTap:
             fields |= {"event_type": outcome.event_type, "raw": content}
             words += [outcome.event_type, outcome.reason, outcome.detail]
         else:
-            words += ["watermark", text(outcome.watermark)]
+            words += [outcome.event_type, _text_of(outcome.values)]
         fields |= {"position": arrived.position, "arrival_time": text(arrived.arrival_ms)}
         if mark := _redriven(arrived, self._config.redrive_key):
             fields["redriven"] = mark
@@ -157,6 +181,10 @@ def _redriven(arrived: Arrived, key: str) -> str:
     if verdict == "forged":
         return "with a forged redrive mark"
     return f"redriven to the step {arrived.headers[redriven.STEP]}" if verdict else ""
+
+
+def _text_of(values: Mapping[str, Any]) -> str:
+    return json.dumps(values, ensure_ascii=False)
 
 
 def _head(raw: bytes | None) -> str:

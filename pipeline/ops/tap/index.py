@@ -65,7 +65,8 @@ def _indices(configured: Systems, settings: Index) -> dict[str, Newest]:
     for event_type in configured.types:
         name = index_name(settings.prefix, event_type.name)
         if settings.service == "aoss":
-            indices[name] = ByTime(client, name, event_type.version_time)
+            time_field = event_type.version_time or event_type.event_time
+            indices[name] = ByTime(client, name, time_field)
         else:
             indices[name] = BySequence(client, name)
     return indices

@@ -15,6 +15,8 @@ from connectors.errors import UserError
 from connectors.s3.parquet import pages
 from connectors.s3.store import Stored
 from pipeline.decode.timestamps import text
+from pipeline.events.identity import joined
+from pipeline.events.model import EventType
 from pipeline.ops.dead_letters.view import time_text
 from pipeline.ops.systems import systems
 from pipeline.ops.tap.files import NewFiles
@@ -82,7 +84,7 @@ class LakeTap:
         about = {"file": stored.path, "bytes": stored.size, "written": written}
         heading = f"{written}  {stored.path}  {stored.size:,} bytes"
         for row in self._first_rows(stored):
-            id_ = row.get(self._types[name].id)
+            id_ = _id_of(row, self._types[name])
             fields = {"event_type": name, "partition": partition, "id": id_, **about, "row": row}
             content = msgspec.json.encode(row).decode()
             yield Seen(fields, ("row", name, partition, str(id_)), content, heading)
@@ -92,6 +94,13 @@ class LakeTap:
         for [(_, table)] in pages(self._store, [stored], rows=self._rows):
             return [_plain(row) for row in _with_texts(table).to_pylist()]
         return []
+
+
+def _id_of(row: dict[str, Any], event_type: EventType) -> Any:
+    """Return a row's document id: of its fields, or its position."""
+    fields = event_type.id or ("source_topic", "source_partition", "source_offset")
+    values = [row.get(name) for name in fields]
+    return values[0] if len(values) == 1 else joined(map(str, values))
 
 
 def _with_texts(table: pa.Table) -> pa.Table:
