@@ -16,13 +16,15 @@ from connectors.opensearch.options import Index
 from pipeline import metrics
 from pipeline.collect import documents
 from pipeline.collect.buckets import Target, step_of
+from pipeline.collect.columns import file_schema
 from pipeline.collect.stream import FOLDER, unpack
 from pipeline.config import model as config
 from pipeline.decode.columns import objects
 from pipeline.decode.decoder import Decoded, Decoder
 from pipeline.decode.query import BATCHES
 from pipeline.decode.reasons import REASONS
-from pipeline.decode.records import OWN_HEADERS, position
+from pipeline.decode.origins import Origins
+from pipeline.decode.records import FIELD, OWN_HEADERS, position
 from pipeline.decode.redriven import Mark, content_digest, packed, sign
 from pipeline.decode.reject_limit import RejectLimitExceeded
 from pipeline.events.event_types import load
@@ -43,10 +45,10 @@ ROOT = Path(__file__).parent.parent
 DECODER = Decoder(load(ROOT / "schemas"), documents=True)
 
 
-def faulty(raws: Sequence[bytes | None]) -> Decoded:
+def faulty(raws: Sequence[bytes | None], origins: Origins) -> Decoded:
     if any(raw == b"boom" for raw in raws):
         raise ZeroDivisionError("with a value of the record in it")
-    return DECODER.decode_batch(raws)
+    return DECODER.decode_batch(raws, origins)
 
 
 def test_a_fault_of_ours_rejects_only_the_record_that_met_it() -> None:
@@ -266,10 +268,10 @@ def test_columns_of_rows_are_those_that_a_filter_names() -> None:
     raw = config.Replica(kafka_topic="r", value="raw", filter="`extra` > 1 AND type <> 'x'")
     row = list(decode_row(configured(replicate={"raw": raw}), TYPES))
     common = ["event_type", "schema_version", "is_event", "redrive_replica", "document_id"]
-    assert row == [*common, "raw_bytes", "extra"]
+    assert row == [*common, "raw_bytes", "field_type", "field_extra"]
     everything = config.Replica(kafka_topic="r", filter="extra > (SELECT 1)")
     row = list(decode_row(configured(replicate={"all": everything}), TYPES))
-    columns = [column.name for column in TYPES.columns if column.name != "type"]
+    columns = [f"field_{column.name}" for column in TYPES.columns]
     assert row == [*common, "document", "document_bytes", *columns]
 
 
@@ -322,7 +324,10 @@ def test_no_field_of_an_event_can_take_the_name_of_a_column_of_ours() -> None:
     every = RowColumns(letters=True, replicas=True, documents=True, raws=True)
     everywhere = config.Source(kafka_topics=("a",), kinesis_streams=("s",))
     forwarded = {"raw", "key", OWN_HEADERS, *position(everywhere)}
-    assert {*every.row(), *BATCHES} | forwarded <= RESERVED
+    ours = {*every.row(), *BATCHES} | forwarded
+    assert not [name for name in ours if name.startswith(FIELD)]
+    columns = set(file_schema(TYPES["trip"], everywhere, keep_unknown=True).names)
+    assert columns - {field.name for field in TYPES["trip"].fields} == RESERVED
 
 
 def placed(place: int) -> bytes:

@@ -17,7 +17,8 @@ class Event:
     """One decoded event.
 
     Timestamps in `values` are numbers of their unit since 1970 (UTC). Of kinds that are not plain,
-    values are as Arrow gives them. `partition` is the name of its lake partition: its event type, then its folders.
+    values are as Arrow gives them. `partition` is the name of its lake partition: its event type,
+    then its folders.
     """
 
     event_type: str

@@ -14,7 +14,10 @@ from pipeline.decode.type_rule import TypeRule
 _REFUSALS: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 Parser = Callable[[Sequence[bytes | None], Sequence[str | None] | None], list[Struct | None]]
-"""Returns each record's event, None where msgspec refuses it; the second is what headers or topics say."""
+"""Returns each record's event, None where msgspec refuses it.
+
+Its second argument is what headers or topics say of the types.
+"""
 
 
 def parser(shapes: Sequence[Shape], rule: TypeRule) -> Parser:

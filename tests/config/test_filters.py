@@ -125,7 +125,8 @@ def test_decode_returns_what_any_filter_reads() -> None:
         "all": {"kafka_topic": "all"},
     }
     config = configured(replicas)
-    assert read_fields(config, types) == {"payment_type": "int32", "pickup_location_id": "int32"}
+    kinds = {"payment_type": "int32", "type": "string", "pickup_location_id": "int32"}
+    assert read_fields(config, types) == kinds
     assert read_fields(configured({"all": {"kafka_topic": "all"}}), types) == {}
 
 

@@ -30,6 +30,8 @@ VALID = {
     "path": "s3a://bucket/a/b",
     "large_path": "file:///a/b",
     "checkpoint_dir": "s3a://bucket/",
+    "event_type_by_topic": "trips=trip",
+    "event_type_values": "TripEnded=trip",
 }
 FREE = {"filter"}
 """SQL, which may have several lines."""

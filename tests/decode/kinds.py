@@ -1,4 +1,4 @@
-"""Schemas of all of Avro's types, with JSON of events and the values that their columns must have."""
+"""Schemas of all of Avro's types, with JSON of events and the values of their columns."""
 
 from __future__ import annotations
 

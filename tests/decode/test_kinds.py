@@ -1,4 +1,4 @@
-"""All of Avro's types: the fast decoder and the reference one agree, and columns have the values."""
+"""All of Avro's types: both decoders agree, and columns have the values of the events."""
 
 from __future__ import annotations
 

@@ -173,7 +173,7 @@ def test_replicas_add_no_decode_and_each_has_its_own_sink(types: EventTypes) -> 
     changed = config(replicate=replicas)
     text = plan.explain(changed, types)
     assert text.count("decode_step(") == 1
-    assert "(d_pickup_location_id = 132)" in text
+    assert "(d_field_pickup_location_id = 132)" in text
     names = step_names(changed, types)
     assert {"replicate_airport", "replicate_mirror"} <= set(names)
     assert {"replicate_airport-too_large", "replicate_mirror-too_large"} <= set(names)
@@ -189,8 +189,9 @@ def test_rows_leave_decode_only_for_replicas_with_what_these_read(types: EventTy
     assert row_columns(plan.explain(config(**files), types)) == {"files", "index_batch"}
     replicas = {"raw": {"kafka_topic": "raw", "value": "raw", "filter": "pickup_location_id = 1"}}
     found = row_columns(plan.explain(config(**files, replicate=replicas), types))
-    assert "pickup_location_id" in found
-    unread = {column.name for column in types.columns} - {"pickup_location_id"}
+    assert "field_pickup_location_id" in found
+    unread = {f"field_{column.name}" for column in types.columns}
+    unread -= {"field_pickup_location_id"}
     assert not found & {"document", *unread}
 
 

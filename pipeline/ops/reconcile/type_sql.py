@@ -67,7 +67,7 @@ def _is_whole(control: ControlType) -> str:
     names = sorted(field.name for field in control.fields)
     listed = ", ".join(map(literal, names))
     # Every member that it must have, and no other one.
-    members = [f"len(list_filter(json_keys(document), x -> x NOT IN ({listed}))) = 0"]
+    members = [f"list_has_all([{listed}], json_keys(document))"]
     members += [_is_member(field) for field in control.fields]
     return f"coalesce({' AND '.join(members)}, false)"
 

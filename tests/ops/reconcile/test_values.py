@@ -215,6 +215,7 @@ def test_what_a_watermark_is(
         "arrival_ms": pa.array([0]),
         "raw": pa.array([raw], pa.binary()),
         "redrive": pa.nulls(1, pa.string()),
+        "told": pa.nulls(1, pa.string()),
         "aggregated": pa.array([False]),
     }.items():
         page = page.append_column(name, column)
