@@ -75,7 +75,7 @@ def _range(event_type: EventType, partition: PartitionField) -> dict[str, str]:
         return _integers(0, partition.width - 1, digits)
     assert source.minimum is not None and source.maximum is not None, "numbers have a range"
     least, most = (
-        transformed(partition, source.kind, int(end)) for end in (source.minimum, source.maximum)
+        transformed(partition, source, int(end)) for end in (source.minimum, source.maximum)
     )
     if (most - least) // (partition.width or 1) > _MOST_VALUES:
         return _INJECTED

@@ -17,7 +17,8 @@ import numpy as np
 from pipeline.decode.columns import Array
 from pipeline.decode.timestamps import EPOCH, MILLISECOND
 from pipeline.events.folders import HIVE_NULL, escape, folder
-from pipeline.events.model import TIME_TRANSFORMS, EventType, Kind, PartitionField
+from pipeline.events.instants import FRACTIONS
+from pipeline.events.model import TIME_TRANSFORMS, EventType, Field, PartitionField
 
 _UNITS: Final = {"year": "Y", "month": "M", "day": "D", "hour": "h"}
 _CACHED: Final = 100_000
@@ -26,31 +27,35 @@ _LARGEST: Final = 2**62
 _TABLE: Final = 2**16
 _HOUR_MS: Final = 3_600_000
 _DAY_MS: Final = 24 * _HOUR_MS
+_MICROS: Final = 1_000_000
 _POSITIVE: Final = 2**31 - 1
 
 
 def partition(event_type: EventType, values: Mapping[str, Any]) -> str:
     """Return the name of an event's partition, such as `orders/day=2018-01-31`.
 
-    `values` are the event's by field, timestamps as epoch milliseconds. They have no value that
-    `unfit` tells of.
+    `values` are the event's by field, timestamps as numbers of their unit since 1970. They have no
+    value that `unfit` tells of.
     """
     texts = [
-        _text(field, transformed(field, event_type.field(field.source).kind, values[field.source]))
+        _text(field, transformed(field, event_type.field(field.source), values[field.source]))
         for field in event_type.partition_by
     ]
     return _name(event_type, texts)
 
 
-def transformed(field: PartitionField, kind: Kind, value: Any) -> Any:
-    """Return Iceberg's transform of a value; times count years, months, days, hours since 1970."""
+def transformed(field: PartitionField, source: Field, value: Any) -> Any:
+    """Return Iceberg's transform of a value of `source`.
+
+    Of times, it counts years, months, days or hours since 1970.
+    """
     if value is None or field.transform == "identity":
         return value
     if field.transform == "truncate":
-        return value[: field.width] if kind == "string" else value - value % field.width
+        return value[: field.width] if source.kind == "string" else value - value % field.width
     if field.transform == "bucket":
-        return _bucket(field, kind, value)
-    moment = EPOCH + value * MILLISECOND
+        return _bucket(field, source, value)
+    moment = EPOCH + value // (FRACTIONS[source.unit] // 1000) * MILLISECOND
     return int(np.datetime64(moment.replace(tzinfo=None), _UNITS[field.transform]).astype(np.int64))
 
 
@@ -109,10 +114,10 @@ class Partitioner:
 
     def _coded(self, field: PartitionField, column: Array) -> tuple[Array, _ValuesOf]:
         """Return numbers that are equal where the transformed values are, and these values."""
-        kind = self._event_type.field(field.source).kind
+        source = self._event_type.field(field.source)
         if column.dtype.kind == "i" or (column.dtype.kind == "M" and not np.isnat(column).any()):
-            return _numbers(field, kind, column), _same
-        of_value = {value: transformed(field, kind, value) for value in set(_values(column))}
+            return _numbers(field, source, column), _same
+        of_value = {value: transformed(field, source, value) for value in set(_values(column))}
         values = list(dict.fromkeys(of_value.values()))
         code_of = {value: code for code, value in enumerate(values)}
         codes = (code_of[of_value[value]] for value in _values(column))
@@ -135,24 +140,26 @@ def _same(codes: Array) -> list[Any]:
 
 
 def _values(column: Array) -> list[Any]:
-    """Return the values; times as epoch milliseconds, null as None."""
+    """Return the values; times as numbers of their unit, null as None."""
     if column.dtype.kind != "M":
         return cast(list[Any], column.tolist())
     return [
-        None if time is None else millis
-        for time, millis in zip(column.tolist(), column.view(np.int64).tolist(), strict=True)
+        None if is_null else count
+        for is_null, count in zip(
+            np.isnat(column).tolist(), column.view(np.int64).tolist(), strict=True
+        )
     ]
 
 
-def _numbers(field: PartitionField, kind: Kind, column: Array) -> Array:
+def _numbers(field: PartitionField, source: Field, column: Array) -> Array:
     """Return the transformed values of a column of integers or times without null."""
     if field.transform in TIME_TRANSFORMS:
-        return _times(field, column.view(np.int64))
+        return _times(field, column.view(np.int64) // (FRACTIONS[source.unit] // 1000))
     numbers = column.view(np.int64) if column.dtype.kind == "M" else column.astype(np.int64)
     if field.transform == "truncate":
         return numbers - numbers % field.width
     if field.transform == "bucket":
-        buckets = (_bucket(field, kind, value) for value in numbers.tolist())
+        buckets = (_bucket(field, source, value) for value in numbers.tolist())
         return np.fromiter(buckets, np.int64, len(numbers))
     return numbers
 
@@ -213,15 +220,17 @@ def _dense(codes: Array) -> tuple[Array, int]:
     return places, len(distinct)
 
 
-def _bucket(field: PartitionField, kind: Kind, value: Any) -> int:
+def _bucket(field: PartitionField, source: Field, value: Any) -> int:
     """Return Iceberg's bucket: 32-bit Murmur3 (x86), of an integer as a long, of a text as UTF-8.
 
-    A timestamp is hashed as microseconds.
+    A timestamp is hashed as microseconds, whatever its unit.
     """
-    if kind == "string":
+    if source.kind == "string":
         data = value.encode()
     else:
-        number = value * 1000 if kind == "timestamp" else value
+        number = value
+        if source.kind == "timestamp":
+            number = value * _MICROS // FRACTIONS[source.unit]
         data = number.to_bytes(8, "little", signed=True)
     return (mmh3.hash(data) & _POSITIVE) % field.width
 

@@ -80,15 +80,15 @@ class Files:
             UserError: a file is no Parquet.
         """
         sql = f"""read_parquet([{", ".join(map(literal, group))}], union_by_name = true,
-            hive_partitioning = false, filename = true)"""
+            hive_partitioning = false, filename = '__file')"""
         try:
             columns = self._database.columns(f"FROM {sql}")
         except duckdb.Error as error:
             raise self._unreadable(error) from error
         if about:
-            table = pa.table({"filename": list(group), "path": list(group.values())})
+            table = pa.table({"__file": list(group), "path": list(group.values())})
             self._database.present("paths", table)
-            sql = f"({sql} JOIN (SELECT filename, {about} FROM paths) USING (filename))"
+            sql = f"({sql} JOIN (SELECT __file, {about} FROM paths) USING (__file))"
         return sql, columns
 
     def run(self, sql: str) -> None:

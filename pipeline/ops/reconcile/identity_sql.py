@@ -10,11 +10,13 @@ from pipeline.events.model import EventType, Field, Unit
 Column = Callable[[str, str], str]
 """Returns SQL for a column of the lake as a type; NULL where it can't be, or is none."""
 
-_EPOCH: Final[Mapping[Unit, tuple[str, str]]] = {
+EPOCH: Final[Mapping[Unit, tuple[str, str]]] = {
     "ms": ("epoch_ms", "TIMESTAMP"),
     "us": ("epoch_us", "TIMESTAMP"),
     "ns": ("epoch_ns", "TIMESTAMP_NS"),
 }
+"""The function for the number of each unit since 1970, and the type that it takes."""
+
 _FORMATS: Final[Mapping[Unit, str]] = {
     "ms": "%Y-%m-%dT%H:%M:%S.%gZ",
     "us": "%Y-%m-%dT%H:%M:%S.%fZ",
@@ -36,7 +38,7 @@ def document_id(event_type: EventType, column: Column) -> str:
 def document_version(event_type: EventType, column: Column) -> str:
     """Return the version: of the schema's time, else the order of arrival."""
     if event_type.version_time:
-        function, kind = _EPOCH[event_type.field(event_type.version_time).unit]
+        function, kind = EPOCH[event_type.field(event_type.version_time).unit]
         return f"{function}({column(event_type.version_time, kind)})"
     arrival = f"epoch_ms({column('arrival_time', 'TIMESTAMP')})"
     return f"coalesce({column('source_offset', 'BIGINT')}, {arrival})"
@@ -45,4 +47,4 @@ def document_version(event_type: EventType, column: Column) -> str:
 def _part(field: Field, column: Column) -> str:
     if field.kind != "timestamp":
         return column(field.name, "VARCHAR")
-    return f"strftime({column(field.name, _EPOCH[field.unit][1])}, '{_FORMATS[field.unit]}')"
+    return f"strftime({column(field.name, EPOCH[field.unit][1])}, '{_FORMATS[field.unit]}')"

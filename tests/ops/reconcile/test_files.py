@@ -71,7 +71,7 @@ def test_a_column_that_a_file_lacks_is_null(database: Database, tmp_path: Path) 
     files = files_of(database, tmp_path)
     [group] = files.groups()
     relation, columns = files.relation(group)
-    assert columns == {"a": "BIGINT", "b": "VARCHAR", "filename": "VARCHAR"}
+    assert columns == {"a": "BIGINT", "b": "VARCHAR", "__file": "VARCHAR"}
     assert database.rows(f"SELECT b FROM {relation} ORDER BY a") == [(None,), ("x",)]
 
 
