@@ -10,6 +10,7 @@ from dataclasses import replace
 from decimal import Context, Decimal
 from typing import Any, Final
 
+import numpy as np
 from hypothesis import strategies as st
 
 from pipeline.events import instants
@@ -258,7 +259,9 @@ def changed(made: Field, value: Any, chance: random.Random) -> Any:
     match made.kind:
         case "boolean":
             return not value
-        case "float" | "double":
+        case "float":
+            return float(np.float32(value / 2 if abs(value) > 1 else value + 1.0))
+        case "double":
             return value / 2 if abs(value) > 1 else value + 1.0
         case "decimal":
             step = Decimal(1).scaleb(-made.scale)

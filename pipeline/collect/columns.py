@@ -7,6 +7,7 @@ from typing import Final
 
 import pyarrow as pa
 
+from pipeline.collect.arrow_types import arrow_type
 from pipeline.config.model import Source
 from pipeline.decode.decoder import UNKNOWN_FIELDS
 from pipeline.decode.records import ARRIVAL_TIME, HEADERS, position, strings
@@ -35,6 +36,20 @@ def lake_columns(event_type: EventType, source: Source, *, keep_unknown: bool) -
     return (
         fields | unknown | origin | {"schema_version": "INT"} | strings(event_type.partition_names)
     )
+
+
+def lake_schema(event_type: EventType, source: Source, *, keep_unknown: bool) -> pa.Schema:
+    """Return the event's fields in the schema's order, then its position, and its partition last.
+
+    Partition columns are texts: they are in a file's path, not in the file.
+    """
+    keys = event_type.partition_names
+    fields = {field.name: arrow_type(field) for field in event_type.fields}
+    unknown = {UNKNOWN_FIELDS.name: pa.string()} if keep_unknown else {}
+    origin = {lake_position(name): _ARROW[kind] for name, kind in position(source).items()}
+    columns = fields | unknown | origin | {"schema_version": pa.int32()}
+    stored = [(name, kind) for name, kind in columns.items() if name not in keys]
+    return pa.schema([*stored, *((name, pa.string()) for name in keys)])
 
 
 def lake_position(name: str) -> str:
