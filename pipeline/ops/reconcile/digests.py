@@ -2,7 +2,7 @@
 
 Both sides give the same 64-bit number exactly if the values are equal. A digest is built from the
 leaves up: DuckDB's own `hash` is the same for NULL, `[]`, `[NULL]` and a struct of NULLs, and for
-`[1, 2], [3]` and `[1], [2, 3]`.
+`[1, 2], [3]` and `[1], [2, 3]`. A HUGEINT is never hashed: -1 and 0 have the same hash.
 
 A value of another type than the field's is `ODD_JSON` or `ODD_COLUMN`, which match nothing.
 """
@@ -24,7 +24,7 @@ EPOCH_DAY: Final = "DATE '1970-01-01'"
 _CLASS: Final[Mapping[Kind, str]] = {
     "int32": "integer",
     "int64": "integer",
-    "decimal": "integer",
+    "decimal": "decimal",
     "date": "integer",
     "time": "integer",
     "timestamp": "integer",
@@ -56,8 +56,10 @@ def of_default(field: Field) -> str:
 
 
 def leaf(field: Field, value: str) -> str:
-    """Return SQL for the digest of a leaf, an expression of its class's type."""
-    return f"hash({literal(_CLASS[field.kind])}, {value})"
+    """Return SQL for the digest of a leaf: integers and decimals as HUGEINT, others as they are."""
+    kind = _CLASS[field.kind]
+    hashed = {"integer": f"TRY_CAST({value} AS BIGINT)", "decimal": f"CAST({value} AS VARCHAR)"}
+    return f"hash({literal(kind)}, {hashed.get(kind, value)})"
 
 
 def known(digest: str, field: Field, odd: str) -> str:

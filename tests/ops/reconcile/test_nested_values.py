@@ -262,6 +262,16 @@ def test_null_is_no_empty_value(database: Database) -> None:
     assert len(set(of_json(database, records, ["null", "{}", '{"a": 0}']))) == 3
 
 
+def test_numbers_around_zero_differ(database: Database) -> None:
+    """DuckDB's hash of -1 as a HUGEINT, or as a decimal of many digits, is that of 0."""
+    money = ["0", "-1", "1", "-0.0000000001", "0.0000000001", "18446744073709551616"]
+    assert len(set(of_json(database, MONEY, money))) == len(money)
+    for field in (LISTS.children[0], replace(NANOS, wire="epoch-nanos")):
+        numbers = ["0", "-1", "1", "-2", "9223372036854775807", "-9223372036854775807"]
+        texts = [f"[{each}]" if field.kind == "array" else each for each in numbers]
+        assert len(set(of_json(database, field, texts))) == len(texts)
+
+
 def test_the_order_of_a_map_s_entries_does_not_matter(database: Database, file: Path) -> None:
     texts = ['{"a": 1, "b": 2}', '{"b": 2, "a": 1}', '{"a": 2, "b": 1}']
     one, same, other = of_json(database, MAP, texts)
