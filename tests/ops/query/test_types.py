@@ -111,3 +111,24 @@ def test_times_without_a_zone_are_instants_unless_the_schema_says_that_they_are_
     (row,) = rows(lakes, f"SELECT {kinds} FROM trip")
     instant = "TIMESTAMP WITH TIME ZONE"
     assert row == {"at_ms": instant, "local_ms": "TIMESTAMP", "beyond": instant}
+
+
+def test_nanoseconds_are_shown_wherever_they_are(lakes: Lakes) -> None:
+    lakes.write("part-0", range(len(ROWS)), columns(ROWS))
+    at, local = "2018-01-01T00:04:25.001002003Z", "1969-12-31T23:59:59.999999999"
+    found = rows(
+        lakes,
+        "SELECT at_ns, local_ns, everything.at_ns AS x, all_of_it AS listed, by_key, either,"
+        " source_offset AS n FROM trip ORDER BY n DESC; -- the last first\n",
+    )
+    assert [row["n"] for row in found] == [3, 2, 1, 0]
+    last = found[-1]
+    assert (last["at_ns"], last["local_ns"], last["x"]) == (at, local, at)
+    in_records = [last["listed"][0], last["by_key"]["a"], last["either"]["Everything"]]
+    assert [(each["at_ns"], each["local_ns"]) for each in in_records] == [(at, local)] * 3
+    assert (last["listed"][1], last["by_key"][""], last["either"]["long"]) == (None, None, None)
+    assert last["listed"][0]["word"] == "naïve"
+    assert (found[1]["listed"], found[1]["by_key"], found[1]["either"]) == (None, None, None)
+    assert (found[0]["listed"], found[0]["by_key"]) == ([], {})
+    repeated = rows(lakes, "SELECT at_ns, at_ns FROM trip WHERE source_offset = 0")
+    assert repeated == [{"at_ns": at}]
