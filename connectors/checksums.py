@@ -19,6 +19,10 @@ def digest(raw: bytes | None) -> int:
 
 def millis(values: pa.ChunkedArray) -> NDArray[np.int64]:
     """Return a timestamp column as epoch milliseconds; a null becomes the smallest int64."""
-    numbers = pc.cast(pc.cast(values, pa.timestamp("ms", tz="UTC")), pa.int64())
+    return counts(pc.cast(values, pa.timestamp("ms", tz="UTC")))
+
+
+def counts(values: pa.ChunkedArray) -> NDArray[np.int64]:
+    """Return a timestamp column as counts of its unit; a null becomes the smallest int64."""
     lowest = pa.scalar(np.iinfo(np.int64).min, pa.int64())
-    return np.asarray(pc.fill_null(numbers, lowest), dtype=np.int64)
+    return np.asarray(pc.fill_null(pc.cast(values, pa.int64()), lowest), dtype=np.int64)

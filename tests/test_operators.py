@@ -21,9 +21,9 @@ from pipeline.collect.stream import FOLDER, unpack
 from pipeline.config import model as config
 from pipeline.decode.columns import objects
 from pipeline.decode.decoder import Decoded, Decoder
+from pipeline.decode.origins import Origins
 from pipeline.decode.query import BATCHES
 from pipeline.decode.reasons import REASONS
-from pipeline.decode.origins import Origins
 from pipeline.decode.records import FIELD, OWN_HEADERS, position
 from pipeline.decode.redriven import Mark, content_digest, packed, sign
 from pipeline.decode.reject_limit import RejectLimitExceeded

@@ -10,7 +10,10 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from pipeline.collect.columns import archive_columns, lake_columns
+import pyarrow as pa
+
+from dev.templates.athena_types import athena_type_of
+from pipeline.collect.columns import archive_columns, arrow_schema, lake_schema
 from pipeline.config.model import Source
 from pipeline.decode.partition import transformed
 from pipeline.decode.records import ARRIVAL_KEYS
@@ -24,17 +27,6 @@ _INJECTED: Final = {"type": "injected"}
 """Athena lists nothing: a query names the value."""
 LAST_YEAR: Final = 2035
 """A query without a year looks into every month up to this year's end."""
-_ATHENA: Final[Mapping[str, str]] = {
-    "INT": "int",
-    "BIGINT": "bigint",
-    "DOUBLE": "double",
-    "STRING": "string",
-    "BOOLEAN": "boolean",
-    "BYTES": "binary",
-    "TIMESTAMP_LTZ(3)": "timestamp",
-    "ARRAY<STRING>": "array<string>",
-    "ARRAY<BYTES>": "array<binary>",
-}
 # Columns of both back ends: Athena reads Parquet by name, and what a file lacks is null.
 _ANY_SOURCE: Final = Source(kafka_topics=("any",), kinesis_streams=("any",))
 _HIVE: Final = "org.apache.hadoop.hive.ql.io.parquet"
@@ -50,7 +42,7 @@ def glue_tables(types: EventTypes) -> dict[str, Any]:
 
 def _lake_table(event_type: EventType) -> dict[str, Any]:
     ranges = {field.name: _range(event_type, field) for field in event_type.partition_by}
-    columns = lake_columns(event_type, _ANY_SOURCE, keep_unknown=True)
+    columns = lake_schema(event_type, _ANY_SOURCE, keep_unknown=True)
     folder = f"lake/{event_type.name}"
     return _table(
         event_type.name, event_type.doc, columns, event_type.partition_names, folder, ranges
@@ -112,7 +104,7 @@ def _archive_table() -> dict[str, Any]:
         "arrival_date": {"type": "date", "format": "yyyy-MM-dd", "range": "2009-01-01,NOW+1DAYS"},
         "arrival_hour": _integers(0, 23, 2),
     }
-    columns = archive_columns(_ANY_SOURCE)
+    columns = arrow_schema(archive_columns(_ANY_SOURCE))
     doc = "Every raw record as it came, with its position."
     return _table("archive", doc, columns, ARRIVAL_KEYS, "archive", ranges)
 
@@ -134,7 +126,7 @@ _TIMES: Final[Mapping[str, dict[str, str]]] = {
 def _table(
     name: str,
     doc: str,
-    columns: Mapping[str, str],
+    columns: pa.Schema,
     keys: Iterable[str],
     folder: str,
     ranges: Mapping[str, Mapping[str, str]],
@@ -151,13 +143,15 @@ def _table(
         **projection,
         "storage.location.template": {"Fn::Sub": f"s3://${{DataBucket}}/{folder}/{template}"},
     }
-    plain = {column: kind for column, kind in columns.items() if column not in ranges}
+    stored = [column for column in columns if column.name not in ranges]
     storage = {
         "Location": place,
         "InputFormat": f"{_HIVE}.MapredParquetInputFormat",
         "OutputFormat": f"{_HIVE}.MapredParquetOutputFormat",
         "SerdeInfo": {"SerializationLibrary": f"{_HIVE}.serde.ParquetHiveSerDe"},
-        "Columns": [{"Name": column, "Type": _ATHENA[kind]} for column, kind in plain.items()],
+        "Columns": [
+            {"Name": column.name, "Type": athena_type_of(column.type)} for column in stored
+        ],
     }
     table = {
         "Name": name,

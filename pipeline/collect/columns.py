@@ -42,6 +42,15 @@ def lake_schema(event_type: EventType, source: Source, *, keep_unknown: bool) ->
     return pa.schema([*schema, *partition])
 
 
+def local_columns(event_type: EventType) -> frozenset[str]:
+    """Return the columns of local timestamps.
+
+    Files from before 0.3 mark no time as UTC, and all of theirs are: without the schema, those look
+    the same.
+    """
+    return frozenset(field.name for field in event_type.fields if field.kind == "local_timestamp")
+
+
 def lake_position(name: str) -> str:
     """Return the lake's name of a position column: an event may have a field `topic`."""
     return name if name in ARRIVAL_TIME else f"source_{name}"

@@ -19,7 +19,7 @@ from pipeline.decode.partition import Partitioner, is_partition, partition, tran
 from pipeline.decode.timestamps import parse
 from pipeline.events.event_types import of
 from pipeline.events.folders import HIVE_NULL, escape, unfit
-from pipeline.events.model import EventType, Kind, PartitionField
+from pipeline.events.model import EventType, Field, Kind, PartitionField
 from tests.decode.corpus import NOW, TYPES, line
 from tests.decode.specs import TIMES, events, typed
 

@@ -5,15 +5,20 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from dev.templates.tables import glue_tables
+from pipeline.collect.columns import lake_schema
+from pipeline.config.model import Source
 from pipeline.decode.partition import partition
 from pipeline.events.event_types import of
 from pipeline.events.folders import HIVE_NULL
 from pipeline.events.model import EventType, Field, PartitionField
+from tests import every_kind
 from tests.decode.corpus import TYPES
 
+UNITS = ("ms", "us", "ns")
 FIELDS = (
     Field("zone", "int32", minimum=-5, maximum=999),
     Field("flag", "string", enum=("Y", "N/A")),
@@ -111,3 +116,40 @@ def test_a_partition_s_projection(field: PartitionField, expected: dict[str, str
 def test_the_range_of_truncated_numbers_begins_where_the_least_one_is() -> None:
     kind = event_type(PartitionField("p", "zone", "truncate", 100, "%d"))
     assert [partition(kind, {"zone": zone}) for zone in (-5, 999)] == ["trip/p=-100", "trip/p=900"]
+
+
+def test_a_column_of_every_kind() -> None:
+    trip = TYPES["trip"]
+    with_all = replace(trip, fields=(*trip.fields, *every_kind.FIELDS))
+    table = glue_tables(of([with_all]))["TableTrip"]["Properties"]["TableInput"]
+    found = {each["Name"]: each["Type"] for each in table["StorageDescriptor"]["Columns"]}
+    leaves = {
+        "yes": "boolean",
+        "small": "int",
+        "large": "bigint",
+        "single": "float",
+        "twice": "double",
+        "money": "decimal(38,10)",
+        "cents": "decimal(9,2)",
+        "word": "string",
+        "blob": "binary",
+        "digest": "binary",
+        "day": "date",
+        "clock_ms": "int",
+        "clock_us": "bigint",
+        **{f"{of_kind}_{unit}": "timestamp" for of_kind in ("at", "local") for unit in UNITS},
+    }
+    assert {name: found[name] for name in leaves} == leaves
+    record = f"struct<{','.join(f'{name}:{kind}' for name, kind in leaves.items())}>"
+    assert found["everything"] == record
+    assert found["all_of_it"] == f"array<{record}>"
+    assert found["by_key"] == f"map<string,{record}>"
+    assert found["either"] == f"struct<long:bigint,Everything:{record}>"
+
+
+def test_partition_columns_come_last_and_once() -> None:
+    kind = event_type(PartitionField("zone", "zone", format="%03d"))
+    schema = lake_schema(kind, Source(kafka_topics=("any",)), keep_unknown=True)
+    assert schema.names.count("zone") == 1
+    assert (schema.names[-1], schema.types[-1]) == ("zone", pa.string())
+    assert "unknown_fields" in schema.names

@@ -6,7 +6,7 @@ row takes is measured: up to 256 files of each event type's largest partition ar
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
@@ -14,6 +14,8 @@ from typing import Final, NamedTuple
 
 from connectors.s3.parquet import footer
 from connectors.s3.store import ReadableStore, Stored
+from pipeline.collect.columns import local_columns
+from pipeline.events.model import EventType, EventTypes
 from pipeline.ops.compact import merge
 
 _FOOTERS: Final = 64
@@ -54,9 +56,15 @@ class Expected:
 
 
 def expected(
-    lake: ReadableStore, files: Sequence[Stored], target_bytes: int, density: Density | None
+    lake: ReadableStore,
+    files: Sequence[Stored],
+    target_bytes: int,
+    density: Density | None,
+    local: Collection[str],
 ) -> Expected:
     """Return what merging the files of one partition gives; they are grouped as `merge.batches`.
+
+    `local` names the columns of local timestamps.
 
     Raises:
         UserError: a file is not Parquet, or was deleted meanwhile (Gone).
@@ -68,7 +76,7 @@ def expected(
     with ThreadPoolExecutor(_READERS) as pool:
         footers = list(pool.map(lambda stored: footer(lake, stored.path), looked_at))
     schemas = {
-        stored.path: merge.in_utc(read.schema.to_arrow_schema())
+        stored.path: merge.in_utc(read.schema.to_arrow_schema(), local)
         for stored, read in zip(looked_at, footers, strict=True)
     }
     rows = sum(read.num_rows for read in footers) / len(footers)
@@ -91,7 +99,7 @@ def _with(
     return total.plus(batch, len(batch) * rows_a_file, density) if len(batch) > 1 else total
 
 
-def density(lake: ReadableStore, files: Sequence[Stored], event_time: str) -> Density | None:
+def density(lake: ReadableStore, files: Sequence[Stored], event_type: EventType) -> Density | None:
     """Merge some of the files in memory, and return how large that is; None if none of them merge.
 
     Raises:
@@ -103,7 +111,8 @@ def density(lake: ReadableStore, files: Sequence[Stored], event_time: str) -> De
             break
         chosen.append(stored)
         size += stored.size
-    merged = [each.in_order(event_time) for each in merge.batches(lake, chosen, _SAMPLE_BYTES)]
+    read = merge.batches(lake, chosen, _SAMPLE_BYTES, local_columns(event_type))
+    merged = [each.in_order(event_type.event_time) for each in read]
     if not merged or not (rows := sum(table.num_rows for table in merged)):
         return None
     fixed = len(merge.encoded(merged[0].slice(0, 0)))
@@ -112,7 +121,7 @@ def density(lake: ReadableStore, files: Sequence[Stored], event_time: str) -> De
 
 
 def densities(
-    lake: ReadableStore, files: Mapping[str, Sequence[Stored]], event_times: Mapping[str, str]
+    lake: ReadableStore, files: Mapping[str, Sequence[Stored]], types: EventTypes
 ) -> dict[str, Density | None]:
     """Return the density of each event type, of the largest of its partitions (name -> files)."""
     largest: dict[str, Sequence[Stored]] = {}
@@ -121,7 +130,7 @@ def densities(
         if event_type not in largest or _size(chosen) > _size(largest[event_type]):
             largest[event_type] = chosen
     return {
-        event_type: density(lake, chosen, event_times[event_type])
+        event_type: density(lake, chosen, types[event_type])
         for event_type, chosen in largest.items()
     }
 

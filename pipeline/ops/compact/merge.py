@@ -6,7 +6,7 @@ encoded. They take at most `DECODED_BYTES` plus the last file, regardless of the
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Final
@@ -61,17 +61,20 @@ class Batch:
                 f" {', '.join(table.column_names)}. It was written under another schema: leave its"
                 " partition out, or give the configuration whose schemas it has."
             )
-        return table.take(np.argsort(checksums.millis(table.column(event_time)), kind="stable"))
+        return table.take(np.argsort(checksums.counts(table.column(event_time)), kind="stable"))
 
 
-def batches(lake: ReadableStore, files: list[Stored], target_bytes: int) -> Iterator[Batch]:
+def batches(
+    lake: ReadableStore, files: list[Stored], target_bytes: int, local: Collection[str]
+) -> Iterator[Batch]:
     """Yield the content of each merged file: two files or more, up to the target's size.
 
-    A batch is smaller where the schema changes, or where its memory limit is reached.
+    A batch is smaller where the schema changes, or where its memory limit is reached. `local` names
+    the columns of local timestamps.
     """
     batch = Batch()
     for stored, read in chain.from_iterable(pages(lake, files)):
-        part = read.cast(in_utc(read.schema))
+        part = read.cast(in_utc(read.schema, local))
         if not batch.takes(stored, part, target_bytes):
             if len(batch.files) > 1:
                 yield batch
@@ -81,10 +84,14 @@ def batches(lake: ReadableStore, files: list[Stored], target_bytes: int) -> Iter
         yield batch
 
 
-def in_utc(schema: pa.Schema) -> pa.Schema:
-    """Return the schema with every time as an instant: before 0.3 none was marked as UTC."""
+def in_utc(schema: pa.Schema, local: Collection[str]) -> pa.Schema:
+    """Return the schema with every time that isn't local as an instant.
+
+    Before 0.3 no time was marked as UTC, and none was in a record, an array or a map.
+    """
     for number, column in enumerate(schema):
-        if pa.types.is_timestamp(column.type) and column.type.tz is None:
+        unmarked = pa.types.is_timestamp(column.type) and column.type.tz is None
+        if unmarked and column.name not in local:
             instant = column.with_type(pa.timestamp(column.type.unit, "UTC"))
             schema = schema.set(number, instant)
     return schema
@@ -96,11 +103,7 @@ def encoded(table: pa.Table) -> bytes:
     Dictionaries save space except in columns of times, ids and positions, where they made a file
     1.5 times as large.
     """
-    with_dictionary = [
-        column.name
-        for column in table.schema
-        if not (pa.types.is_int64(column.type) or pa.types.is_timestamp(column.type))
-    ]
+    with_dictionary = [path for column in table.schema for path in _repeating(column, "")]
     sink = pa.BufferOutputStream()
     write_table(
         table,
@@ -114,6 +117,23 @@ def encoded(table: pa.Table) -> bytes:
         version="2.6",
     )
     return bytes(sink.getvalue())
+
+
+def _repeating(column: pa.Field, below: str) -> Iterator[str]:
+    """Yield the paths of a column's leaves whose values may repeat, as Parquet names them."""
+    path, kind, types = f"{below}{column.name}", column.type, pa.types
+    if types.is_struct(kind):
+        parts, inner = list(kind), path
+    elif types.is_map(kind):
+        parts, inner = [pa.field("key", kind.key_type), kind.item_field], f"{path}.key_value"
+    elif types.is_list(kind):
+        parts, inner = [kind.value_field], f"{path}.list"
+    else:
+        if not (types.is_int64(kind) or types.is_timestamp(kind)):
+            yield path
+        return
+    for part in parts:
+        yield from _repeating(part, f"{inner}.")
 
 
 def problem(lake: ReadableStore, path: str, expected: pa.Table) -> str:

@@ -19,6 +19,7 @@ import pyarrow as pa
 
 from connectors.errors import UserError
 from connectors.s3.store import Store, Stored
+from pipeline.collect.columns import local_columns
 from pipeline.events.event_types import EventTypes
 from pipeline.ops.compact import estimate, merge, rules
 from pipeline.ops.compact.rules import Request
@@ -85,9 +86,8 @@ class Compaction:
                 rubbish = rules.rubbish(partition, self.request, self.clock_ms())
                 report.deleted_files += len(rubbish.paths)
         to_merge = {name: files for name, files in chosen.items() if files}
-        event_times = {event_type.name: event_type.event_time for event_type in self.types}
         with self.steps.step("estimating", unit="partitions", total=len(to_merge)) as progress:
-            densities = estimate.densities(self.lake, to_merge, event_times)
+            densities = estimate.densities(self.lake, to_merge, self.types)
             for done, (name, files) in enumerate(to_merge.items(), 1):
                 self._expect(name, files, densities[name.partition("/")[0]], report)
                 progress(done)
@@ -96,8 +96,10 @@ class Compaction:
     def _expect(
         self, partition: str, files: list[Stored], density: estimate.Density | None, report: Report
     ) -> None:
+        local = local_columns(self.types[partition.partition("/")[0]])
+        target_bytes = self.request.target_bytes
         try:
-            expected = estimate.expected(self.lake, files, self.request.target_bytes, density)
+            expected = estimate.expected(self.lake, files, target_bytes, density, local)
         except Gone:
             report.left.append(f"{partition}: {_CHANGED}")
             return
@@ -158,11 +160,12 @@ class Compaction:
         return rules.small_files(partition, self.request, self.clock_ms())
 
     def _merge(self, partition: Partition, chosen: list[Stored], report: Report) -> None:
-        event_time = self.types[_event_type(partition)].event_time
+        event_type = self.types[_event_type(partition)]
+        local, target_bytes = local_columns(event_type), self.request.target_bytes
         generation = partition.record.generation
         try:
-            for batch in merge.batches(self.lake, chosen, self.request.target_bytes):
-                rows = self._switch(partition.name, generation, batch, event_time)
+            for batch in merge.batches(self.lake, chosen, target_bytes, local):
+                rows = self._switch(partition.name, generation, batch, event_type.event_time)
                 generation += 1
                 report.merged_files += 1
                 report.merged_rows += rows

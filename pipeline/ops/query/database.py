@@ -20,6 +20,7 @@ import duckdb
 from connectors.errors import UserError
 from connectors.s3.filesystem import StoreFilesystem
 from pipeline.ops.lake.content import Lake
+from pipeline.ops.query.nanoseconds import as_view, has_nanoseconds
 from pipeline.ops.query.tables import (
     Columns,
     empty_view,
@@ -102,6 +103,11 @@ class LakeDatabase:
         self._lock()
         result = self._call(self._connection.execute, statement)
         names = tuple(str(column[0]) for column in result.description or ())
+        kinds = [column[1] for column in result.description or ()]
+        if any(map(has_nanoseconds, kinds)):
+            create, texts = as_view(statement.query, kinds)
+            self._call(self._connection.execute, create)
+            result = self._call(self._connection.execute, texts)
         with self._steps.step("running the query"):
             first = self._call(result.fetchmany, _BATCH_ROWS)
         return Result(names, self._rows(first, result))

@@ -1,8 +1,9 @@
 """The lake's tables as DuckDB sees them: one view per event type.
 
 A view has the schema's columns, also those that the files lack, and then what else the files have.
-Every time is TIMESTAMP WITH TIME ZONE, an instant: files from before 0.3 do not mark their times as
-UTC, and they are.
+Every timestamp is TIMESTAMP WITH TIME ZONE, an instant, unless the schema says that it is local:
+files from before 0.3 do not mark theirs as UTC, and they are. Those in nanoseconds keep them, and
+nested values are as DuckDB reads them: no file from before 0.3 has any.
 """
 
 from __future__ import annotations
@@ -11,36 +12,28 @@ from collections.abc import Mapping
 from typing import Final
 
 from connectors.sql import literal
-from pipeline.collect.columns import lake_columns
+from pipeline.collect.columns import lake_schema
 from pipeline.config.model import Config
 from pipeline.events.event_types import EventTypes
+from pipeline.ops.query.duckdb_types import READ_TIME, duckdb_type_of
 from pipeline.ops.reconcile.database import name
 
 Columns = Mapping[str, str]
 """The DuckDB types of a table's columns, in their order."""
 
-_INSTANT: Final = "TIMESTAMP WITH TIME ZONE"
-_DUCKDB: Final[Mapping[str, str]] = {
-    "INT": "INTEGER",
-    "BIGINT": "BIGINT",
-    "DOUBLE": "DOUBLE",
-    "STRING": "VARCHAR",
-    "BOOLEAN": "BOOLEAN",
-    "TIMESTAMP_LTZ(3)": _INSTANT,
-}
+_LOCAL: Final = ("TIMESTAMP", "TIMESTAMP_NS")
 
 
 def schema_columns(config: Config, types: EventTypes) -> dict[str, Columns]:
     """Return the columns that the configuration gives each event type's table."""
     keep_unknown = config.decode.unknown_fields == "keep"
-    return {
-        event_type.name: {
-            column: _DUCKDB[kind]
-            for column, kind in lake_columns(
-                event_type, config.source, keep_unknown=keep_unknown
-            ).items()
-        }
+    schemas = {
+        event_type.name: lake_schema(event_type, config.source, keep_unknown=keep_unknown)
         for event_type in types
+    }
+    return {
+        table: {column.name: duckdb_type_of(column.type) for column in schema}
+        for table, schema in schemas.items()
     }
 
 
@@ -53,10 +46,19 @@ def files_relation(addresses: list[str]) -> str:
 def files_view(table: str, columns: Columns, relation: str, found: Columns) -> str:
     """Return the CREATE statement of a table whose files have the columns `found`."""
     present = {
-        column: f"{name(column)}::{_INSTANT}" if kind.startswith("TIMESTAMP") else name(column)
-        for column, kind in found.items()
+        column: _column(column, kind, columns.get(column, "")) for column, kind in found.items()
     }
     return _view(table, _nulls(columns) | present, relation)
+
+
+def _column(column: str, found: str, expected: str) -> str:
+    """Return SQL for a column of files; nothing of its value is lost."""
+    if found == READ_TIME and expected == "TIME":
+        return f"{name(column)}::TIME"
+    if found in _LOCAL and expected not in _LOCAL:
+        # A cast of nanoseconds to an instant would cut them off.
+        return f"timezone('UTC', {name(column)})"
+    return name(column)
 
 
 def empty_view(table: str, columns: Columns) -> str:

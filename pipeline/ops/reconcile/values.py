@@ -1,9 +1,12 @@
 """SQL for the checksum of an event's values: of a row of the lake, or of raw JSON.
 
-Both give the same 64-bit number exactly if the values are equal. Numbers are compared as
-doubles, which is exact for integers below 2**53, instants in microseconds, and an empty text is
-the same as null. DuckDB's JSON reader casts a text to a number where it can, so each member is
-read as raw JSON first, and a type other than the schema's never matches.
+Both give the same 64-bit number exactly if the values are equal. Integers, doubles, texts,
+booleans and times in milliseconds are flat: their numbers are compared as doubles, which is exact
+for integers below 2**53, instants in microseconds, and an empty text is the same as null. Values of
+all other kinds, and what is in them, are compared exactly: see `digests`.
+
+DuckDB's JSON reader casts a text to a number where it can, so each member is read as raw JSON
+first, and a type other than the schema's never matches.
 """
 
 from __future__ import annotations
@@ -16,8 +19,17 @@ import msgspec
 
 from connectors.sql import literal
 from pipeline.events.event_types import EventType, EventTypes
-from pipeline.events.model import Field
+from pipeline.events.model import PLAIN, Field
+from pipeline.ops.reconcile.column_values import column_digest, column_type, fits
 from pipeline.ops.reconcile.database import Database, name
+from pipeline.ops.reconcile.digests import of_default
+from pipeline.ops.reconcile.nested_values import (
+    exact_json,
+    exact_name,
+    is_exact,
+    json_digest,
+    lacks,
+)
 
 UNKNOWN: Final = "unknown_fields"
 _UNKNOWN_MEMBERS: Final = "unknown_members"
@@ -29,7 +41,7 @@ _NUMERIC: Final = (
 )
 _INSTANTS: Final = (
     *("TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS"),
-    *("TIMESTAMP WITH TIME ZONE", "TIMESTAMP_NS WITH TIME ZONE"),
+    "TIMESTAMP WITH TIME ZONE",
 )
 _OFFSET: Final = "[+-][0-9][0-9]:[0-9][0-9]$"
 # A type other than the schema's becomes a value that the other side never has.
@@ -60,9 +72,13 @@ class Values:
         self._keep_unknown = compare and keep_unknown
         self._types = types
         self._members: dict[str, str] = {"type": "JSON"}
+        self._exact: dict[str, str] = {}
         for field in (field for event_type in types for field in event_type.fields if compare):
+            if is_exact(field):
+                self._exact[exact_name(field.name)] = "JSON"
+                continue
             # A field that is a timestamp in one type and something else in another stays JSON.
-            kind = "VARCHAR" if field.kind == "timestamp" else "JSON"
+            kind = "VARCHAR" if field.kind == "timestamp" and _is_flat(field) else "JSON"
             known = self._members.setdefault(field.name, kind)
             self._members[field.name] = kind if known == kind else "JSON"
 
@@ -74,13 +90,18 @@ class Values:
     def members(self, rows: str, wanted: str = "true") -> str:
         """Return SQL that adds `raw` as text (`document`) and as a struct of JSON (`members`).
 
-        Both are NULL where `wanted` is false, or `raw` isn't UTF-8 or no JSON.
+        Both are NULL where `wanted` is false, or `raw` isn't UTF-8 or no JSON. Members with
+        decimals are in `exact_members`, with all their digits.
         """
+        exact = "NULL"
+        if self._exact:
+            exact = f"from_json({exact_json('document')}, {literal(json.dumps(self._exact))})"
         # Check validity first: an error would show the record's text, and TRY would then process
         # the whole vector row by row.
         return f"""
         SELECT *, CASE WHEN json_valid(document) THEN
-            from_json(document, {literal(json.dumps(self._members))}) END AS members
+            from_json(document, {literal(json.dumps(self._members))}) END AS members,
+            CASE WHEN json_valid(document) THEN {exact} END AS exact_members
         FROM (SELECT *, CASE WHEN {wanted} THEN TRY(decode(raw)) END AS document FROM ({rows}))"""
 
     def of_json(self, event_type: str) -> str:
@@ -109,13 +130,18 @@ class Values:
     def agrees(self, event_type: EventType, columns: Mapping[str, str]) -> bool:
         """Return whether all columns that are compared have types that their fields can have."""
         fields = [field for field in event_type.fields if field.name in columns and self.compare]
-        return all(_kind_of(columns[field.name]) == _kind(field) for field in fields)
+        return all(_agrees(field, columns[field.name]) for field in fields)
 
     def _of(self, event_type: EventType) -> str:
         return _hash([_with_default(field, self._member(field)) for field in event_type.fields])
 
     def _member(self, field: Field) -> str:
+        if is_exact(field):
+            value = f"exact_members.{name(exact_name(field.name))}"
+            return json_digest(value, field, exact=True)
         value = f"members.{name(field.name)}"
+        if not _is_flat(field):
+            return json_digest(value, field)
         if field.kind == "timestamp" and self._members[field.name] == "JSON":
             value = f"({value} ->> '$')"
         return _json_value(value, field)
@@ -129,6 +155,18 @@ class Values:
 
 def _hash(values: list[str]) -> str:
     return f"hash({', '.join(values)})"
+
+
+def _is_flat(field: Field) -> bool:
+    if field.kind == "timestamp":
+        return field.unit == "ms" and field.wire in ("", "iso-8601")
+    return field.kind in PLAIN
+
+
+def _agrees(field: Field, column: str) -> bool:
+    if _is_flat(field):
+        return _kind_of(column) == _kind(field)
+    return fits(field, column_type(column))
 
 
 def _kind(field: Field) -> str:
@@ -163,21 +201,25 @@ def _with_default(field: Field, value: str) -> str:
     """Replace a missing field by its default, as decode does for the lake."""
     if not field.optional or field.default in (None, ""):
         return value
+    if not _is_flat(field):
+        return f"CASE WHEN {lacks('document', field)} THEN {of_default(field)} ELSE {value} END"
     kind = _kind(field)
     if kind == "number":
         default = f"{field.default}::DOUBLE"
     elif kind == "instant":
-        default = f"{int(field.default) * 1000}"
+        default = f"{int(str(field.default)) * 1000}"
     else:
         default = literal(str(field.default).lower() if kind == "boolean" else str(field.default))
     return f"coalesce({value}, {default})"
 
 
-def _column_value(field: Field, column_type: str | None) -> str:
+def _column_value(field: Field, found: str | None) -> str:
     kind, column = _kind(field), name(field.name)
-    if column_type is None:
+    if not _is_flat(field):
+        return column_digest(column, field, column_type(found) if found else None)
+    if found is None:
         return f"CASE WHEN false THEN {_ODD_COLUMN[kind]} END"
-    if _kind_of(column_type) != kind:
+    if _kind_of(found) != kind:
         return f"CASE WHEN {column} IS NOT NULL THEN {_ODD_COLUMN[kind]} END"
     return {
         "number": f"{column}::DOUBLE",

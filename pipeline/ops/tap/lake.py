@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import msgspec
-import pyarrow as pa
 
 from connectors.errors import UserError
 from connectors.s3.parquet import pages
 from connectors.s3.store import Stored
-from pipeline.decode.timestamps import text
+from pipeline.collect.columns import local_columns
 from pipeline.events.identity import joined
 from pipeline.events.model import EventType
 from pipeline.ops.dead_letters.view import time_text
 from pipeline.ops.systems import systems
 from pipeline.ops.tap.files import NewFiles
+from pipeline.ops.tap.rows import plain_rows
 from pipeline.ops.tap.view import Seen, in_turn, note
 from pipeline.terminal import counted
 
@@ -83,16 +83,16 @@ class LakeTap:
         partition, written = "/".join(folders), time_text(stored.modified_ms)
         about = {"file": stored.path, "bytes": stored.size, "written": written}
         heading = f"{written}  {stored.path}  {stored.size:,} bytes"
-        for row in self._first_rows(stored):
+        for row in self._first_rows(stored, local_columns(self._types[name])):
             id_ = _id_of(row, self._types[name])
             fields = {"event_type": name, "partition": partition, "id": id_, **about, "row": row}
             content = msgspec.json.encode(row).decode()
             yield Seen(fields, ("row", name, partition, str(id_)), content, heading)
             heading = ""
 
-    def _first_rows(self, stored: Stored) -> list[dict[str, Any]]:
+    def _first_rows(self, stored: Stored, local: Collection[str]) -> list[dict[str, Any]]:
         for [(_, table)] in pages(self._store, [stored], rows=self._rows):
-            return [_plain(row) for row in _with_texts(table).to_pylist()]
+            return plain_rows(table, local)
         return []
 
 
@@ -101,19 +101,3 @@ def _id_of(row: dict[str, Any], event_type: EventType) -> Any:
     fields = event_type.id or ("source_topic", "source_partition", "source_offset")
     values = [row.get(name) for name in fields]
     return values[0] if len(values) == 1 else joined(map(str, values))
-
-
-def _with_texts(table: pa.Table) -> pa.Table:
-    """Return the table with ISO-8601 for times, also for those that Python's cannot say."""
-    for number, column in enumerate(table.schema):
-        if pa.types.is_timestamp(column.type):
-            instants = table.column(number).cast(pa.timestamp("ms"), safe=False).cast(pa.int64())
-            texts = [None if each is None else text(each) for each in instants.to_pylist()]
-            table = table.set_column(number, column.name, pa.array(texts, pa.string()))
-    return table
-
-
-def _plain(row: dict[str, Any]) -> dict[str, Any]:
-    """Return a row for JSON, whatever types a foreign file has."""
-    plain: dict[str, Any] = msgspec.to_builtins(row)
-    return plain

@@ -49,7 +49,8 @@ def parquet(
         **(more or {}),
     }
     sink = BytesIO()
-    pq.write_table(pa.table(columns), sink, compression="zstd", use_dictionary=False)
+    options = {"compression": "zstd", "use_dictionary": False, "version": "2.6"}
+    pq.write_table(pa.table(columns), sink, **options)
     return sink.getvalue()
 
 
