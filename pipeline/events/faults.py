@@ -33,9 +33,7 @@ class Faults:
         """Raise the mistake."""
         raise UserError(f"{self._path}: {where}: {shown(value)} isn't allowed; allowed: {allowed}")
 
-    def refuse_unknown(
-        self, where: str, mapping: Mapping[str, Any], known: frozenset[str]
-    ) -> None:
+    def refuse_unknown(self, where: str, mapping: Mapping[str, Any], known: frozenset[str]) -> None:
         """Keep a mistake for each property that is nearly a known one.
 
         Avro allows properties of one's own.
