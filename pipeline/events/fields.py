@@ -97,15 +97,15 @@ class Fields:
             self._faults.fault(f"{at}field name", name, allowed)
         where = f"{place.where}{name}"
         self._faults.refuse_unknown(where, declared, _KEYS)
-        doc = self.doc(f"{where}: doc", declared) if "doc" in declared or not place.depth else ""
+        doc = ""
+        if "doc" in declared or not place.depth:
+            doc = found(self.doc, f"{where}: doc", declared) or ""
         aliases: tuple[str, ...] = ()
         if "aliases" in declared:
             listed = declared["aliases"]
             aliases = found(texts, listed, f"{where}: aliases", self._faults) or ()
         if "logicalType" in declared:
-            allowed = (
-                'beside the type of Avro, such as "type": {"type": "long", "logicalType": ...}'
-            )
+            allowed = 'in the type alone, such as "type": {"type": "long", "logicalType": ...}'
             self._faults.fault(f"{where}: logicalType", declared["logicalType"], allowed)
         limits = {key: declared[key] for key in LIMITS if key in declared}
         inner = Place(where, place.namespace, place.depth, place.open)
