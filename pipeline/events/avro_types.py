@@ -165,8 +165,19 @@ class AvroTypes:
         else:
             full = self._full_name(avro, place)
             made = self._of_name(name, full, avro, place)
+            before = len(self._faults)
+            result = self._limited(made, limits, place)
+            if len(self._faults) == before:
+                made = self._with_own_limits(made, avro, place)
             self._named[full] = made
+            return result
         return self._limited(made, limits, place)
+
+    def _with_own_limits(self, made: Field, avro: Mapping[str, Any], place: Place) -> Field:
+        """Return what the type's name stands for: with its own limits, not with the field's."""
+        own = {key: avro[key] for key in LIMITS if key in avro}
+        limited = self._limited(made, own, place)
+        return limited if "wire" in own else replace(limited, wire="")
 
     def _of_name(self, name: str, full: str, avro: Mapping[str, Any], place: Place) -> Field:
         if name == "record":
@@ -223,14 +234,14 @@ class AvroTypes:
             return replace(self.read(branches[0], limits, place), nullable=nullable)
         fields = [self._branch(branch, place) for branch in branches]
         found: dict[str, str] = {}
-        names = {branch.name.lower() for branch in fields}
         for branch in fields:
-            form = json_form(branch)
-            if form in found or len(names) < len(fields):
-                other = found.get(form, "another by its name")
+            if other := found.get(json_form(branch)):
                 allowed = f"types that JSON tells apart: {branch.name} and {other} are not"
                 self._faults.fault(f"{place.where}: type", avro, allowed)
-            found[form] = branch.name
+            found[json_form(branch)] = branch.name
+        if len({branch.name.lower() for branch in fields}) < len(fields):
+            allowed = "types whose names differ, as each is a column of that name"
+            self._faults.fault(f"{place.where}: type", avro, allowed)
         made = Field("", "union", nullable=nullable, children=tuple(fields))
         return self._limited(made, limits, place)
 
