@@ -49,7 +49,7 @@ _KEYS: Final = frozenset(
 )
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _FULL_NAME: Final = re.compile(rf"{_NAME.pattern}(?:\.{_NAME.pattern})*")
-_UUID: Final = r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
+UUID: Final = r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
 _WITH_NAME: Final = "record, enum and fixed"
 _MOST_DIGITS: Final = 38
 _CLASSES: Final[Mapping[str, str]] = {
@@ -131,7 +131,7 @@ class AvroTypes:
         if (name, logical) == ("bytes", "decimal"):
             return self._decimal(avro, place)
         if (name, logical) == ("string", "uuid"):
-            return Field("", "string", max_length=36, pattern=_UUID)
+            return Field("", "string", max_length=36, pattern=UUID)
         found = _LOGICAL.get((name, logical)) if isinstance(logical, str) else None
         if found is None:
             able = [each for base, each in _LOGICAL if base == name]
