@@ -305,6 +305,26 @@ def test_a_document_of_all_kinds_is_found_by_them(
     assert [query for query in NO_QUERIES if found(query) != 0] == []
 
 
+ODD: list[dict[str, Any]] = [
+    dict.fromkeys(DOCUMENT),
+    {name: [] for name in ("items", "grid", "maps")},
+    {"maps": [None, {}], "items": [None], "labels": {}},
+    {"labels": {"": "a", ".": "b", "a..b": "c", " ": "d", "n": None}},
+    {"labels": {"deep": {"er": [1, {"x": None}]}, "list": [], "empty": {}}},
+    {"either": None, "value": True, "blob": "", "payload": ""},
+]
+
+
+def test_nulls_and_odd_keys_are_indexed(
+    tmp_path: Path, settings: Index, opensearch: OpenSearch, event_type: str
+) -> None:
+    made, index = _mapping(tmp_path, SCHEMA), index_name(settings.prefix, event_type)
+    ensure_templates(opensearch, {event_type: made}, settings)
+    for number, document in enumerate(ODD):
+        opensearch.index(index=index, id=str(number), body=document)
+        assert opensearch.get(index=index, id=str(number))["_source"] == document
+
+
 def test_fields_are_added_to_nested_records(
     tmp_path: Path, settings: Index, opensearch: OpenSearch, event_type: str
 ) -> None:
