@@ -37,6 +37,7 @@ RESERVED: Final = frozenset(
 """Names of columns that the job adds; no field of an event may have one."""
 
 MOST_ID_FIELDS: Final = 8
+"""Fields that can be the id together."""
 _RECORD_KEYS: Final = frozenset(
     "type name namespace doc aliases fields"
     " eventType version id eventTime versionTime partitionBy place control".split()
@@ -160,9 +161,8 @@ class _Schema:
             return ()
         if not isinstance(declared, list):
             return (self._named("id", declared, fields, ID),)
-        if not 1 <= len(declared) <= MOST_ID_FIELDS or len(set(map(str, declared))) < len(
-            declared
-        ):
+        different = len(set(map(str, declared))) == len(declared)
+        if not 1 <= len(declared) <= MOST_ID_FIELDS or not different:
             allowed = f"a field, or a list of 1 to {MOST_ID_FIELDS} different ones"
             self._faults.fault("id", declared, allowed)
         role = PART_OF_ID if len(declared) > 1 else ID
