@@ -242,15 +242,43 @@ def _new_fields(name: str, actual: Mapping[str, Any], wanted: Mapping[str, Any])
         UserError: the index defines fields otherwise; the message names each.
     """
     existing, required = actual.get("properties", {}), wanted.get("properties", {})
-    new = {field: required[field] for field in required if field not in existing}
-    common = {field: existing[field] for field in required if field in existing}
-    differences = mapping_differences({**actual, "properties": common | new}, wanted)
+    new, completed = _missing(existing, required), _completed(existing, required)
+    differences = mapping_differences({**actual, "properties": completed}, wanted)
     if differences:
         raise UserError(
             f"index {name} exists with another mapping: {'; '.join(differences)}. "
             "Reindex it, delete it, or choose another index.prefix"
         )
     return new
+
+
+def _missing(existing: Mapping[str, Any], required: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what lacks in `existing`; of an object with fields, those that it lacks.
+
+    The definition of such an object is repeated, as OpenSearch takes one without it for another.
+    """
+    new: dict[str, Any] = {}
+    for name, definition in required.items():
+        if name not in existing:
+            new[name] = definition
+        elif below := _missing(_properties(existing[name]), _properties(definition)):
+            new[name] = {**definition, "properties": below}
+    return new
+
+
+def _completed(existing: Mapping[str, Any], required: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the required fields as the index has them, and those that it lacks."""
+    completed: dict[str, Any] = {}
+    for name, definition in required.items():
+        made = completed[name] = dict(existing.get(name, definition))
+        if "properties" in made:
+            made["properties"] = _completed(_properties(made), _properties(definition))
+    return completed
+
+
+def _properties(definition: Mapping[str, Any]) -> Mapping[str, Any]:
+    properties: Mapping[str, Any] = definition.get("properties", {})
+    return properties
 
 
 def mapping_differences(actual: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
@@ -271,8 +299,18 @@ def _fields(mapping: Mapping[str, Any], prefix: str = "") -> dict[str, dict[str,
     fields: dict[str, dict[str, str]] = {}
     for name, definition in mapping.get("properties", {}).items():
         path = prefix + name
-        if "properties" in definition:
-            fields.update(_fields(definition, path + "."))
-        else:
-            fields[path] = {key: str(value).lower() for key, value in definition.items()}
+        fields[path] = {
+            "type": "object",  # which servers leave out
+            **{key: _plain(value) for key, value in definition.items() if key != "properties"},
+        }
+        fields.update(_fields(definition, path + "."))
     return fields
+
+
+def _plain(value: object) -> str:
+    """Return a value as text; a number of any form as a double, as servers return some."""
+    text = str(value).lower()
+    try:
+        return str(float(text))
+    except ValueError:
+        return text

@@ -14,12 +14,20 @@ from pathlib import Path
 from connectors.flink import table_environment as flink
 from connectors.flink.filesystem import parquet_table
 from connectors.sql import create_table, identifier
-from pipeline.collect.columns import lake_columns
+from pipeline.collect.columns import lake_position
 from pipeline.config.flink_settings import flink_settings
 from pipeline.config.model import Job, Source
+from pipeline.decode.records import position, strings
 from pipeline.events import event_types
-from pipeline.events.derive import flink_type
 from pipeline.events.model import EventType
+
+TYPES = {
+    "int32": "INT",
+    "int64": "BIGINT",
+    "double": "DOUBLE",
+    "string": "STRING",
+    "timestamp": "TIMESTAMP_LTZ(3)",
+}
 
 POSITION = {
     "topic": "STRING NOT NULL METADATA VIRTUAL",
@@ -40,7 +48,7 @@ def main(servers: str, topic: str, output: str, checkpoint_seconds: str, schemas
     trip = event_types.load(Path(schemas))["trip"]
     job = Job(name="flink-json", parallelism=2, checkpoint_seconds=float(checkpoint_seconds))
     stream, environment = flink.environment(flink_settings(job))
-    fields = {field.name: flink_type(field) for field in trip.fields}
+    fields = _fields(trip)
     options = {
         "connector": "kafka",
         "topic": topic,
@@ -64,9 +72,20 @@ def main(servers: str, topic: str, output: str, checkpoint_seconds: str, schemas
     stream.execute_async("flink-json")
 
 
+def _fields(trip: EventType) -> dict[str, str]:
+    """Return the types of the fields in Flink's SQL."""
+    return {field.name: TYPES[field.kind] for field in trip.fields}
+
+
 def _lake(path: str, trip: EventType) -> str:
     """Return the CREATE statement of a lake with the columns of ours."""
-    columns = lake_columns(trip, Source(kafka_topics=("any",)), keep_unknown=False)
+    origin = position(Source(kafka_topics=("any",)))
+    columns = {
+        **_fields(trip),
+        **{lake_position(name): kind for name, kind in origin.items()},
+        "schema_version": "INT",
+        **strings(trip.partition_names),
+    }
     return parquet_table("lake_trip", columns, path, trip.partition_names, PARQUET)
 
 

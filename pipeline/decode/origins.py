@@ -17,7 +17,8 @@ class Origins:
     """One value a row; None where no event type of the decoder asks for it.
 
     `names` are what headers or topics say of the type, None where they say nothing. `ids` are
-    positions as text, and `versions` numbers in the order of arrival. `faults` are of records that could not be brought to JSON.
+    positions as text, and `versions` numbers in the order of arrival. `faults` are of records that
+    could not be brought to JSON.
     """
 
     names: Sequence[str | None] | None = None

@@ -7,20 +7,39 @@ change is refused when one of them would break or silently mean something else.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from decimal import Decimal
+from typing import Any, Final
 
 from connectors.opensearch.templates import mapping_differences
+from pipeline.events import instants
 from pipeline.events.derive import mapping
-from pipeline.events.model import EventType, EventTypes, Field
+from pipeline.events.instants import FRACTIONS
+from pipeline.events.model import ControlType, EventType, EventTypes, Field, Kind
 
+_PROMOTED: Final[Mapping[Kind, tuple[Kind, ...]]] = {
+    "int32": ("int64", "float", "double"),
+    "int64": ("float", "double"),
+    "float": ("double",),
+    "string": ("bytes",),
+    "bytes": ("string",),
+}
+"""What Avro's resolution of schemas reads as what."""
+_TWO_TYPES: Final = "files of two types cannot be read together"
+_YEAR_2009: Final = 1_230_768_000
+_DAY: Final = 86_400
 _ROLES = ("id", "event_time", "version_time", "partition_by")
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One change of an event type or field; `refused` says why it is incompatible, else empty."""
+    """One change of an event type or field; `refused` says why it is incompatible, else empty.
+
+    `field` is a path: `position.lat`, `tags[]` for items, `labels{}` for values of a map, and
+    `value|long` for a branch of a union.
+    """
 
     event_type: str
     field: str
@@ -34,17 +53,39 @@ class Change:
 
 def changes(old: EventTypes, new: EventTypes) -> Iterator[Change]:
     """Yield every change that matters to data, by type; a changed `doc` does not."""
-    for before in old:
-        after = new.get(before.name)
-        if after is None:
-            yield Change(before.name, "", "removed", "its events would become dead letters")
+    before, after = _by_name(old), _by_name(new)
+    for name, was in before.items():
+        now = after.get(name)
+        if now is None:
+            records = "control records" if isinstance(was, ControlType) else "events"
+            yield Change(name, "", "removed", f"its {records} would become dead letters")
+        elif isinstance(was, EventType) and isinstance(now, EventType):
+            yield from _of_type(was, now)
+        elif isinstance(was, ControlType) and isinstance(now, ControlType):
+            yield from _versioned(was, now, list(_fields(now.name, "", was.fields, now.fields)))
+        elif isinstance(was, EventType):
+            yield Change(name, "", "is a control type now", "its events would not be stored")
         else:
-            yield from _of_type(before, after)
-    yield from (Change(added.name, "", "added") for added in new if old.get(added.name) is None)
+            why = "archived control records would be read as events"
+            yield Change(name, "", "is no control type any more", why)
+    yield from (Change(name, "", "added") for name in after if name not in before)
+
+
+def _by_name(types: EventTypes) -> dict[str, EventType | ControlType]:
+    events: dict[str, EventType | ControlType] = {each.name: each for each in types}
+    return events | {each.name: each for each in types.control}
 
 
 def _of_type(old: EventType, new: EventType) -> Iterator[Change]:
-    all_changes = [*_roles(old, new), *_fields(old, new), *_columns(old, new), *_mapping(old, new)]
+    fields = _fields(new.name, "", old.fields, new.fields)
+    all_changes = [*_roles(old, new), *fields, *_columns(old, new), *_mapping(old, new)]
+    yield from _versioned(old, new, all_changes)
+
+
+def _versioned(
+    old: EventType | ControlType, new: EventType | ControlType, all_changes: list[Change]
+) -> Iterator[Change]:
+    """Yield the changes, and that of a version that is not raised with them."""
     yield from all_changes
     if new.version < old.version or (all_changes and new.version == old.version):
         what = f"version was {old.version}, is {new.version}"
@@ -62,29 +103,79 @@ def _roles(old: EventType, new: EventType) -> Iterator[Change]:
 
 
 def _text(value: object) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    text = ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    return text or "nothing"
 
 
-def _fields(old: EventType, new: EventType) -> Iterator[Change]:
-    before = {field.name: field for field in old.fields}
-    after = {field.name: field for field in new.fields}
+def _fields(
+    event_type: str, path: str, old: Sequence[Field], new: Sequence[Field]
+) -> Iterator[Change]:
+    """Yield the changes of the fields of a record, which is at the path."""
+    before = {field.name: field for field in old}
+    after = {field.name: field for field in new}
     for name in before:
         if name in after:
-            for what, refused in _of_field(before[name], after[name]):
-                yield Change(new.name, name, what, refused)
+            yield from _of_field(event_type, path + name, before[name], after[name])
         else:
             why = "old readers look for it, and records that have it would be refused"
-            yield Change(new.name, name, "removed", why)
+            yield Change(event_type, path + name, "removed", why)
     for name in after:
         if name not in before:
             why = "" if after[name].optional else "archived records lack it, so give it a default"
-            yield Change(new.name, name, "added", why)
+            yield Change(event_type, path + name, "added", why)
 
 
-def _of_field(old: Field, new: Field) -> Iterator[tuple[str, str]]:
-    if old.kind != new.kind:
-        yield f"type was {old.kind}, is {new.kind}", "files of two types cannot be read together"
+def _of_field(event_type: str, path: str, old: Field, new: Field) -> Iterator[Change]:
+    """Yield the changes of a field, and of what is in it."""
+    if found := list(_type(old, new)):
+        yield from (Change(event_type, path, what, why) for what, why in found)
         return
+    for what, why in (*_presence(old, new), *_limits(old, new)):
+        yield Change(event_type, path, what, why)
+    match new.kind:
+        case "record":
+            yield from _fields(event_type, f"{path}.", old.children, new.children)
+        case "array" | "map":
+            within = f"{path}[]" if new.kind == "array" else f"{path}{{}}"
+            yield from _of_field(event_type, within, old.children[0], new.children[0])
+        case "union":
+            yield from _branches(event_type, path, old, new)
+
+
+def _branches(event_type: str, path: str, old: Field, new: Field) -> Iterator[Change]:
+    """Yield the changes of a union's branches, each of which is a nullable part of the column."""
+    before = {branch.name: branch for branch in old.children}
+    after = {branch.name: branch for branch in new.children}
+    for name in before:
+        if name in after:
+            yield from _of_field(event_type, f"{path}|{name}", before[name], after[name])
+        else:
+            why = "old readers look for it, and records that have it would be refused"
+            yield Change(event_type, f"{path}|{name}", "removed", why)
+    yield from (
+        Change(event_type, f"{path}|{name}", "added") for name in after if name not in before
+    )
+
+
+def _type(old: Field, new: Field) -> Iterator[tuple[str, str]]:
+    """Yield what makes the files' type, or the reading of archived records, another one."""
+    if old.kind != new.kind:
+        plain = not (old.enum or old.size or new.enum or new.size)
+        promotes = plain and new.kind in _PROMOTED.get(old.kind, ())
+        avro = f"Avro would read {old.kind} as {new.kind}, but " if promotes else ""
+        yield f"type was {old.kind}, is {new.kind}", avro + _TWO_TYPES
+        return
+    for name in ("unit", "precision", "scale", "size"):
+        before, after = getattr(old, name), getattr(new, name)
+        if before != after:
+            yield f"{name} was {before}, is {after}", _TWO_TYPES
+    if old.wire != new.wire:
+        why = "archived records would be read otherwise"
+        yield f"wire was {old.wire}, is {new.wire}", why
+
+
+def _presence(old: Field, new: Field) -> Iterator[tuple[str, str]]:
+    """Yield whether a field may be null or left out, where that changed."""
     if old.nullable != new.nullable:
         why = "old files may hold null" if old.nullable else ""
         yield "may be null" if new.nullable else "may no longer be null", why
@@ -94,7 +185,6 @@ def _of_field(old: Field, new: Field) -> Iterator[tuple[str, str]]:
     elif old.default != new.default:
         why = "archived records without it would get another value than in the lake"
         yield f"default was {old.default!r}, is {new.default!r}", why
-    yield from _limits(old, new)
 
 
 def _limits(old: Field, new: Field) -> Iterator[tuple[str, str]]:
@@ -102,9 +192,10 @@ def _limits(old: Field, new: Field) -> Iterator[tuple[str, str]]:
     why = "archived records may be beyond it"
     for name, sign in (("minimum", -1), ("maximum", 1), ("max_length", 1)):
         before, after = getattr(old, name), getattr(new, name)
-        if before is not None and before != after:
-            narrower = sign * after < sign * before
-            yield f"{name} was {before}, is {after}", why if narrower else ""
+        if before != after:
+            narrower = sign * _bound(new, name, sign) < sign * _bound(old, name, sign)
+            was, now = _limit_text(old, before), _limit_text(new, after)
+            yield f"{name} was {was}, is {now}", why if narrower else ""
     if old.enum != new.enum:
         narrower = bool(new.enum) and not (old.enum and set(old.enum) <= set(new.enum))
         yield f"enum was {list(old.enum)}, is {list(new.enum)}", why if narrower else ""
@@ -113,6 +204,27 @@ def _limits(old: Field, new: Field) -> Iterator[tuple[str, str]]:
         yield what, why if new.pattern is not None else ""
     if lost := [alias for alias in old.aliases if alias not in new.aliases]:
         yield f"aliases lost {lost}", "historical files name their columns so"
+
+
+def _limit_text(field: Field, limit: Any) -> str:
+    if limit is None:
+        return "none"
+    if field.kind == "date":
+        return instants.date_text(limit)
+    if field.kind in ("timestamp", "local_timestamp"):
+        return instants.text(limit, field.unit, local=field.kind == "local_timestamp")
+    return str(limit)
+
+
+def _bound(field: Field, name: str, sign: int) -> int | float | Decimal:
+    """Return a limit; in place of none that of all timestamps, else an infinite one."""
+    limit: int | float | Decimal | None = getattr(field, name)
+    if limit is not None:
+        return limit
+    if field.kind in ("timestamp", "local_timestamp"):
+        seconds = _YEAR_2009 if name == "minimum" else int(time.time()) + _DAY
+        return seconds * FRACTIONS[field.unit]
+    return sign * float("inf")
 
 
 def _columns(old: EventType, new: EventType) -> Iterator[Change]:
@@ -128,12 +240,31 @@ def _columns(old: EventType, new: EventType) -> Iterator[Change]:
 
 def _mapping(old: EventType, new: EventType) -> Iterator[Change]:
     """Yield changed index definitions of the fields that kept their type."""
-    after = {field.name: field.kind for field in new.fields}
-    both = [field.name for field in old.fields if after.get(field.name) == field.kind]
-    for difference in mapping_differences(_only(both, mapping(old)), _only(both, mapping(new))):
+    before, after = (
+        {**index, "properties": _kept(index.get("properties", {}), old.fields, new.fields)}
+        for index in (mapping(old), mapping(new))
+    )
+    for difference in mapping_differences(before, after):
         why = "an index cannot change it; reindex under another index.prefix"
         yield Change(new.name, "", f"mapping: {difference}", why)
 
 
-def _only(fields: list[str], index: dict[str, Any]) -> dict[str, Any]:
-    return {**index, "properties": {name: index["properties"][name] for name in fields}}
+def _kept(
+    properties: Mapping[str, Any], old: Sequence[Field], new: Sequence[Field]
+) -> dict[str, Any]:
+    """Return the definitions of fields that both records have, of one type."""
+    after = {field.name: field for field in new}
+    kept: dict[str, Any] = {}
+    for field in old:
+        if field.name not in after or field.name not in properties:
+            continue
+        was, now = field, after[field.name]
+        while was.kind == now.kind == "array":  # its definition is that of its items
+            was, now = was.children[0], now.children[0]
+        if next(_type(was, now), None):
+            continue
+        definition = kept[field.name] = dict(properties[field.name])
+        if was.kind == "record" and "properties" in definition:
+            below = _kept(definition["properties"], was.children, now.children)
+            definition["properties"] = below
+    return kept

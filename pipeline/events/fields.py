@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final, cast
 
-from pipeline.events.avro_types import AvroTypes, Place
+from pipeline.events.avro_types import AvroTypes, Place, full_name
 from pipeline.events.faults import Faults, did_you_mean
 from pipeline.events.limits import LIMITS, broken_limit, texts
 from pipeline.events.model import Field, Kind, Scalar
@@ -25,6 +25,7 @@ _JSON: Final[Mapping[Kind, tuple[type, ...]]] = {
     "int32": (int,),
     "int64": (int,),
 }
+_FLOATS: Final = ("double", "float")
 _EMPTY: Final[Mapping[Kind, object]] = {"array": [], "map": {}}
 
 
@@ -38,7 +39,8 @@ class Fields:
 
     def of_record(self, record: Mapping[str, Any], reserved: frozenset[str]) -> tuple[Field, ...]:
         """Return the fields without a mistake; those with mistakes are in `refused`."""
-        place = Place("field ", str(record.get("namespace", "")))
+        full = full_name(record, Place(""), self._faults)
+        place = Place("field ", full.rpartition(".")[0], open=(full,))
         return self._of(record, place, reserved)
 
     def doc(self, where: str, declared: Mapping[str, Any]) -> str:
@@ -51,8 +53,8 @@ class Fields:
     def _of_nested(self, record: Mapping[str, Any], place: Place) -> tuple[Field, ...]:
         below = Place(f"{place.where}.", place.namespace, place.depth, place.open)
         fields = self._of(record, below, frozenset())
-        if not fields:
-            self._faults.fault(f"{place.where}: fields", record.get("fields"), "one or more fields")
+        if record["fields"] == []:
+            self._faults.fault(f"{place.where}: fields", [], "one or more fields")
         return fields
 
     def _of(
@@ -73,7 +75,7 @@ class Fields:
         listed_names = [field.name for field in fields]
         for name in {name: None for name in listed_names if listed_names.count(name) > 1}:
             found(self._faults.fault, where, name, "each name once")
-        found(self._refuse_shared_aliases, fields)
+        found(self._refuse_shared_aliases, place.where, fields)
         return tuple(fields)
 
     def _found(
@@ -91,14 +93,20 @@ class Fields:
     def _field(self, declared: Mapping[str, Any], place: Place, reserved: frozenset[str]) -> Field:
         name, found = declared.get("name"), self._faults.found
         if allowed := allowed_field_name(name, reserved):
-            self._faults.fault("field name", name, allowed)
+            at = "" if place.where == "field " else f"{place.where.rstrip('.')}: "
+            self._faults.fault(f"{at}field name", name, allowed)
         where = f"{place.where}{name}"
         self._faults.refuse_unknown(where, declared, _KEYS)
-        doc = self.doc(f"{where}: doc", declared) if "doc" in declared or not place.depth else ""
+        doc = ""
+        if "doc" in declared or not place.depth:
+            doc = found(self.doc, f"{where}: doc", declared) or ""
         aliases: tuple[str, ...] = ()
         if "aliases" in declared:
             listed = declared["aliases"]
             aliases = found(texts, listed, f"{where}: aliases", self._faults) or ()
+        if "logicalType" in declared:
+            allowed = 'in the type alone, such as "type": {"type": "long", "logicalType": ...}'
+            self._faults.fault(f"{where}: logicalType", declared["logicalType"], allowed)
         limits = {key: declared[key] for key in LIMITS if key in declared}
         inner = Place(where, place.namespace, place.depth, place.open)
         before = len(self._faults)
@@ -107,32 +115,25 @@ class Fields:
         if len(self._faults) == before:
             default = found(self._default, where, field, declared)
             field = replace(field, optional="default" in declared, default=default)
-            self._refuse_values_outside(where, field)
+            if field.default not in (None, ()) and (limit := broken_limit(field, field.default)):
+                self._faults.fault(f"{where}: default", field.default, f"a value with {limit}")
         return field
 
-    def _refuse_values_outside(self, where: str, field: Field) -> None:
-        """Refuse a default or an allowed value that the field's own limits refuse."""
-        for value in field.enum:
-            if limit := broken_limit(replace(field, enum=()), value):
-                self._faults.fault(f"{where}: enum", value, f"values with {limit}")
-        if len(set(field.enum)) < len(field.enum):
-            self._faults.fault(f"{where}: enum", field.enum, "each value once")
-        if field.default not in (None, ()) and (limit := broken_limit(field, field.default)):
-            self._faults.fault(f"{where}: default", field.default, f"a value with {limit}")
-
-    def _refuse_shared_aliases(self, fields: Sequence[Field]) -> None:
+    def _refuse_shared_aliases(self, where: str, fields: Sequence[Field]) -> None:
         owners = {field.name: field.name for field in fields}
         for field in fields:
             for alias in field.aliases:
                 if alias in owners:
                     allowed = f"names that no other field has; {owners[alias]} has it"
-                    self._faults.fault(f"field {field.name}: aliases", alias, allowed)
+                    self._faults.fault(f"{where}{field.name}: aliases", alias, allowed)
                 owners[alias] = field.name
 
     def _default(self, where: str, field: Field, declared: Mapping[str, Any]) -> Scalar:
         if "default" not in declared:
             return None
         default, avro = declared["default"], declared["type"]
+        while isinstance(avro, dict):  # a type may be an object with the type alone
+            avro = avro["type"]
         first_is_null = isinstance(avro, list) and avro[0] == "null"
         if default is None and first_is_null:
             return None
@@ -140,10 +141,17 @@ class Fields:
             if field.kind in _EMPTY:
                 return ()
             if type(default) in _JSON.get(field.kind, ()):
-                floats = field.kind in ("double", "float")
-                return float(default) if floats else cast(Scalar, default)
+                return _as_double(default) if field.kind in _FLOATS else cast(Scalar, default)
         allowed = "a value of the (first) Avro type; of complex and logical ones null, [] or {}"
         self._faults.fault(f"{where}: default", default, allowed)
+
+
+def _as_double(number: float) -> Scalar:
+    """Return the number as a double; one that is too large stays, as it is beyond the maximum."""
+    try:
+        return float(number)
+    except OverflowError:
+        return number
 
 
 def allowed_field_name(name: object, reserved: frozenset[str] = frozenset()) -> str:
@@ -152,4 +160,4 @@ def allowed_field_name(name: object, reserved: frozenset[str] = frozenset()) -> 
         return f"text like {FIELD_NAME.pattern}"
     if len(name) > _LONGEST_NAME:
         return f"at most {_LONGEST_NAME} characters"
-    return "any other name: the job has a column of that name" if name in reserved else ""
+    return "any other name: the job has a column of that name" if name.lower() in reserved else ""

@@ -15,6 +15,7 @@ from pipeline.events.model import EXACT_IN_DOUBLE, LONGEST_TEXT, Field, Kind, Un
 
 LIMITS: Final = ("minimum", "maximum", "maxLength", "enum", "pattern", "wire")
 """Properties that a field or a type may have beside Avro's own."""
+_BY_TYPE: Final = "no other limit: the enum, fixed or uuid is one already"
 
 _INTEGERS: Final[Mapping[Kind, tuple[int, int]]] = {
     "int32": (-(2**31), 2**31 - 1),
@@ -28,8 +29,8 @@ _FLOATS: Final[Mapping[Kind, tuple[int, float]]] = {
 _NUMBERS: Final = ("int32", "int64", "double", "float")
 _TIMES: Final = ("timestamp", "local_timestamp", "date")
 _ONLY_ON: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
-    "minimum": ("only on numbers and times", (*_NUMBERS, "decimal", *_TIMES)),
-    "maximum": ("only on numbers and times", (*_NUMBERS, "decimal", *_TIMES)),
+    "minimum": ("only on numbers, dates and timestamps", (*_NUMBERS, "decimal", *_TIMES)),
+    "maximum": ("only on numbers, dates and timestamps", (*_NUMBERS, "decimal", *_TIMES)),
     "maxLength": ("only on strings and bytes", ("string", "bytes")),
     "enum": ("only on strings", ("string",)),
     "pattern": ("only on strings", ("string",)),
@@ -54,13 +55,14 @@ def limited(made: Field, limits: Mapping[str, Any], where: str, faults: Faults) 
     """Return the field with its limits; those that its kind can't have are mistakes."""
     for key in limits:
         words, kinds = _ONLY_ON[key]
-        named = made.enum or made.size or (key == "pattern" and made.pattern)
-        if made.kind not in kinds or (named and key != "wire"):
+        if made.kind not in kinds:
             faults.found(faults.fault, f"{where}: {key}", limits[key], words)
+        elif made.enum or made.size or made.pattern:
+            faults.found(faults.fault, f"{where}: {key}", limits[key], _BY_TYPE)
     reader = _Limits(limits, where, faults)
-    if made.kind in ("timestamp", "local_timestamp", "date", "time", "decimal") and not made.wire:
+    if made.kind in _ONLY_ON["wire"][1] and not made.wire:
         made = replace(made, wire=faults.found(reader.wire, made) or "")
-    elif "wire" in limits:
+    elif made.wire and "wire" in limits:
         faults.found(faults.fault, f"{where}: wire", limits["wire"], f"{made.wire}, as before")
     if made.kind in _ONLY_ON["minimum"][1]:
         low, high = faults.found(reader.range, made) or (made.minimum, made.maximum)
@@ -73,6 +75,8 @@ def limited(made: Field, limits: Mapping[str, Any], where: str, faults: Faults) 
         made = replace(made, enum=faults.found(reader.texts, "enum") or ())
     if "pattern" in limits and made.kind == "string":
         made = replace(made, pattern=faults.found(reader.pattern))
+    if "enum" in limits and made.enum:
+        faults.found(reader.refuse_values_outside, made)
     return made
 
 
@@ -104,16 +108,25 @@ class _Limits:
         pattern: Any = self._limits["pattern"]
         try:
             re.compile(pattern)
-        except (re.error, TypeError) as error:
+            re.compile(str(Field("", "string", pattern=pattern).regex))
+        except (re.error, TypeError, OverflowError, RecursionError) as error:
             self._fault("pattern", pattern, f"a regular expression ({cut(str(error))})")
         return str(pattern)
+
+    def refuse_values_outside(self, made: Field) -> None:
+        """Refuse an allowed value that the other limits refuse, or that is there twice."""
+        for value in made.enum:
+            if limit := broken_limit(replace(made, enum=()), value):
+                self._fault("enum", value, f"values with {limit}")
+        if len(set(made.enum)) < len(made.enum):
+            self._fault("enum", made.enum, "each value once")
 
     def range(self, made: Field) -> tuple[Any, Any]:
         """Return the least and the largest value; of times None where the schema has none."""
         least, most = (self._end(made, key) for key in ("minimum", "maximum"))
         if least is not None and most is not None and least > most:
-            shown = self._limits.get("minimum", least)
-            self._fault("minimum", shown, f"at most its maximum, {most}")
+            low, high = self._limits.get("minimum", least), self._limits.get("maximum", most)
+            self._fault("minimum", low, f"at most its maximum, {high}")
         return least, most
 
     def _end(self, made: Field, key: str) -> Any:
@@ -200,7 +213,9 @@ def _time(made: Field, value: object) -> int | None:
         return None
     local = made.kind == "local_timestamp"
     count = parse_date(value) if made.kind == "date" else parse(value, made.unit, local=local)
-    return None if isinstance(count, BadTimestamp) else count
+    if isinstance(count, BadTimestamp) or (made.unit == "ns" and abs(count) > -LEAST_NANOS):
+        return None
+    return count
 
 
 def broken_limit(made: Field, value: Any) -> str:

@@ -101,9 +101,8 @@ class _Entry:
         if not isinstance(name, str) or not _NAME.fullmatch(name) or keyword.iskeyword(name):
             self._fault("name", name, f"text like {_NAME.pattern}, no keyword")
         named = self._declared["from"]
-        able = [each for each in fields if each != "type"]  # which is the same for all events
-        if not isinstance(named, str) or named not in able:
-            self._fault("from", named, f"a field: {', '.join(able)}")
+        if not isinstance(named, str) or named not in fields:
+            self._fault("from", named, f"a field: {', '.join(fields)}")
         source = fields[named]
         transform, width = self._transform(source)
         text_form = source.kind in ("string", "boolean") and transform != "bucket"

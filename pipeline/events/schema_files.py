@@ -5,13 +5,14 @@ Every error names the file, the field, the value seen and what is allowed.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, cast
 
 from connectors.errors import UserError
-from connectors.text_files import parse_json, read_text
+from connectors.text_files import cut, parse_json, read_text
 from pipeline.events.faults import Faults, did_you_mean, shown
 from pipeline.events.fields import Fields
 from pipeline.events.model import (
@@ -32,7 +33,8 @@ RESERVED: Final = frozenset(
 )
 """Names of columns that the job adds to the files; no field of an event may have one."""
 
-_MOST_ID_FIELDS: Final = 8
+MOST_ID_FIELDS: Final = 8
+"""Fields that can be the id together."""
 _RECORD_KEYS: Final = frozenset(
     "type name namespace doc aliases fields"
     " eventType version id eventTime versionTime partitionBy place control".split()
@@ -62,6 +64,11 @@ def read_object(path: Path) -> dict[str, Any]:
     content = parse_json(read_text(path), str(path))
     if not isinstance(content, dict):
         raise UserError(f"{path}: holds {shown(content)}; allowed: one JSON object")
+    try:
+        json.dumps(content, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise UserError(f"{path}: has half of a character, \\ud800 to \\udfff; allowed: both halves"
+                        " beside each other") from None  # fmt: skip
     return content
 
 
@@ -156,10 +163,9 @@ class _Schema:
             return ()
         if not isinstance(declared, list):
             return (self._named("id", declared, fields, ID),)
-        if not 1 <= len(declared) <= _MOST_ID_FIELDS or len(set(map(str, declared))) < len(
-            declared
-        ):
-            allowed = f"a field, or a list of 1 to {_MOST_ID_FIELDS} different ones"
+        different = len(set(map(str, declared))) == len(declared)
+        if not 1 <= len(declared) <= MOST_ID_FIELDS or not different:
+            allowed = f"a field, or a list of 1 to {MOST_ID_FIELDS} different ones"
             self._faults.fault("id", declared, allowed)
         role = PART_OF_ID if len(declared) > 1 else ID
         return tuple(self._named("id", name, fields, role) for name in declared)
@@ -193,7 +199,22 @@ class _Schema:
 
     def _mapping_override(self, name: str) -> dict[str, Any]:
         beside = self._path.with_name(f"{name}.mapping.json")
-        return read_object(beside) if beside.exists() else {}
+        if not beside.exists():
+            return {}
+        override = read_object(beside)
+        _refuse_odd_properties(beside, "properties", override)
+        return override
+
+
+def _refuse_odd_properties(path: Path, where: str, definition: Mapping[str, Any]) -> None:
+    """Raise UserError if `properties` of a mapping, at any depth, are no objects."""
+    properties = definition.get("properties", {})
+    if not isinstance(properties, dict):
+        Faults(path).fault(where, properties, "an object with a definition for each field")
+    for name, below in properties.items():
+        if not isinstance(below, dict):
+            Faults(path).fault(f"{where}.{cut(name)}", below, "an object, the field's definition")
+        _refuse_odd_properties(path, f"{where}.{cut(name)}.properties", below)
 
 
 _CONTROL_KINDS: Final = ("string", "timestamp", "int32", "int64", "boolean")

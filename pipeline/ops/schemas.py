@@ -63,7 +63,10 @@ def infer(
     event_type: Annotated[
         str, typer.Option("--type", help="The event type; the value of `type` by default.")
     ] = "",
-    id_field: Annotated[str, typer.Option("--id", help="The field that is the id.")] = "",
+    id_fields: Annotated[
+        list[str] | None,
+        typer.Option("--id", help="The field that is the id; repeat it for several."),
+    ] = None,
     event_time: Annotated[str, typer.Option(help="The field that is the event's time.")] = "",
     version_time: Annotated[
         str, typer.Option(help="The field that orders versions; the event's time by default.")
@@ -76,23 +79,25 @@ def infer(
     Fill in the docs, and set what the sample cannot show: minimum, maximum, enum, pattern. Exit 1
     if something that a schema needs could not be decided.
     """
-    from pipeline.ops import infer as drafts
+    from pipeline.ops.infer import drafter, seen
     from pipeline.validate import samples
 
     given = islice(samples((), [sample], sys.stdin.buffer), limit)
     lines = [each.raw for each in given if each.raw.strip()]
-    found = drafts.read(lines, event_type)
-    roles = drafts.Roles(event_type, id_field, event_time, version_time)
-    draft = drafts.infer(found.events, roles)
+    found = seen.read(lines, event_type)
+    roles = drafter.Roles(event_type, tuple(id_fields or ()), event_time, version_time)
+    draft = drafter.infer(found.events, roles)
     left_out = [f"left out: {counted(found.bad, 'line')} without a JSON object"]
     notes = [*draft.notes, *(left_out if found.bad else [])]
     is_whole = None not in draft.schema.values()
     if is_whole:
-        notes += drafts.judged(draft, found.lines)
+        from pipeline.ops.infer.judge import judged
+
+        notes += judged(draft, found.lines)
     if as_json:
         print(json.dumps({"schema": draft.schema, "notes": notes}))
     else:
-        print(drafts.text(draft.schema), end="")
+        print(drafter.text(draft.schema), end="")
         for note in notes:
             typer.echo(printable(note), err=True)
     raise typer.Exit(not is_whole)

@@ -40,7 +40,15 @@ def changed(folder: Path, *edits: Edit, version: int = 2) -> EventTypes:
 
 
 def of(name: str, /, **properties: Any) -> Edit:
-    return lambda schema: field(schema, name).update(properties)
+    """Change properties of a field; those changed to `...` are left out."""
+
+    def edit(schema: dict[str, Any]) -> None:
+        declared = field(schema, name)
+        declared.update(properties)
+        for key in [key for key, value in properties.items() if value is ...]:
+            del declared[key]
+
+    return edit
 
 
 def without(name: str, key: str) -> Edit:
@@ -80,6 +88,8 @@ ALLOWED: list[tuple[Edit, str]] = [
     (without("extra", "minimum"), "extra: minimum was -1000000, is -9007199254740992"),
     (of("mta_tax", default=0.5), "mta_tax: may be left out"),
     (of("extra", type=["null", "double"]), "extra: may be null"),
+    (of("pickup_datetime", minimum="2000-01-01T00:00:00Z"), "minimum was none, is 2000-01-01T"),
+    (of("pickup_datetime", maximum="2200-01-01T00:00:00Z"), "maximum was none, is 2200-01-01T"),
 ]
 
 
@@ -124,7 +134,33 @@ def test_avro_resolves_old_records_with_what_is_allowed(tmp_path: Path, edit: Ed
         (of("extra", name="extras"), "trip.extra: removed"),
         (adding({"name": "vat", "type": "double", "doc": "Tax."}), "vat: added; archived records"),
         (adding({"name": "vat", "type": ["null", "double"], "doc": "Tax."}), "vat: added"),
-        (of("passenger_count", type="long"), "type was int32, is int64"),
+        (of("passenger_count", type="long"), "type was int32, is int64; Avro would read int32 as"),
+        (of("vendor_id", name="Vendor"), "trip.vendor_id: removed"),
+        (of("store_and_fwd_flag", type="bytes", enum=...), "type was string, is bytes; files of"),
+        (lambda schema: schema.pop("versionTime"), "version_time was dropoff_datetime, is nothing"),
+        (lambda schema: schema.pop("id"), "id was trip_id, is nothing"),
+        (
+            lambda schema: schema.update(id=["trip_id", "type"]),
+            "id was trip_id, is trip_id, type",
+        ),
+        (
+            lambda schema: field(schema, "pickup_datetime")["type"].update(
+                logicalType="timestamp-micros"
+            ),
+            "pickup_datetime: unit was ms, is us; files of two types",
+        ),
+        (
+            of("pickup_datetime", wire="epoch-millis"),
+            "wire was iso-8601, is epoch-millis;",
+        ),
+        (
+            of("pickup_datetime", minimum="2010-01-01T00:00:00Z"),
+            "minimum was none, is 2010-01-01T00:00:00.000Z; archived records",
+        ),
+        (
+            of("pickup_datetime", maximum="2010-01-01T00:00:00Z"),
+            "maximum was none, is 2010-01-01T00:00:00.000Z; archived records",
+        ),
         (of("known", type="double", default=0.0), "known: may no longer be null"),
         (without("vendor_id", "default"), "vendor_id: may no longer be left out"),
         (of("vendor_id", default=2), "vendor_id: default was 1, is 2"),

@@ -18,20 +18,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.collect.close import files
-from pipeline.collect.columns import arrow_schema, lake_columns
+from pipeline.collect.columns import file_schema
 from pipeline.collect.stream import encode
 from tests.ops.compact.lakes import Lakes
 from tests.ops.query.command import CONFIG, PROGRAM, TYPES, Query, rows
 from tests.ops.query.page import ROOT, SPARK, blocks, python
 
 VERSION_0_2: Final = ROOT / "tests" / "data" / "golden" / "savepoint-0.2.0"
-SCHEMA: Final = arrow_schema(
-    {
-        name: kind
-        for name, kind in lake_columns(TYPES["trip"], CONFIG.source, keep_unknown=False).items()
-        if name not in TYPES["trip"].partition_names
-    }
-)
+SCHEMA: Final = file_schema(TYPES["trip"], CONFIG.source, keep_unknown=False)
 _NEW: Final = 10**9
 """Added to the id of each of 0.2's rows, for the same row in a new file."""
 

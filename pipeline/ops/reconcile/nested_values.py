@@ -11,7 +11,7 @@ from typing import Final
 
 from connectors.sql import literal
 from pipeline.events.avro_types import json_form
-from pipeline.events.limits import EPOCH_DIGITS
+from pipeline.events.limits import EPOCH_FRACTIONS
 from pipeline.events.model import Field
 from pipeline.ops.reconcile.database import name
 from pipeline.ops.reconcile.digests import (
@@ -209,7 +209,7 @@ def _instant(text: str, field: Field) -> str:
     """Return SQL for nanoseconds since 1970 of a field in nanoseconds, else microseconds."""
     digits = 9 if field.unit == "ns" else 6
     if field.wire != "iso-8601":
-        return f"{_integer(text)} * {10 ** (digits - EPOCH_DIGITS[field.wire])}"
+        return f"{_integer(text)} * {10**digits // EPOCH_FRACTIONS[field.wire]}"
     local = field.kind == "local_timestamp"
     pattern = f"{_DATE}T{_TIME}" + ("" if local else _OFFSET)
     whole = f"regexp_replace({text}, '[.][0-9]+', '')"
