@@ -81,9 +81,8 @@ Brokers = Annotated[
 ]
 OptionalRegion = Annotated[str, whole(r"(?:[a-z0-9]+(?:-[a-z0-9]+)*)?", "a region like us-east-1")]
 Name = Annotated[str, whole(r"[a-z][a-z0-9_]{0,31}", "up to 32 of a-z, 0-9 and _, first a letter")]
-_FIELD_PATH = (
-    r"[A-Za-z][A-Za-z0-9]*(?:_[A-Za-z0-9]+)*(?:\.[A-Za-z][A-Za-z0-9]*(?:_[A-Za-z0-9]+)*){0,15}"
-)
+_FIELD = r"[A-Za-z][A-Za-z0-9]*(?:_[A-Za-z0-9]+)*"
+_FIELD_PATH = rf"{_FIELD}(?:\.{_FIELD}){{0,15}}"
 FieldPath = Annotated[str, whole(_FIELD_PATH, "a field's name, or a path such as meta.kind")]
 _EVENT_TYPE = r"[a-z][a-z0-9_]{0,63}"
 _EVENT_TYPE_WORDS = "an event type's name, a-z, 0-9 and _"
@@ -95,7 +94,8 @@ TopicType = Annotated[
 ValueType = Annotated[
     str,
     whole(
-        rf"[^\x00-\x1f\x7f\"\\,=]{{1,200}}={_EVENT_TYPE}", "VALUE=TYPE, such as OrderPlaced=order"
+        rf"[^\x00-\x1f\x7f\"\\,=]{{1,200}}={_EVENT_TYPE}",
+        "VALUE=TYPE, such as OrderPlaced=order",
     ),
 ]
 Line = Annotated[str, whole(f"{_LINE}{{1,1000}}", "one line of 1 to 1000 characters")]

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from pipeline.events import instants
 from pipeline.events.avro_types import json_form
-from pipeline.events.limits import EPOCH_DIGITS, wire_forms
+from pipeline.events.limits import EPOCH_FRACTIONS, wire_forms
 from pipeline.events.model import Field, Kind, Unit
 
 ABSENT: Final = object()

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from base64 import b64encode
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, timedelta
-from decimal import Decimal
+from decimal import Context, Decimal
 from pathlib import Path
 from typing import Any, Final
 
@@ -81,9 +82,7 @@ def _decimal(draw: st.DrawFn) -> Typed:
     avro = {"type": "bytes", "logicalType": "decimal", "precision": precision, "scale": scale}
 
     def pair(unscaled: int) -> Pair:
-        number = Decimal(unscaled).scaleb(-scale)
-        sign, digits, exponent = number.as_tuple()
-        number = Decimal((sign, digits, exponent))
+        number = Decimal(unscaled).scaleb(-scale, Context(prec=60))
         return (f"{number:f}" if wire == "string" else number), number
 
     most = 10**precision - 1
@@ -192,10 +191,12 @@ def _union(draw: st.DrawFn, names: Any) -> Typed:
     flags = Typed("boolean", _same(st.booleans()))
     able = {"long": number, "string": texts, "array": lists, "boolean": flags}
     chosen = draw(st.lists(st.sampled_from(sorted(able)), min_size=2, unique=True))
-    values = [
-        able[name].values.map(lambda pair, name=name: (pair[0], {name: pair[1]})) for name in chosen
-    ]
+    values = [able[name].values.map(_branch(name)) for name in chosen]
     return Typed([able[name].avro for name in chosen], st.one_of(values))
+
+
+def _branch(name: str) -> Callable[[Pair], Pair]:
+    return lambda pair: (pair[0], {name: pair[1]})
 
 
 def _typed(names: Any, depth: int) -> st.SearchStrategy[Typed]:

@@ -16,7 +16,7 @@ TIMES = st.integers(EARLIEST, 7_258_118_399_999)
 
 def typed(partition_by: tuple[PartitionField, ...], **kinds: Kind) -> EventType:
     fields = tuple(Field(name, kind, nullable=True) for name, kind in kinds.items())
-    return EventType("e", 1, "", fields, "id", "t", "t", partition_by)
+    return EventType("e", 1, "", fields, ("id",), "t", "t", partition_by)
 
 
 _TEXTS = st.text(st.characters(exclude_categories=["C"]), min_size=1, max_size=40)

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from pipeline.decode.decoder import Decoder, Event, Reject
 from pipeline.decode.reasons import REASONS
-from pipeline.decode.reference import Accepted, Fault, Rule, examine
+from pipeline.decode.fault import Fault
+from pipeline.decode.reference import Accepted, Rule, examine
 from tests.decode.corpus import (
     DECODER,
     KEEPING,

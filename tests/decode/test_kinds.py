@@ -70,8 +70,8 @@ _ODD = st.sampled_from(
 
 def _places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     below: list[tuple[Any, ...]] = []
-    pairs = value.items() if isinstance(value, dict) else ()
-    pairs = enumerate(value) if isinstance(value, list) else pairs
+    pairs: list[tuple[Any, Any]] = list(value.items()) if isinstance(value, dict) else []
+    pairs = list(enumerate(value)) if isinstance(value, list) else pairs
     for key, inner in pairs:
         below += [(*path, key), *_places(inner, (*path, key))]
     return below
