@@ -144,8 +144,8 @@ def _instants(made: Field) -> st.SearchStrategy[int]:
     least, most = _FIRST_SECOND * a_second, _LAST_SECOND * a_second
     if made.unit == "ns":
         least, most = -(2**63) + 1, 2**63 - 1
-    digits = EPOCH_DIGITS.get(made.wire, instants.DIGITS[made.unit])
-    step = 10 ** (instants.DIGITS[made.unit] - digits)
+    counted = EPOCH_FRACTIONS.get(made.wire, a_second)
+    step = a_second // counted
     return st.integers(-(-least // step), most // step).map(lambda count: count * step)
 
 
@@ -233,7 +233,7 @@ def _time_text(made: Field, value: int, chance: random.Random) -> str:
     if made.wire == "epoch-days" or made.wire.endswith("-of-day"):
         return str(value)
     if made.wire != "iso-8601":
-        return str(value // 10 ** (instants.DIGITS[made.unit] - EPOCH_DIGITS[made.wire]))
+        return str(value // (instants.FRACTIONS[made.unit] // EPOCH_FRACTIONS[made.wire]))
     if made.kind == "date":
         return json.dumps(instants.date_text(value))
     if made.kind == "time":
@@ -282,6 +282,6 @@ def changed(made: Field, value: Any, chance: random.Random) -> Any:
         case "array" | "map":
             return value
         case "timestamp" | "local_timestamp" if made.wire != "iso-8601":
-            step = 10 ** (instants.DIGITS[made.unit] - EPOCH_DIGITS[made.wire])
+            step = instants.FRACTIONS[made.unit] // EPOCH_FRACTIONS[made.wire]
             return value - step if value > 0 else value + step
     return value - 1 if value > 0 else value + 1

@@ -77,6 +77,7 @@ def _longest(partition: PartitionField, source: Field) -> int:
 
 
 def _refuse_taken(found: Sequence[PartitionField], taken: set[str], fault: Fault) -> None:
+    taken = {name.lower() for name in taken}  # Athena and Spark ignore the case of names.
     for number, field in enumerate(found):
         if field.name in taken:
             allowed = "a name that no field, no other partition and no column of the job has"

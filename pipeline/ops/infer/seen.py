@@ -38,6 +38,8 @@ _KEPT_WITHIN: Final = 100
 _SHOWN: Final = 200
 _UUID: Final = re.compile(UUID)
 _LONGEST_TIME: Final = 64
+_EXACT_DIGITS: Final = 15
+"""Every number of so many digits comes back from a double as it was."""
 
 
 class Sample(NamedTuple):
@@ -103,8 +105,11 @@ class Seen:
     most: int | Decimal | None = None
     digits: int = 0
     """Significant digits of a number, at most."""
+    rounded: bool = False
+    """Whether a number has more digits than the text of a double."""
     whole: int = 0
     scale: int = 0
+    """Digits before and after the point, at most."""
     longest: int = 0
     forms: Counter[str] = field(default_factory=Counter)
     fraction: int = 0
@@ -146,6 +151,7 @@ class Seen:
         significant = "".join(map(str, digits)).lstrip("0")
         zeros = len(significant) - len(significant.rstrip("0"))
         self.digits = max(self.digits, len(significant) - zeros)
+        self.rounded |= len(significant) - zeros > _EXACT_DIGITS and _is_rounded(exact)
         self.whole = max(self.whole, len(significant) + exponent)
         self.scale = max(self.scale, -(exponent + zeros))
 
@@ -165,7 +171,7 @@ class Seen:
         self.forms += other.forms
         for value in [*other.values][: max(0, _KEPT_WITHIN - len(self.values))]:
             self.values.setdefault(value)
-        for name in ("digits", "whole", "scale", "longest", "fraction"):
+        for name in ("digits", "rounded", "whole", "scale", "longest", "fraction"):
             setattr(self, name, max(getattr(self, name), getattr(other, name)))
         for name, extreme in (("least", min), ("most", max), ("first", min), ("last", max)):
             both = [getattr(each, name) for each in (self, other)]
@@ -176,6 +182,17 @@ class Seen:
         if other.items is not None:
             self.items = self.items or Seen()
             self.items.merge(other.items)
+
+
+def _is_rounded(number: int | Decimal) -> bool:
+    """Return whether a number is not the text of a double, which senders write in these forms."""
+    try:
+        double = float(number)
+    except OverflowError:
+        return True
+    return all(
+        Decimal(form) != number for form in (repr(double), f"{double:.16g}", f"{double:.17g}")
+    )
 
 
 def observe(events: Iterable[Mapping[str, Any]]) -> dict[str, Seen]:

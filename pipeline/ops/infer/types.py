@@ -29,7 +29,6 @@ _EXAMPLES: Final = 3
 _MOST_KEYS: Final = 20
 _INT: Final = range(-(2**31), 2**31)
 _LONG: Final = range(-(2**63), 2**63)
-_EXACT_DIGITS: Final = 15
 _MOST_DIGITS: Final = 38
 _LARGEST: Final = 1.7976931348623157e308
 _NANOS: Final = 10**9
@@ -37,6 +36,8 @@ _DAY: Final = timedelta(days=1)
 _EARLIEST: Final = datetime(2009, 1, 1, tzinfo=UTC)
 _NANOS_FROM, _NANOS_TO = 1678, 2261
 """Years that epoch nanoseconds of 64 bits have in full."""
+_FIRST_SECOND: Final = int(datetime(1, 1, 1, tzinfo=UTC).timestamp())
+_LAST_SECOND: Final = int(datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC).timestamp())
 _IS_TIME: Final = re.compile(r"(^|_)(at|ts)\Z|[a-z]At\Z|(?i:time)")
 _PART: Final = re.compile(r"(_item|_value)+\Z")
 _EPOCHS: Final[tuple[tuple[str, int, str], ...]] = (
@@ -223,12 +224,11 @@ class Types:
                 return Declared("int")
             if least in _LONG and most in _LONG:
                 return Declared("long")
-        elif seen.digits <= _EXACT_DIGITS:
+        elif not seen.rounded:
             return self._double(path, seen)
         if seen.whole + seen.scale <= _MOST_DIGITS:
-            why = f"{seen.digits} digits, of which a double keeps {_EXACT_DIGITS}"
-            text = f"a decimal: {why}; neither precision nor scale can change later"
-            self.note(path, text)
+            self.note(path, f"a decimal: {seen.digits} digits, which neither a long nor a double"
+                      " keeps; precision and scale cannot change later")  # fmt: skip
             return Declared(
                 {
                     "type": "bytes",
@@ -291,7 +291,11 @@ class Types:
 
     def _range(self, path: str, form: str, unit: Unit, seen: Seen) -> dict[str, str] | None:
         """Return limits for times that are not within those of all times; None if none can be."""
-        years = [_year((nanos or 0) // _NANOS) for nanos in (seen.first, seen.last)]
+        first, last = (seen.first or 0) // _NANOS, (seen.last or 0) // _NANOS
+        if not (_FIRST_SECOND <= first and last <= _LAST_SECOND):
+            self.note(path, "text: there are times before the year 1 or after 9999, in UTC")
+            return None
+        years = [_year(first), _year(last)]
         if unit == "ns" and not (_NANOS_FROM <= years[0] and years[1] <= _NANOS_TO):
             self.note(path, "text: nanoseconds of 64 bits reach from 1677 to 2262 only")
             return None
