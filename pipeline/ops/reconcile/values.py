@@ -198,19 +198,18 @@ def _json_value(value: str, field: Field) -> str:
 
 
 def _with_default(field: Field, value: str) -> str:
-    """Replace a missing field by its default, as decode does for the lake."""
+    """Replace a missing field by its default, as decode does for the lake; null stays null."""
     if not field.optional or field.default in (None, ""):
         return value
-    if not _is_flat(field):
-        return f"CASE WHEN {lacks('document', field)} THEN {of_default(field)} ELSE {value} END"
+    default = _flat_default(field) if _is_flat(field) else of_default(field)
+    return f"CASE WHEN {lacks('document', field)} THEN {default} ELSE {value} END"
+
+
+def _flat_default(field: Field) -> str:
     kind = _kind(field)
     if kind == "number":
-        default = f"{field.default}::DOUBLE"
-    elif kind == "instant":
-        default = f"{int(str(field.default)) * 1000}"
-    else:
-        default = literal(str(field.default).lower() if kind == "boolean" else str(field.default))
-    return f"coalesce({value}, {default})"
+        return f"{field.default}::DOUBLE"
+    return literal(str(field.default).lower() if kind == "boolean" else str(field.default))
 
 
 def _column_value(field: Field, found: str | None) -> str:

@@ -325,6 +325,16 @@ def test_a_default_stands_for_a_missing_member_and_not_for_null(
             database, field, [default, None], file
         )
         assert arrow(field, ABSENT) == (default or [])
+    flat: list[tuple[Field, Any]] = [
+        (Field("x", "int32", nullable=True, optional=True, default=5), 5),
+        (Field("x", "double", nullable=True, optional=True, default=1e-7), 1e-7),
+        (Field("x", "boolean", nullable=True, optional=True, default=False), False),
+        (Field("x", "string", nullable=True, optional=True, default="it's"), "it's"),
+    ]
+    for field, default in flat:
+        missing, null = of_json(database, field, ["", "null"])
+        assert [missing, null] == of_lake(database, field, [default, None], file)
+        assert missing != null
 
 
 def test_a_name_may_have_another_kind_in_another_type(database: Database, file: Path) -> None:
