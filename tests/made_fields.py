@@ -282,6 +282,6 @@ def changed(made: Field, value: Any, chance: random.Random) -> Any:
         case "array" | "map":
             return value
         case "timestamp" | "local_timestamp" if made.wire != "iso-8601":
-            step = instants.FRACTIONS[made.unit] // EPOCH_FRACTIONS[made.wire]
-            return value - step if value > 0 else value + step
+            one = instants.FRACTIONS[made.unit] // EPOCH_FRACTIONS[made.wire]
+            return value - one if value > 0 else value + one
     return value - 1 if value > 0 else value + 1

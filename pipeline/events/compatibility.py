@@ -217,11 +217,11 @@ def _limit_text(field: Field, limit: Any) -> str:
 
 
 def _bound(field: Field, name: str, sign: int) -> int | float | Decimal:
-    """Return a limit; in place of none that of all timestamps, else an infinite one."""
+    """Return a limit; in place of none that of all instants, else an infinite one."""
     limit: int | float | Decimal | None = getattr(field, name)
     if limit is not None:
         return limit
-    if field.kind in ("timestamp", "local_timestamp"):
+    if field.kind == "timestamp":
         seconds = _YEAR_2009 if name == "minimum" else int(time.time()) + _DAY
         return seconds * FRACTIONS[field.unit]
     return sign * float("inf")

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.decode.decoder import Decoder, Event, Reject
-from pipeline.decode.reasons import REASONS
 from pipeline.decode.fault import Fault
+from pipeline.decode.reasons import REASONS
 from pipeline.decode.reference import Accepted, Rule, examine
 from tests.decode.corpus import (
     DECODER,
