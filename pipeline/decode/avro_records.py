@@ -12,7 +12,7 @@ from pipeline.decode.avro_binary import Malformed, Source
 from pipeline.decode.avro_readers import reader
 from pipeline.decode.avro_values import Read
 from pipeline.decode.json_text import shown
-from pipeline.decode.reference import Fault
+from pipeline.decode.fault import Fault
 from pipeline.events.model import EventType, EventTypes
 
 MAGIC: Final = 0

@@ -18,8 +18,8 @@ import msgspec
 
 from pipeline.decode.avro_binary import Malformed, Source
 from pipeline.events.avro_types import json_form
-from pipeline.events.instants import DIGITS, FRACTIONS, date_text, text, time_text
-from pipeline.events.limits import EPOCH_DIGITS
+from pipeline.events.instants import FRACTIONS, date_text, text, time_text
+from pipeline.events.limits import EPOCH_FRACTIONS
 from pipeline.events.model import Field, Kind, Unit
 
 Read = Callable[[Source], Any]
@@ -220,19 +220,17 @@ def _time(number: Callable[[Source], int], kind: Kind, unit: Unit, field: Field 
         return as_text
     if kind == "date":
         return number
-    return _scaled(number, DIGITS[unit], _wire_digits(field), as_text)
+    wanted = EPOCH_FRACTIONS.get(field.wire, FRACTIONS[field.unit])
+    return _scaled(number, FRACTIONS[unit], wanted, as_text)
 
 
-def _wire_digits(field: Field) -> int:
-    return EPOCH_DIGITS.get(field.wire, DIGITS[field.unit])
-
-
-def _scaled(number: Callable[[Source], int], digits: int, wanted: int, as_text: Read) -> Read:
-    if digits == wanted:
+def _scaled(number: Callable[[Source], int], unit: int, wanted: int, as_text: Read) -> Read:
+    """Return the reader of a count of 1/`unit` seconds as one of 1/`wanted`."""
+    if unit == wanted:
         return number
-    if digits < wanted:
-        return lambda source: number(source) * 10 ** (wanted - digits)
-    factor = 10 ** (digits - wanted)
+    if unit < wanted:
+        return lambda source: number(source) * (wanted // unit)
+    factor = unit // wanted
 
     def read(source: Source) -> Any:
         start = source.at
@@ -240,6 +238,6 @@ def _scaled(number: Callable[[Source], int], digits: int, wanted: int, as_text: 
         if not rest:
             return whole
         source.at = start
-        return as_text(source)  # finer than the field's numbers, which refuse a text
+        return as_text(source)  # finer than the field's numbers; the decoder refuses a text
 
     return read
