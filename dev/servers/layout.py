@@ -9,8 +9,16 @@ import msgspec
 from connectors.errors import UserError
 from connectors.local_files import write_whole
 from dev.servers import (
-    flink, kafka, kafka_tls, kinesis, metrics_server, opensearch, prometheus, registry, s3,
-)  # fmt: skip
+    flink,
+    kafka,
+    kafka_tls,
+    kinesis,
+    metrics_server,
+    opensearch,
+    prometheus,
+    registry,
+    s3,
+)
 from dev.servers.cache import ServerCache
 from dev.servers.flink_settings import Cluster
 from dev.servers.server import Server

@@ -18,7 +18,7 @@ FREE_ITEMS: Final = 1_000
 """Items of arrays and maps may take no bytes, such as nulls: so many of them in a record."""
 
 _ENTERED_PER_BYTE: Final = 64
-"""Records may take no bytes either, and a small schema can have any number of them in each other."""
+"""Records may take no bytes either, and a small schema can have very many in each other."""
 
 _FLOAT: Final = struct.Struct("<f")
 _DOUBLE: Final = struct.Struct("<d")
@@ -51,7 +51,7 @@ class Source:
             more = len(self.raw) - self.at
             self._refuse(self.at, f"{more} more bytes", "the end of the record")
 
-    def long(self) -> int:
+    def int64(self) -> int:
         """Read a long: at most ten bytes, seven bits each, in the zigzag code."""
         raw, at = self.raw, self.at
         byte = _byte(raw, at)
@@ -65,9 +65,9 @@ class Source:
         self.at = at + 1
         return (number >> 1) ^ -(number & 1)
 
-    def int(self) -> int:
+    def int32(self) -> int:
         """Read an int."""
-        start, number = self.at, self.long()
+        start, number = self.at, self.int64()
         if not -0x80000000 <= number <= 0x7FFFFFFF:
             self._refuse(start, f"the int {number}", "32 bits")
         return number
@@ -80,12 +80,12 @@ class Source:
         self.at += 1
         return byte == 1
 
-    def float(self) -> float:
+    def float32(self) -> float:
         """Read a float."""
         number: float = _FLOAT.unpack(self.fixed(4))[0]
         return number
 
-    def double(self) -> float:
+    def float64(self) -> float:
         """Read a double."""
         number: float = _DOUBLE.unpack(self.fixed(8))[0]
         return number
@@ -98,16 +98,16 @@ class Source:
         self.at = end
         return self.raw[at:end]
 
-    def bytes(self) -> bytes:
+    def data(self) -> bytes:
         """Read a length and so many bytes."""
-        start, size = self.at, self.long()
+        start, size = self.at, self.int64()
         if size < 0:
             self._refuse(start, f"the length {size}", "0 or more")
         return self.fixed(size)
 
     def text(self) -> str:
         """Read a string."""
-        start, text = self.at, self.bytes()
+        start, text = self.at, self.data()
         try:
             return text.decode("utf-8")
         except UnicodeDecodeError as error:
@@ -117,7 +117,7 @@ class Source:
 
     def index(self, size: int, what: str) -> int:
         """Read the position of one of `size` branches or symbols."""
-        start, index = self.at, self.long()
+        start, index = self.at, self.int64()
         if not 0 <= index < size:
             self._refuse(start, f"{what} {index}", f"0 to {size - 1}")
         return index
@@ -125,12 +125,12 @@ class Source:
     def items(self, read: Callable[[Source], Any]) -> None:
         """Call `read` for each item of all blocks of an array or a map."""
         while True:
-            start, count = self.at, self.long()
+            start, count = self.at, self.int64()
             if count == 0:
                 return
             end = None
             if count < 0:
-                count, size = -count, self.long()
+                count, size = -count, self.int64()
                 end = self.at + size
                 if size < 0 or end > len(self.raw):
                     self._refuse(start, f"a block of {size} bytes", "a block within the record")

@@ -11,8 +11,8 @@ from connectors.schema_registry.schema import Unknown, WriterSchema
 from pipeline.decode.avro_binary import Malformed, Source
 from pipeline.decode.avro_readers import reader
 from pipeline.decode.avro_values import Read
-from pipeline.decode.json_text import shown
 from pipeline.decode.fault import Fault
+from pipeline.decode.json_text import shown
 from pipeline.events.model import EventType, EventTypes
 
 MAGIC: Final = 0

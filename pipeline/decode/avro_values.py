@@ -54,7 +54,7 @@ def reader(node: Mapping[str, Any], field: Field | None, where: str) -> Read:
     kind, logical = node["type"], node.get("logicalType")
     if kind in ("int", "long"):
         found = _TIMES.get((kind, logical)) if isinstance(logical, str) else None
-        number = Source.int if kind == "int" else Source.long
+        number = Source.int32 if kind == "int" else Source.int64
         return _time(number, *found, field) if found else number
     if kind in ("float", "double"):
         return _double(kind, field, where)
@@ -69,7 +69,7 @@ def reader(node: Mapping[str, Any], field: Field | None, where: str) -> Read:
 
 def refused(read: Read, where: str, saw: str, field: Field) -> Read:
     """Return a reader that refuses what it reads."""
-    allowed = field.kind
+    allowed: str = field.kind
     if field.kind == "union":
         allowed = ", ".join(f"{child.name} ({child.kind})" for child in field.children)
 
@@ -82,7 +82,7 @@ def refused(read: Read, where: str, saw: str, field: Field) -> Read:
 
 def branch_of(node: Mapping[str, Any], field: Field) -> Field | None:
     """Return the branch of a union of ours that a type of the writer's is for."""
-    children = {child.kind: child for child in field.children}
+    children: dict[str, Field] = {child.kind: child for child in field.children}
     by_form = {json_form(child): child for child in field.children}
     kind, logical = node["type"], node.get("logicalType")
     if kind in ("int", "long"):
@@ -98,7 +98,7 @@ def branch_of(node: Mapping[str, Any], field: Field) -> Field | None:
         return children.get(wanted, children.get("bytes", children.get("string")))
     if kind in ("string", "enum"):
         return by_form.get("text")
-    return children.get({"error": "record"}.get(kind, kind))
+    return children.get("record" if kind == "error" else kind)
 
 
 def _null(source: Source) -> None:
@@ -121,7 +121,7 @@ def _enum(symbols: tuple[str, ...], field: Field | None, where: str) -> Read:
 
 
 def _double(kind: str, field: Field | None, where: str) -> Read:
-    number = Source.float if kind == "float" else Source.double
+    number = Source.float32 if kind == "float" else Source.float64
 
     def read(source: Source) -> Any:
         value = number(source)
@@ -155,7 +155,7 @@ def _bytes(node: Mapping[str, Any], field: Field | None, where: str) -> Read:
     scale = _scale(node)
 
     def raw(source: Source) -> bytes:
-        return source.fixed(size) if node["type"] == "fixed" else source.bytes()
+        return source.fixed(size) if node["type"] == "fixed" else source.data()
 
     def as_base64(source: Source) -> str:
         return _base64(raw(source))

@@ -1,4 +1,4 @@
-"""Schemas by id: from a real registry, which may be away, from answers of the API, from a folder."""
+"""Schemas by id: of a real registry, which may be away, of answers of the API, and of a folder."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from dev.servers.setup import setup
 from dev.servers.stack import Stack
 
 ROOT = Path(__file__).parents[2]
-TRIP = {"type": "record", "name": "Trip", "fields": [{"name": "n", "type": "int"}]}
+TRIP: dict[str, Any] = {"type": "record", "name": "Trip", "fields": [{"name": "n", "type": "int"}]}
 SECRET = "pass:wörd"
 
 
