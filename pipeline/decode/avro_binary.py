@@ -17,8 +17,9 @@ from pipeline.decode.json_text import MAX_DEPTH
 FREE_ITEMS: Final = 1_000
 """Items of arrays and maps may take no bytes, such as nulls: so many of them in a record."""
 
-_ENTERED_PER_BYTE: Final = 64
-"""Records may take no bytes either, and a small schema can have very many in each other."""
+_PER_BYTE: Final = 8
+"""Records, with their fields, may take no bytes either, and a small schema can have very many in
+each other: so many of both for each byte."""
 
 _FLOAT: Final = struct.Struct("<f")
 _DOUBLE: Final = struct.Struct("<d")
@@ -36,14 +37,14 @@ class Malformed(Exception):
 class Source:
     """The bytes of a record, read from `at` on; each method raises `Malformed`."""
 
-    __slots__ = ("_depth", "_enter", "_free", "at", "raw")
+    __slots__ = ("_depth", "_free", "_members", "at", "raw")
 
     def __init__(self, raw: bytes, at: int) -> None:
         self.raw = raw
         self.at = at
         self._depth = 0
         self._free = FREE_ITEMS
-        self._enter = FREE_ITEMS + _ENTERED_PER_BYTE * len(raw)
+        self._members = FREE_ITEMS + _PER_BYTE * len(raw)
 
     def end(self) -> None:
         """Require that all bytes were read."""
@@ -143,12 +144,13 @@ class Source:
             if end is not None and self.at != end:
                 self._refuse(start, f"a block that ends at byte {self.at}", f"byte {end}, as said")
 
-    def enter(self) -> None:
-        """Go into a record, an array or a map."""
+    def enter(self, members: int = 0) -> None:
+        """Go into a record of so many fields, an array or a map."""
         self._depth += 1
-        self._enter -= 1
-        if self._enter < 0:
-            self._refuse(self.at, "a further record", f"at most {_ENTERED_PER_BYTE} for each byte")
+        self._members -= 1 + members
+        if self._members < 0:
+            allowed = f"at most {_PER_BYTE} fields for each byte"
+            self._refuse(self.at, "a further record", allowed)
         if self._depth > MAX_DEPTH:
             detail = f"byte {self.at}: allowed: {MAX_DEPTH} deep"
             raise Malformed(detail, "nested_too_deep")

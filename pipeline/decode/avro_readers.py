@@ -84,7 +84,7 @@ class _Readers:
             members.append((name, self.of(each["type"], field, f"{where}.{name}")))
 
         def read(source: Source) -> dict[str, Any]:
-            source.enter()
+            source.enter(len(members))
             values = {name: read_member(source) for name, read_member in members}
             source.leave()
             return values

@@ -19,6 +19,14 @@ MAGIC: Final = 0
 HEADER_BYTES: Final = 5
 """The magic byte, and the schema's id in four bytes."""
 
+_OTHERS: Final = (
+    (b"\x03\x00", "AWS Glue's schema registry"),
+    (b"\x03\x05", "AWS Glue's schema registry, compressed"),
+    (b"\xc3\x01", "Avro's single-object encoding"),
+    (b"Obj\x01", "an Avro file"),
+    (b"{", "JSON"),
+)
+
 NameOf = Callable[[Mapping[str, Any]], str | None]
 """Tells the event type of a record whose members have the writer's names."""
 SchemaOf = Callable[[int], WriterSchema | Unknown]
@@ -88,7 +96,9 @@ class AvroRecords:
             saw = "no value (a Kafka tombstone)" if raw is None else "no bytes"
             return _fault("empty_payload", f"payload: saw {saw}; {allowed}", known)
         if raw[0] != MAGIC:
-            return _fault("avro_magic", f"payload: saw {shown(raw[:20])}; {allowed}", known)
+            return _fault(
+                "avro_magic", f"payload: saw {shown(raw[:20])}{_hint(raw)}; {allowed}", known
+            )
         if len(raw) < HEADER_BYTES:
             return _fault("avro_magic", f"payload: saw {len(raw)} bytes; {allowed}", known)
         if self._most is not None and len(raw) > self._most:
@@ -112,6 +122,11 @@ def named_by(path: str) -> NameOf:
         return value if isinstance(value, str) else None
 
     return name_of
+
+
+def _hint(raw: bytes) -> str:
+    name = next((name for start, name in _OTHERS if raw.startswith(start)), None)
+    return f" (begins like {name})" if name else ""
 
 
 def _fault(reason: str, detail: str, known: EventType | None) -> Fault:

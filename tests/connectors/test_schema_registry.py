@@ -24,6 +24,7 @@ from connectors.schema_registry.client import (
 )
 from connectors.schema_registry.options import SchemaRegistry
 from connectors.schema_registry.schema import Unknown, WriterSchema, parse
+from dev.servers.ports import listeners_of
 from dev.servers.setup import setup
 from dev.servers.stack import Stack
 
@@ -66,6 +67,12 @@ def test_a_registered_schema_is_found_by_its_id(registry: Stack) -> None:
     assert isinstance(found, WriterSchema) and found.schema["name"] == "Trip"
     assert schemas(register(url, "trips-value", TRIP)) is found
     Registry(SchemaRegistry(url=url)).check()
+
+
+@pytest.mark.server
+def test_the_local_registry_listens_on_loopback_only(registry: Stack) -> None:
+    found = listeners_of(registry.processes())
+    assert found and all(listener.is_loopback for listener in found)
 
 
 @pytest.mark.server

@@ -183,6 +183,7 @@ def test_no_damage_raises(data: st.DataObject) -> None:
         (None, "empty_payload", "a Kafka tombstone"),
         (b"", "empty_payload", "saw no bytes"),
         (b'{"type":"event"}', "avro_magic", r'saw "{\"type\"'),
+        (b"Obj\1", "avro_magic", r'saw "Obj\u0001" (begins like an Avro file)'),
         (b"\0\0\0\0", "avro_magic", "saw 4 bytes"),
         (b"\0\0\0\0\1\0", "avro_unknown_schema", "payload: schema id: none"),
         (HEADER, "avro_undecodable", "byte 5: saw the end"),
@@ -242,7 +243,7 @@ def test_records_in_records_without_bytes_end() -> None:
     for number in range(1, 30):
         schema = record(f"R{number}", ("a", schema), ("b", f"R{number - 1}"))
     found = records(schema).json_of(HEADER)
-    assert isinstance(found, Fault) and "at most 64 for each byte" in found.detail
+    assert isinstance(found, Fault) and "at most 8 fields for each byte" in found.detail
     endless = record("R", ("r", "R"))
     found = records(endless).json_of(HEADER)
     assert isinstance(found, Fault) and found.reason == "nested_too_deep"
@@ -323,3 +324,10 @@ def test_unknown_events_are_json_without_any_form() -> None:
         b'"n":"1970-01-01T00:00:00.000000001Z"}'
     )
     assert records("string").json_of(written("string", "x")) == b'"x"'
+
+
+def test_an_array_of_wide_records_without_bytes_ends() -> None:
+    wide = record("W", *((f"f{number}", "null") for number in range(500)))
+    body = b"\xd0\x0f" + b"\0" * 100  # a block of 1000 items
+    found = records({"type": "array", "items": wide}).json_of(HEADER + body)
+    assert isinstance(found, Fault) and "fields for each byte" in found.detail
