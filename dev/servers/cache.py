@@ -38,6 +38,11 @@ class ServerCache(Cache):
         """Debian's packages of Prometheus, unpacked; there once dashboards were asked for."""
         return self.directory / "prometheus"
 
+    @property
+    def registry(self) -> Path:
+        """The schema registry, unpacked; there once it was asked for."""
+        return self.directory / "registry"
+
     def jars(self, server: str) -> Path:
         """The folder of one Maven profile's jars: `kafka`, `opensearch` or `s3-plugin`."""
         return self.directory / "servers" / server

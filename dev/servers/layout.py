@@ -8,7 +8,17 @@ import msgspec
 
 from connectors.errors import UserError
 from connectors.local_files import write_whole
-from dev.servers import flink, kafka, kafka_tls, kinesis, metrics_server, opensearch, prometheus, s3
+from dev.servers import (
+    flink,
+    kafka,
+    kafka_tls,
+    kinesis,
+    metrics_server,
+    opensearch,
+    prometheus,
+    registry,
+    s3,
+)
 from dev.servers.cache import ServerCache
 from dev.servers.flink_settings import Cluster
 from dev.servers.server import Server
@@ -16,7 +26,7 @@ from dev.servers.server import Server
 SERVERS = ("kafka", "s3", "opensearch", "flink")
 ALL_SERVERS = (*SERVERS, "kinesis")
 """Every server that the job can use."""
-CHOICES = (*ALL_SERVERS, "dashboards")
+CHOICES = (*ALL_SERVERS, "registry", "dashboards")
 """Every one that can be asked for; `dashboards` is Prometheus."""
 
 # The ports that each choice needs. `metrics` belongs to Flink: its processes push there.
@@ -26,6 +36,7 @@ PREFERRED_PORTS = {
     "opensearch": {"opensearch": 9200, "opensearch_transport": 9300},
     "flink": {"flink_rest": 8081, "flink_rpc": 6123, "metrics": 9249},
     "kinesis": {"kinesis": 4568},
+    "registry": {"registry": 8085},
     "dashboards": {"prometheus": 9090},
 }
 
@@ -98,6 +109,7 @@ def servers_of(layout: Layout, run_dir: Path) -> dict[str, Server]:
         "flink": flink_servers,
         "s3": s3_server,
         "kinesis": kinesis_server,
+        "registry": registry_server,
         "kafka": kafka_server,
         "dashboards": prometheus_server,
     }
@@ -134,6 +146,12 @@ def kinesis_server(layout: Layout, run_dir: Path) -> list[Server]:
     """The streams."""
     port = layout.ports["kinesis"]
     return [kinesis.server(ServerCache(Path(layout.root)), folder=run_dir / "kinesis", port=port)]
+
+
+def registry_server(layout: Layout, run_dir: Path) -> list[Server]:
+    """The schema registry."""
+    cache, port = ServerCache(Path(layout.root)), layout.ports["registry"]
+    return [registry.server(cache, folder=run_dir / "registry", port=port)]
 
 
 def opensearch_server(layout: Layout, run_dir: Path) -> list[Server]:
@@ -184,6 +202,8 @@ def environment_of(layout: Layout, run_dir: Path) -> dict[str, str]:
         environment |= {"KINESIS_ENDPOINT": layout.url("kinesis"), **s3.CREDENTIALS}
     if "opensearch" in layout.servers:
         environment["OPENSEARCH_URL"] = layout.url("opensearch")
+    if "registry" in layout.servers:
+        environment["SCHEMA_REGISTRY_URL"] = layout.url("registry") + registry.API
     if "flink" in layout.servers:
         environment |= flink.client_environment(cluster_of(layout, run_dir), layout.task_managers)
     return environment

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from connectors import local_files as lock
 from connectors.errors import UserError
-from dev.servers import chromium, flink_home, kinesis, npm, prerequisites, prometheus
+from dev.servers import chromium, flink_home, kinesis, npm, prerequisites, prometheus, registry
 from dev.servers.cache import ServerCache
 from dev.servers.chromium import Chromium
 from pipeline.deploy.builds import (
@@ -30,9 +30,9 @@ PROFILES = {"kafka": "kafka-server", "opensearch": "opensearch-server", "s3-plug
 def setup(root: Path, *, say: Say, servers: tuple[str, ...] | None = None) -> ServerCache:
     """Bring the cache up to date and return it; idempotent.
 
-    `servers` are those about to start: the Kinesis server and Prometheus are fetched when they are
-    among them. Without `servers`, the Kinesis server and the browser are fetched where Node is
-    there to run them.
+    `servers` are those about to start: the Kinesis server, Prometheus and the schema registry are
+    fetched when they are among them. Without `servers`, the Kinesis server and the browser are
+    fetched where Node is there to run them.
 
     Raises UserError naming everything that the machine lacks, or the command that failed with the
     end of what it said.
@@ -61,8 +61,11 @@ def parts(cache: ServerCache, say: Say, servers: tuple[str, ...] | None) -> list
     own = [*s3_parts(cache, pom, say), *kinesis_parts(cache, pom, say, servers)]
     if servers is None:
         own += chromium_parts(cache, say)
-    elif "dashboards" in servers:
+        servers = ()
+    if "dashboards" in servers:
         own.append(prometheus_part(cache))
+    if "registry" in servers:
+        own.append(registry_part(cache))
     return [connectors_part(cache), *jars, flink, *own]
 
 
@@ -124,6 +127,14 @@ def prometheus_part(cache: ServerCache) -> Part:
         "prometheus", "fetching Prometheus with apt (23 MB, unpacked and not installed)",
         packages, cache.prometheus, lambda: prometheus.install(cache.prometheus),
         (prerequisites.APT,),
+    )  # fmt: skip
+
+
+def registry_part(cache: ServerCache) -> Part:
+    """The schema registry, whose version and hash are beside its settings."""
+    return Part(
+        "registry", "fetching the schema registry with Maven (142 MB)", registry.SHA256,
+        registry.program(cache.registry), lambda: registry.install(cache), (MAVEN,),
     )  # fmt: skip
 
 

@@ -94,7 +94,6 @@ _FAULTS: list[tuple[dict[str, Any], list[str]]] = [
     ({**TRIP, "fields": 7}, ["fields", "7"]),
     ({**TRIP, "fields": TRIP["fields"] * 2}, ["trip_id", "each name once"]),
     (changed("trip_id", name="source_topic"), ["source_topic", "any other name"]),
-    (changed("trip_id", name="watermark"), ["watermark", "any other name"]),
     (changed("trip_id", name="Source_Topic"), ["Source_Topic", "any other name"]),
     (changed("trip_id", name="_trip"), ["field name", '"_trip"']),
     (changed("trip_id", name="a__b"), ["field name", '"a__b"']),
