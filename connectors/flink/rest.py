@@ -9,7 +9,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.client import HTTPException
 from typing import Any, Final, NamedTuple
 
@@ -17,6 +17,7 @@ from connectors.errors import JobFailed, UserError
 from connectors.text_files import masked
 
 _NO_EXCEPTION: Final = "no exception was recorded"
+_STARTING: Final = ("CREATED", "SCHEDULED", "DEPLOYING", "INITIALIZING")
 _TERMINAL = frozenset({"FAILED", "CANCELED", "FINISHED", "SUSPENDED"})
 
 # The last line of a Python traceback, `pipeline.steps.x.SomeError: what is wrong`.
@@ -264,12 +265,15 @@ class Cluster:
     ) -> str:
         """Take a savepoint, stop the job, and return the savepoint's path.
 
-        `drain`: first let the operators pass on all that they hold, as at the end of the input.
+        `drain`: first let the operators pass on all that they hold, as at the end of the input. A
+        job whose tasks are starting is waited for: Flink would refuse.
 
         Raises:
             JobFailed: the savepoint failed.
             TimeoutError: it did not complete in time.
         """
+        with suppress(TimeoutError):  # then Flink says what is wrong
+            wait_for(lambda: self._has_started(job_id), timeout_seconds / 2, "")
         body = {"drain": drain, "targetDirectory": directory}
         trigger = self.get(f"/jobs/{job_id}/stop", body)["request-id"]
         path = f"/jobs/{job_id}/savepoints/{trigger}"
@@ -280,6 +284,13 @@ class Cluster:
             trace = operation["failure-cause"]["stack-trace"]
             raise JobFailed(f"the savepoint failed: {_in_short(trace, _last_cause(trace))}")
         return str(operation["location"])
+
+    def _has_started(self, job_id: str) -> bool:
+        """Return whether no task of the job is on its way to run; also if the job does not run."""
+        job = self.get(f"/jobs/{job_id}")
+        return job["state"] != "RUNNING" or not any(
+            vertex["status"] in _STARTING for vertex in job["vertices"]
+        )
 
     def step_metrics(self) -> dict[str, float]:
         """Return our counters, such as `decode.in`, summed over all tasks."""

@@ -89,6 +89,7 @@ def _options(rows: SortedRows, compression: str) -> dict[str, Any]:
     schema = rows.schema
     largest = max(rows.folders, key=len)
     return {
+        "version": "2.6",  # the first that has nanoseconds
         "compression": compression,
         "compression_level": 1 if compression == "ZSTD" else None,
         "use_dictionary": _repeated(rows.sample(largest, _SAMPLE), len(largest)),
