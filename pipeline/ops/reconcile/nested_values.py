@@ -28,6 +28,10 @@ from pipeline.ops.reconcile.digests import (
 _TOKEN: Final = r'"((?:[^"\\]|\\.)*)"|(-?[0-9][-+.eE0-9]*)'
 _QUOTED: Final = r'"<\1>\2"'
 
+# DuckDB takes twice as long to plan with each lambda in another. Without, a record is read anew for
+# each member.
+_BOUND_LEVELS: Final = 6
+
 _TIME: Final = "([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]([.][0-9]+)?"
 _DATE: Final = "[0-9]{4}-[0-9]{2}-[0-9]{2}"
 _OFFSET: Final = "(Z|[+-][0-9]{2}:[0-9]{2})"
@@ -64,8 +68,7 @@ def json_digest(value: str, field: Field, *, exact: bool = False) -> str:
 class _Json:
     """SQL for JSON values; `exact`: texts and numbers are as `exact_json` writes them.
 
-    A value is always a column or a lambda's parameter, so that SQL stays short. `level` counts the
-    lambdas around it.
+    `level` counts the lambdas around a value.
     """
 
     exact: bool
@@ -85,11 +88,16 @@ class _Json:
 
     def _record(self, value: str, field: Field, level: int) -> str:
         structure = json.dumps({self._key(child.name): "JSON" for child in field.children})
-        members = f"v{level}"
-        digests = [self._member(members, value, child, level + 1) for child in field.children]
-        hashed = f"hash('record', {', '.join(digests)})"
         read = f"from_json({value}, {literal(structure)})"
-        return self._of_form(value, "{", _bound(read, members, hashed))
+        if level < _BOUND_LEVELS:
+            members = f"v{level}"
+            hashed = self._members(members, value, field, level + 1)
+            return self._of_form(value, "{", _bound(read, members, hashed))
+        return self._of_form(value, "{", self._members(read, value, field, level))
+
+    def _members(self, members: str, value: str, field: Field, level: int) -> str:
+        digests = [self._member(members, value, child, level) for child in field.children]
+        return f"hash('record', {', '.join(digests)})"
 
     def _member(self, members: str, record: str, field: Field, level: int) -> str:
         value = f"{members}.{name(self._key(field.name))}"
@@ -107,15 +115,15 @@ class _Json:
         return self._of_form(value, "[", f"hash('array', {size}, {items})")
 
     def _map(self, value: str, field: Field, level: int) -> str:
-        each, entries = f"v{level}", f"v{level + 1}"
+        each = f"v{level}"
         key = f"{each}.key"
         if self.exact:
             key = f"substr({key}, 2, length({key}) - 2)"
-        item = self.digest(f"{each}.value", field.children[0], level + 2)
+        item = self.digest(f"{each}.value", field.children[0], level + 1)
+        entries = f"map_entries(from_json({value}, '\"MAP(VARCHAR, JSON)\"'))"
         items = f"list_transform({entries}, lambda {each}: hash({key}, {item}))"
-        hashed = f"hash('map', len({entries})::BIGINT, list_sort({items}))"
-        read = f"map_entries(from_json({value}, '\"MAP(VARCHAR, JSON)\"'))"
-        return self._of_form(value, "{", _bound(read, entries, hashed))
+        size = f"len(json_keys({value}))::BIGINT"
+        return self._of_form(value, "{", f"hash('map', {size}, list_sort({items}))")
 
     def _union(self, value: str, field: Field, level: int) -> str:
         cases = []
