@@ -1,4 +1,4 @@
-"""The README's quick start, walked as it is written: on a terminal, with servers of its own.
+"""The README's quick start and the example, walked as written: on a terminal, with own servers.
 
 Each ```sh block of the page is run by one bash, in a copy of the checkout. A ```text block after it
 has lines that the reader sees, with `...` for what differs from time to time.
@@ -14,7 +14,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -39,14 +39,25 @@ class Step(NamedTuple):
 
 
 def quick_start() -> list[Step]:
-    part = (ROOT / "README.md").read_text().partition("## Quick start\n")[2].partition("\n## ")[0]
+    page = (ROOT / "README.md").read_text()
+    return steps_of(page.partition("## Quick start\n")[2].partition("\n## ")[0])
+
+
+def example() -> list[Step]:
+    return steps_of((ROOT / "examples" / "readings" / "README.md").read_text())
+
+
+def steps_of(part: str) -> list[Step]:
     blocks = re.findall(r"```sh\n(.*?)```(?:\s*```text\n(.*?)```)?", part, re.DOTALL)
     return [Step(commands, expected.splitlines()) for commands, expected in blocks]
 
 
 @pytest.mark.server
-def test_the_quick_start_does_what_it_says(tmp_path: Path) -> None:
-    steps, checkout = quick_start(), copied(tmp_path / "checkout")
+@pytest.mark.parametrize("read_steps", [quick_start, example])
+def test_the_commands_of_a_page_do_what_it_says(
+    read_steps: Callable[[], list[Step]], tmp_path: Path
+) -> None:
+    steps, checkout = read_steps(), copied(tmp_path / "checkout")
     script = tmp_path / "quick-start.sh"
     script.write_text("set -e\n" + "".join(f"{step.commands}echo '{DONE}'\n" for step in steps))
     with servers_end(checkout):
@@ -57,8 +68,9 @@ def test_the_quick_start_does_what_it_says(tmp_path: Path) -> None:
         assert unseen(step.expected, part) == [], part
 
 
-def test_every_part_of_the_quick_start_is_read() -> None:
-    steps = quick_start()
+@pytest.mark.parametrize("read_steps", [quick_start, example])
+def test_every_part_of_a_page_is_read(read_steps: Callable[[], list[Step]]) -> None:
+    steps = read_steps()
     assert (steps[0].commands.split()[:2], steps[-1].commands) == (["make", "up"], "make down\n")
     assert [step for step in steps if not step.commands.strip()] == []
     assert sum(bool(step.expected) for step in steps) >= 2
