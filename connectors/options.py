@@ -87,6 +87,9 @@ FieldPath = Annotated[str, whole(_FIELD_PATH, "a field's name, or a path such as
 _EVENT_TYPE = r"[a-z][a-z0-9_]{0,63}"
 _EVENT_TYPE_WORDS = "an event type's name, a-z, 0-9 and _"
 OptionalEventType = Annotated[str, whole(f"(?:{_EVENT_TYPE})?", _EVENT_TYPE_WORDS)]
+TopicOrStream = Annotated[
+    str, whole(f"(?:{_TOPIC}|{_STREAM})", "the name of a topic or stream, or a stream's ARN")
+]
 TopicType = Annotated[
     str,
     whole(rf"(?:{_TOPIC}|{_STREAM})={_EVENT_TYPE}", "TOPIC=TYPE, such as readings=reading"),

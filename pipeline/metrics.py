@@ -74,7 +74,10 @@ METRICS: tuple[Metric, ...] = (
     Metric("decode", "bytes", "bytes", "bytes of the raw records", ""),
     Metric("decode", "events", "records", "records decoded into events", ""),
     Metric("decode", "control", "records",
-           "watermark records, which are counted and not stored", ""),
+           "control records, such as watermarks, which are counted and not stored", ""),
+    Metric("decode", "registry_waits", "waits",
+           "pauses because the schema registry is away: the records of Avro wait",
+           "While it increases, nothing goes on in that task: repair the registry."),
     Metric("decode", "forged_redrives", "records",
            "records with a redrive header but without a valid signature: they go through all steps,"
            " like any record",

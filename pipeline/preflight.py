@@ -21,6 +21,8 @@ from connectors.opensearch import client as opensearch
 from connectors.opensearch.templates import IndexAway, ensure_templates
 from connectors.s3.store import is_local, open_store
 from connectors.s3.uploads import PROBE, Uploads
+from connectors.schema_registry.client import Registry
+from connectors.schema_registry.options import SchemaRegistry
 from pipeline.config.checks import (
     REPLICA_KEY_BYTES,
     folders,
@@ -118,6 +120,8 @@ def problems(config: Config, types: EventTypes, checkpoint_seconds: float | None
 
 def checks(config: Config, types: EventTypes, checkpoint_seconds: float | None) -> Iterator[Check]:
     """Yield the checks of topics and streams, most fundamental first."""
+    if (registry := config.schema_registry) and registry.url:
+        yield Check(f"schema_registry.url {registry.url}", partial(_registry, registry))
     if config.replicate:
         yield Check("event types of the replicas", lambda: unknown_event_types(config, types))
     for key, name in streams(config):
@@ -148,6 +152,13 @@ def checks(config: Config, types: EventTypes, checkpoint_seconds: float | None) 
             "job.transaction_timeout_seconds",
             lambda: _transactions(config, clusters, checkpoint_seconds),
         )
+
+
+def _registry(options: SchemaRegistry) -> Iterator[str]:
+    try:
+        Registry(options).check()
+    except UserError as error:
+        yield str(error)
 
 
 class _Clusters:

@@ -75,10 +75,30 @@ class WriterSchemas:
         return found
 
 
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long to wait for a registry that is away: pauses double, with jitter, up to `longest`.
+
+    After `most` seconds calling the registry raises UserError; None: never.
+    """
+
+    first: float = 0.2
+    longest: float = 30.0
+    most: float | None = None
+
+
+FOR_EVER: Final = Patience()
+
+
 def writer_schemas(
-    options: SchemaRegistry, *, on_wait: Callable[[], None] = lambda: None
+    options: SchemaRegistry,
+    *,
+    on_wait: Callable[[], None] = lambda: None,
+    patience: Patience = FOR_EVER,
 ) -> WriterSchemas:
     """Return the schemas of a registry or a folder, as configured.
+
+    `on_wait` is called before each pause while the registry is away.
 
     Raises:
         UserError: the options do not fit each other, or there is no such folder.
@@ -86,7 +106,7 @@ def writer_schemas(
     options.check()
     if options.folder:
         return WriterSchemas(Folder(Path(options.folder)))
-    return WriterSchemas(Registry(options, on_wait=on_wait))
+    return WriterSchemas(Registry(options, on_wait=on_wait, patience=patience))
 
 
 class Folder:
@@ -111,18 +131,6 @@ class _Away(Exception):
     """The registry gave no answer of its own; the message has no secret."""
 
 
-@dataclass(frozen=True, slots=True)
-class Patience:
-    """How long to wait for a registry that is away: pauses double, with jitter, up to `longest`.
-
-    After `most` seconds calling the registry raises UserError; None: never.
-    """
-
-    first: float = 0.2
-    longest: float = 30.0
-    most: float | None = None
-
-
 class Registry:
     """A registry with Confluent's REST API, whose certificate is always verified.
 
@@ -134,7 +142,7 @@ class Registry:
         options: SchemaRegistry,
         *,
         on_wait: Callable[[], None] = lambda: None,
-        patience: Patience = Patience(),
+        patience: Patience = FOR_EVER,
         timeout: float = 10.0,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated
 from urllib.parse import urlsplit
 
@@ -32,29 +33,35 @@ class SchemaRegistry(Section, frozen=True, kw_only=True, forbid_unknown_fields=T
         OptionalLocalPath, doc("In place of a registry: a folder of files ID.avsc.")
     ] = ""
 
+    def problems(self) -> Iterator[str]:
+        """Yield one message for each key that does not fit the others."""
+        if bool(self.url) == bool(self.folder):
+            yield "schema_registry: give url or folder, one of them"
+        if bool(self.username) != bool(self.password) or (self.username and not self.url):
+            yield "schema_registry: username and password belong together, and to url"
+        if ":" in self.username:
+            yield "schema_registry.username: basic authentication allows no colon in it"
+        if self.url and (problem := url_problem(self.url, has_password=bool(self.password))):
+            yield problem
+
     def check(self) -> None:
         """Raise UserError if the keys do not fit each other."""
-        if bool(self.url) == bool(self.folder):
-            raise UserError("schema_registry: give url or folder, one of them")
-        if bool(self.username) != bool(self.password) or (self.username and not self.url):
-            raise UserError("schema_registry: username and password belong together, and to url")
-        if ":" in self.username:
-            raise UserError("schema_registry.username: basic authentication allows no colon in it")
-        if self.url:
-            check_url(self.url, has_password=bool(self.password))
+        for problem in self.problems():
+            raise UserError(problem)
 
 
-def check_url(url: str, *, has_password: bool) -> None:
-    """Raise UserError unless it is http or https, has no secret, and none will be sent plainly."""
+def url_problem(url: str, *, has_password: bool) -> str:
+    """Return why a URL cannot be used; empty if it is http or https and sends no secret plainly."""
     try:
         parts = urlsplit(url)
         valid = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:  # of a port or an IPv6 address
-        valid = False
+        return f"schema_registry.url: {masked(url)} is not a URL like https://HOST:PORT/PATH"
     where = f"schema_registry.url: {masked(url)}"
     if not valid or "?" in url or "#" in url:
-        raise UserError(f"{where} is not a URL like https://HOST:PORT/PATH")
+        return f"{where} is not a URL like https://HOST:PORT/PATH"
     if "@" in parts.netloc:
-        raise UserError(f"{where} has a user in it; use schema_registry.username and .password")
+        return f"{where} has a user in it; use schema_registry.username and .password"
     if has_password and parts.scheme == "http" and parts.hostname not in LOOPBACK:
-        raise UserError(f"{where} would send the password in the clear; use https")
+        return f"{where} would send the password in the clear; use https"
+    return ""

@@ -31,6 +31,7 @@ def contradictions(config: Config) -> Iterator[str]:
     yield from _kinesis(config)
     yield from _source(config)
     yield from event_type_keys.problems(config)
+    yield from _avro(config)
     yield from _sinks(config)
     yield from _redrive_key(config.redrive_key)
     yield from _claim_checks(config)
@@ -172,6 +173,22 @@ def _source(config: Config) -> Iterator[str]:
             f"source.kinesis_start_timestamp is {masked(at)}; use ISO-8601 with date, time and"
             " offset."
         )
+
+
+def _avro(config: Config) -> Iterator[str]:
+    source, registry = config.source, config.schema_registry
+    if registry:
+        yield from registry.problems()
+    if source.avro and registry is None:
+        yield "source.avro is set, but there is no section schema_registry; add it."
+    if registry and not source.avro:
+        yield "schema_registry is for source.avro, which is empty; set it or remove the section."
+    if source.archived_from:
+        return  # Archived records keep the names of the topics and streams that they came from.
+    streams = [stream_of(stream, config.kinesis).name for stream in source.kinesis_streams]
+    for name in source.avro:
+        if stream_of(name, config.kinesis).name not in (*source.kafka_topics, *streams):
+            yield f"source.avro has {masked(name)}, which is not read."
 
 
 def _sinks(config: Config) -> Iterator[str]:

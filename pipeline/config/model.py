@@ -30,11 +30,13 @@ from connectors.options import (
     Section,
     Stream,
     Topic,
+    TopicOrStream,
     TopicType,
     ValueType,
     doc,
     whole,
 )
+from connectors.schema_registry.options import SchemaRegistry
 
 OptionalConsumer = Annotated[
     str, whole("[a-zA-Z0-9_.-]{0,128}", "up to 128 letters, digits and any of .-_")
@@ -112,6 +114,10 @@ class Source(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     event_type_by_topic: Annotated[
         tuple[TopicType, ...],
         doc("The types of all topics and streams, TOPIC=TYPE, in place of a field."),
+    ] = ()
+    avro: Annotated[
+        tuple[TopicOrStream, ...],
+        doc("Topics and streams whose records are Avro, by schema_registry. Others are JSON."),
     ] = ()
     event_type_values: Annotated[
         tuple[ValueType, ...],
@@ -325,6 +331,7 @@ class Config(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     index: Index | None = None
     replicate: dict[Name, Replica] = {}
     dead_letters: DeadLetters | None = None
+    schema_registry: SchemaRegistry | None = None
     job: Job = Job()
 
     def cluster(self, name: str) -> Kafka:

@@ -17,13 +17,14 @@ class Origins:
     """One value a row; None where no event type of the decoder asks for it.
 
     `names` are what headers or topics say of the type, None where they say nothing. `ids` are
-    positions as text, and `versions` numbers in the order of arrival. `faults` are of records that
-    could not be brought to JSON.
+    positions as text, and `versions` numbers in the order of arrival. `places` are topics or
+    streams, for Avro. `faults` are of records that could not be brought to JSON.
     """
 
     names: Sequence[str | None] | None = None
     ids: Sequence[str] | None = None
     versions: Any = None  # an array of int64
+    places: Sequence[str | None] | None = None
     faults: Mapping[int, Fault] = field(default_factory=dict)
 
     def part(self, start: int, stop: int) -> Origins:
@@ -32,8 +33,9 @@ class Origins:
         names = None if self.names is None else self.names[rows]
         ids = None if self.ids is None else self.ids[rows]
         versions = None if self.versions is None else self.versions[rows]
+        places = None if self.places is None else self.places[rows]
         faults = {row - start: fault for row, fault in self.faults.items() if start <= row < stop}
-        return Origins(names, ids, versions, faults)
+        return Origins(names, ids, versions, places, faults)
 
 
 NONE = Origins()
@@ -53,4 +55,4 @@ def of_record(
         names = [headers.get(rule.header)]
     elif rule.topics:
         names = [rule.topics.get(place)]
-    return Origins(names, [position], np.array([version], np.int64))
+    return Origins(names, [position], np.array([version], np.int64), [place])

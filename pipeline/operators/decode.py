@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,9 @@ import pandas as pd
 from pyflink.table import DataTypes
 from pyflink.table.udf import FunctionContext
 
+from connectors.errors import UserError
+from connectors.schema_registry.client import FOR_EVER
+from connectors.schema_registry.options import SchemaRegistry
 from pipeline.collect import documents, memory
 from pipeline.collect.archive_rows import ArchiveRows
 from pipeline.collect.buckets import Target
@@ -22,6 +26,7 @@ from pipeline.collect.letters import Letters, decode_verdict, reject_columns
 from pipeline.collect.record_origins import RecordOrigins
 from pipeline.collect.stream import Stream, pack
 from pipeline.config import model as config
+from pipeline.decode.avro_input import AvroInput
 from pipeline.decode.columns import Array, objects
 from pipeline.decode.decoder import Decoded, decoder_of, wall_clock
 from pipeline.decode.origins import NONE, Origins
@@ -64,12 +69,14 @@ class DecodeFunction(Step):
         types: EventTypes,
         answer: Answer,
         redrive_key: str = "",
+        registry: SchemaRegistry | None = None,
     ) -> None:
         self._settings = settings
         self._source = source
         self._types = types
         self._answer = answer
         self._redrive_key = redrive_key
+        self._registry = registry
 
     def open(self, function_context: FunctionContext) -> None:
         name_process("etl-decode")
@@ -79,6 +86,15 @@ class DecodeFunction(Step):
         documents = self._answer.index or self._answer.rows.replicas
         self._decoder = decoder_of(self._settings, self._source, self._types, documents=documents)
         self._origins = RecordOrigins(self._source, self._types)
+        waits = partial(self._metrics.count, "registry_waits")
+        self._avro = AvroInput.of(
+            self._settings,
+            self._source,
+            self._registry,
+            self._types,
+            patience=FOR_EVER,
+            on_wait=waits,
+        )
         self._limit = _reject_limit(self._settings)
         self._partition_limit = _partition_limit(self._answer)
         keys = {step: target.keys for step, target in self._answer.targets.items()}
@@ -92,8 +108,8 @@ class DecodeFunction(Step):
         arguments = [raw.to_numpy(), *(_array(other, len(raw)) for other in others)]
         records = inputs(self._source, arguments)
         redriven = self._redriven(arguments[-1], records)
-        origins = self._origins.of(records)
-        decoded = decode_guarded(self._decoder.decode_batch, records.raw, origins)
+        origins = self._origins.of(records, redriven)
+        decoded = decode_guarded(self._decode, records.raw, origins)
         if self._partition_limit:
             self._partition_limit.apply(decoded, redriven)
         rejects = np.flatnonzero(decoded.reason)
@@ -107,6 +123,11 @@ class DecodeFunction(Step):
             columns["index_batch"] = _first(batch, len(decoded))
         columns |= self._answer.rows.columns(decoded, records, redriven, rejects)
         return pd.DataFrame(columns, copy=False)
+
+    def _decode(self, raws: Sequence[bytes | None], origins: Origins) -> Decoded:
+        if self._avro:
+            raws, origins = self._avro.read(raws, origins)
+        return self._decoder.decode_batch(raws, origins)
 
     def _streams(
         self, records: Inputs, decoded: Decoded, redriven: Mapping[int, Mark], rejects: Array
@@ -186,14 +207,20 @@ def decode_guarded(
 
     This is the one place where every exception is caught: a bug must not stop the stream, and must
     be seen, so the record becomes a dead letter `internal_error`, which alarms at once.
+
+    Raises:
+        UserError: the configuration is wrong, which is no fault of a record.
     """
     try:
         return decode(raws, origins)
+    except UserError:
+        raise
     except Exception as error:  # noqa: BLE001
         if len(raws) == 1:
             # Only the exception's type: its message could hold a value of the record.
             detail = objects([f"decode failed with {type(error).__name__}"])
-            return replace(decode([b""], NONE), reason=objects(["internal_error"]), detail=detail)
+            empty = replace(origins, faults={})
+            return replace(decode([b""], empty), reason=objects(["internal_error"]), detail=detail)
         half = len(raws) // 2
         parts = ((0, half), (half, len(raws)))
         return joined([decode_guarded(decode, raws[a:b], origins.part(a, b)) for a, b in parts])
@@ -217,6 +244,7 @@ def decode_function(
             settings.lake.max_partitions if settings.lake else None,
         ),
         settings.redrive_key,
+        settings.schema_registry,
     )
     return vectorised(step, decode_row(settings, types))
 

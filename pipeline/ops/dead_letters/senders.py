@@ -21,7 +21,8 @@ from connectors.opensearch.options import index_name
 from connectors.opensearch.templates import careful_sender
 from connectors.producer import Outgoing
 from pipeline.decode import redriven
-from pipeline.decode.decoder import Control, Event, Reject, decoder_of
+from pipeline.decode.avro_input import RecordDecoder
+from pipeline.decode.decoder import Control, Event, Reject
 from pipeline.decode.origins import Origins, of_record
 from pipeline.decode.type_rule import TypeRule
 from pipeline.events.derive import mapping
@@ -147,9 +148,7 @@ class StreamSender:
 
     def __init__(self, systems: Systems, stream: str) -> None:
         self._producer = KinesisProducer(*systems.stream(stream))
-        config = systems.config
-        self._decoder = decoder_of(config.decode, config.source, systems.types)
-        self._rule = TypeRule.of(config.source)
+        self._decoder = RecordDecoder(systems.config, systems.types)
 
     def deliver(self, batch: Sequence[Letter]) -> list[str | None]:
         """Deliver as `Deliver` says."""
@@ -172,7 +171,7 @@ class StreamSender:
         """Return the key, else the event's id, so that its versions share a shard, else a hash."""
         if letter.key:
             return letter.key
-        event = self._decoder.decode(letter.raw, origins(letter, self._rule))
+        event = self._decoder.decode(letter.raw, origins(letter, self._decoder.rule))
         text = event.document_id if isinstance(event, Event) else letter.digest.hex()
         return text.encode()
 
@@ -187,8 +186,7 @@ class IndexSender:
     def __init__(self, systems: Systems) -> None:
         config, index, types = systems.config, systems.config.index, systems.types
         assert index, "without an index, its dead letters are refused"
-        self._decoder = decoder_of(config.decode, config.source, types)
-        self._rule = TypeRule.of(config.source)
+        self._decoder = RecordDecoder(config, types)
         self._prefix = index.prefix
         self._indexer = Indexer(
             careful_sender(index, {event_type.name: mapping(event_type) for event_type in types}),
@@ -210,7 +208,7 @@ class IndexSender:
         return [result if isinstance(result, str) else next(refusals) for result in decoded]
 
     def _document(self, letter: Letter) -> Document | str:
-        event = self._decoder.decode(letter.raw, origins(letter, self._rule))
+        event = self._decoder.decode(letter.raw, origins(letter, self._decoder.rule))
         if isinstance(event, Reject):
             return f"decode refuses it now: {event.reason}"
         if isinstance(event, Control):

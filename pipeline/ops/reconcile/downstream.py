@@ -12,13 +12,16 @@ from connectors.kinesis import reader as kinesis_stream
 from connectors.opensearch.options import index_name
 from connectors.sql import literal
 from pipeline.config.model import Replica
+from pipeline.decode.type_rule import TypeRule
 from pipeline.events.event_types import EventType
 from pipeline.ops.reconcile.database import paged
 from pipeline.ops.reconcile.index import IndexReader
 from pipeline.ops.reconcile.position_index import placed
+from pipeline.ops.reconcile.record_text import OF_BYTES
 from pipeline.ops.reconcile.report import Row
 from pipeline.ops.reconcile.sinks import Sink
 from pipeline.ops.reconcile.steps import INDEX, REPLICATE, named
+from pipeline.ops.reconcile.type_sql import told_of, type_name
 from pipeline.ops.reconcile.workspace import Progress, Workspace
 
 _NEW_REPLICA: Final = "CREATE OR REPLACE TABLE replica AS FROM replica LIMIT 0"
@@ -87,6 +90,7 @@ class Downstream:
 
     def __init__(self, ws: Workspace) -> None:
         self._ws = ws
+        self._rule = TypeRule.of(ws.config.source)
         self._run = ws.database.run
         self._size = ws.database.size
         self._findings = ws.findings
@@ -221,36 +225,45 @@ class Downstream:
     def _take(self, sink: Sink, settings: Replica, progress: Progress, where: str = "true") -> None:
         """Take the events that were not read before; of a stream, take all again."""
         stream, rows = settings.kinesis_stream, 0
-        for taken in self._of_stream(stream) if stream else self._of_topic(sink, where):
+        raw = settings.value == "raw"
+        pages = self._of_stream(stream) if stream else self._of_topic(sink, where, raw=raw)
+        for taken in pages:
             rows += taken
             progress(rows)
 
-    def _of_topic(self, sink: Sink, where: str) -> Iterator[int]:
+    def _of_topic(self, sink: Sink, where: str, *, raw: bool) -> Iterator[int]:
+        text = self._ws.text.sql(told_of("event_type", self._rule, self._ws.types))
         for relation, columns in sink.pages():
             self._make_page(
                 f"""SELECT {placed(columns)}, arrival_ms, raw,
                 TRY_CAST(event_type AS event_type) AS event_type FROM {relation}""",
                 "event_type",
+                text if raw else OF_BYTES,
             )
             yield self._ws.index.put("replica", "digest, content", where)
 
     def _of_stream(self, name_or_arn: str) -> Iterator[int]:
-        """Read the whole stream, which has no positions, into rows without one."""
+        """Read the whole stream, which has no positions, into rows without one.
+
+        Only the JSON itself can name an event's type.
+        """
         self._run(_NEW_REPLICA)
+        event_type = f"TRY_CAST({type_name(self._rule)} AS event_type)"
+        if self._rule.header or self._rule.topics:
+            event_type = "NULL::event_type"
         records = kinesis_stream.records(*self._ws.systems.stream(name_or_arn))
         for page in paged(records, _PAGE_RECORDS):
             raws = pa.array([record.data for record in page], pa.binary())
             self._ws.database.present("incoming", pa.table({"raw": raws}))
-            # Only the JSON itself names the event's type.
-            self._make_page("FROM incoming", "TRY_CAST(members.type ->> '$' AS event_type)")
+            self._make_page("FROM incoming", event_type, OF_BYTES)
             yield self._run("INSERT INTO replica SELECT 0, -1, NULL, digest, content FROM page")
 
-    def _make_page(self, rows: str, event_type: str) -> None:
+    def _make_page(self, rows: str, event_type: str, text: str) -> None:
         values = self._ws.values
         self._run(
             f"""CREATE OR REPLACE TEMP TABLE page AS
             SELECT * EXCLUDE (raw, document, members), hash(raw) AS digest,
-                {values.of_json(event_type)} AS content FROM ({values.members(rows)})"""
+                {values.of_json(event_type)} AS content FROM ({values.members(rows, text=text)})"""
         )
 
     def _limit(self, row: Row, name: str, settings: Replica) -> None:
@@ -266,6 +279,14 @@ class Downstream:
                 f"replica {name} is a stream, which has no positions: its events are compared by"
                 " their values, copies aren't judged"
             )
+            unnamed = bool(self._rule.header or self._rule.topics)
+            if unnamed or (settings.value == "raw" and self._ws.config.source.avro):
+                row.drop("missing")
+                row.drop("unexpected")
+                self._ws.notes.append(
+                    f"replica {name} isn't judged: what is in a stream doesn't name its event type,"
+                    " or is Avro"
+                )
             if not self._whole:
                 row.drop("unexpected")
             if not self._ws.values.compare:

@@ -13,7 +13,7 @@ import pyarrow as pa
 from pipeline.decode.type_rule import TypeRule
 from pipeline.ops.reconcile.database import Row
 from pipeline.ops.reconcile.position_index import placed
-from pipeline.ops.reconcile.type_sql import is_control, type_name
+from pipeline.ops.reconcile.type_sql import is_control, told_apart, type_name
 from pipeline.ops.reconcile.workspace import Workspace
 
 HOUR_OF_PATH: Final = """CASE
@@ -64,6 +64,7 @@ class Records:
         self._index = ws.index
         self._values = ws.values
         rule = TypeRule.of(ws.config.source)
+        self._text = ws.text.sql(told_apart(rule))
         self._type_name, self._is_control = type_name(rule), is_control(rule, ws.types)
 
     def add(self, page: pa.Table) -> int:
@@ -100,7 +101,7 @@ class Records:
         """
         run(
             _PAGE.format(
-                rows=self._values.members(rows, "is_new"),
+                rows=self._values.members(rows, "is_new", self._text),
                 hours=hours_sql("arrival_ms"),
                 is_copy=_IS_COPY,
                 is_forged=_IS_FORGED,

@@ -9,9 +9,9 @@ from typing import Final
 import duckdb
 
 from connectors.errors import UserError
-from pipeline.decode.decoder import Control, Event, decoder_of
+from pipeline.decode.avro_input import RecordDecoder
+from pipeline.decode.decoder import Control, Event
 from pipeline.decode.origins import of_record
-from pipeline.decode.type_rule import TypeRule
 from pipeline.ops.reconcile import coverage
 from pipeline.ops.reconcile.database import Database, ahead
 from pipeline.ops.reconcile.downstream import Downstream
@@ -281,9 +281,8 @@ class _Run:
                 f" {_MOST:,} only"
             )
         now = 0
-        source = ws.config.source
-        decoder = decoder_of(ws.config.decode, source, ws.types, now=lambda: now)
-        rule = TypeRule.of(source)
+        decoder = RecordDecoder(ws.config, ws.types, now=lambda: now)
+        rule = decoder.rule
         with ws.phase("attributing what is missing"):
             for part, number, raw, arrival_ms, place, header in self._lost():
                 now = arrival_ms

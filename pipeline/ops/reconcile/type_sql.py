@@ -28,17 +28,22 @@ def told(rule: TypeRule) -> str:
     """
     if rule.constant:
         return literal(rule.text(rule.constant))
-    if rule.header:
-        return "told"
-    if rule.topics:
-        cases = " ".join(
-            f"WHEN {literal(place)} THEN {literal(text)}" for place, text in rule.topics.items()
-        )
-        return f"CASE source {cases} END"
+    if rule.header or rule.topics:
+        return told_apart(rule)
     if rule.tag:
         return f"(members.{name(rule.tag)} ->> '$')"
     path = "".join(f'."{each}"' for each in rule.path)
     return f"CASE WHEN members IS NOT NULL THEN document ->> {literal('$' + path)} END"
+
+
+def told_apart(rule: TypeRule) -> str:
+    """Return SQL for what tells a record's type beside its bytes; NULL if nothing does."""
+    if rule.header:
+        return "told"
+    cases = " ".join(
+        f"WHEN {literal(place)} THEN {literal(text)}" for place, text in rule.topics.items()
+    )
+    return f"CASE source {cases} END" if cases else NO_HEADER
 
 
 def type_name(rule: TypeRule) -> str:
@@ -51,6 +56,16 @@ def type_name(rule: TypeRule) -> str:
     unnamed = ", ".join(map(literal, rule.texts))
     own = f"CASE WHEN {told(rule)} NOT IN ({unnamed}) THEN {told(rule)} END"
     return f"CASE {told(rule)} {cases} ELSE {own} END"
+
+
+def told_of(name: str, rule: TypeRule, types: EventTypes) -> str:
+    """Return SQL for what a header says of the type whose name the SQL `name` gives."""
+    if not rule.texts:
+        return f"{name}::VARCHAR"
+    cases = " ".join(
+        f"WHEN {literal(each.name)} THEN {literal(rule.text(each.name))}" for each in types
+    )
+    return f"CASE {name}::VARCHAR {cases} END"
 
 
 def is_control(rule: TypeRule, types: EventTypes) -> str:

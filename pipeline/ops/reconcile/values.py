@@ -30,6 +30,7 @@ from pipeline.ops.reconcile.nested_values import (
     json_digest,
     lacks,
 )
+from pipeline.ops.reconcile.record_text import OF_BYTES
 
 UNKNOWN: Final = "unknown_fields"
 _UNKNOWN_MEMBERS: Final = "unknown_members"
@@ -62,16 +63,22 @@ _ODD_COLUMN: Final = {
 class Values:
     """SQL for checksums of the values of events; with `keep_unknown`, also of unknown members.
 
-    Without `compare`, all checksums are NULL, and only the type is read from JSON.
+    Without `compare`, all checksums are NULL, and only the member `tag`, which tells an event's
+    type, is read from JSON.
     """
 
     def __init__(
-        self, types: EventTypes, *, compare: bool = True, keep_unknown: bool = False
+        self,
+        types: EventTypes,
+        *,
+        compare: bool = True,
+        keep_unknown: bool = False,
+        tag: str = "type",
     ) -> None:
         self.compare = compare
         self._keep_unknown = compare and keep_unknown
         self._types = types
-        self._members: dict[str, str] = {"type": "JSON"}
+        self._members: dict[str, str] = {tag: "JSON"}
         self._exact: dict[str, str] = {}
         for field in (field for event_type in types for field in event_type.fields if compare):
             if is_exact(field):
@@ -87,11 +94,11 @@ class Values:
         if self._keep_unknown:
             database.function(_UNKNOWN_MEMBERS, _unknown_members(self._types))
 
-    def members(self, rows: str, wanted: str = "true") -> str:
+    def members(self, rows: str, wanted: str = "true", text: str = OF_BYTES) -> str:
         """Return SQL that adds `raw` as text (`document`) and as a struct of JSON (`members`).
 
         Both are NULL where `wanted` is false, or `raw` isn't UTF-8 or no JSON. Members with
-        decimals are in `exact_members`, with all their digits.
+        decimals are in `exact_members`, with all their digits. `text` is SQL for the text of `raw`.
         """
         exact = "NULL"
         if self._exact:
@@ -102,7 +109,7 @@ class Values:
         SELECT *, CASE WHEN json_valid(document) THEN
             from_json(document, {literal(json.dumps(self._members))}) END AS members,
             CASE WHEN json_valid(document) THEN {exact} END AS exact_members
-        FROM (SELECT *, CASE WHEN {wanted} THEN TRY(decode(raw)) END AS document FROM ({rows}))"""
+        FROM (SELECT *, CASE WHEN {wanted} THEN {text} END AS document FROM ({rows}))"""
 
     def of_json(self, event_type: str) -> str:
         """Return SQL for the checksum of `members` as an event of the type; NULL if unknown."""

@@ -8,9 +8,12 @@ from contextlib import contextmanager
 from typing import Final
 
 from connectors.sql import literal
+from pipeline.config.event_type_keys import DEFAULT_FIELD
+from pipeline.decode.type_rule import TypeRule
 from pipeline.ops.reconcile.database import Database
 from pipeline.ops.reconcile.options import Options, settle_for
 from pipeline.ops.reconcile.position_index import PositionIndex
+from pipeline.ops.reconcile.record_text import RecordText
 from pipeline.ops.reconcile.report import Findings
 from pipeline.ops.reconcile.values import Values
 from pipeline.ops.systems import Systems
@@ -66,8 +69,11 @@ class Workspace:
         self.index = PositionIndex(database)
         self.findings = Findings(database, self.index)
         keep = self.config.decode.unknown_fields == "keep"
-        self.values = Values(self.types, compare=options.values, keep_unknown=keep)
+        tag = TypeRule.of(self.config.source).tag or DEFAULT_FIELD
+        self.values = Values(self.types, compare=options.values, keep_unknown=keep, tag=tag)
         self.values.prepare(database)
+        self.text = RecordText(self.config, self.types)
+        self.text.prepare(database)
         self.notes: list[str] = []
         self.seconds: dict[str, float] = {}
         self._steps = steps

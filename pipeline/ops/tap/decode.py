@@ -15,10 +15,10 @@ from pipeline import validate
 from pipeline.config import load as load_config
 from pipeline.config.model import Config
 from pipeline.decode import redriven
-from pipeline.decode.decoder import Control, Event, Reject, decoder_of
+from pipeline.decode.avro_input import RecordDecoder
+from pipeline.decode.decoder import Control, Event, Reject
 from pipeline.decode.origins import Origins, of_record
 from pipeline.decode.timestamps import text
-from pipeline.decode.type_rule import TypeRule
 from pipeline.ops.tap.view import Seen
 from pipeline.terminal import counted, printable
 
@@ -54,10 +54,8 @@ class DecodeTap:
     def __init__(self, config: Path, *, since_seconds: float, rejects_only: bool) -> None:
         """Begin `since_seconds` ago; the source itself decides when a record arrived."""
         self._config = load_config.load(config, os.environ)
-        settings, source = self._config.decode, self._config.source
         types = load_config.event_types(self._config)
-        self._decode = decoder_of(settings, source, types).decode
-        self._rule = TypeRule.of(source)
+        self._decoder = RecordDecoder(self._config, types)
         self._rejects_only = rejects_only
         self._counts: Counter[str] = Counter()
         since_ms = round((time.time() - since_seconds) * 1000) if since_seconds else None
@@ -75,7 +73,7 @@ class DecodeTap:
         """Yield what has arrived in each topic and stream."""
         for poll in self._polls:
             for arrived in poll():
-                outcome = self._decode(arrived.raw, self._origins(arrived))
+                outcome = self._decoder.decode(arrived.raw, self._origins(arrived))
                 self._counts[type(outcome).__name__] += 1
                 if isinstance(outcome, Reject) or not self._rejects_only:
                     yield self._seen(arrived, outcome)
@@ -84,7 +82,7 @@ class DecodeTap:
         number = arrived.position.rpartition("/")[2]
         version = int(number) if number.isdecimal() and len(number) < _DIGITS else 0
         return of_record(
-            self._rule,
+            self._decoder.rule,
             place=arrived.place,
             headers=arrived.headers,
             position=arrived.position,
