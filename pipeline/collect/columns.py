@@ -38,8 +38,9 @@ def file_schema(event_type: EventType, source: Source, *, keep_unknown: bool) ->
 def lake_schema(event_type: EventType, source: Source, *, keep_unknown: bool) -> pa.Schema:
     """Return the columns of an event type's table: those of its files, then its partition."""
     schema = file_schema(event_type, source, keep_unknown=keep_unknown)
-    partition = [(name, pa.string()) for name in event_type.partition_names]
-    return pa.schema([*schema, *partition])
+    names = event_type.partition_names
+    own = [field for field in schema if field.name not in names]
+    return pa.schema([*own, *((name, pa.string()) for name in names)])
 
 
 def local_columns(event_type: EventType) -> frozenset[str]:

@@ -235,6 +235,10 @@ class AvroTypes:
         fields = [self._branch(branch, place) for branch in branches]
         found: dict[str, str] = {}
         for branch in fields:
+            if branch.kind == "decimal" and branch.wire == "number":
+                # The fast decoder's parser takes the text of a number for a decimal, too.
+                allowed = 'in a union with others a decimal with "wire": "string"'
+                self._faults.fault(f"{place.where}: type", avro, allowed)
             if other := found.get(json_form(branch)):
                 allowed = f"types that JSON tells apart: {branch.name} and {other} are not"
                 self._faults.fault(f"{place.where}: type", avro, allowed)

@@ -80,9 +80,7 @@ def read(folder: Path, source: Source, raws: list[bytes | None], origins: Origin
     brought, origins = avro.read(raws, origins)
     decoder = Decoder(TYPES, type_rule=TypeRule.of(source), documents=True, now=lambda: NOW)
     decoded = decoder.decode_batch(brought, origins)
-    singles = [
-        decoder.decode(raw, origins.part(row, row + 1)) for row, raw in enumerate(brought)
-    ]
+    singles = [decoder.decode(raw, origins.part(row, row + 1)) for row, raw in enumerate(brought)]
     for row, outcome in enumerate(singles):
         kind = "event" if isinstance(outcome, Event) else "reject"
         assert (decoded.kind[row], decoded.reason[row]) == (kind, getattr(outcome, "reason", None))

@@ -23,10 +23,12 @@ from tests.decode.corpus import (
 )
 
 _DECODE_CODES = [reason.code for reason in REASONS.values() if reason.step == "decode"]
-_ELSEWHERE = ("internal_error", "too_many_partitions", "invalid_partition", "avro_magic",
-              "avro_unknown_schema", "avro_undecodable")  # fmt: skip
-"""The job gives the first two where it calls the decoder. No text names a partition of trips: see
-test_partition.py for the third. The others are those of Avro: see test_avro_records.py."""
+_ELSEWHERE = (
+    *("internal_error", "too_many_partitions", "invalid_partition", "invalid_base64"),
+    *("avro_magic", "avro_unknown_schema", "avro_undecodable"),
+)
+"""The job gives the first two where it calls the decoder. No text names a partition of trips, and
+they have no bytes: see test_partition.py, test_kinds.py and test_avro_records.py."""
 
 
 def _rejected(raw: bytes | None, decoder: Decoder = DECODER) -> Reject:

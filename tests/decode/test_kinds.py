@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import copy
 import json
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pyarrow as pa
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.decode.arrow_types import arrow_type
-from pipeline.decode.decoder import Decoder
+from pipeline.decode.decoder import Decoder, Reject
 from pipeline.decode.fault import Fault
 from pipeline.decode.reference import Rule, examine
 from pipeline.decode.type_rule import TypeRule
 from pipeline.events.event_types import of
 from pipeline.events.model import PLAIN, EventType
+from pipeline.events.schema_files import event_type_of
 from tests.decode.kinds import Pair, encoded, schemas
 
 NOW = 1_600_000_000_000
@@ -113,3 +116,65 @@ def test_both_decoders_agree_on_changed_events(data: st.DataObject) -> None:
             assert (decoded.reason[row], decoded.detail[row]) == (verdict.reason, verdict.detail)
         else:
             assert decoded.kind[row] == "event", (raw, decoded.detail[row])
+
+
+TIME = {"type": "long", "logicalType": "timestamp-millis"}
+DECIMAL = {"type": "bytes", "logicalType": "decimal", "precision": 5, "scale": 2}
+
+
+def _of(kind: Any, **more: Any) -> EventType:
+    """An event type with one field `v` of the kind."""
+    record = {
+        "type": "record", "name": "E", "doc": "x", "eventType": "event", "version": 1,
+        "id": "id", "eventTime": "t",
+        "partitionBy": [{"name": "day", "from": "t", "transform": "day"}],
+        "fields": [
+            {"name": "id", "type": "long", "doc": "x"},
+            {"name": "t", "type": TIME, "doc": "x"},
+            {"name": "v", "type": kind, "doc": "x", **more},
+        ],
+    }  # fmt: skip
+    made = event_type_of(Path("event.avsc"), record)
+    assert isinstance(made, EventType)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("kind", "more", "value", "reason", "allowed"),
+    [
+        ("bytes", {}, '"QQ"', "invalid_base64", "RFC 4648"),
+        ("bytes", {}, '"QR=="', "invalid_base64", "RFC 4648"),
+        ("bytes", {"maxLength": 1}, '"QUE="', "out_of_range", "at most 1 bytes"),
+        ({"type": "fixed", "name": "F", "size": 2}, {}, '"QQ=="', "out_of_range", "2 bytes"),
+        (DECIMAL, {}, "1.005", "out_of_range", "at most 5 digits, 2 of them decimals"),
+        (DECIMAL, {}, "1000", "out_of_range", "at most 5 digits"),
+        (DECIMAL, {}, "1e400", "out_of_range", "at most 5 digits"),
+        (DECIMAL, {}, "1e99999999999999999999", "out_of_range", "a decimal can hold"),
+        (DECIMAL, {}, '"1.5"', "wrong_type", "a number"),
+        (DECIMAL, {"wire": "string"}, "1.5", "wrong_type", "a decimal number in text"),
+        (DECIMAL, {"wire": "string"}, '" 1"', "out_of_range", "a decimal number in text"),
+        (DECIMAL, {"maximum": "1.50"}, "1.51", "out_of_range", "to 1.50"),
+        ("float", {}, "1e-50", "out_of_range", "32 bits do not round to 0"),
+        ("float", {}, "16777217", "out_of_range", "-16777216 to 16777216"),
+        (TIME, {"wire": "epoch-millis"}, '"2018-01-01T00:00:00Z"', "wrong_type", "epoch-millis"),
+        (TIME, {"wire": "epoch-millis"}, "1514764800", "timestamp_out_of_range", "2009-01-01"),
+        (TIME, {}, '"2018-01-01T00:00:00.0001Z"', "timestamp_precision", "milliseconds"),
+        ({"type": "int", "logicalType": "date"}, {}, '"2018-02-30"', "invalid_timestamp", "date"),
+        (["int", "string"], {}, "1.5", "wrong_type", "an integer or text"),
+        ({"type": "map", "values": "int"}, {}, '{"a": 1, "a": 2}', "duplicate_key", "once"),
+    ],
+)
+def test_what_is_no_value_of_its_kind(
+    kind: Any, more: dict[str, Any], value: str, reason: str, allowed: str
+) -> None:
+    """At the top and below an array of records; the detail has the path."""
+    item = {"type": "record", "name": "Item", "fields": [{"name": "v", "type": kind, **more}]}
+    cases = [(_of(kind, **more), value, "$.v")]
+    cases.append((_of({"type": "array", "items": item}), f'[{{"v": {value}}}]', "$.v[0].v"))
+    for event_type, written, path in cases:
+        raw = f'{{"id": 1, "t": "2018-01-01T00:00:00.000Z", "v": {written}}}'
+        outcome = _decoder(event_type).decode(raw.encode())
+        assert isinstance(outcome, Reject)
+        assert outcome.reason == reason, outcome.detail
+        assert outcome.detail.startswith(path)
+        assert allowed in outcome.detail

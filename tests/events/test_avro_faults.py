@@ -21,6 +21,7 @@ FAULTS: list[tuple[Any, str]] = [
     (["null"], 'type: .*a union of "null"'),
     (["null", "null", "int"], '"null", once'),
     (["int", "long"], "JSON tells apart: long and int are not"),
+    (["boolean", logical("bytes", "decimal", precision=4)], 'a decimal with "wire": "string"'),
     (["string", "bytes"], "bytes and string are not"),
     (["string", logical("string", "uuid")], "string and string are not"),
     (["string", AT["type"]], "long and string are not"),

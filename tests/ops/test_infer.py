@@ -27,9 +27,9 @@ def test_roles_that_are_plain_are_decided(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("events", "told"),
     [
-        ([{"at": BASE["at"]}], "such as `constant: reading`; see docs/event-types.md"),
-        ([{"at": BASE["at"], "what": "reading"}] * 2, "the field what tells it"),
-        ([{**BASE}, {"at": BASE["at"]}], "not reading in all events: say in source.event_type"),
+        ([{"at": BASE["at"]}], "such as `event_type: reading`; see docs/event-types.md"),
+        ([{"at": BASE["at"], "what": "reading"}] * 2, "such as `event_type_field: what`"),
+        ([{**BASE}, {"at": BASE["at"]}], "not reading in all events: say in the section source"),
         ([{**BASE, "type": 7}], "not reading in all events"),
     ],
 )

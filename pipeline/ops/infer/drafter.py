@@ -125,13 +125,13 @@ class _Drafter:
         if self._tells_type("type"):
             return
         others = [name for name in self._seen if self._tells_type(name)]
-        how = f"the field {cut(others[0], SHOWN)} tells it" if others else (
-            f"such as `constant: {self._name}`"
-        )  # fmt: skip
+        key = (
+            f"event_type_field: {cut(others[0], SHOWN)}" if others else f"event_type: {self._name}"
+        )
         self._note(
             "type",
-            f"not {self._name} in all events: say in source.event_type how the type is told,"
-            f" {how}; see docs/event-types.md",
+            f"not {self._name} in all events: say in the section source how the type is told, such"
+            f" as `{key}`; see docs/event-types.md#which-type-a-record-is",
         )
 
     def _tells_type(self, name: str) -> bool:
