@@ -16,7 +16,8 @@ from msgspec import UNSET, Struct
 from pipeline.decode import columns
 from pipeline.decode.columns import Array, objects
 from pipeline.decode.fault import Fault
-from pipeline.decode.nested import Reader, is_default
+from pipeline.decode.nested import Column as Nested
+from pipeline.decode.nested import NewColumn, drop_defaults, is_default
 from pipeline.decode.origins import Origins
 from pipeline.decode.outcome import Decoded, OtherColumns
 from pipeline.decode.partition import Partitioner
@@ -30,15 +31,16 @@ from pipeline.events.model import LONGEST_ID_BYTES, PLAIN, Column, EventType, Fi
 class Group:
     """The batch's events of one type, their rows, and members by field.
 
-    `members` has `UNSET` where an event lacks an optional field. Later come `times`, the plain
-    timestamps (datetime64 or NaT), `others`, the columns of the other kinds, and `quotes`, how many
-    quotation marks these have in each event's JSON.
+    `members` has `UNSET` where an event lacks an optional field. `nested` has the columns of kinds
+    that are not plain, of all events; they become `others`. `times` are the plain timestamps
+    (datetime64 or NaT), and `quotes` how many quotation marks the others have in each event's JSON.
     """
 
     shape: Shape
     rows: Array
     events: list[Struct]
     members: dict[str, list[Any]]
+    nested: dict[str, Nested] = dataclass_field(default_factory=dict)
     times: dict[str, Array] = dataclass_field(default_factory=dict)
     others: dict[str, pa.Array] = dataclass_field(default_factory=dict)
     quotes: int | Array = 0
@@ -54,7 +56,7 @@ class Group:
         times = {name: counts[keep] for name, counts in self.times.items()}
         mask = pa.array(keep)
         others = {name: column.filter(mask) for name, column in self.others.items()}
-        return Group(self.shape, self.rows[keep], events, members, times, others)
+        return Group(self.shape, self.rows[keep], events, members, times=times, others=others)
 
 
 class Grouping:
@@ -64,8 +66,17 @@ class Grouping:
     wait for memory.
     """
 
-    def __init__(self, shapes: Mapping[type[Struct], Shape]) -> None:
+    def __init__(
+        self,
+        shapes: Mapping[type[Struct], Shape],
+        nested: Mapping[str, Mapping[str, NewColumn]],
+        *,
+        documents: bool,
+    ) -> None:
+        """Take shapes by struct, and by type and field how to make columns that are not plain."""
         self._shapes = shapes
+        self._nested = nested
+        self._documents = documents
         self._groups: dict[type[Struct], Group] = {}
         self._rows: dict[type[Struct], list[int]] = {}
         self._end = 0
@@ -93,34 +104,38 @@ class Grouping:
     def _add(self, kind: type[Struct], rows: Sequence[int], events: Sequence[Struct]) -> None:
         if kind not in self._groups:
             members: dict[str, list[Any]] = {name: [] for name in kind.__struct_encode_fields__}
-            self._groups[kind] = Group(self._shapes[kind], np.empty(0), [], members)
+            shape = self._shapes[kind]
+            nested = {
+                name: make(self._documents) for name, make in self._nested[shape.name].items()
+            }
+            self._groups[kind] = Group(shape, np.empty(0), [], members, nested)
             self._rows[kind] = []
         group = self._groups[kind]
         self._rows[kind] += rows
         group.events += events
-        for column, values in zip(group.members.values(), columns.members(events), strict=True):
-            column.extend(values)
+        for column, found in zip(group.members.values(), columns.members(events), strict=True):
+            column.extend(found)
+        for field in group.shape.others:
+            added = group.members[field.name][-len(events) :]
+            if field.optional and self._documents:
+                drop_defaults(events, field, added)
+            group.nested[field.name].add(columns.values(added, field))
 
 
-def read_others(
-    groups: Sequence[Group], readers: Mapping[str, Mapping[str, Reader]], now: int
-) -> list[int]:
-    """Fill the groups' columns of kinds that are not plain; return the rows with a bad value.
-
-    `readers` are by event type and field.
-    """
+def read_others(groups: Sequence[Group], now: int) -> list[int]:
+    """Fill the groups' columns of kinds that are not plain; return the rows with a bad value."""
     rows: list[int] = []
     for group in groups:
         for field in group.shape.others:
             found = group.members[field.name]
-            read = readers[group.shape.name][field.name].read(columns.values(found, field), now)
+            read = group.nested[field.name].read(now)
             group.others[field.name] = read.array
             rows += group.rows[read.bad].tolist()
-            keys: int | Array = 2
+            keys: int | Array = read.quotes + 2
             if field.optional:
-                keys = np.array([0 if value is UNSET else 2 for value in found], np.int64)
-                read = read._replace(quotes=np.where(keys > 0, read.quotes, 0))
-            group.quotes = group.quotes + keys + read.quotes
+                absent = np.array([value is UNSET for value in found], np.bool_)
+                keys = np.where(absent, 0, keys)
+            group.quotes = group.quotes + keys
             if read.canonical:
                 _put_back(group, field, found, read.canonical)
     return rows
@@ -300,7 +315,7 @@ def _documents(group: Group) -> list[bytes]:
     """
     fields = group.shape.event_type.fields if group.shape.event_type else ()
     for field in fields:
-        if field.optional and field.name in group.members:
+        if field.optional and field.name in group.members and field.kind in PLAIN:
             name = attribute(field.name)
             given = columns.values(group.members[field.name], field)
             for event, value in zip(group.events, given, strict=True):

@@ -24,7 +24,7 @@ from pipeline.decode.batch import (
     without_folder,
 )
 from pipeline.decode.fault import Fault
-from pipeline.decode.nested import reader
+from pipeline.decode.nested import column_of
 from pipeline.decode.origins import NONE, Origins
 from pipeline.decode.outcome import Control, Decoded, Event, Reject
 from pipeline.decode.parser import parser
@@ -79,8 +79,8 @@ class Decoder:
         self._partitioners = {each.name: Partitioner(each) for each in types}
         made = shapes(types, type_rule, strict=unknown_fields == "refuse")
         self._shapes = {shape.struct: shape for shape in made}
-        self._readers = {
-            shape.name: {field.name: reader(field) for field in shape.others} for shape in made
+        self._nested = {
+            shape.name: {field.name: column_of(field) for field in shape.others} for shape in made
         }
         self._parser = parser(made, type_rule)
 
@@ -89,7 +89,7 @@ class Decoder:
 
         Where an event type has no id of its own, `origins` must have the position.
         """
-        groups, faults, unknown = self._verdicts([raw], origins)
+        groups, faults, unknown = self._verdicts([raw], origins, documents=True)
         decoded = self._assembled(1, origins, groups, faults, unknown, documents=True)
         if faults:
             fault = faults[0]
@@ -100,19 +100,20 @@ class Decoder:
 
     def decode_batch(self, raws: Sequence[bytes | None], origins: Origins = NONE) -> Decoded:
         """Decode a batch into columns. Never raises, whatever the bytes are."""
-        groups, faults, unknown = self._verdicts(raws, origins)
+        groups, faults, unknown = self._verdicts(raws, origins, documents=self._documents)
         return self._assembled(
             len(raws), origins, groups, faults, unknown, documents=self._documents
         )
 
     def _verdicts(
-        self, raws: Sequence[bytes | None], origins: Origins
+        self, raws: Sequence[bytes | None], origins: Origins, *, documents: bool
     ) -> tuple[list[Group], dict[int, Fault], dict[int, str]]:
         """Return the accepted events by type, the faults by row, and unknown members by row."""
         rule = Rule(
             self.types, self._max_record_bytes, self._unknown_fields, self._now(), self._type_rule
         )
-        parsed, groups = self._parsed(raws, origins.names)
+        grouping = Grouping(self._shapes, self._nested, documents=documents)
+        parsed, groups = self._parsed(raws, origins.names, grouping)
         suspicious = self._suspicious(raws, parsed, groups, rule.now)
         faults: dict[int, Fault] = {}
         unknown: dict[int, str] = {}
@@ -128,10 +129,12 @@ class Decoder:
         return [group.without(faults) for group in groups] if faults else groups, faults, unknown
 
     def _parsed(
-        self, raws: Sequence[bytes | None], names: Sequence[str | None] | None
+        self,
+        raws: Sequence[bytes | None],
+        names: Sequence[str | None] | None,
+        grouping: Grouping,
     ) -> tuple[list[Struct | None], list[Group]]:
         """Return each record's event, None where msgspec refuses it, and the events by type."""
-        grouping = Grouping(self._shapes)
         parsed: list[Struct | None] = []
         for start in range(0, len(raws), _AT_ONCE):
             part = slice(start, start + _AT_ONCE)
@@ -156,7 +159,7 @@ class Decoder:
             texts[row] = b""
         quotes = np.zeros(len(raws), np.int32)
         suspicious = {*refused, *read_times(groups, now)}
-        suspicious.update(read_others(groups, self._readers, now))
+        suspicious.update(read_others(groups, now))
         for group in groups:
             quotes[group.rows] = expected_quotes(group)
             suspicious.update(long_ids(group))

@@ -10,7 +10,8 @@ from base64 import b64decode, b64encode
 from binascii import Error
 from collections.abc import Callable
 from dataclasses import dataclass
-from decimal import Context, Decimal
+from decimal import Context, Decimal, Inexact, InvalidOperation
+from functools import cache
 from typing import Any, Final
 
 import numpy as np
@@ -25,11 +26,9 @@ from pipeline.events.instants import (
     text,
     time_text,
 )
-from pipeline.events.limits import fits
 from pipeline.events.model import Field
 
 _NUMBER: Final = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{1,4})?")
-_EXACT: Final = Context(prec=100)
 _MOST_SHOWN: Final = 80
 
 
@@ -79,13 +78,31 @@ def of_decimal(field: Field, value: Decimal | str) -> Decimal | Bad:
         if len(value) > _MOST_SHOWN or not _NUMBER.fullmatch(value):
             return Bad("out_of_range", 'a decimal number in text, such as "12.50"')
         value = Decimal(value)
-    if not value.is_finite() or not fits(field, value):
+    number = with_scale(field)(value)
+    if number is None:
         allowed = f"at most {field.precision} digits, {field.scale} of them decimals"
         return Bad("out_of_range", allowed)
-    if not _in_range(field, value):
+    if not _in_range(field, number):
         return Bad("out_of_range", f"{field.minimum} to {field.maximum}")
-    number = value.quantize(Decimal(1).scaleb(-field.scale), context=_EXACT)
-    return number.copy_abs() if not number else number  # no -0
+    return number
+
+
+@cache
+def with_scale(field: Field) -> Callable[[Decimal], Decimal | None]:
+    """Return a function for a number with the field's scale; None if that would lose a digit."""
+    scale = Decimal(1).scaleb(-field.scale)
+    exact = Context(prec=field.precision, traps=[Inexact, InvalidOperation])
+
+    def scaled(number: Decimal) -> Decimal | None:
+        try:
+            made = number.quantize(scale, context=exact)
+        except (Inexact, InvalidOperation):
+            return None
+        if not made:
+            return made.copy_abs()  # no -0
+        return made if made.is_finite() else None
+
+    return scaled
 
 
 def wire_of_decimal(field: Field) -> Callable[[Decimal], Any]:

@@ -7,254 +7,255 @@ other, so that each value is looked at once, with those of its kind.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import chain
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final, Protocol
 
 import numpy as np
 import pyarrow as pa
 from msgspec import UNSET, Struct
 
-from pipeline.decode import leaves
 from pipeline.decode.arrow_types import arrow_type
-from pipeline.decode.bounds import time_range
 from pipeline.decode.columns import Array, members, values
-from pipeline.decode.leaves import Bad
+from pipeline.decode.leaf_columns import NONE_BAD, LeafReader, Read, leaf_reader
 from pipeline.decode.structs import attribute
 from pipeline.events.avro_types import json_form
-from pipeline.events.instants import BadTimestamp
 from pipeline.events.model import Field
 
-_TIMES: Final = ("date", "time", "timestamp", "local_timestamp")
 _FORMS: Final = {bool: "boolean", int: "number", float: "number", str: "text", list: "array"}
-_LARGEST_FLOAT: Final = 3.4028234663852886e38
-_NONE: Final = np.zeros(0, np.int64)
 
 
-class Read(NamedTuple):
-    """Values as an Arrow array, with null for None.
+class Column(Protocol):
+    """Values of a field, which are added a few at a time, while they are in the CPU cache."""
 
-    `quotes` is how many quotation marks the JSON of each has, `bad` the places of values for the
-    reference decoder, in which the array has any value. `canonical` are the values in the form of
-    documents, None where all are in it already; of records, arrays and maps they changed in place.
-    """
+    def add(self, given: list[Any]) -> None:
+        """Add values, none of which is `UNSET`."""
+        ...
 
-    array: pa.Array
-    quotes: int | Array
-    bad: Array
-    canonical: list[Any] | None = None
-
-
-class Reader(Protocol):
-    """Reads the values of a field; `now` is in epoch milliseconds."""
-
-    def read(self, given: list[Any], now: int) -> Read:
-        """Return the values as an array. They must not be `UNSET`."""
+    def read(self, now: int) -> Read:
+        """Return all values as an array; `now` is in epoch milliseconds."""
         ...
 
 
-def reader(field: Field) -> Reader:
-    """Return the reader of a field's values."""
+NewColumn = Callable[[bool], Column]
+"""Makes an empty column; true if the values are brought to the form that documents have."""
+
+
+def column_of(field: Field) -> NewColumn:
+    """Return a function for empty columns of the field."""
+    kind = arrow_type(field)
     match field.kind:
         case "record":
-            return _Records(field)
+            children = [(child, column_of(child)) for child in field.children]
+            return partial(_Records, kind, children)
         case "array":
-            return _Arrays(field)
+            return partial(_Arrays, kind, column_of(field.children[0]))
         case "map":
-            return _Maps(field)
+            return partial(_Maps, kind, column_of(field.children[0]))
         case "union":
-            return _Unions(field)
-    return _Leaves(field)
+            branches = [(json_form(child), column_of(child)) for child in field.children]
+            return partial(_Unions, kind, branches)
+    return partial(_Leaves, leaf_reader(field))
 
 
 class _Leaves:
     """Values without others in them."""
 
-    def __init__(self, field: Field) -> None:
-        self._field = field
-        self._type = arrow_type(field)
-        self._form = json_form(field)
-        self._convert, self._back = _converting(field)
-        self._is_time = field.kind in _TIMES
+    def __init__(self, reader: LeafReader, documents: bool) -> None:
+        self._reader = reader
+        self._documents = documents
+        self._given: list[Any] = []
 
-    def read(self, given: list[Any], now: int) -> Read:
-        quotes: int | Array = 0
-        if self._form == "text":
-            quotes = 2
-            if self._field.nullable and None in given:
-                quotes = np.array([0 if value is None else 2 for value in given], np.int64)
-        if self._convert is None:
-            bad = self._beyond(given) if self._field.kind == "float" else _NONE
-            return Read(pa.array(given, self._type), quotes, bad)
-        made, bad = self._converted(given, now)
-        canonical = None
-        if self._back:
-            back = [None if value is None else self._back(value) for value in made]
-            canonical = back if back != given or self._field.kind == "decimal" else None
-        return Read(self._array(made), quotes, bad, canonical)
+    def add(self, given: list[Any]) -> None:
+        self._given += given
 
-    def _converted(self, given: list[Any], now: int) -> tuple[list[Any], Array]:
-        """Return the values, None for those that are bad, and the places of these."""
-        assert self._convert
-        least, most = time_range(self._field, now) if self._is_time else (0, 0)
-        made, bad = [], []
-        for at, value in enumerate(given):
-            converted = None if value is None else self._convert(self._field, value)
-            is_bad = isinstance(converted, Bad | BadTimestamp)
-            if not is_bad and self._is_time and converted is not None:
-                is_bad = not least <= converted <= most
-            if is_bad:
-                bad.append(at)
-            made.append(None if is_bad else converted)
-        return made, np.array(bad, np.int64) if bad else _NONE
-
-    def _beyond(self, given: list[Any]) -> Array:
-        """Return the places of numbers that 32 bits hold as 0 only."""
-        numbers = np.array([0.0 if value is None else value for value in given])
-        return np.flatnonzero((numbers.astype(np.float32) == 0) & (numbers != 0))
-
-    def _array(self, made: list[Any]) -> pa.Array:
-        if not self._is_time:
-            return pa.array(made, self._type)
-        width = pa.int32() if self._type.bit_width == 32 else pa.int64()
-        return pa.array(made, width).view(self._type)
-
-
-Convert = Callable[[Field, Any], Any]
-
-
-def _converting(field: Field) -> tuple[Convert | None, Callable[[Any], Any] | None]:
-    """Return the functions from the wire and back to its canonical form, where there are any."""
-    if field.kind in _TIMES:
-        back = leaves.wire_of_time(field) if field.wire == "iso-8601" else None
-        return leaves.of_time, back
-    if field.kind == "decimal":
-        return leaves.of_decimal, leaves.wire_of_decimal(field)
-    return (leaves.of_bytes, None) if field.kind == "bytes" else (None, None)
+    def read(self, now: int) -> Read:
+        read = self._reader(self._given, now)
+        return read if self._documents else read._replace(canonical=None)
 
 
 class _Records:
     """Structs, whose members become columns."""
 
-    def __init__(self, field: Field) -> None:
-        self._field = field
-        self._type = arrow_type(field)
-        self._readers = [(child, reader(child)) for child in field.children]
-        self._keys = 2 * sum(not child.optional for child in field.children)
+    def __init__(
+        self, kind: pa.DataType, children: Sequence[tuple[Field, NewColumn]], documents: bool
+    ) -> None:
+        self._type = kind
+        self._documents = documents
+        self._children = [(child, make(documents), list[bool]()) for child, make in children]
+        self._present: list[Struct] = []
+        self._missing: list[int] = []
+        self._rows = 0
 
-    def read(self, given: list[Any], now: int) -> Read:
-        valid, present = _present(given)
-        quotes: int | Array = self._keys
-        arrays, bad = [], []
-        columns = list(members(present)) if present else [()] * len(self._readers)
-        for (child, below), column in zip(self._readers, columns, strict=True):
-            found = list(column)
-            read = below.read(values(found, child), now)
-            if read.canonical:
-                _set(present, child, found, read.canonical)
-            own = read.quotes
+    def add(self, given: list[Any]) -> None:
+        present, missing = _present(given)
+        self._missing += [self._rows + at for at in missing]
+        self._rows += len(given)
+        self._present += present
+        found = list(members(present)) if present else [()] * len(self._children)
+        for (child, column, absent), each in zip(self._children, found, strict=True):
             if child.optional:
-                _drop_defaults(present, child)
-                absent = np.array([value is UNSET for value in found], np.bool_)
-                own = np.where(absent, 0, own + 2)
+                absent += [value is UNSET for value in each]
+                if self._documents:
+                    drop_defaults(present, child, each)
+            column.add(values(list(each), child))
+
+    def read(self, now: int) -> Read:
+        quotes: int | Array = 0
+        arrays, bad = [], []
+        for child, column, absent in self._children:
+            read = column.read(now)
+            if read.canonical:
+                _set(self._present, child, absent, read.canonical)
+            own = read.quotes + 2
+            if child.optional:
+                own = np.where(np.array(absent, np.bool_), 0, own)
             quotes = quotes + own
             arrays.append(read.array)
             bad.append(read.bad)
+        valid = _valid(self._rows, self._missing)
         array, quotes = _spread(self._type, arrays, valid, quotes)
         return Read(array, quotes, _places(valid, np.concatenate(bad)))
 
 
-class _Arrays:
+class _Many:
+    """What arrays and maps share: values with a number of others in each."""
+
+    def __init__(self, kind: pa.DataType, below: NewColumn, documents: bool) -> None:
+        self._type = kind
+        self._below = below(documents)
+        self._given: list[Any] = []
+        self._missing: list[int] = []
+        self._lengths: list[int] = []
+
+    def add(self, given: list[Any]) -> None:
+        present, missing = _present(given)
+        self._missing += [len(self._given) + at for at in missing]
+        self._given += given
+        self._lengths += [0 if value is None else len(value) for value in given]
+        self._add_below([value for value in present if value])
+
+    def _add_below(self, filled: list[Any]) -> None:
+        raise NotImplementedError
+
+    def _with_offsets(self, children: list[pa.Array]) -> tuple[pa.Array, Array]:
+        offsets = np.zeros(len(self._lengths) + 1, np.int64)
+        np.cumsum(self._lengths, out=offsets[1:])
+        valid = _valid(len(self._given), self._missing)
+        bitmap = None if valid is None else _bitmap(valid)
+        buffers = [bitmap, pa.py_buffer(offsets.astype(np.int32))]
+        array = pa.Array.from_buffers(self._type, len(self._given), buffers, children=children)
+        return array, offsets
+
+
+class _Arrays(_Many):
     """Lists, whose items become one column."""
 
-    def __init__(self, field: Field) -> None:
-        self._type = arrow_type(field)
-        self._item = reader(field.children[0])
+    def _add_below(self, filled: list[Any]) -> None:
+        self._below.add(list(chain.from_iterable(filled)))
 
-    def read(self, given: list[Any], now: int) -> Read:
-        lengths = np.array([0 if value is None else len(value) for value in given], np.int64)
-        offsets = np.concatenate([[0], np.cumsum(lengths)])
-        items = list(chain.from_iterable(value for value in given if value))
-        read = self._item.read(items, now)
+    def read(self, now: int) -> Read:
+        read = self._below.read(now)
+        array, offsets = self._with_offsets([read.array])
         if read.canonical:
-            for value, start in zip(given, offsets.tolist(), strict=False):
+            for value, start in zip(self._given, offsets.tolist(), strict=False):
                 if value:
                     value[:] = read.canonical[start : start + len(value)]
-        children = [read.array]
-        array = _with_offsets(self._type, given, offsets, children)
         return Read(array, _sums(read.quotes, offsets), _owners(read.bad, offsets))
 
 
-class _Maps:
+class _Maps(_Many):
     """Dictionaries, whose keys and values become columns."""
 
-    def __init__(self, field: Field) -> None:
-        self._type = arrow_type(field)
-        self._value = reader(field.children[0])
+    def __init__(self, kind: pa.DataType, below: NewColumn, documents: bool) -> None:
+        super().__init__(kind, below, documents)
+        self._keys: list[str] = []
 
-    def read(self, given: list[Any], now: int) -> Read:
-        lengths = np.array([0 if value is None else len(value) for value in given], np.int64)
-        offsets = np.concatenate([[0], np.cumsum(lengths)])
-        present = [value for value in given if value]
-        keys = list(chain.from_iterable(present))
-        read = self._value.read(list(chain.from_iterable(map(dict.values, present))), now)
+    def _add_below(self, filled: list[Any]) -> None:
+        self._keys += chain.from_iterable(filled)
+        self._below.add(list(chain.from_iterable(map(dict.values, filled))))
+
+    def read(self, now: int) -> Read:
+        read = self._below.read(now)
         if read.canonical:
             changed = iter(read.canonical)
-            for value in present:
-                value.update(zip(list(value), changed, strict=False))
+            for value in self._given:
+                if value:
+                    value.update(zip(list(value), changed, strict=False))
         entries = pa.StructArray.from_arrays(
-            [pa.array(keys, pa.string()), read.array],
+            [pa.array(self._keys, pa.string()), read.array],
             fields=[self._type.key_field, self._type.item_field],
         )
-        array = _with_offsets(self._type, given, offsets, [entries])
+        array, offsets = self._with_offsets([entries])
         return Read(array, _sums(read.quotes + 2, offsets), _owners(read.bad, offsets))
 
 
 class _Unions:
     """Values of several types, each of which becomes a column."""
 
-    def __init__(self, field: Field) -> None:
-        self._type = arrow_type(field)
-        self._branches = [(json_form(child), reader(child)) for child in field.children]
+    def __init__(
+        self, kind: pa.DataType, branches: Sequence[tuple[str, NewColumn]], documents: bool
+    ) -> None:
+        self._type = kind
+        self._branches = [(form, make(documents)) for form, make in branches]
+        self._given: list[Any] = []
+        self._forms: list[str] = []
 
-    def read(self, given: list[Any], now: int) -> Read:
+    def add(self, given: list[Any]) -> None:
         forms = [_FORMS.get(type(value), "object" if value is not None else "") for value in given]
-        quotes = np.zeros(len(given), np.int64)
-        arrays, bad, canonical = [], [], list(given)
-        for form, below in self._branches:
-            places = np.array([at for at, each in enumerate(forms) if each == form], np.int64)
-            read = below.read([given[at] for at in places], now)
+        self._given += given
+        self._forms += forms
+        for form, column in self._branches:
+            column.add([value for value, each in zip(given, forms, strict=True) if each == form])
+
+    def read(self, now: int) -> Read:
+        quotes = np.zeros(len(self._given), np.int64)
+        arrays, bad, canonical = [], [], None
+        for form, column in self._branches:
+            at = [place for place, each in enumerate(self._forms) if each == form]
+            places, read = np.array(at, np.int64), column.read(now)
             if read.canonical:
-                for at, value in zip(places.tolist(), read.canonical, strict=True):
-                    canonical[at] = value
+                canonical = canonical or list(self._given)
+                for place, value in zip(at, read.canonical, strict=True):
+                    canonical[place] = value
             quotes[places] = read.quotes
-            arrays.append(_at(read.array, places, len(given)))
+            arrays.append(_at(read.array, places, len(self._given)))
             bad.append(places[read.bad])
-        valid = np.array([bool(form) for form in forms], np.bool_)
-        array = _struct(self._type, arrays, None if valid.all() else valid)
-        changed = any(one is not other for one, other in zip(canonical, given, strict=True))
-        return Read(array, quotes, np.concatenate(bad), canonical if changed else None)
+        valid = _valid(len(self._given), [at for at, form in enumerate(self._forms) if not form])
+        return Read(_struct(self._type, arrays, valid), quotes, np.concatenate(bad), canonical)
 
 
-def _present(given: list[Any]) -> tuple[Array | None, list[Struct]]:
-    """Return which values are not None, None for all, and these values."""
+def _present(given: list[Any]) -> tuple[list[Any], list[int]]:
+    """Return the values that are not None, and the places of those that are."""
     if type(None) not in set(map(type, given)):
-        return None, given
-    present = [value for value in given if value is not None]
-    return np.array([value is not None for value in given], np.bool_), present
+        return given, []
+    missing = [at for at, value in enumerate(given) if value is None]
+    return [value for value in given if value is not None], missing
 
 
-def _set(events: Sequence[Struct], field: Field, found: list[Any], canonical: list[Any]) -> None:
+def _valid(rows: int, missing: Sequence[int]) -> Array | None:
+    """Return which of so many values are not null; None for all."""
+    if not missing:
+        return None
+    valid = np.ones(rows, np.bool_)
+    valid[missing] = False
+    return valid
+
+
+def _set(
+    events: Sequence[Struct], field: Field, absent: Sequence[bool], canonical: list[Any]
+) -> None:
     name = attribute(field.name)
-    for event, before, value in zip(events, found, canonical, strict=True):
-        if before is not UNSET:
+    for at, (event, value) in enumerate(zip(events, canonical, strict=True)):
+        if not (absent and absent[at]):
             setattr(event, name, value)
 
 
-def _drop_defaults(events: Sequence[Struct], field: Field) -> None:
+def drop_defaults(events: Sequence[Struct], field: Field, given: Sequence[Any]) -> None:
     """Leave out members that equal their default: equal events have equal documents."""
     name = attribute(field.name)
-    for event in events:
-        if is_default(getattr(event, name), field):
+    for event, value in zip(events, given, strict=True):
+        if value is not UNSET and is_default(value, field):
             setattr(event, name, UNSET)
 
 
@@ -295,15 +296,6 @@ def _struct(kind: pa.DataType, arrays: list[pa.Array], valid: Array | None) -> p
     return pa.Array.from_buffers(kind, rows, [bitmap], children=arrays)
 
 
-def _with_offsets(
-    kind: pa.DataType, given: list[Any], offsets: Array, children: list[pa.Array]
-) -> pa.Array:
-    valid = np.array([value is not None for value in given], np.bool_)
-    bitmap = None if valid.all() else _bitmap(valid)
-    buffers = [bitmap, pa.py_buffer(offsets.astype(np.int32))]
-    return pa.Array.from_buffers(kind, len(given), buffers, children=children)
-
-
 def _bitmap(valid: Array) -> pa.Buffer:
     return pa.py_buffer(np.packbits(valid, bitorder="little"))
 
@@ -318,7 +310,7 @@ def _sums(quotes: int | Array, offsets: Array) -> Array:
 
 def _owners(bad: Array, offsets: Array) -> Array:
     """Return the places of the values that have a bad one in them."""
-    return np.unique(np.searchsorted(offsets, bad, "right") - 1) if len(bad) else _NONE
+    return np.unique(np.searchsorted(offsets, bad, "right") - 1) if len(bad) else NONE_BAD
 
 
 def _places(valid: Array | None, bad: Array) -> Array:

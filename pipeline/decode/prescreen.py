@@ -89,7 +89,18 @@ def _may_underflow(raw: bytes) -> bool:
 
 
 def _has_exponent(raw: bytes) -> bool:
-    """Whether `e-` or `E-` is anywhere: compares pairs of bytes, a tenth of `bytes.find`'s time."""
-    lower = np.frombuffer(raw, np.uint8) | _LOWER_CASE
-    even, odd = (lower[at : at + (len(raw) - at) // 2 * 2].view("<u2") for at in (0, 1))
-    return bool((even == _EXPONENT).any() or (odd == _EXPONENT).any())
+    """Whether `e-` or `E-` is anywhere, and its third character behind is a digit.
+
+    It compares pairs of bytes, in a tenth of the time of `bytes.find`, and looks at what follows
+    only where there is such a pair, as there is in many words.
+    """
+    data = np.frombuffer(raw, np.uint8)
+    lower = data | _LOWER_CASE
+    for at in (0, 1):
+        pairs = lower[at : at + (len(raw) - at) // 2 * 2].view("<u2") == _EXPONENT
+        if pairs.any():
+            behind = np.flatnonzero(pairs) * 2 + at + 4
+            third = data[behind[behind < len(raw)]]
+            if ((third >= ord("0")) & (third <= ord("9"))).any():
+                return True
+    return False

@@ -7,10 +7,12 @@ from typing import Any, Final, NamedTuple, cast
 
 import numpy as np
 
-from pipeline.decode import columns, leaves, timestamps
+from pipeline.decode import columns, timestamps
 from pipeline.decode.batch import Group
-from pipeline.decode.bounds import time_range, wire_factor
+from pipeline.decode.bounds import time_range
 from pipeline.decode.columns import Array
+from pipeline.decode.forms import form_of
+from pipeline.decode.leaf_columns import read_counts
 from pipeline.decode.structs import attribute
 from pipeline.events.instants import BadTimestamp
 from pipeline.events.model import Field
@@ -38,12 +40,14 @@ def read_times(groups: Sequence[Group], now: int) -> list[int]:
     for group in groups:
         for field in group.shape.timestamps:
             given = columns.values(group.members[field.name], field)
-            if field.wire != "iso-8601":
-                bad += _set(group, field, *_numbers(field, given), now)
-            elif field.unit == "ms":
+            if field.wire == "iso-8601" and field.unit == "ms":
                 spans.append(_span(group, field, given))
-            else:
-                bad += _set(group, field, *_one_by_one(group, field, given), now)
+                continue
+            form = form_of(field) if field.wire == "iso-8601" else None
+            counts, good, missing, canonical = read_counts(field, form, given)
+            if canonical:
+                _put_back(group, field, given, canonical)
+            bad += _set(group, field, counts, good, missing, now)
     millis, good = timestamps.parse_canonical([text for span in spans for text in span.texts])
     end = 0
     for span in spans:
@@ -80,29 +84,6 @@ def _again(span: _Span, millis: Array, good: Array) -> None:
         again = timestamps.parse(span.texts[at])
         if not isinstance(again, BadTimestamp):
             millis[at], good[at] = again, True
-
-
-def _numbers(field: Field, given: list[Any]) -> tuple[Array, Array, list[int]]:
-    missing = [at for at, value in enumerate(given) if value is None] if field.nullable else []
-    counts = np.array([0 if value is None else value for value in given], np.int64)
-    return counts * wire_factor(field), np.ones(len(given), np.bool_), missing
-
-
-def _one_by_one(group: Group, field: Field, given: list[Any]) -> tuple[Array, Array, list[int]]:
-    counts, good = np.zeros(len(given), np.int64), np.ones(len(given), np.bool_)
-    (least, most), back = _HARD, leaves.wire_of_time(field)
-    texts = list(given)
-    for at, value in enumerate(given):
-        count = None if value is None else leaves.of_time(field, value)
-        if isinstance(count, BadTimestamp) or (count is not None and not least <= count <= most):
-            good[at] = False
-        elif count is not None:
-            counts[at], texts[at] = count, back(count)
-    _put_back(group, field, given, texts)
-    return counts, good, [at for at, value in enumerate(given) if value is None]
-
-
-_HARD: Final = (-(2**63) + 1, 2**63 - 1)
 
 
 def _put_back(group: Group, field: Field, before: Sequence[Any], after: Sequence[Any]) -> None:
