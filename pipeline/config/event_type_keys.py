@@ -76,8 +76,9 @@ def type_problems(config: Config, types: EventTypes) -> Iterator[str]:
     named = [(key, source.event_type) for key in ("event_type",) if source.event_type]
     for key in ("event_type_by_topic", "event_type_values"):
         named += [(key, name) for name in pairs(getattr(source, key)).values()]
-    known = [*types.names, *(each.name for each in types.control)]
+    control = [each.name for each in types.control]
     for key, name in named:
+        known = [*types.names, *(control if key != "event_type" else ())]
         if name not in known:
             yield f"source.{key} has {name}; decode.schemas has {', '.join(known)}."
     if path := field_of_type(source):

@@ -17,7 +17,7 @@ from pipeline.decode import columns
 from pipeline.decode.columns import Array, objects
 from pipeline.decode.fault import Fault
 from pipeline.decode.nested import Column as Nested
-from pipeline.decode.nested import NewColumn, drop_defaults, is_default
+from pipeline.decode.nested import NewColumn, drop_defaults
 from pipeline.decode.origins import Origins
 from pipeline.decode.outcome import Decoded, OtherColumns
 from pipeline.decode.partition import Partitioner
@@ -317,9 +317,10 @@ def _documents(group: Group) -> list[bytes]:
     for field in fields:
         if field.optional and field.name in group.members and field.kind in PLAIN:
             name = attribute(field.name)
+            default = field.default
             given = columns.values(group.members[field.name], field)
             for event, value in zip(group.events, given, strict=True):
-                if is_default(value, field):
+                if value == default:
                     setattr(event, name, UNSET)
     return list(map(_ENCODE, group.events))
 
