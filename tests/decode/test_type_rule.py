@@ -125,7 +125,7 @@ def test_a_path() -> None:
 
 def test_headers_tell_the_type_beside_the_event() -> None:
     rule = TypeRule(field="", header="event-type", texts=TEXTS)
-    raws: list[bytes | None] = [event(kind="x", n=1)] * 4 + [event(kind="y", text="z"), b'"order"']
+    raws: list[bytes | None] = [*[event(kind="x", n=1)] * 4, event(kind="y", text="z"), b'"order"']
     names = ["OrderPlaced", None, "order", "trip", "note", None]
     outcomes = decoded(TYPES, rule, raws, Origins(names=names))
     assert [getattr(each, "reason", each.event_type) for each in outcomes] == [
@@ -137,7 +137,8 @@ def test_headers_tell_the_type_beside_the_event() -> None:
 
 def test_one_type_for_all() -> None:
     rule = TypeRule(field="", constant="order")
-    outcomes = decoded(TYPES, rule, [event(kind="note", n=2), event(n=2)], Origins())
+    raws: list[bytes | None] = [event(kind="note", n=2), event(n=2)]
+    outcomes = decoded(TYPES, rule, raws, Origins())
     assert [getattr(each, "reason", each.event_type) for each in outcomes] == [
         "order", "missing_field"
     ]  # fmt: skip
