@@ -8,6 +8,7 @@ from typing import Final
 from connectors.kinesis.table import stream_of
 from connectors.text_files import cut
 from pipeline.config.model import Config, Source
+from pipeline.events.limits import broken_limit
 from pipeline.events.model import ControlType, EventType, EventTypes, Field
 
 DEFAULT_FIELD: Final = "type"
@@ -81,13 +82,17 @@ def type_problems(config: Config, types: EventTypes) -> Iterator[str]:
         known = [*types.names, *(control if key != "event_type" else ())]
         if name not in known:
             yield f"source.{key} has {name}; decode.schemas has {', '.join(known)}."
+    texts = {name: text for text, name in pairs(source.event_type_values).items()}
+    said = [texts.get(name, name) for name in (*types.names, *control)]
+    for text in {text: None for text in said if said.count(text) > 1}:
+        yield f"source.event_type_values has {cut(text)}, which is also the name of another type."
     if path := field_of_type(source):
         for each in (*types, *types.control):
-            yield from _field_problem(path, each)
+            yield from _field_problem(path, each, texts.get(each.name, each.name))
     yield from _identity_problems(config, types)
 
 
-def _field_problem(path: str, declared: EventType | ControlType) -> Iterator[str]:
+def _field_problem(path: str, declared: EventType | ControlType, text: str) -> Iterator[str]:
     fields, found = declared.fields, None
     for name in path.split("."):
         found = next((field for field in fields if field.name == name), None)
@@ -98,6 +103,11 @@ def _field_problem(path: str, declared: EventType | ControlType) -> Iterator[str
             " that is a required string. Add it, or say otherwise how records tell their type:"
             f" event_type: {declared.name} if all are of it, event_type_by_topic or"
             " event_type_header."
+        )
+    elif limit := broken_limit(found, text):
+        yield (
+            f"the schema {declared.name} has the field {path} with {limit}, but records of it have"
+            f" {cut(text)} there; event_type_values says what records have in place of the name."
         )
 
 

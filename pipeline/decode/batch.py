@@ -144,7 +144,8 @@ def read_others(groups: Sequence[Group], now: int) -> list[int]:
 def _put_back(group: Group, field: Field, found: Sequence[Any], canonical: Sequence[Any]) -> None:
     name = attribute(field.name)
     for event, before, value in zip(group.events, found, canonical, strict=True):
-        if before is not UNSET:
+        # A member that equals its default was left out.
+        if before is not UNSET and getattr(event, name) is not UNSET:
             setattr(event, name, value)
 
 
@@ -154,7 +155,11 @@ def long_ids(group: Group) -> list[int]:
     if event_type is None:
         return []
     fields = [event_type.field(name) for name in event_type.id]
-    texts = [group.members[field.name] for field in fields if field.kind == "string"]
+    texts = [
+        group.members[field.name]
+        for field in fields
+        if field.kind == "string" and field.name != group.shape.tag
+    ]
     texts = [text for text in texts if text]
     if not texts:
         return []
@@ -172,6 +177,10 @@ def without_folder(group: Group) -> list[int]:
         return []
     rows: list[int] = []
     for field in text_fields(event_type):
+        if field.source == group.shape.tag:
+            if unfit(field, group.shape.tag_text):
+                rows += group.rows.tolist()
+            continue
         texts = columns.values(group.members[field.source], event_type.field(field.source))
         bad = {text for text in set(texts) if text is not None and unfit(field, text)}
         if bad:

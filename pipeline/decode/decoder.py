@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Any, Final
 
 import numpy as np
-from msgspec import Struct
+from msgspec import UNSET, Struct
 
 from pipeline.config.model import Decode, Source
 from pipeline.decode.batch import (
@@ -234,7 +234,7 @@ def _event(decoded: Decoded, types: EventTypes) -> Event:
 
 
 def _control(group: Group) -> Control:
-    values = {name: found[0] for name, found in group.members.items()}
+    values = {name: found[0] for name, found in group.members.items() if found[0] is not UNSET}
     times = {name: _plain(counts[0]) for name, counts in group.times.items()}
     return Control(group.shape.name, values | times)
 

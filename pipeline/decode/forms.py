@@ -58,8 +58,13 @@ class Form:
         """Return what the texts count since 1970 or midnight, and which of them are canonical.
 
         Each has this form's length. A text that is not canonical gives 0 and False.
+
+        Raises:
+            ValueError: a text has another length.
         """
         joined = "".join(texts)
+        if len(joined) != len(texts) * self.length:
+            raise ValueError("a text has another length than its form")
         if not joined.isascii():
             joined = "".join(text if text.isascii() else self.blank for text in texts)
         flat = np.frombuffer(joined.encode("ascii"), np.uint8)

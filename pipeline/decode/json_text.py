@@ -224,6 +224,8 @@ def _plain(value: Any, path: str, field: Field | None) -> Any:
         return [_plain(each, f"{path}[{at}]", item) for at, each in enumerate(value)]
     if field is not None and field.kind == "decimal" and _is_number(value):
         return _decimal(value if type(value) is int else value.text, path)
+    if isinstance(value, _Literal) and (number := _long_number(value, field)) is not None:
+        return number
     if isinstance(value, _Number):
         return value.number
     if isinstance(value, _Literal):
@@ -231,6 +233,18 @@ def _plain(value: Any, path: str, field: Field | None) -> Any:
     if isinstance(value, str):
         _check_text(value, path)
     return value
+
+
+def _long_number(literal: _Literal, field: Field | None) -> float | None:
+    """Return an integer of more than 64 bits where the field has such doubles; else None."""
+    if literal.reason != "integer_overflow":
+        return None
+    for kind in ("double", "float"):
+        found = _branch(field, kind)
+        if found and found.minimum is not None and found.maximum is not None:
+            number = float(literal.text)
+            return number if found.minimum <= number <= found.maximum else None
+    return None
 
 
 def _plain_object(members: _Members, path: str, field: Field | None) -> dict[str, Any]:

@@ -145,7 +145,7 @@ def read_counts(
         counts: Array = np.array(numbers, np.int64) * wire_factor(field)
         return counts, np.ones(len(given), np.bool_), missing, None
     length, texts = form.length, given
-    if set(map(len, filter(None, given))) != {length} or missing:
+    if missing or set(map(len, given)) != {length}:
         texts = [text if text and len(text) == length else form.blank for text in given]
     counts, good = form.parse(texts)
     again = np.flatnonzero(~good).tolist() if not good.all() else []

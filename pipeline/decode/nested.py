@@ -247,7 +247,8 @@ def _set(
 ) -> None:
     name = attribute(field.name)
     for at, (event, value) in enumerate(zip(events, canonical, strict=True)):
-        if not (absent and absent[at]):
+        # A member that equals its default was left out.
+        if not (absent and (absent[at] or getattr(event, name) is UNSET)):
             setattr(event, name, value)
 
 

@@ -11,6 +11,8 @@ from msgspec import UNSET, Struct, UnsetType
 from pipeline.decode.structs import Shape, attribute
 from pipeline.decode.type_rule import TypeRule
 
+_NO_TEXT: Final = "\x00"
+"""A tag that no type can have."""
 _REFUSALS: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 Parser = Callable[[Sequence[bytes | None], Sequence[str | None] | None], list[Struct | None]]
@@ -31,9 +33,21 @@ def parser(shapes: Sequence[Shape], rule: TypeRule) -> Parser:
 
 
 def _tagged(shapes: Sequence[Shape]) -> Parser:
-    # The tag selects the struct.
+    """Return the parser of records whose tag selects the struct."""
     structs = tuple(shape.struct for shape in shapes)
-    return _constant(msgspec.json.Decoder(Union[structs]).decode)  # noqa: UP007
+    # Of a single struct, msgspec requires no tag: a second one makes it.
+    other = msgspec.defstruct("Other", [], tag_field=shapes[0].tag, tag=_NO_TEXT)
+    decode = msgspec.json.Decoder(Union[(*structs, other)]).decode
+    parse = _constant(decode)
+    if len(structs) > 1:
+        return _constant(msgspec.json.Decoder(Union[structs]).decode)  # noqa: UP007
+
+    def parse_one(
+        raws: Sequence[bytes | None], names: Sequence[str | None] | None
+    ) -> list[Struct | None]:
+        return [None if type(event) is other else event for event in parse(raws, names)]
+
+    return parse_one
 
 
 def _constant(decode: Callable[[bytes], Struct]) -> Parser:

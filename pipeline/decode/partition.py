@@ -78,10 +78,15 @@ def _has_form(name: str, field: PartitionField) -> bool:
         if field.transform in TIME_TRANSFORMS:
             # In a leap year, where the format has no year.
             moment = datetime.strptime(f"2000 {text}", _any_year(field.format)).replace(tzinfo=UTC)
-            return moment.strftime(field.format) == text
+            return _formatted(moment, field.format) == text
         return field.format % int(text) == text
     except ValueError:
         return False
+
+
+def _formatted(moment: datetime, form: str) -> str:
+    """Return the time in this form; a year has four digits, as in SQL."""
+    return moment.strftime(form.replace("%Y", f"{moment.year:04d}"))
 
 
 def _any_year(form: str) -> str:
@@ -241,7 +246,7 @@ def _text(field: PartitionField, value: Any) -> str:
         return HIVE_NULL
     if field.transform in TIME_TRANSFORMS:
         moment = np.datetime64(value, _UNITS[field.transform]).astype("M8[s]").astype(datetime)
-        return cast(str, moment.strftime(field.format))
+        return _formatted(cast(datetime, moment), field.format)
     if isinstance(value, bool):
         return "true" if value else "false"
     return value if isinstance(value, str) else field.format % value

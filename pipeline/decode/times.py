@@ -89,7 +89,7 @@ def _again(span: _Span, millis: Array, good: Array) -> None:
 def _put_back(group: Group, field: Field, before: Sequence[Any], after: Sequence[Any]) -> None:
     name = attribute(field.name)
     for event, original, text in zip(group.events, before, after, strict=True):
-        if text is not original:
+        if text is not original and text is not None:
             setattr(event, name, text)
 
 

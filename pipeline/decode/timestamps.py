@@ -30,4 +30,5 @@ def canonical(timestamp: str) -> str:
     if len(timestamp) == CANONICAL_LENGTH - 4 and timestamp[-1] == "Z":
         return f"{timestamp[:-1]}.000Z"
     millis = parse(timestamp)
-    return INSTANT.blank if isinstance(millis, BadTimestamp) else text(millis)
+    made = "" if isinstance(millis, BadTimestamp) else text(millis)
+    return made if len(made) == CANONICAL_LENGTH else INSTANT.blank  # the year 10000

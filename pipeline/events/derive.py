@@ -101,6 +101,8 @@ def _fits_nanos(field: Field) -> bool:
 
     Those of other fields are a `date`, which finds and sorts them by milliseconds.
     """
+    if field.kind == "local_timestamp" and None in (field.minimum, field.maximum):
+        return False  # from the year 1 to 9999
     least, most = field.minimum or 0, field.maximum or 0
     return least >= 0 and most * (10**9 // FRACTIONS[field.unit]) < 2**63
 

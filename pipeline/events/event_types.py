@@ -46,10 +46,24 @@ def load(folder: Path) -> EventTypes:
     mistakes.report()
     _refuse_orphans(folder, files)
     events = [each for each in event_types if isinstance(each, EventType)]
+    _refuse_other_cases(folder, events)
     if not events:
         raise UserError(f"{folder}: has control types only; at least one event type is needed")
     control = [each for each in event_types if isinstance(each, ControlType)]
     return of(events, control)
+
+
+def _refuse_other_cases(folder: Path, event_types: Iterable[EventType]) -> None:
+    """Refuse one name in two spellings: SQL of DuckDB, Athena and Spark takes both for one."""
+    spelled: dict[str, tuple[str, str]] = {}
+    for event_type in event_types:
+        for field in event_type.fields:
+            name, owner = spelled.setdefault(field.name.lower(), (field.name, event_type.name))
+            if name != field.name:
+                raise UserError(
+                    f"{folder}: {event_type.name} has a field {field.name}, and {owner} has {name};"
+                    " allowed: one spelling for both"
+                )
 
 
 def _refuse_orphans(folder: Path, names: Iterable[str]) -> None:

@@ -36,5 +36,12 @@ def _fits_time(field: Field) -> bool:
 
 ID: Final = Role("int64 or string, neither nullable", _fits_id)
 PART_OF_ID: Final = Role(f"{', '.join(_PARTS)}, not nullable", _fits_part_of_id)
+
+
+def _fits_version(field: Field) -> bool:
+    return _fits_time(field) and (field.minimum is None or field.minimum >= 0)
+
+
 EVENT_TIME: Final = Role("a timestamp, not nullable", _fits_time)
-VERSION_TIME: Final = EVENT_TIME
+VERSION_TIME: Final = Role("a timestamp, not nullable and not before 1970", _fits_version)
+"""OpenSearch takes no version below 0."""

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.decode.arrow_types import arrow_type
-from pipeline.decode.decoder import Decoder, Reject
+from pipeline.decode.decoder import Decoder, Event, Reject
 from pipeline.decode.fault import Fault
 from pipeline.decode.reference import Rule, examine
 from pipeline.decode.type_rule import TypeRule
@@ -178,3 +178,86 @@ def test_what_is_no_value_of_its_kind(
         assert outcome.reason == reason, outcome.detail
         assert outcome.detail.startswith(path)
         assert allowed in outcome.detail
+
+
+def _reading(**members: Any) -> bytes:
+    return encoded({"id": 1, "t": "2018-01-01T00:00:00.000Z", **members})
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        {"type": "int", "logicalType": "date"},
+        {"type": "long", "logicalType": "time-micros"},
+        {"type": "long", "logicalType": "timestamp-micros"},
+        {"type": "long", "logicalType": "local-timestamp-nanos"},
+        TIME,
+    ],
+)
+def test_texts_that_are_no_times_move_no_others(kind: Any) -> None:
+    """Of another length, empty, or beyond the year 9999, before, between and behind good ones."""
+    good = {
+        "date": "2018-01-02", "time-micros": "01:02:03.000004",
+        "timestamp-micros": "2018-01-02T03:04:05.000006Z",
+        "local-timestamp-nanos": "2018-01-02T03:04:05.000006007",
+        "timestamp-millis": "2018-01-02T03:04:05.006Z",
+    }[kind["logicalType"]]  # fmt: skip
+    odd = ["", "x", "9999-12-31T23:59:59-14:00", "10000-01-01T00:00:00Z", good + "!" * 9]
+    values = [odd[0], good, *odd, good, *odd * 5, good]
+    event_type = _of({"type": "array", "items": kind})
+    for wrapped in (False, True):
+        of_kind = event_type if wrapped else _of(kind)
+        raws = [_reading(v=[value] if wrapped else value) for value in values]
+        decoded = _decoder(of_kind).decode_batch(raws)
+        assert [kind == "event" for kind in decoded.kind] == [value == good for value in values]
+        rows = [row for row, value in enumerate(values) if value == good]
+        alone = _decoder(of_kind).decode_batch([raws[row] for row in rows])
+        assert decoded.document[rows].tolist() == alone.document.tolist()
+        assert set(alone.document.tolist()) == {raws[rows[0]]}
+        field = of_kind.field("v")
+        if field.kind in PLAIN:
+            assert decoded.columns["v"][rows].tolist() == alone.columns["v"].tolist()
+        else:
+            found = decoded.others["event"].columns["v"].to_pylist()
+            assert found == alone.others["event"].columns["v"].to_pylist()
+            assert len(found) == len(rows)
+
+
+@pytest.mark.parametrize(
+    ("kind", "other"),
+    [
+        (DECIMAL, 1),
+        ({"type": "int", "logicalType": "time-millis"}, "00:00:00"),
+        ("bytes", "QQ=="),
+        ("float", 1),
+    ],
+)
+def test_null_and_no_member_are_the_same_document(kind: Any, other: Any) -> None:
+    item = {"name": "v", "type": ["null", kind], "default": None}
+    nested = _of({"type": "record", "name": "R", "fields": [item]})
+    for of_kind, wrap in ((_of(["null", kind], default=None), False), (nested, True)):
+        raws = [
+            _reading(**({"v": members} if wrap else members))
+            for members in ({"v": None}, {}, {"v": other})
+        ]
+        documents = _decoder(of_kind).decode_batch(raws).document.tolist()
+        assert documents[0] == documents[1] != documents[2]
+        assert b"null" not in documents[0]
+
+
+def test_integers_of_more_than_64_bits_are_doubles_where_these_may_be_so_large() -> None:
+    large = 2**64 + 2**40
+    for kind in ("double", "float"):
+        event_type = _of(kind, maximum=1e30)
+        outcome = _decoder(event_type).decode(_raw(large))
+        assert isinstance(outcome, Event)
+        assert outcome.values["v"] == pytest.approx(float(large))
+        assert not isinstance(examine(_raw(large), _rule(event_type)), Fault)
+        usual = _of(kind)
+        rejected = _decoder(usual).decode(_raw(large))
+        assert isinstance(rejected, Reject)
+        assert rejected.reason == "integer_overflow"
+
+
+def _raw(number: int) -> bytes:
+    return f'{{"id": 1, "t": "2018-01-01T00:00:00.000Z", "v": {number}}}'.encode()

@@ -31,6 +31,7 @@ from tests.decode.corpus import NOW
 TIME = {"type": "long", "logicalType": "timestamp-millis"}
 KIND = {"name": "kind", "type": "string"}
 FROM = {"name": "from", "type": "string", "default": ""}
+N = {"name": "n", "type": "long"}
 META = {"type": "record", "name": "Meta", "fields": [KIND, FROM]}
 AT = "2018-01-01T00:00:00.000Z"
 
@@ -49,7 +50,7 @@ def made(name: str, *fields: Any, **more: Any) -> Any:
     return event_type_of(Path(f"{name}.avsc"), record)
 
 
-ORDER = made("order", KIND, {"name": "n", "type": "long"}, id="n")
+ORDER = made("order", KIND, N, id="n")
 NOTE = made("note", KIND, {"name": "text", "type": "string"})
 TICK = made("tick", KIND, control=True)
 TYPES = of([ORDER, NOTE], [TICK])
@@ -254,3 +255,42 @@ def test_without_an_id_or_version_an_index_takes_kafka_alone() -> None:
     both = check(source={**source, "kafka_topics": ["t"]}, index=index,
                  kinesis={"region": "eu-west-1"})  # fmt: skip
     assert "the schema order has no versionTime" in " ".join(type_problems(both, TYPES))
+
+
+@pytest.mark.parametrize("unknown_fields", ["refuse", "keep"])
+def test_one_schema_alone_needs_its_tag_too(unknown_fields: Any) -> None:
+    types = of([ORDER])
+    decoder = Decoder(types, type_rule=TypeRule("kind"), unknown_fields=unknown_fields,
+                      now=lambda: NOW)  # fmt: skip
+    raws = [event(n=1, typo="anything"), event(kind="order", n=1),
+            b'{"at": "2018-01-01T00:00:00Z", "n": 1, "at": "2018-01-02T00:00:00Z"}']  # fmt: skip
+    decoded = decoder.decode_batch(raws)
+    assert decoded.reason.tolist() == ["missing_field", None, "duplicate_key"]
+
+
+def test_the_field_that_tells_the_type_may_be_in_id_and_partition() -> None:
+    by_kind = {"partitionBy": [{"name": "k", "from": "kind"}]}
+    types = of([made("a", KIND, id="kind", **by_kind), made("b", KIND, N, id=["kind", "n"])])
+    raws: list[bytes | None] = [event(kind="a"), event(kind="b", n=7)]
+    one, other = decoded(types, TypeRule("kind"), raws, Origins())
+    assert isinstance(one, Event)
+    assert (one.document_id, one.partition) == ("a", "a/k=a")
+    assert isinstance(other, Event)
+    assert other.document_id == "b/7"
+
+
+def test_values_and_limits_that_fit_no_type() -> None:
+    limited = made("a", {**KIND, "enum": ["zzz"]})
+    for types, keys, message in (
+        (of([ORDER, NOTE]), {"event_type_values": ["order=note"]}, "order, which is also the name"),
+        (of([limited]), {}, "with enum zzz, but records of it have a there"),
+    ):
+        source = {"kafka_topics": ["trips"], "event_type_field": "kind", **keys}
+        assert message in " ".join(type_problems(check(source=source), types))
+
+
+def test_a_control_record_lacks_what_may_be_missing() -> None:
+    optional = {"name": "why", "type": ["null", "string"], "default": None}
+    types = of([ORDER], [made("tick", KIND, optional, control=True)])
+    (tick,) = decoded(types, TypeRule("kind"), [event(kind="tick")], Origins())
+    assert tick == Control("tick", {"at": 1_514_764_800_000})

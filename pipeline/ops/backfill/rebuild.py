@@ -35,6 +35,15 @@ _TOPIC: Final = {"retention.ms": "-1", "max.message.bytes": str(4 * 1024 * 1024)
 _PATIENCE_SECONDS: Final = 24 * 3600.0
 _CHECKPOINTS: Final = 2
 _ANY_NUMBER: Final = 2**31 - 1
+_OF_RECORDS: Final = (
+    "avro",
+    "event_type",
+    "event_type_by_topic",
+    "event_type_field",
+    "event_type_header",
+    "event_type_values",
+)
+"""Keys of `source` that say what the records are."""
 _LIMITS: Final = ("reject_limit_ratio", "reject_limit_seconds", "reject_limit_records")
 
 
@@ -214,10 +223,12 @@ class Rebuild:
         redrive_key = {k: v for k, v in letters.items() if k == "redrive_key"}
         if self.parallelism:
             job["parallelism"] = self.parallelism
-        copied = ("kafka", "clusters", "index") if self.index else ("kafka", "clusters")
+        copied = ("kafka", "clusters", "schema_registry", *(["index"] if self.index else []))
+        told = {k: v for k, v in (main.get("source") or {}).items() if k in _OF_RECORDS}
         return {
             **{name: main[name] for name in copied if name in main},
             "source": {
+                **told,
                 "kafka_topics": [self.name],
                 "kafka_cluster": self._cluster_name,
                 "kafka_group_id": self.name,

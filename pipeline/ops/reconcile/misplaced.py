@@ -61,7 +61,11 @@ def bucket_functions(event_type: EventType) -> dict[str, Callable[[str], str]]:
 def _value(field: PartitionField, source: Field, column: Column) -> str:
     """Return SQL for the transformed value as a number or a text; see `partition.transformed`."""
     if field.transform in TIME_TRANSFORMS:
-        return f"strftime({column(field.source, 'TIMESTAMP')}, {literal(field.format)})"
+        moment = column(field.source, "TIMESTAMP")
+        if source.unit == "ns":  # a cast would round
+            count = f"epoch_ns({column(field.source, 'TIMESTAMP_NS')})"
+            moment = f"make_timestamp(({count} - ({count} % 1000 + 1000) % 1000) // 1000)"
+        return f"strftime({moment}, {literal(field.format)})"
     if field.transform == "bucket":
         plain = column(field.source, "VARCHAR")
         if source.kind == "timestamp":

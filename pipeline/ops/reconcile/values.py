@@ -64,7 +64,7 @@ class Values:
     """SQL for checksums of the values of events; with `keep_unknown`, also of unknown members.
 
     Without `compare`, all checksums are NULL, and only the member `tag`, which tells an event's
-    type, is read from JSON.
+    type, is read from JSON, if there is one.
     """
 
     def __init__(
@@ -73,12 +73,12 @@ class Values:
         *,
         compare: bool = True,
         keep_unknown: bool = False,
-        tag: str = "type",
+        tag: str = "",
     ) -> None:
         self.compare = compare
         self._keep_unknown = compare and keep_unknown
         self._types = types
-        self._members: dict[str, str] = {tag: "JSON"}
+        self._members: dict[str, str] = {tag: "JSON"} if tag else {}
         self._exact: dict[str, str] = {}
         for field in (field for event_type in types for field in event_type.fields if compare):
             if is_exact(field):
@@ -88,6 +88,9 @@ class Values:
             kind = "VARCHAR" if field.kind == "timestamp" and _is_flat(field) else "JSON"
             known = self._members.setdefault(field.name, kind)
             self._members[field.name] = kind if known == kind else "JSON"
+
+        # DuckDB refuses a structure without any member.
+        self._members = self._members or {"__none": "JSON"}
 
     def prepare(self, database: Database) -> None:
         """Register the function that the SQL below calls."""

@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from typing import Final
 
 from connectors.sql import literal
-from pipeline.config.event_type_keys import DEFAULT_FIELD
 from pipeline.decode.type_rule import TypeRule
 from pipeline.ops.reconcile.database import Database
 from pipeline.ops.reconcile.options import Options, settle_for
@@ -69,7 +68,7 @@ class Workspace:
         self.index = PositionIndex(database)
         self.findings = Findings(database, self.index)
         keep = self.config.decode.unknown_fields == "keep"
-        tag = TypeRule.of(self.config.source).tag or DEFAULT_FIELD
+        tag = TypeRule.of(self.config.source).tag
         self.values = Values(self.types, compare=options.values, keep_unknown=keep, tag=tag)
         self.values.prepare(database)
         self.text = RecordText(self.config, self.types)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from connectors.kafka.headers import OWN_HEADER
 from connectors.kinesis.table import stream_of
 from pipeline import validate
 from pipeline.config import load as load_config
@@ -39,11 +40,6 @@ class Arrived(NamedTuple):
     raw: bytes | None
     arrival_ms: int
     headers: dict[str, str]
-
-    @property
-    def place(self) -> str:
-        """The topic or stream."""
-        return self.position.partition("/")[0]
 
 
 class DecodeTap:
@@ -79,13 +75,16 @@ class DecodeTap:
                     yield self._seen(arrived, outcome)
 
     def _origins(self, arrived: Arrived) -> Origins:
-        number = arrived.position.rpartition("/")[2]
+        position, headers = arrived.position, arrived.headers
+        if self._config.source.archived_from:
+            position, headers = _archived(headers)
+        number = position.rpartition("/")[2]
         version = int(number) if number.isdecimal() and len(number) < _DIGITS else 0
         return of_record(
             self._decoder.rule,
-            place=arrived.place,
-            headers=arrived.headers,
-            position=arrived.position,
+            place=position.partition("/")[0],
+            headers=headers,
+            position=position,
             version=version,
         )
 
@@ -152,6 +151,21 @@ def _streams(config: Config, since_ms: int | None) -> Iterator[Part]:
         tail = Tail(client, stream.name, since_ms=since_ms)
         what = f"the stream {stream.name} ({counted(tail.shards, 'shard')})"
         yield what, _polled(tail, stream.name), tail.close
+
+
+def _archived(headers: dict[str, str]) -> tuple[str, dict[str, str]]:
+    """Return the position and the headers that an archived record had in its source."""
+    places = (("topic", "partition", "offset"), ("stream", "shard", "sequence_number"))
+    for names in places:
+        found = [headers.get(f"source.{name}") for name in names]
+        if found[0] is not None:
+            own = {
+                name.removeprefix(OWN_HEADER): text
+                for name, text in headers.items()
+                if name.startswith(OWN_HEADER)
+            }
+            return "/".join(part or "" for part in found), own
+    return "", {}
 
 
 def _polled(tail: StreamTail, stream: str) -> Callable[[], Iterator[Arrived]]:

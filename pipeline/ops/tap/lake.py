@@ -100,4 +100,8 @@ def _id_of(row: dict[str, Any], event_type: EventType) -> Any:
     """Return a row's document id: of its fields, or its position."""
     fields = event_type.id or ("source_topic", "source_partition", "source_offset")
     values = [row.get(name) for name in fields]
-    return values[0] if len(values) == 1 else joined(map(str, values))
+    return values[0] if len(values) == 1 else joined(map(_text, values))
+
+
+def _text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
