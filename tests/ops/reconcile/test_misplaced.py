@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.decode.partition import partition
-from pipeline.events.model import EventType
+from pipeline.events.model import EventType, Field, PartitionField
 from pipeline.ops.reconcile.database import name
 from pipeline.ops.reconcile.misplaced import bucket_functions, folder_columns, is_placed
 from tests.decode.specs import events
@@ -72,3 +72,33 @@ def test_rows_are_where_the_rule_says(
     no_text = [f"{root}{event_type.name}/" + "/".join(f"{each}=%FF" for each in
                event_type.partition_names) + "/part-1.parquet" for _ in rows]  # fmt: skip
     assert placed(event_type, rows, no_text) == [False] * len(rows)
+
+
+def test_nanoseconds_are_cut_and_not_rounded() -> None:
+    """Of the last microsecond of an hour, before and after 1970."""
+    at = Field("at", "timestamp", unit="ns")
+    by = (
+        PartitionField("hour", "at", "hour", 0, "%Y-%m-%d-%H"),
+        PartitionField("part", "at", "bucket", 7, "%d"),
+    )
+    event_type = EventType("e", 1, "", (at,), ("id",), "at", "", by)
+    counts = [1_735_693_199_999_999_600, -1, 0, -999, 1_735_693_200_000_000_000]
+    paths = [f"{partition(event_type, {'at': count})}/part-0.parquet" for count in counts]
+
+    def column(field: str, kind: str) -> str:
+        return f"TRY_CAST({name(field)} AS {kind})"
+
+    with duckdb.connect() as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        for each, function in bucket_functions(event_type).items():
+            connection.create_function(each, function)
+        rows = ", ".join(
+            f"(make_timestamp_ns({count}), '{path}')"
+            for count, path in zip(counts, paths, strict=True)
+        )
+        found = connection.execute(
+            f"SELECT {is_placed(event_type, column)}"
+            f' FROM (SELECT *, {folder_columns(event_type)} FROM (VALUES {rows}) AS f("at", path))'
+        ).fetchall()
+    assert found == [(True,)] * len(counts)
+    assert paths[0].startswith("e/hour=2025-01-01-00/")
