@@ -76,8 +76,8 @@ METRICS: tuple[Metric, ...] = (
     Metric("decode", "control", "records",
            "control records, such as watermarks, which are counted and not stored", ""),
     Metric("decode", "registry_waits", "waits",
-           "pauses because the schema registry is away: the records of Avro wait",
-           "While it increases, nothing goes on in that task: repair the registry."),
+           "pauses because the schema registry was away, counted when it is back",
+           "Meanwhile the records of Avro wait, the task's log says so, and its lag grows."),
     Metric("decode", "forged_redrives", "records",
            "records with a redrive header but without a valid signature: they go through all steps,"
            " like any record",

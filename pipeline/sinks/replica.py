@@ -39,7 +39,7 @@ def sink(name: str, config: Config, settings: Replica) -> Sink:
         guarantee = kafka.exactly_once(prefix, config.job.transaction_timeout_seconds)
     cluster = config.cluster(settings.kafka_cluster)
     create = kafka.topic_table(step, settings.kafka_topic, cluster, guarantee)
-    return Sink(create, "__value, ENCODE(__document_id, 'UTF-8'), __headers")
+    return Sink(create, "__value, CAST(__document_id AS BYTES), __headers")
 
 
 def events_select(name: str, config: Config, settings: Replica, types: EventTypes) -> str:

@@ -53,10 +53,10 @@ class RecordText:
         """Return SQL for the text of `raw`, a record of the topic or stream `source`.
 
         `told` is SQL for what its header or topic says of its type. Of Avro that can't be read, the
-        text is empty.
+        text is NULL.
         """
         if self._avro is None:
             return OF_BYTES
         listed = ", ".join(map(literal, self._places))
-        call = f"{_FUNCTION}(raw, coalesce({told}, ''))"
+        call = f"nullif({_FUNCTION}(raw, coalesce({told}, '')), '')"
         return f"CASE WHEN source IN ({listed}) THEN {call} ELSE {OF_BYTES} END"
