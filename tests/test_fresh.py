@@ -205,6 +205,7 @@ def test_stop_tells_that_rows_wait(
     checkpoint = {"external_path": f"file://{tmp_path}/checkpoints/{JOB}/chk-1"}
     answers = {
         "/jobs/overview": {"jobs": [job]},
+        path: {**job, "vertices": [{"status": "RUNNING"}]},
         f"{path}/checkpoints": {"latest": {"completed": checkpoint}},
         f"{path}/stop": {"request-id": "r"},
         f"{path}/savepoints/r": {

@@ -132,7 +132,9 @@ def _event_types(config: Config) -> EventTypes:
         where = f"{shown(config.decode.schemas)}: {error.strerror}"
         raise UserError(f"decode.schemas: {where}; give the folder of the .avsc files.") from error
     except UserError as error:
-        raise UserError(f"decode.schemas: {error}") from error
+        # A reference may stand for the folder, so only what is below it is named.
+        below = str(error).replace(f"{folder}/", "").replace(str(folder), "the folder")
+        raise UserError(f"decode.schemas: {below}") from None
 
 
 def masked(config: Config) -> dict[str, Any]:

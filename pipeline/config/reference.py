@@ -21,6 +21,8 @@ _REQUIRED = {
 # One of several keys must be set; the reference shows these.
 _EXAMPLE = {
     "source.kafka_topics": ["trips"],
+    "source.avro": ["trips"],
+    "schema_registry.url": "https://registry.example:8081",
     "archive.path": "s3a://streaming-etl/archive",
     "dead_letters.kafka_topic": "trips.dead-letters",
     "dead_letters.large_path": "s3a://streaming-etl/large",

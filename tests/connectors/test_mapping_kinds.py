@@ -112,7 +112,12 @@ FIELDS: list[tuple[dict[str, Any], Any, dict[str, Any]]] = [
         {"type": "date", "format": "strict_date_hour_minute_second_fraction"},
     ),
     (
-        _of("local_us", _long("local-timestamp-micros")),
+        _of(
+            "local_us",
+            _long("local-timestamp-micros"),
+            minimum="1970-01-01T00:00:00",
+            maximum="2200-01-01T00:00:00",
+        ),
         "2018-01-01T00:21:05.000001",
         {"type": "date_nanos", "format": "strict_date_hour_minute_second_fraction"},
     ),

@@ -33,7 +33,11 @@ TYPES: dict[str, Any] = {
     "n": "int",
     "ratio": "float",
     "word": "string",
-    "fine": {**logical("long", "local-timestamp-nanos"), "minimum": "2018-01-01T00:00:00"},
+    "fine": {
+        **logical("long", "local-timestamp-nanos"),
+        "minimum": "2018-01-01T00:00:00",
+        "maximum": "2200-01-01T00:00:00",
+    },
 }
 Edit = Callable[[dict[str, Any]], object]
 WATERMARK: dict[str, Any] = json.loads((SCHEMAS / "watermark.avsc").read_text())
