@@ -7,7 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, Final, get_type_hints
 
 import msgspec
 from msgspec.structs import replace
@@ -46,8 +46,9 @@ def load(path: Path, environment: Mapping[str, str] = os.environ) -> Config:
     Raises:
         UserError: with the file, the key, the value and the allowed values.
     """
-    config = check(read_yaml(path), where=str(path), environment=environment)
-    return _beside(path.absolute().parent, config)
+    written = read_yaml(path)
+    config = check(written, where=str(path), environment=environment)
+    return _remembered(written, _beside(path.absolute().parent, config))
 
 
 def load_property_groups(path: Path = PROPERTY_GROUPS) -> Config:
@@ -77,7 +78,18 @@ def load_property_groups(path: Path = PROPERTY_GROUPS) -> Config:
     if original:
         content = original_properties.translate(original, content, str(path))
     _leave_to_the_platform(content, str(path))
-    return check(content, where=str(path))
+    return _remembered(content, check(content, where=str(path)))
+
+
+_REFERRED: Final[dict[str, str]] = {}
+"""Folders of schemas that a reference stands for, and how they were written, for messages."""
+
+
+def _remembered(written: Mapping[str, Any], config: Config) -> Config:
+    text = (written.get("decode") or {}).get("schemas")
+    if isinstance(text, str) and "${" in text:
+        _REFERRED[config.decode.schemas] = cut(text)
+    return config
 
 
 def check(
@@ -129,12 +141,13 @@ def _event_types(config: Config) -> EventTypes:
     try:
         return load_types(folder if folder.is_dir() else _SHIPPED / folder)
     except OSError as error:
-        where = f"{shown(config.decode.schemas)}: {error.strerror}"
+        named = _REFERRED.get(config.decode.schemas) or shown(config.decode.schemas)
+        where = f"{named}: {error.strerror}"
         raise UserError(f"decode.schemas: {where}; give the folder of the .avsc files.") from error
     except UserError as error:
-        # A reference may stand for the folder, so only what is below it is named.
-        below = str(error).replace(f"{folder}/", "").replace(str(folder), "the folder")
-        raise UserError(f"decode.schemas: {below}") from None
+        written = _REFERRED.get(config.decode.schemas)
+        message = str(error).replace(str(folder), written) if written else str(error)
+        raise UserError(f"decode.schemas: {message}") from None
 
 
 def masked(config: Config) -> dict[str, Any]:
