@@ -17,26 +17,14 @@ from typing import Any, Final
 import msgspec
 
 from pipeline.decode.avro_binary import Malformed, Source
-from pipeline.events.avro_types import json_form
+from pipeline.events.avro_types import LOGICAL_TIMES, json_form
 from pipeline.events.instants import FRACTIONS, date_text, text, time_text
 from pipeline.events.limits import EPOCH_FRACTIONS
-from pipeline.events.model import Field, Kind, Unit
+from pipeline.events.model import TIME_KINDS, Field, Kind, Unit
 
 Read = Callable[[Source], Any]
 """Reads a value and returns what `msgspec.json.encode` makes its JSON of."""
 
-_TIMES: Final[Mapping[tuple[str, str], tuple[Kind, Unit]]] = {
-    ("int", "date"): ("date", "ms"),
-    ("int", "time-millis"): ("time", "ms"),
-    ("long", "time-micros"): ("time", "us"),
-    ("long", "timestamp-millis"): ("timestamp", "ms"),
-    ("long", "timestamp-micros"): ("timestamp", "us"),
-    ("long", "timestamp-nanos"): ("timestamp", "ns"),
-    ("long", "local-timestamp-millis"): ("local_timestamp", "ms"),
-    ("long", "local-timestamp-micros"): ("local_timestamp", "us"),
-    ("long", "local-timestamp-nanos"): ("local_timestamp", "ns"),
-}
-_TIME_KINDS: Final = ("date", "time", "timestamp", "local_timestamp")
 _NUMBERS: Final = ("int32", "int64", "double", "float")
 _MOST_DECIMAL_BYTES: Final = 256  # 616 digits; a schema's decimals have 38 at most
 _MOST_SCALE: Final = 1_000
@@ -53,7 +41,7 @@ def reader(node: Mapping[str, Any], field: Field | None, where: str) -> Read:
     """
     kind, logical = node["type"], node.get("logicalType")
     if kind in ("int", "long"):
-        found = _TIMES.get((kind, logical)) if isinstance(logical, str) else None
+        found = LOGICAL_TIMES.get((kind, logical)) if isinstance(logical, str) else None
         number = Source.int32 if kind == "int" else Source.int64
         return _time(number, *found, field) if found else number
     if kind in ("float", "double"):
@@ -86,7 +74,7 @@ def branch_of(node: Mapping[str, Any], field: Field) -> Field | None:
     by_form = {json_form(child): child for child in field.children}
     kind, logical = node["type"], node.get("logicalType")
     if kind in ("int", "long"):
-        found = _TIMES.get((kind, logical)) if isinstance(logical, str) else None
+        found = LOGICAL_TIMES.get((kind, logical)) if isinstance(logical, str) else None
         if found and found[0] in children:
             return children[found[0]]
         number = by_form.get("number")
@@ -214,7 +202,7 @@ def _time(number: Callable[[Source], int], kind: Kind, unit: Unit, field: Field 
 
     if field is None or field.wire in ("iso-8601", "number", "string"):
         return as_text
-    if field.kind not in _TIME_KINDS:
+    if field.kind not in TIME_KINDS:
         return number  # as Avro says: of other types only the number is meant
     if field.kind != kind:
         return as_text

@@ -17,7 +17,7 @@ from pipeline.decode import columns
 from pipeline.decode.columns import Array, objects
 from pipeline.decode.fault import Fault
 from pipeline.decode.nested import Column as Nested
-from pipeline.decode.nested import NewColumn, drop_defaults
+from pipeline.decode.nested import NewColumn, drop_defaults, put_back
 from pipeline.decode.origins import Origins
 from pipeline.decode.outcome import Decoded, OtherColumns
 from pipeline.decode.partition import Partitioner
@@ -137,16 +137,8 @@ def read_others(groups: Sequence[Group], now: int) -> list[int]:
                 keys = np.where(absent, 0, keys)
             group.quotes = group.quotes + keys
             if read.canonical:
-                _put_back(group, field, found, read.canonical)
+                put_back(group.events, field, read.canonical)
     return rows
-
-
-def _put_back(group: Group, field: Field, found: Sequence[Any], canonical: Sequence[Any]) -> None:
-    name = attribute(field.name)
-    for event, before, value in zip(group.events, found, canonical, strict=True):
-        # A member that equals its default was left out.
-        if before is not UNSET and getattr(event, name) is not UNSET:
-            setattr(event, name, value)
 
 
 def long_ids(group: Group) -> list[int]:

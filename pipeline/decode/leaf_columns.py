@@ -18,10 +18,10 @@ from pipeline.decode.forms import Form, form_of
 from pipeline.decode.leaves import Bad
 from pipeline.events.avro_types import json_form
 from pipeline.events.instants import BadTimestamp
-from pipeline.events.model import Field
+from pipeline.events.limits import with_scale
+from pipeline.events.model import TIME_KINDS, Field
 
 NONE_BAD: Final = np.zeros(0, np.int64)
-_TIMES: Final = ("date", "time", "timestamp", "local_timestamp")
 _LEAST, _MOST = -(2**63) + 1, 2**63 - 1
 
 
@@ -44,7 +44,7 @@ LeafReader = Callable[[list[Any], int], Read]
 
 def leaf_reader(field: Field) -> LeafReader:
     """Return a function that reads values of the field; its `now` is in epoch milliseconds."""
-    if field.kind in _TIMES:
+    if field.kind in TIME_KINDS:
         form = form_of(field) if field.wire == "iso-8601" else None
         times = partial(_read_times, field, form)
         return partial(_texts, times) if form else times
@@ -84,7 +84,7 @@ def _read_decimals(field: Field, given: list[Any], now: int) -> Read:
         made = [None if value is None else of_decimal(field, value) for value in given]
         read = _without_bad(field, made)
     else:
-        scaled, bad = leaves.with_scale(field), []
+        scaled, bad = with_scale(field), []
         made = [None if value is None else scaled(value) for value in given]
         if type(None) in set(map(type, made)):
             bad = [at for at, value in enumerate(made) if value is None and given[at] is not None]

@@ -10,8 +10,7 @@ from base64 import b64decode, b64encode
 from binascii import Error
 from collections.abc import Callable
 from dataclasses import dataclass
-from decimal import Context, Decimal, Inexact, InvalidOperation
-from functools import cache
+from decimal import Decimal
 from typing import Any, Final
 
 import numpy as np
@@ -26,6 +25,7 @@ from pipeline.events.instants import (
     text,
     time_text,
 )
+from pipeline.events.limits import with_scale
 from pipeline.events.model import Field
 
 _NUMBER: Final = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{1,4})?")
@@ -85,24 +85,6 @@ def of_decimal(field: Field, value: Decimal | str) -> Decimal | Bad:
     if not _in_range(field, number):
         return Bad("out_of_range", f"{field.minimum} to {field.maximum}")
     return number
-
-
-@cache
-def with_scale(field: Field) -> Callable[[Decimal], Decimal | None]:
-    """Return a function for a number with the field's scale; None if that would lose a digit."""
-    scale = Decimal(1).scaleb(-field.scale)
-    exact = Context(prec=field.precision, traps=[Inexact, InvalidOperation])
-
-    def scaled(number: Decimal) -> Decimal | None:
-        try:
-            made = number.quantize(scale, context=exact)
-        except (Inexact, InvalidOperation):
-            return None
-        if not made:
-            return made.copy_abs()  # no -0
-        return made if made.is_finite() else None
-
-    return scaled
 
 
 def wire_of_decimal(field: Field) -> Callable[[Decimal], Any]:

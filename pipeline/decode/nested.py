@@ -106,7 +106,7 @@ class _Records:
         for child, column, absent in self._children:
             read = column.read(now)
             if read.canonical:
-                _set(self._present, child, absent, read.canonical)
+                put_back(self._present, child, read.canonical)
             own = read.quotes + 2
             if child.optional:
                 own = np.where(np.array(absent, np.bool_), 0, own)
@@ -242,13 +242,11 @@ def _valid(rows: int, missing: Sequence[int]) -> Array | None:
     return valid
 
 
-def _set(
-    events: Sequence[Struct], field: Field, absent: Sequence[bool], canonical: list[Any]
-) -> None:
+def put_back(events: Sequence[Struct], field: Field, canonical: list[Any]) -> None:
+    """Put values in the form of documents into events; members that were left out stay so."""
     name = attribute(field.name)
-    for at, (event, value) in enumerate(zip(events, canonical, strict=True)):
-        # A member that equals its default was left out.
-        if not (absent and (absent[at] or getattr(event, name) is UNSET)):
+    for event, value in zip(events, canonical, strict=True):
+        if getattr(event, name) is not UNSET:
             setattr(event, name, value)
 
 

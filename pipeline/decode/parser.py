@@ -35,12 +35,11 @@ def parser(shapes: Sequence[Shape], rule: TypeRule) -> Parser:
 def _tagged(shapes: Sequence[Shape]) -> Parser:
     """Return the parser of records whose tag selects the struct."""
     structs = tuple(shape.struct for shape in shapes)
-    # Of a single struct, msgspec requires no tag: a second one makes it.
-    other = msgspec.defstruct("Other", [], tag_field=shapes[0].tag, tag=_NO_TEXT)
-    decode = msgspec.json.Decoder(Union[(*structs, other)]).decode
-    parse = _constant(decode)
     if len(structs) > 1:
         return _constant(msgspec.json.Decoder(Union[structs]).decode)  # noqa: UP007
+    # Of a single struct, msgspec requires no tag: a second one makes it.
+    other = msgspec.defstruct("Other", [], tag_field=shapes[0].tag, tag=_NO_TEXT)
+    parse = _constant(msgspec.json.Decoder(Union[(*structs, other)]).decode)
 
     def parse_one(
         raws: Sequence[bytes | None], names: Sequence[str | None] | None

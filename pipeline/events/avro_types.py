@@ -26,7 +26,7 @@ _PRIMITIVES: Final[Mapping[str, Kind]] = {
     "string": "string",
     "bytes": "bytes",
 }
-_LOGICAL: Final[Mapping[tuple[str, str], tuple[Kind, Unit]]] = {
+LOGICAL_TIMES: Final[Mapping[tuple[str, str], tuple[Kind, Unit]]] = {
     ("int", "date"): ("date", "ms"),
     ("int", "time-millis"): ("time", "ms"),
     ("long", "time-micros"): ("time", "us"),
@@ -37,11 +37,13 @@ _LOGICAL: Final[Mapping[tuple[str, str], tuple[Kind, Unit]]] = {
     ("long", "local-timestamp-micros"): ("local_timestamp", "us"),
     ("long", "local-timestamp-nanos"): ("local_timestamp", "ns"),
 }
+"""Kind and unit of the logical types of dates and times, by Avro's type and theirs."""
+
 _NAMED: Final = ("record", "enum", "fixed")
 _COMPLEX: Final = (*_NAMED, "array", "map")
 _ALLOWED: Final = (
     f"{', '.join(_PRIMITIVES)}, {', '.join(_COMPLEX)}, the name of a type that was defined before,"
-    f" a logicalType ({', '.join(name for _, name in _LOGICAL)}, decimal, uuid), or a union"
+    f" a logicalType ({', '.join(name for _, name in LOGICAL_TIMES)}, decimal, uuid), or a union"
 )
 _KEYS: Final = frozenset(
     "type logicalType name namespace doc aliases fields symbols default items values size precision"
@@ -132,9 +134,9 @@ class AvroTypes:
             return self._decimal(avro, place)
         if (name, logical) == ("string", "uuid"):
             return Field("", "string", max_length=36, pattern=UUID)
-        found = _LOGICAL.get((name, logical)) if isinstance(logical, str) else None
+        found = LOGICAL_TIMES.get((name, logical)) if isinstance(logical, str) else None
         if found is None:
-            able = [each for base, each in _LOGICAL if base == name]
+            able = [each for base, each in LOGICAL_TIMES if base == name]
             able += {"bytes": ["decimal"], "string": ["uuid"]}.get(name, [])
             allowed = ", ".join(able) or f"none for {name}"
             self._faults.fault(f"{place.where}: logicalType", logical, allowed)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from decimal import Decimal, InvalidOperation
+from decimal import Context, Decimal, Inexact, InvalidOperation
+from functools import cache
 from typing import Any, Final, NoReturn
 
 from connectors.text_files import cut
@@ -194,18 +195,25 @@ def _decimal(made: Field, value: object) -> Decimal | None:
         return None
     if number is None or not number.is_finite():
         return None
-    return number if fits(made, number) else None
+    return number if with_scale(made)(number) is not None else None
 
 
-def fits(made: Field, number: Decimal) -> bool:
-    """Return whether a finite number has no more digits than the decimal's precision and scale."""
-    _, digits, exponent = number.as_tuple()
-    assert isinstance(exponent, int), "the number is finite"
-    if not number:
-        return True
-    zeros = len(digits) - len("".join(map(str, digits)).rstrip("0"))
-    fraction = max(0, -(exponent + zeros))
-    return fraction <= made.scale and number.adjusted() < made.precision - made.scale
+@cache
+def with_scale(field: Field) -> Callable[[Decimal], Decimal | None]:
+    """Return a function for a number with the field's scale; None if that would lose a digit."""
+    scale = Decimal(1).scaleb(-field.scale)
+    exact = Context(prec=field.precision, traps=[Inexact, InvalidOperation])
+
+    def scaled(number: Decimal) -> Decimal | None:
+        try:
+            made = number.quantize(scale, context=exact)
+        except (Inexact, InvalidOperation):
+            return None
+        if not made:
+            return made.copy_abs()  # no -0
+        return made if made.is_finite() else None
+
+    return scaled
 
 
 def _time(made: Field, value: object) -> int | None:

@@ -39,6 +39,8 @@ PLAIN: Final[frozenset[Kind]] = frozenset(
 Columns of all other kinds are Arrow arrays, for the files.
 """
 
+TIME_KINDS: Final = ("date", "time", "timestamp", "local_timestamp")
+
 TIME_TRANSFORMS: Final = ("year", "month", "day", "hour")
 
 EVENT_TYPE_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,63}")

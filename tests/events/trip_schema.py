@@ -7,6 +7,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from connectors.errors import UserError
 from pipeline.events.event_types import EventTypes, load
 
 SCHEMAS = Path(__file__).parents[2] / "schemas"
@@ -19,6 +22,15 @@ def load_all(folder: Path, **files: object) -> EventTypes:
     for name, schema in files.items():
         (folder / f"{name}.avsc").write_text(json.dumps(schema))
     return load(folder)
+
+
+def assert_refused(folder: Path, schema: object, words: list[str]) -> None:
+    """Require that this content of a file is refused, with the file's name and these words."""
+    with pytest.raises(UserError) as refused:
+        load_all(folder, faulty=schema)
+    message = str(refused.value)
+    assert "faulty.avsc" in message and "allowed" in message
+    assert [word for word in words if word not in message] == []
 
 
 def changed(of: str, /, **changes: object) -> dict[str, Any]:

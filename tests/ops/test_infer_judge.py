@@ -62,7 +62,7 @@ def test_a_sample_without_a_type(tmp_path: Path) -> None:
     sample.write_text('{"id": "1", "at": "2026-01-01T00:00:00Z"}\n')
     result = CliRunner().invoke(app, ["schemas", "infer", str(sample), "--type", "reading"])
     assert result.exit_code == 0, result.output
-    told = "how the type is told, such as `event_type: reading`"
+    told = "which type they are, such as `event_type: reading`"
     assert told in result.stderr
     undecided = CliRunner().invoke(app, ["schemas", "infer", str(sample)])
     assert undecided.exit_code == 1 and "give --type" in str(undecided.exception)

@@ -130,7 +130,7 @@ class _Drafter:
         )
         self._note(
             "type",
-            f"not {self._name} in all events: say in the section source how the type is told, such"
+            f"not {self._name} in all events: say in the section source which type they are, such"
             f" as `{key}`; see docs/event-types.md#which-type-a-record-is",
         )
 
