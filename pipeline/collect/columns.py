@@ -30,7 +30,7 @@ _ARROW: Final = {
 def file_schema(event_type: EventType, source: Source, *, keep_unknown: bool) -> pa.Schema:
     """Return the columns of a lake file: the event's fields in the schema's order, its position."""
     fields = [(field.name, arrow_type(field)) for field in event_type.fields]
-    unknown = [(UNKNOWN_FIELDS.name, pa.string())] if keep_unknown else []
+    unknown = [(UNKNOWN_FIELDS, pa.string())] if keep_unknown else []
     origin = arrow_schema({lake_position(name): kind for name, kind in position(source).items()})
     return pa.schema([*fields, *unknown, *origin, ("schema_version", pa.int32())])
 

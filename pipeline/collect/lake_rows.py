@@ -19,7 +19,7 @@ from pipeline.config.model import Source
 from pipeline.decode.columns import Array
 from pipeline.decode.decoder import UNKNOWN_FIELDS, Decoded
 from pipeline.events.event_types import EventTypes
-from pipeline.events.model import PLAIN, EventType
+from pipeline.events.model import EventType
 
 STEP: Final = "lake"
 
@@ -62,7 +62,10 @@ class LakeRows:
             is_new[list(redriven)] = False
         bucket_of = bucket_numbers(decoded.partitions, len(self._keys))
         for table in self._tables:
-            rows = np.flatnonzero(is_new & (decoded.event_type == table.event_type.name))
+            if table.event_type.name not in decoded.tables:
+                continue
+            rows = decoded.tables[table.event_type.name].rows
+            rows = rows[is_new[rows]]
             if len(rows):
                 yield from self._streams(table, rows, bucket_of, decoded, inputs)
 
@@ -94,18 +97,10 @@ class LakeRows:
         def chosen(values: Array) -> Array:
             return values if is_whole else values[rows]
 
+        columns = dict(decoded.tables[table.event_type.name].of(rows))
+        if UNKNOWN_FIELDS in table.schema.names:
+            columns[UNKNOWN_FIELDS] = pa.array(chosen(decoded.unknown), pa.string())
         kinds = {field.name: field.type for field in table.schema}
-        columns: dict[str, pa.Array] = {}
-        others = decoded.others.get(table.event_type.name)
-        if others:
-            columns |= others.of(rows)
-        for field in (field for field in table.event_type.fields if field.kind in PLAIN):
-            values = chosen(decoded.columns[field.column])
-            columns[field.name] = pa.array(values, kinds[field.name])
-        if UNKNOWN_FIELDS.name in kinds:
-            columns[UNKNOWN_FIELDS.name] = pa.array(
-                chosen(decoded.columns[UNKNOWN_FIELDS.name]), kinds[UNKNOWN_FIELDS.name]
-            )
         for name in self._positions:
             column = lake_position(name)
             columns[column] = arrow(chosen(inputs.position[name]), kinds[column])

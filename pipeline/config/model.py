@@ -125,6 +125,9 @@ class Source(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ] = ()
 
 
+Native = Literal["auto", "off", "required"]
+
+
 class Decode(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Which event types there are, and which records are rejected."""
 
@@ -136,6 +139,13 @@ class Decode(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Literal["refuse", "keep"],
         doc("A field that the schema lacks. keep: as JSON text in the lake column unknown_fields."),
     ] = "refuse"
+    native: Annotated[
+        Native,
+        doc(
+            "The fast path in Rust. auto: where the extension is installed. required: refuse to"
+            " start without it."
+        ),
+    ] = "auto"
     reject_limit_ratio: Annotated[
         Annotated[float, Meta(gt=0, le=1)] | None,
         doc("Fail the job if more than this fraction of a window is rejected. null: never."),

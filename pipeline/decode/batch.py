@@ -14,17 +14,15 @@ import pyarrow as pa
 from msgspec import UNSET, Struct
 
 from pipeline.decode import columns
+from pipeline.decode.arrow_types import arrow_type
+from pipeline.decode.assembly import Part
 from pipeline.decode.columns import Array, objects
-from pipeline.decode.fault import Fault
 from pipeline.decode.nested import Column as Nested
 from pipeline.decode.nested import NewColumn, drop_defaults, put_back
-from pipeline.decode.origins import Origins
-from pipeline.decode.outcome import Decoded, OtherColumns
-from pipeline.decode.partition import Partitioner
+from pipeline.decode.outcome import Table
 from pipeline.decode.structs import Shape, attribute
 from pipeline.events.folders import text_fields, unfit
-from pipeline.events.identity import joined, part_text
-from pipeline.events.model import LONGEST_ID_BYTES, PLAIN, Column, EventType, Field
+from pipeline.events.model import LONGEST_ID_BYTES, PLAIN, EventType, Field
 
 
 @dataclass(slots=True)
@@ -180,131 +178,22 @@ def without_folder(group: Group) -> list[int]:
     return rows
 
 
-class Assembly:
-    """Builds a `Decoded`, group by group; `partitioners` are by event type."""
-
-    def __init__(
-        self,
-        origins: Origins,
-        rows: int,
-        union: Sequence[Column],
-        partitioners: Mapping[str, Partitioner],
-    ) -> None:
-        self._origins = origins
-        self._rows = rows
-        self._partitioners = partitioners
-        self._partitions: list[str] = []
-        self._union = {column.name: column for column in union}
-        self._columns: dict[str, Array] = {}
-        self._others: dict[str, OtherColumns] = {}
-        self._arrays = {
-            **{name: _texts(rows, "") for name in _TEXTS},
-            **{name: _texts(rows, None) for name in ("document", "reason", "detail")},
-            "kind": _texts(rows, "reject"),
-            "schema_version": np.zeros(rows, np.int32),
-            "partition": np.full(rows, -1, np.int64),
-            "document_version": np.zeros(rows, np.int64),
-        }
-
-    def add_control(self, group: Group) -> None:
-        """Mark the group's rows as control; nothing of them is kept."""
-        self._put("kind", group.rows, "control")
-        self._put("event_type", group.rows, group.shape.name)
-
-    def add_events(self, group: Group, event_type: EventType, *, documents: bool) -> None:
-        """Fill the columns of the group's events."""
-        rows = group.rows
-        self._put("kind", rows, "event")
-        self._put("event_type", rows, event_type.name)
-        self._put("schema_version", rows, event_type.version)
-        for field in event_type.fields:
-            if field.kind in PLAIN:
-                self._put_column(field.column, rows, self._values(group, field))
-        if group.others:
-            self._others[event_type.name] = OtherColumns(rows, group.others)
-        self._add_position(group, event_type)
-        if documents:
-            self._put("document_id", rows, self._ids(group, event_type))
-            self._put("document", rows, objects(_documents(group)))
-
-    def add_rejects(self, faults: dict[int, Fault]) -> None:
-        """Fill the rows of rejects."""
-        for row, fault in faults.items():
-            self._arrays["event_type"][row] = fault.event_type
-            self._arrays["schema_version"][row] = fault.schema_version
-            self._arrays["reason"][row] = fault.reason
-            self._arrays["detail"][row] = fault.detail
-
-    def add_unknown(self, column: str, unknown: dict[int, str]) -> None:
-        """Fill the column of unknown members."""
-        array = columns.empty(self._union[column], self._rows)
-        for row, text in unknown.items():
-            array[row] = text
-        self._columns[column] = array
-
-    def decoded(self) -> Decoded:
-        """Return the batch; columns of types that it doesn't have are empty."""
-        for name, column in self._union.items():
-            if name not in self._columns:
-                self._columns[name] = columns.empty(column, self._rows)
-        return Decoded(
-            columns=self._columns,
-            partitions=self._partitions,
-            others=self._others,
-            **self._arrays,
-        )
-
-    def _values(self, group: Group, field: Field) -> Any:
-        if field.name == group.shape.tag:
-            return group.shape.tag_text
-        if field.kind == "timestamp":
-            return group.times[field.name]
-        values = columns.values(group.members[field.name], field)
-        return columns.array(values, self._union[field.column])
-
-    def _ids(self, group: Group, event_type: EventType) -> Array:
-        if not event_type.id:
-            assert self._origins.ids is not None, "whoever asks for documents knows positions"
-            return objects([self._origins.ids[row] for row in group.rows.tolist()])
-        parts = [_id_texts(group, event_type.field(name)) for name in event_type.id]
-        return objects(parts[0] if len(parts) == 1 else list(map(joined, zip(*parts, strict=True))))
-
-    def _add_position(self, group: Group, event_type: EventType) -> None:
-        partitioner = self._partitioners[event_type.name]
-        places, names = partitioner.partitions(
-            lambda name: self._columns[event_type.field(name).column][group.rows]
-        )
-        self._put("partition", group.rows, places + len(self._partitions))
-        self._partitions += names
-        if event_type.version_time:
-            version = group.times[event_type.version_time].view(np.int64)
-            self._put("document_version", group.rows, version)
-        elif self._origins.versions is not None:
-            self._put("document_version", group.rows, self._origins.versions[group.rows])
-
-    def _put_column(self, name: str, rows: Array, values: Any) -> None:
-        if len(rows) == self._rows and isinstance(values, np.ndarray):
-            self._columns[name] = values
-            return
-        if name not in self._columns:
-            self._columns[name] = columns.empty(self._union[name], self._rows)
-        self._columns[name][rows] = values
-
-    def _put(self, name: str, rows: Array, values: Any) -> None:
-        if len(rows) == self._rows and isinstance(values, np.ndarray):
-            self._arrays[name] = values
-        elif len(rows) == self._rows:
-            self._arrays[name][:] = values
-        else:
-            self._arrays[name][rows] = values
+def part(group: Group, event_type: EventType, *, documents: bool) -> Part:
+    """Return the group's events with their columns in the schema's order."""
+    columns = {field.name: _column(group, field) for field in event_type.fields}
+    made = objects(_documents(group)) if documents else None
+    return Part(event_type, Table(group.rows, columns), made)
 
 
-def _id_texts(group: Group, field: Field) -> list[str]:
-    if field.kind == "timestamp":
-        return [f"{text}Z" for text in np.datetime_as_string(group.times[field.name]).tolist()]
+def _column(group: Group, field: Field) -> pa.Array:
+    kind = arrow_type(field)
     if field.name == group.shape.tag:
-        return [group.shape.tag_text] * len(group.rows)
-    return [part_text(field, value) for value in group.members[field.name]]
+        return pa.repeat(pa.scalar(group.shape.tag_text, kind), len(group.rows))
+    if field.kind not in PLAIN:
+        return group.others[field.name]
+    if field.kind == "timestamp":
+        return pa.array(group.times[field.name], kind)
+    return pa.array(columns.values(group.members[field.name], field), kind)
 
 
 def _documents(group: Group) -> list[bytes]:
@@ -327,13 +216,5 @@ def _documents(group: Group) -> list[bytes]:
 
 
 _ENCODE: Final = msgspec.json.Encoder(decimal_format="number").encode
-_TEXTS: Final = ("event_type", "document_id")
 _LONGEST_NUMBER: Final = 33
 """Bytes of the longest part of an id that is no text, with its separator: a timestamp."""
-
-
-def _texts(rows: int, value: str | None) -> Array:
-    array = np.empty(rows, object)  # of None
-    if value is not None:
-        array[:] = value
-    return array

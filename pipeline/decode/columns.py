@@ -1,47 +1,21 @@
-"""Numpy columns of events of one type: the form in which Python returns them to Flink."""
+"""Columns of events of one type: of members, as numpy arrays, and as Python objects."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import astuple
 
-from pipeline.events.model import Column, Field, Kind
+from pipeline.events.model import Field
 
 Array = npt.NDArray[Any]
 
-_DTYPES: Final[Mapping[Kind, np.dtype[Any]]] = {
-    "int32": np.dtype(np.int32),
-    "int64": np.dtype(np.int64),
-    "double": np.dtype(np.float64),
-    "boolean": np.dtype(np.bool_),
-    "string": np.dtype(object),
-}
-
-
-def dtype_of(column: Column) -> np.dtype[Any]:
-    """Return the column's dtype: object (None for null) for strings and nullables, else a number.
-
-    Timestamps are always datetime64 of their unit (UTC), with NaT for null.
-    """
-    if column.kind == "timestamp":
-        return np.dtype(f"M8[{column.unit}]")
-    return np.dtype(object) if column.nullable else _DTYPES[column.kind]
-
-
-def empty(column: Column, rows: int) -> Array:
-    """Return the column without any event: zeros, or null where it is nullable."""
-    dtype = dtype_of(column)
-    if dtype.hasobject:
-        return np.empty(rows, dtype)  # of None
-    array = np.zeros(rows, dtype)
-    if column.nullable:
-        array[:] = np.datetime64("NaT")
-    return array
+_NOT_A_TIME: Final = np.iinfo(np.int64).min
 
 
 def members(events: Iterable[Struct]) -> Iterator[tuple[Any, ...]]:
@@ -62,10 +36,21 @@ def values(members: list[Any], field: Field) -> list[Any]:
     return [field.default if value is UNSET else value for value in members]
 
 
-def array(values: Sequence[Any], column: Column) -> Array:
-    """Return the values as an array of the column's dtype."""
-    dtype = dtype_of(column)
-    return objects(values) if dtype.hasobject else np.array(values, dtype)
+def numpy_of(column: pa.Array) -> Array:
+    """Return a column of a plain kind as a numpy array, which may not be writable.
+
+    Timestamps are datetime64 with NaT for null. Other columns with a null are objects with None.
+    """
+    if pa.types.is_timestamp(column.type):  # pyarrow 11 makes nanoseconds of each in UTC
+        counts = column.view(pa.int64())
+        if counts.null_count:
+            counts = counts.fill_null(_NOT_A_TIME)
+        times: Array = counts.to_numpy().view(f"M8[{column.type.unit}]")
+        return times
+    if column.null_count:
+        return objects(column.to_pylist())
+    found: Array = column.to_numpy(zero_copy_only=False)
+    return found
 
 
 def objects(values: Sequence[Any]) -> Array:

@@ -9,21 +9,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
+import pyarrow as pa
 from msgspec import UNSET, Struct
 
-from pipeline.config.model import Decode, Source
-from pipeline.decode.batch import (
-    Assembly,
-    Group,
-    Grouping,
-    long_ids,
-    read_others,
-    without_folder,
-)
+from pipeline.config.model import Decode, Native, Source
+from pipeline.decode.assembly import Assembly, Part
+from pipeline.decode.batch import Group, Grouping, long_ids, part, read_others, without_folder
+from pipeline.decode.columns import Array
 from pipeline.decode.fault import Fault
+from pipeline.decode.native import NativeDecoder
 from pipeline.decode.nested import column_of
 from pipeline.decode.origins import NONE, Origins
 from pipeline.decode.outcome import Control, Decoded, Event, Reject
@@ -34,12 +32,12 @@ from pipeline.decode.reference import Rule, UnknownFields, examine
 from pipeline.decode.structs import shapes
 from pipeline.decode.times import read_times
 from pipeline.decode.type_rule import BY_TYPE, TypeRule
-from pipeline.events.model import Column, EventTypes
+from pipeline.events.model import EventType, EventTypes
 
 __all__ = ["Control", "Decoded", "Decoder", "Event", "Reject", "UnknownFields", "wall_clock"]
 
-UNKNOWN_FIELDS: Final = Column("unknown_fields", "string", nullable=True)
-"""The column that keeps unknown members as JSON text; None where there are none."""
+UNKNOWN_FIELDS: Final = "unknown_fields"
+"""The lake's column that keeps unknown members as JSON text; null where there are none."""
 
 _AT_ONCE: Final = 256
 """Events that fit into the CPU cache together."""
@@ -53,10 +51,10 @@ def wall_clock() -> int:
 class Decoder:
     """Decodes raw records of the given event types; each worker creates one.
 
-    `columns` are the columns of `Decoded.columns`: the union of the types' columns, and with
-    `unknown_fields="keep"` also `unknown_fields`. `documents=True` fills `Decoded.document`.
-    `now` returns epoch milliseconds and is called once per batch. `type_rule` says how a record
-    tells its type.
+    `unknown_fields="keep"` fills `Decoded.unknown`, `documents=True` `Decoded.document`. `now`
+    returns epoch milliseconds and is called once per batch. `type_rule` says how a record tells its
+    type. `native` says whether batches take the fast path in Rust, which changes no answer;
+    `on_native_failure` is called when it failed on a batch, which Python then decodes.
     """
 
     def __init__(
@@ -68,9 +66,10 @@ class Decoder:
         unknown_fields: UnknownFields = "refuse",
         documents: bool = False,
         now: Callable[[], int] = wall_clock,
+        native: Native = "off",
+        on_native_failure: Callable[[], None] = lambda: None,
     ) -> None:
         self.types = types
-        self.columns = (*types.columns, *((UNKNOWN_FIELDS,) if unknown_fields == "keep" else ()))
         self._type_rule = type_rule
         self._max_record_bytes = max_record_bytes
         self._unknown_fields: UnknownFields = unknown_fields
@@ -83,35 +82,50 @@ class Decoder:
             shape.name: {field.name: column_of(field) for field in shape.others} for shape in made
         }
         self._parser = parser(made, type_rule)
+        self._native = NativeDecoder.of(
+            types,
+            type_rule,
+            wanted=native,
+            max_record_bytes=max_record_bytes,
+            documents=documents,
+            on_failure=on_native_failure,
+        )
 
     def decode(self, raw: bytes | None, origins: Origins = NONE) -> Event | Control | Reject:
         """Decode one raw record as `decode_batch` does; the document is always filled.
 
         Where an event type has no id of its own, `origins` must have the position.
         """
-        groups, faults, unknown = self._verdicts([raw], origins, documents=True)
-        decoded = self._assembled(1, origins, groups, faults, unknown, documents=True)
-        if faults:
-            fault = faults[0]
+        verdicts = self._verdicts([raw], origins, self._now(), documents=True)
+        if verdicts.faults:
+            fault = verdicts.faults[0]
             return Reject(fault.reason, fault.detail, fault.event_type, fault.schema_version)
-        if decoded.kind[0] == "control":
-            return _control(groups[0])
-        return _event(decoded, self.types)
+        [group] = verdicts.groups
+        if group.shape.event_type is None:
+            return _control(group)
+        decoded = self._assembled(1, origins, verdicts, documents=True)
+        return _event(decoded, group.shape.event_type, keep_unknown=self._unknown_fields == "keep")
 
     def decode_batch(self, raws: Sequence[bytes | None], origins: Origins = NONE) -> Decoded:
         """Decode a batch into columns. Never raises, whatever the bytes are."""
-        groups, faults, unknown = self._verdicts(raws, origins, documents=self._documents)
+        now, documents = self._now(), self._documents
+        accepted = self._native.accepted(raws, origins.names, now) if self._native else None
+        if accepted is None:
+            verdicts = self._verdicts(raws, origins, now, documents=documents)
+            return self._assembled(len(raws), origins, verdicts, documents=documents)
+        rest = accepted.rest.tolist()
+        others = [raws[row] for row in rest]
+        verdicts = self._verdicts(others, origins.of(rest), now, documents=documents)
         return self._assembled(
-            len(raws), origins, groups, faults, unknown, documents=self._documents
+            len(raws), origins, verdicts.at(accepted.rest), accepted.parts, documents=documents
         )
 
     def _verdicts(
-        self, raws: Sequence[bytes | None], origins: Origins, *, documents: bool
-    ) -> tuple[list[Group], dict[int, Fault], dict[int, str]]:
-        """Return the accepted events by type, the faults by row, and unknown members by row."""
-        rule = Rule(
-            self.types, self._max_record_bytes, self._unknown_fields, self._now(), self._type_rule
-        )
+        self, raws: Sequence[bytes | None], origins: Origins, now: int, *, documents: bool
+    ) -> _Verdicts:
+        if not len(raws):
+            return _Verdicts([], {}, {})
+        rule = Rule(self.types, self._max_record_bytes, self._unknown_fields, now, self._type_rule)
         grouping = Grouping(self._shapes, self._nested, documents=documents)
         parsed, groups = self._parsed(raws, origins.names, grouping)
         suspicious = self._suspicious(raws, parsed, groups, rule.now)
@@ -126,7 +140,8 @@ class Decoder:
                 faults[row] = self._unexplained(raws[row], name)
             elif verdict.unknown:
                 unknown[row] = verdict.unknown
-        return [group.without(faults) for group in groups] if faults else groups, faults, unknown
+        kept = [group.without(faults) for group in groups] if faults else groups
+        return _Verdicts(kept, faults, unknown)
 
     def _parsed(
         self,
@@ -180,22 +195,48 @@ class Decoder:
         self,
         rows: int,
         origins: Origins,
-        groups: Sequence[Group],
-        faults: dict[int, Fault],
-        unknown: dict[int, str],
+        verdicts: _Verdicts,
+        accepted: Sequence[Part] = (),
         *,
         documents: bool,
     ) -> Decoded:
-        assembly = Assembly(origins, rows, self.columns, self._partitioners)
-        for group in groups:
-            if group.shape.event_type is None:
-                assembly.add_control(group)
-            else:
-                assembly.add_events(group, group.shape.event_type, documents=documents)
-        assembly.add_rejects(faults)
+        assembly = Assembly(origins, rows, self._partitioners)
+        by_type: dict[str, list[Part]] = {}
+        for each in accepted:
+            by_type.setdefault(each.event_type.name, []).append(each)
+        for group in verdicts.groups:
+            event_type = group.shape.event_type
+            if event_type is None:
+                assembly.add_control(group.shape.name, group.rows)
+            elif len(group.rows):
+                of_type = by_type.setdefault(event_type.name, [])
+                of_type.append(part(group, event_type, documents=documents))
+        for parts in by_type.values():
+            assembly.add_events(parts)
+        assembly.add_rejects(verdicts.faults)
         if self._unknown_fields == "keep":
-            assembly.add_unknown(UNKNOWN_FIELDS.name, unknown)
+            assembly.add_unknown(verdicts.unknown)
         return assembly.decoded()
+
+
+@dataclass(frozen=True, slots=True)
+class _Verdicts:
+    """The accepted events and controls by type, the faults by row, and unknown members by row."""
+
+    groups: list[Group]
+    faults: dict[int, Fault]
+    unknown: dict[int, str]
+
+    def at(self, rows: Array) -> _Verdicts:
+        """Return the same of records that have these rows in a larger batch."""
+        for group in self.groups:
+            group.rows = rows[group.rows]
+        of_row = rows.tolist()
+        return _Verdicts(
+            self.groups,
+            {of_row[row]: fault for row, fault in self.faults.items()},
+            {of_row[row]: text for row, text in self.unknown.items()},
+        )
 
 
 def decoder_of(
@@ -205,6 +246,7 @@ def decoder_of(
     *,
     documents: bool = True,
     now: Callable[[], int] = wall_clock,
+    on_native_failure: Callable[[], None] = lambda: None,
 ) -> Decoder:
     """Return the decoder of a configuration: the job's, and that of every tool."""
     return Decoder(
@@ -214,18 +256,20 @@ def decoder_of(
         unknown_fields=settings.unknown_fields,
         documents=documents,
         now=now,
+        native=settings.native,
+        on_native_failure=on_native_failure,
     )
 
 
-def _event(decoded: Decoded, types: EventTypes) -> Event:
-    event_type = types[decoded.event_type[0]]
-    names = [(field.name, field.column) for field in event_type.fields]
-    if UNKNOWN_FIELDS.name in decoded.columns:
-        names.append((UNKNOWN_FIELDS.name, UNKNOWN_FIELDS.name))
+def _event(decoded: Decoded, event_type: EventType, *, keep_unknown: bool) -> Event:
+    table = decoded.tables[event_type.name]
+    values = {name: _value(column) for name, column in table.columns.items()}
+    if keep_unknown:
+        values[UNKNOWN_FIELDS] = decoded.unknown[0]
     return Event(
         event_type=event_type.name,
         schema_version=event_type.version,
-        values={name: _value(decoded, event_type.name, name, column) for name, column in names},
+        values=values,
         partition=decoded.partitions[decoded.partition[0]],
         document_id=decoded.document_id[0],
         document_version=int(decoded.document_version[0]),
@@ -239,10 +283,9 @@ def _control(group: Group) -> Control:
     return Control(group.shape.name, values | times)
 
 
-def _value(decoded: Decoded, event_type: str, name: str, column: str) -> Any:
-    if column:
-        return _plain(decoded.columns[column][0])
-    return decoded.others[event_type].columns[name][0].as_py()
+def _value(column: pa.Array) -> Any:
+    is_instant = pa.types.is_timestamp(column.type) and column.type.tz
+    return (column.cast(pa.int64()) if is_instant else column)[0].as_py()
 
 
 def _plain(value: Any) -> Any:

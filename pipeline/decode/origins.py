@@ -37,6 +37,14 @@ class Origins:
         faults = {row - start: fault for row, fault in self.faults.items() if start <= row < stop}
         return Origins(names, ids, versions, places, faults)
 
+    def of(self, rows: Sequence[int]) -> Origins:
+        """Return what tells the types of some of the rows."""
+        names = None if self.names is None else [self.names[row] for row in rows]
+        faults = self.faults
+        if faults:
+            faults = {at: faults[row] for at, row in enumerate(rows) if row in faults}
+        return Origins(names, faults=faults)
+
 
 NONE = Origins()
 

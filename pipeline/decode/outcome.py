@@ -51,8 +51,11 @@ class Reject:
     schema_version: int
 
 
-class OtherColumns(NamedTuple):
-    """Columns of one event type by field, as Arrow arrays, and the rows that they are of."""
+class Table(NamedTuple):
+    """The events of one type: their rows in the batch, in order, and their columns by field.
+
+    The columns are Arrow arrays of `arrow_types.arrow_type`.
+    """
 
     rows: Array
     columns: Mapping[str, pa.Array]
@@ -73,9 +76,8 @@ class Decoded:
     `schema_version` as far as they are known, else "" and 0. `document_id` is "" in rows without an
     event and without `documents=True`; `document`, `reason` and `detail` are None in rows without
     one. `partition` is the place of the event's partition in `partitions`, -1 in rows without an
-    event. `columns` holds the union of all types' columns: 0, None or NaT in rows that are
-    no event of a type with that column. `others` has the columns of kinds that are not plain, by
-    event type.
+    event. `tables` has the events by type. `unknown` are the members outside of the schema as JSON
+    text, None in rows without any.
     """
 
     kind: Array
@@ -87,9 +89,9 @@ class Decoded:
     document: Array
     reason: Array
     detail: Array
-    columns: Mapping[str, Array]
+    unknown: Array
     partitions: Sequence[str]
-    others: Mapping[str, OtherColumns]
+    tables: Mapping[str, Table]
 
     def __len__(self) -> int:
         return len(self.kind)
@@ -97,32 +99,35 @@ class Decoded:
 
 def joined(parts: Sequence[Decoded]) -> Decoded:
     """Return batches as one, in order."""
-    apart = {"columns", "partitions", "others"}
-    names = {attribute.name for attribute in fields(Decoded)} - apart
+    names = {attribute.name for attribute in fields(Decoded)} - {"partitions", "tables"}
     attributes = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
     partitions: list[str] = []
-    others: dict[str, list[OtherColumns]] = {}
+    tables: dict[str, list[Table]] = {}
     rows = 0
     for part in parts:
         places = attributes["partition"][rows : rows + len(part)]
         places[places >= 0] += len(partitions)
         partitions += part.partitions
-        for name, each in part.others.items():
-            others.setdefault(name, []).append(OtherColumns(each.rows + rows, each.columns))
+        for name, each in part.tables.items():
+            tables.setdefault(name, []).append(Table(each.rows + rows, each.columns))
         rows += len(part)
-    columns = {
-        name: np.concatenate([part.columns[name] for part in parts]) for name in parts[0].columns
-    }
     return Decoded(
         **attributes,
-        columns=columns,
         partitions=partitions,
-        others={name: _joined(each) for name, each in others.items()},
+        tables={name: joined_tables(each) for name, each in tables.items()},
     )
 
 
-def _joined(parts: Sequence[OtherColumns]) -> OtherColumns:
+def joined_tables(parts: Sequence[Table]) -> Table:
+    """Return tables of one event type as one, whose rows are in order."""
+    if len(parts) == 1:
+        return parts[0]
     rows = np.concatenate([part.rows for part in parts])
-    names = parts[0].columns
-    columns = {name: pa.concat_arrays([part.columns[name] for part in parts]) for name in names}
-    return OtherColumns(rows, columns)
+    columns = {
+        name: pa.concat_arrays([part.columns[name] for part in parts]) for name in parts[0].columns
+    }
+    if (rows[1:] > rows[:-1]).all():
+        return Table(rows, columns)
+    order = np.argsort(rows)
+    places = pa.array(order)
+    return Table(rows[order], {name: column.take(places) for name, column in columns.items()})

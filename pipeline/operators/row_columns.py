@@ -22,6 +22,7 @@ from pipeline.decode.columns import Array
 from pipeline.decode.decoder import Decoded
 from pipeline.decode.records import FIELD
 from pipeline.decode.redriven import Mark
+from pipeline.decode.union import Union
 from pipeline.events.event_types import EventTypes
 from pipeline.events.model import Kind
 
@@ -64,6 +65,7 @@ class RowColumns:
     raws: bool = False
     replicated: tuple[str, ...] = ()
     fields: Mapping[str, Kind] | None = None
+    union: Union | None = None
 
     @classmethod
     def of(cls, config: Config, types: EventTypes) -> RowColumns:
@@ -79,6 +81,7 @@ class RowColumns:
             raws=any(replica.value == "raw" for replica in replicas),
             replicated=types.names if all_types else tuple(sorted(chosen)),
             fields=read_fields(config, types),
+            union=Union(types),
         )
 
     def row(self) -> dict[str, Any]:
@@ -137,8 +140,11 @@ class RowColumns:
             columns["document_bytes"] = byte_lengths(columns["document"])
         if self.raws:
             columns["raw_bytes"] = byte_lengths(_only(is_event, inputs.raw))
-        fields = {f"{FIELD}{name}": millis(decoded.columns[name]) for name in self.fields or {}}
-        return columns | {name: _only(is_event, values) for name, values in fields.items()}
+        for name in self.fields or {}:
+            assert self.union is not None, "`of` gives both"
+            values = millis(self.union.column(decoded, name))
+            columns[f"{FIELD}{name}"] = _only(is_event, values)
+        return columns
 
 
 def _sparse(rows: Array, values: Array, number: int) -> Array:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -197,14 +196,9 @@ def test_redriven_events_are_in_the_lake_already() -> None:
 def test_a_fault_of_ours_names_step_and_folder_and_no_value() -> None:
     given_ = records(TOPIC, [line(pickup_location_id=place) for place in (7, 41, 132)])
     decoded = DECODER.decode_batch(given_.raw)
-    broken = decoded.columns["vendor_id"].astype(object)
-    broken[1] = "s3cr3t"
+    broken = {**given_.position, "topic": objects(["a", {"s3cr3t": 1}, "a"])}
     with pytest.raises(CollectError) as raised:
-        list(
-            lake_rows(TOPIC).streams(
-                replace(decoded, columns={**decoded.columns, "vendor_id": broken}), given_
-            )
-        )
+        list(lake_rows(TOPIC).streams(decoded, given_._replace(position=broken)))
     assert "lake: rows of trip/pickup_location=041/year=2018/month=01 " in str(raised.value)
     assert "s3cr3t" not in str(raised.value)
     assert raised.value.__suppress_context__

@@ -9,6 +9,7 @@ import pytest
 
 from pipeline.decode.decoder import Control, Decoder, Event, Reject
 from pipeline.decode.reasons import REASONS
+from pipeline.decode.union import Union
 from tests.decode.corpus import (
     DECODER,
     KEEPING,
@@ -29,6 +30,8 @@ _ELSEWHERE = (
 )
 """The job gives the first two where it calls the decoder. No text names a partition of trips, and
 they have no bytes: see test_partition.py, test_kinds.py and test_avro_records.py."""
+
+UNION = Union(TYPES)
 
 
 def _rejected(raw: bytes | None, decoder: Decoder = DECODER) -> Reject:
@@ -132,7 +135,7 @@ def test_a_batch_keeps_the_order_and_says_what_the_scalar_says() -> None:
     raws *= 3
     batch = DECODER.decode_batch(raws)
     assert len(batch) == len(raws)
-    assert all(len(column) == len(raws) for column in batch.columns.values())
+    assert sum(len(table.rows) for table in batch.tables.values()) == (batch.kind == "event").sum()
     for row, raw in enumerate(raws):
         outcome = DECODER.decode(raw)
         match outcome:
@@ -156,8 +159,12 @@ def test_a_batch_keeps_the_order_and_says_what_the_scalar_says() -> None:
 
 def test_columns_hold_the_values_of_their_type_and_nothing_elsewhere() -> None:
     batch = DECODER.decode_batch([VALID["trip"], None, VALID["fhv_trip"], VALID["green_trip"]])
-    columns = batch.columns
-    assert set(columns) == {column.name for column in DECODER.columns}
+    assert {name: table.rows.tolist() for name, table in batch.tables.items()} == {
+        "trip": [0],
+        "fhv_trip": [2],
+        "green_trip": [3],
+    }
+    columns = {name: UNION.column(batch, name) for name in (each.name for each in TYPES.columns)}
     assert columns["trip_id"].tolist() == [4071441, 0, 9000001, 7000001]
     assert columns["trip_id"].dtype == np.int64
     assert columns["vendor_id"].dtype == np.int32 and columns["vendor_id"].tolist() == [1, 0, 0, 2]
@@ -179,7 +186,10 @@ def test_null_and_left_out_are_the_same_where_null_is_the_default() -> None:
         VALID["green_trip"],
         VALID["green_trip"].replace(b'"ehail_fee": null', b'"ehail_fee": 1'),
     ]
-    assert DECODER.decode_batch(raws).columns["ehail_fee"].tolist() == [None, 1.0]
+    assert DECODER.decode_batch(raws).tables["green_trip"].columns["ehail_fee"].to_pylist() == [
+        None,
+        1.0,
+    ]
 
 
 def test_unknown_fields_are_kept_as_canonical_text() -> None:
@@ -188,9 +198,9 @@ def test_unknown_fields_are_kept_as_canonical_text() -> None:
     assert isinstance(event, Event)
     assert event.values["unknown_fields"] == '{"alpha":null,"zeta":[1,{"a":"\u00e9","b":2}]}'
     assert b"zeta" not in event.document
-    columns = KEEPING.decode_batch([VALID["trip"], raw, None]).columns
-    assert columns["unknown_fields"].tolist() == [None, event.values["unknown_fields"], None]
-    assert "unknown_fields" not in DECODER.decode_batch([raw]).columns
+    unknown = KEEPING.decode_batch([VALID["trip"], raw, None]).unknown
+    assert unknown.tolist() == [None, event.values["unknown_fields"], None]
+    assert DECODER.decode_batch([raw]).unknown.tolist() == [None]
 
 
 def test_numbers_of_unknown_fields_are_kept_as_they_were_written() -> None:

@@ -19,7 +19,7 @@ from pipeline.decode.fault import Fault
 from pipeline.decode.reference import Rule, examine
 from pipeline.decode.type_rule import TypeRule
 from pipeline.events.event_types import of
-from pipeline.events.model import PLAIN, EventType
+from pipeline.events.model import EventType
 from pipeline.events.schema_files import event_type_of
 from tests.decode.kinds import Pair, encoded, schemas
 
@@ -47,18 +47,13 @@ def test_columns_have_the_values_of_the_events(data: st.DataObject) -> None:
     assert not [verdict for raw in raws if isinstance(verdict := examine(raw, rule), Fault)]
     for field in event_type.fields:
         expected = pa.array([row[field.name] for _, row in rows], arrow_type(field))
-        found: Any = (
-            pa.array(decoded.columns[field.name], arrow_type(field))
-            if field.kind in PLAIN
-            else decoded.others["event"].columns[field.name]
-        )
+        found = decoded.tables["event"].columns[field.name]
         found.validate(full=True)
         assert found.to_pylist() == expected.to_pylist()
     again = decoder.decode_batch(decoded.document.tolist())
     assert again.document.tolist() == decoded.document.tolist()
-    if decoded.others:
-        for name, column in decoded.others["event"].columns.items():
-            assert again.others["event"].columns[name].to_pylist() == column.to_pylist()
+    for name, column in decoded.tables["event"].columns.items():
+        assert again.tables["event"].columns[name].to_pylist() == column.to_pylist()
 
 
 _ODD = st.sampled_from(
@@ -214,13 +209,9 @@ def test_texts_that_are_no_times_move_no_others(kind: Any) -> None:
         alone = _decoder(of_kind).decode_batch([raws[row] for row in rows])
         assert decoded.document[rows].tolist() == alone.document.tolist()
         assert set(alone.document.tolist()) == {raws[rows[0]]}
-        field = of_kind.field("v")
-        if field.kind in PLAIN:
-            assert decoded.columns["v"][rows].tolist() == alone.columns["v"].tolist()
-        else:
-            found = decoded.others["event"].columns["v"].to_pylist()
-            assert found == alone.others["event"].columns["v"].to_pylist()
-            assert len(found) == len(rows)
+        found = decoded.tables["event"].columns["v"].to_pylist()
+        assert found == alone.tables["event"].columns["v"].to_pylist()
+        assert len(found) == len(rows)
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from pathlib import Path
 import fastavro
 import pytest
 
+from pipeline.decode.columns import numpy_of
 from pipeline.decode.decoder import Decoder, Event, Reject
 from pipeline.decode.reference import Accepted, examine
 from pipeline.events.event_types import load
@@ -67,7 +68,7 @@ def test_a_fourth_event_type_is_a_schema_and_its_examples(tmp_path: Path) -> Non
     assert ferry.document_id == "EF-1"
     assert decoder.decode(ferry.document) == ferry
     batch = decoder.decode_batch([example.raw for example in examples(tmp_path)])
-    reported = batch.columns["reported"][batch.event_type == "ferry_trip"]
+    reported = numpy_of(batch.tables["ferry_trip"].columns["reported"])
     assert [str(each) for each in reported[:3]] == ["NaT", "2018-03-02T00:00:00.000", "NaT"]
 
 
