@@ -17,6 +17,7 @@ from pipeline import job, preflight
 from pipeline.config import load as load_config
 from pipeline.config.flink_settings import flink_settings
 from pipeline.config.model import Config
+from pipeline.decode import native
 from pipeline.events.event_types import EventTypes
 from pipeline.flow import Flow
 
@@ -34,6 +35,7 @@ def main(arguments: list[str]) -> int:
 def submit(config: Config) -> None:
     """Plan the job, create its indices and hand it to Flink."""
     types = load_config.event_types(config)
+    native.extension(config.decode.native)  # refuses to start without what is required
     stream = planned(config, types)
     preflight.indices(config, types, may_be_away=True)
     stream.execute_async(config.job.name)

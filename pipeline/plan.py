@@ -9,6 +9,8 @@ from pipeline import job
 from pipeline.collect.buckets import Target
 from pipeline.config.flink_settings import flink_settings
 from pipeline.config.model import Config
+from pipeline.decode.native import described
+from pipeline.decode.type_rule import TypeRule
 from pipeline.events.event_types import EventTypes
 from pipeline.flow import Flow
 
@@ -19,7 +21,9 @@ def explain(config: Config, types: EventTypes) -> str:
     flow = job.build(Flow.of(stream, tables, config), config, types)
     text = str(flow.statements.explain())
     plan = text[text.index("== Optimized Execution Plan") :].rstrip()
-    return "\n".join([str(job.__doc__), plan, "", *_collected(config, flow.targets)])
+    decode = described(types, TypeRule.of(config.source), config.decode.native)
+    parts = [str(job.__doc__), plan, "", *_collected(config, flow.targets)]
+    return "\n".join([*parts, "== Decoder ==", decode, ""])
 
 
 def _collected(config: Config, targets: Mapping[str, Target]) -> list[str]:

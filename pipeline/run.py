@@ -59,13 +59,16 @@ def run(
     watch = _Watch()
     home_of(environment)
     config = load_config.load(path, environment)
-    load_config.event_types(config)
+    types = load_config.event_types(config)
     cluster = cluster_of(environment)
     with client.planning(path, environment) as planner:
         # Imported here: the clients of outside systems take a while, and the planner longer.
         from pipeline import room, start
+        from pipeline.decode.native import described
+        from pipeline.decode.type_rule import TypeRule
 
         with watch.step("checks"):
+            _say(described(types, TypeRule.of(config.source), config.decode.native))
             start.refuse_a_second(config, cluster.jobs())
             store = start.checkpoint_store(config, cluster, environment)
             known = start.known_jobs(store)

@@ -82,9 +82,11 @@ class Assembly:
         for row, text in unknown.items():
             self._arrays["unknown"][row] = text
 
-    def decoded(self) -> Decoded:
-        """Return the batch."""
-        return Decoded(partitions=self._partitions, tables=self._tables, **self._arrays)
+    def decoded(self, native: int) -> Decoded:
+        """Return the batch, of which so many records took the fast path."""
+        return Decoded(
+            partitions=self._partitions, tables=self._tables, native=native, **self._arrays
+        )
 
     def _ids(self, table: Table, event_type: EventType) -> Array:
         if not event_type.id:

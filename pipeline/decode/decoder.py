@@ -216,7 +216,7 @@ class Decoder:
         assembly.add_rejects(verdicts.faults)
         if self._unknown_fields == "keep":
             assembly.add_unknown(verdicts.unknown)
-        return assembly.decoded()
+        return assembly.decoded(sum(len(each.table.rows) for each in accepted))
 
 
 @dataclass(frozen=True, slots=True)

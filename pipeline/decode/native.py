@@ -176,6 +176,26 @@ def extension(wanted: Native) -> Any | None:
         return None
 
 
+def described(types: EventTypes, rule: TypeRule, wanted: Native) -> str:
+    """Return in one line which decoder decodes what.
+
+    Raises:
+        UserError: the extension is required, and not installed.
+    """
+    if wanted == "off":
+        return "decode: Python (decode.native: off)"
+    module = extension(wanted)
+    if module is None:
+        return "decode: Python, the native extension is not installed (docs/performance.md)"
+    names = [each.event_type.name for each in flat_types(types, rule)]
+    others = [name for name in types.names if name not in names]
+    if not names:
+        return f"decode: Python, the native extension knows the form of no event type ({MODULE})"
+    apart = f"; Python for {', '.join(others)}" if others else ""
+    version = module.__version__
+    return f"decode: native {version} for {', '.join(names)}, Python for what it hands on{apart}"
+
+
 def flat_types(types: EventTypes, rule: TypeRule) -> list[Flat]:
     """Return the event types that the extension knows, with what tells them from the others."""
     if rule.path and not rule.tag:

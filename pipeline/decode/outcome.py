@@ -77,7 +77,7 @@ class Decoded:
     event and without `documents=True`; `document`, `reason` and `detail` are None in rows without
     one. `partition` is the place of the event's partition in `partitions`, -1 in rows without an
     event. `tables` has the events by type. `unknown` are the members outside of the schema as JSON
-    text, None in rows without any.
+    text, None in rows without any. `native` is how many records took the fast path.
     """
 
     kind: Array
@@ -92,6 +92,7 @@ class Decoded:
     unknown: Array
     partitions: Sequence[str]
     tables: Mapping[str, Table]
+    native: int = 0
 
     def __len__(self) -> int:
         return len(self.kind)
@@ -99,7 +100,7 @@ class Decoded:
 
 def joined(parts: Sequence[Decoded]) -> Decoded:
     """Return batches as one, in order."""
-    names = {attribute.name for attribute in fields(Decoded)} - {"partitions", "tables"}
+    names = {attribute.name for attribute in fields(Decoded)} - {"partitions", "tables", "native"}
     attributes = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
     partitions: list[str] = []
     tables: dict[str, list[Table]] = {}
@@ -115,6 +116,7 @@ def joined(parts: Sequence[Decoded]) -> Decoded:
         **attributes,
         partitions=partitions,
         tables={name: joined_tables(each) for name, each in tables.items()},
+        native=sum(part.native for part in parts),
     )
 
 

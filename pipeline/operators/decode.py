@@ -84,7 +84,13 @@ class DecodeFunction(Step):
         self._metrics = StepMetrics("decode", function_context.get_metric_group())
         keep_unknown = self._settings.unknown_fields == "keep"
         documents = self._answer.index or self._answer.rows.replicas
-        self._decoder = decoder_of(self._settings, self._source, self._types, documents=documents)
+        self._decoder = decoder_of(
+            self._settings,
+            self._source,
+            self._types,
+            documents=documents,
+            on_native_failure=partial(self._metrics.count, "native_failures"),
+        )
         self._origins = RecordOrigins(self._source, self._types)
         waits = partial(self._metrics.count, "registry_waits")
         self._avro = AvroInput.of(
@@ -146,6 +152,7 @@ class DecodeFunction(Step):
         self._metrics.count("in", len(decoded))
         self._metrics.count("bytes", sum(map(len, filter(None, records.raw))))
         self._metrics.count("events", events)
+        self._metrics.count("native", decoded.native)
         self._metrics.count("control", len(decoded) - events - len(rejects))
         self._metrics.count_rejects(rejected)
         self._metrics.lag(records.arrival_ms[records.arrival_ms != NO_TIME], wall_clock())

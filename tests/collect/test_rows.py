@@ -198,7 +198,8 @@ def test_a_fault_of_ours_names_step_and_folder_and_no_value() -> None:
     decoded = DECODER.decode_batch(given_.raw)
     broken = {**given_.position, "topic": objects(["a", {"s3cr3t": 1}, "a"])}
     with pytest.raises(CollectError) as raised:
-        list(lake_rows(TOPIC).streams(decoded, given_._replace(position=broken)))
+        records_ = Inputs(given_.raw, given_.arrival_ms, given_.key, broken, given_.own_headers)
+        list(lake_rows(TOPIC).streams(decoded, records_))
     assert "lake: rows of trip/pickup_location=041/year=2018/month=01 " in str(raised.value)
     assert "s3cr3t" not in str(raised.value)
     assert raised.value.__suppress_context__

@@ -213,6 +213,12 @@ _FLOW = (
         action="Report the bug with the record's position. Redrive the record after the fix.",
     ),
     Alarm(
+        name="NativeFailures", signal="decode.native_failures", form="growth",
+        meaning="The native decoder failed on a batch. Python decoded it: nothing is lost, and the"
+                " job is slower.",
+        action="Report the bug with the job's log. Set decode.native: off if it goes on.",
+    ),
+    Alarm(
         name="ForgedRedrives", signal="decode.forged_redrives", form="growth", when="ReadsKafka",
         meaning="Records came with a redrive header but without a valid signature. They were"
                 " processed like any record; an event that was redriven is in the lake twice.",
