@@ -22,6 +22,7 @@ _COPY: Final = 32_768
 _LARGE: Final = 32 << 20
 _FREED: Final = 4
 _LEAST: Final = np.iinfo(np.int64).min
+_MOST: Final = 1 << 62
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ class SortedRows:
         self.schema = schema.remove(schema.get_field_index(FOLDER))
         names, codes = _folders(batches)
         keys = [_sort_key([batch.column(name) for batch in batches]) for name in self.order]
-        self._places = np.lexsort((*reversed([key for key in keys if key is not None]), codes))
+        self._places = _sorted([codes, *(key for key in keys if key is not None)])
         stops = np.cumsum(np.bincount(codes, minlength=len(names))).tolist()
         folders = map(Folder, names, [0, *stops[:-1]], stops)
         self.folders = [folder for folder in folders if len(folder)]
@@ -154,6 +155,29 @@ def _folders(batches: Sequence[pa.RecordBatch]) -> tuple[list[str], Array]:
 def _small(numbers: Array, end: int) -> Array:
     """Return numbers below `end` in 16 bits if they fit, which numpy sorts by radix."""
     return numbers.astype(np.uint16) if end <= 1 << 16 else numbers
+
+
+def _sorted(keys: Sequence[Array]) -> Array:
+    """Return the places of rows in the order of the first key, then the next ones.
+
+    Keys are packed into one number as far as 62 bits go: sorting by one takes a third of the time.
+    """
+    packed, room = [keys[0].astype(np.int64)], _MOST // _span(keys[0])
+    for key in keys[1:]:
+        span = _span(key)
+        if span > _MOST:
+            packed, room = [*packed, key], 0
+        elif span > room:
+            packed, room = [*packed, key - key.min()], _MOST // span
+        else:
+            packed[-1] = packed[-1] * span + (key - key.min())
+            room //= span
+    return np.lexsort(packed[::-1])
+
+
+def _span(key: Array) -> int:
+    """Return how many values there may be from the least to the greatest."""
+    return int(key.max()) - int(key.min()) + 1 if len(key) else 1
 
 
 def _sort_key(parts: Sequence[pa.Array]) -> Array | None:

@@ -34,7 +34,7 @@ class CollectFunction(KeyedProcessFunction):  # type: ignore[misc]
 
     def open(self, runtime_context: RuntimeContext) -> None:
         name_process("etl-collect")
-        memory.use_system_allocator()
+        memory.keep_freed()
         group = runtime_context.get_metrics_group()
         metrics = {step: StepMetrics(step, group) for step in self._targets}
         self._collector = Collector(
