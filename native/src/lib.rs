@@ -7,6 +7,7 @@
 mod batch;
 mod columns;
 mod documents;
+mod key;
 mod numbers;
 mod plan;
 mod plan_kinds;

@@ -1,5 +1,7 @@
 //! Numbers of JSON, in the forms of which value and canonical text are beyond doubt.
 
+use crate::text::{Digits, eight};
+
 /// Digits of a decimal that a double holds such that its shortest text has the same digits.
 const SURE_DIGITS: u64 = 1_000_000_000_000_000;
 /// Digits that a mantissa of 64 bits holds, whatever they are.
@@ -32,6 +34,24 @@ pub struct Double {
 /// Read the integer at `at`; return it and where it ends.
 #[inline(always)]
 pub fn integer(raw: &[u8], at: usize) -> Option<(i64, usize)> {
+    short_integer(raw, at).or_else(|| long_integer(raw, at))
+}
+
+/// Read an integer of one to seven digits without a sign, without a branch for each digit.
+#[inline(always)]
+fn short_integer(raw: &[u8], at: usize) -> Option<(i64, usize)> {
+    let Digits { worth, others } = Digits::of(eight(raw, at)?);
+    let length = others.trailing_zeros() / 8;
+    if length == 0 || length > 7 || (worth & 0xff == 0 && length > 1) {
+        return None;
+    }
+    let number = Digits::number(worth << (64 - 8 * length));
+    Some((number as i64, at + length as usize))
+}
+
+/// Read any integer.
+#[inline(never)]
+fn long_integer(raw: &[u8], at: usize) -> Option<(i64, usize)> {
     let negative = *raw.get(at)? == b'-';
     let start = at + usize::from(negative);
     let (number, end) = digits(raw, start, 0);
@@ -48,6 +68,37 @@ pub fn integer(raw: &[u8], at: usize) -> Option<(i64, usize)> {
 /// Read the double at `at`.
 #[inline(always)]
 pub fn double(raw: &[u8], at: usize) -> Option<Double> {
+    short_double(raw, at).or_else(|| any_double(raw, at))
+}
+
+/// Read a double with a fraction, of up to six digits.
+#[inline(always)]
+fn short_double(raw: &[u8], at: usize) -> Option<Double> {
+    let negative = *raw.get(at)? == b'-';
+    let at = at + usize::from(negative);
+    let Digits { worth, others } = Digits::of(eight(raw, at)?);
+    let (point, behind) = (others & others.wrapping_neg(), others & others.wrapping_sub(1));
+    let (before, end) = (others.trailing_zeros() / 8, behind.trailing_zeros() / 8);
+    let is_point = worth & (point >> 7) * 0xff == (point >> 7) * u64::from(b'.' ^ b'0');
+    if before == 0 || end > 7 || end - before < 2 || !is_point || (worth & 0xff == 0 && before > 1)
+    {
+        return None;
+    }
+    // Without the point: the bytes before it stay, those behind it come one down.
+    let left = (1 << (8 * before)) - 1;
+    let digits = (worth & left) | ((worth >> 8) & !left);
+    let number = Digits::number(digits << (64 - 8 * (end - 1)));
+    let value = number as f64 / POWERS[(end - before - 1) as usize];
+    if negative && number == 0 {
+        return None;
+    }
+    let value = if negative { -value } else { value };
+    Some(Double { value, end: at + end as usize, text: DoubleText::Fraction })
+}
+
+/// Read any double.
+#[inline(never)]
+fn any_double(raw: &[u8], at: usize) -> Option<Double> {
     let negative = *raw.get(at)? == b'-';
     let start = at + usize::from(negative);
     let (number, point) = digits(raw, start, 0);
@@ -78,7 +129,7 @@ pub fn double(raw: &[u8], at: usize) -> Option<Double> {
 /// Return the number that digits from `at` on add to `number`, and where they end.
 ///
 /// It wraps around with too many digits, which the caller finds by their count.
-#[inline(always)]
+#[inline]
 fn digits(raw: &[u8], mut at: usize, mut number: u64) -> (u64, usize) {
     while let Some(byte @ b'0'..=b'9') = raw.get(at) {
         number = number.wrapping_mul(10).wrapping_add(u64::from(byte - b'0'));
@@ -108,13 +159,23 @@ mod tests {
     use super::*;
 
     fn whole(text: &str) -> Option<i64> {
-        let (value, end) = integer(text.as_bytes(), 0)?;
-        (end == text.len()).then_some(value)
+        let found = integer(text.as_bytes(), 0).filter(|found| found.1 == text.len());
+        assert_eq!(
+            found,
+            integer(format!("{text},\"behind\"").as_bytes(), 0)
+                .filter(|found| found.1 == text.len())
+        );
+        found.map(|found| found.0)
     }
 
     fn real(text: &str) -> Option<f64> {
-        let found = double(text.as_bytes(), 0)?;
-        (found.end == text.len()).then_some(found.value)
+        let found = double(text.as_bytes(), 0).filter(|found| found.end == text.len());
+        assert_eq!(
+            found,
+            double(format!("{text},\"behind\"").as_bytes(), 0)
+                .filter(|found| found.end == text.len())
+        );
+        found.map(|found| found.value)
     }
 
     #[test]

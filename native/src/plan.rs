@@ -89,6 +89,15 @@ impl Unit {
             Self::Nano => 9,
         }
     }
+
+    /// Return how many units a second has.
+    pub fn per_second(self) -> i64 {
+        match self {
+            Self::Milli => 1_000,
+            Self::Micro => 1_000_000,
+            Self::Nano => 1_000_000_000,
+        }
+    }
 }
 
 /// What becomes of a record without the field, or which value its column has then.

@@ -1,5 +1,6 @@
 //! Reads one record of a known type into slots, one a field, without a copy of its texts.
 
+use crate::key::Key;
 use crate::numbers::{self, DoubleText};
 use crate::plan::{Absent, EventType, Field, Kind, Plan, TextLimits, TimeForm};
 use crate::text::{characters, skip_space, string_end};
@@ -64,6 +65,8 @@ pub struct Reader<'p> {
     tag_found: bool,
     /// The fields (and the tag, behind them) in the order of an earlier record.
     order: Vec<usize>,
+    /// Their keys.
+    keys: Vec<Key<'p>>,
     /// What is expected next, as a place in `order`.
     next: usize,
     /// The members of the current record, and whether their order is another one.
@@ -83,6 +86,7 @@ impl<'p> Reader<'p> {
             number: 0,
             tag_found: false,
             order: (0..members).collect(),
+            keys: (0..members).map(|place| key(plan, kind, place)).map(Key::new).collect(),
             next: 0,
             found: Vec::with_capacity(members),
             reordered: false,
@@ -109,7 +113,7 @@ impl<'p> Reader<'p> {
             return None;
         }
         if self.reordered {
-            std::mem::swap(&mut self.order, &mut self.found);
+            self.reorder();
         }
         Some(Record { raw, number: self.number, slots: &self.slots })
     }
@@ -163,12 +167,10 @@ impl<'p> Reader<'p> {
     /// Return which member is at `at`, and where its colon ends.
     #[inline(always)]
     fn place(&mut self, raw: &[u8], at: usize) -> Option<(usize, usize)> {
-        if let Some(&place) = self.order.get(self.next) {
-            let key = self.key(place);
-            let end = at + key.len();
-            if raw.get(at..end) == Some(key) {
+        if let (Some(&place), Some(key)) = (self.order.get(self.next), self.keys.get(self.next)) {
+            if key.is_at(raw, at) {
                 self.next += 1;
-                return Some((place, end));
+                return Some((place, at + key.length));
             }
         }
         self.unexpected(raw, at)
@@ -194,11 +196,12 @@ impl<'p> Reader<'p> {
         Some((place, colon + 1))
     }
 
-    fn key(&self, place: usize) -> &'p [u8] {
-        match self.kind.fields.get(place) {
-            Some(field) => &field.key,
-            None => &self.plan.tag_key,
-        }
+    /// Expect members in the order of the current record.
+    #[cold]
+    fn reorder(&mut self) {
+        std::mem::swap(&mut self.order, &mut self.found);
+        let keys = self.order.iter().map(|place| key(self.plan, self.kind, *place));
+        self.keys = keys.map(Key::new).collect();
     }
 
     fn tag(&mut self, raw: &[u8], at: usize) -> Option<usize> {
@@ -260,6 +263,10 @@ impl<'p> Reader<'p> {
                 || matches!(self.kind.fields.get(place), Some(field) if field.absent != Absent::Refused)
         })
     }
+}
+
+fn key<'p>(plan: &'p Plan, kind: &'p EventType, place: usize) -> &'p [u8] {
+    kind.fields.get(place).map_or(&plan.tag_key, |field| &field.key)
 }
 
 #[inline(always)]

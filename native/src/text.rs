@@ -19,6 +19,32 @@ pub fn eight(raw: &[u8], at: usize) -> Option<u64> {
     Some(u64::from_le_bytes(bytes.try_into().ok()?))
 }
 
+/// Eight bytes less `0`: what digits are worth, and which bytes are none (their highest bits).
+#[derive(Clone, Copy)]
+pub struct Digits {
+    pub worth: u64,
+    pub others: u64,
+}
+
+impl Digits {
+    #[inline(always)]
+    pub fn of(word: u64) -> Self {
+        let worth = word ^ (ONES * u64::from(b'0'));
+        // 0x76 is the least that makes the highest bit of all but digits.
+        let others = (((worth & !HIGHS) + ONES * 0x76) | worth) & HIGHS;
+        Self { worth, others }
+    }
+
+    /// Return the number that eight bytes are worth, if all of them are digits.
+    #[inline(always)]
+    pub fn number(worth: u64) -> u64 {
+        // Pairs of digits, then of pairs, then of these.
+        let pairs = (worth.wrapping_mul(10 << 8 | 1) >> 8) & 0x00ff_00ff_00ff_00ff;
+        let fours = (pairs.wrapping_mul(100 << 16 | 1) >> 16) & 0x0000_ffff_0000_ffff;
+        fours.wrapping_mul(10_000 << 32 | 1) >> 32
+    }
+}
+
 /// Return where the string ends whose first character is at `at`: the place of its quote.
 ///
 /// `None` for a string with a backslash, a control character or bytes that are not UTF-8.
@@ -101,6 +127,20 @@ mod tests {
         assert_eq!(string_end("\u{a0}\u{10ffff}\"".as_bytes(), 0), Some(6));
         assert_eq!(string_end(b"no end", 0), None);
         assert_eq!(string_end(b"", 0), None);
+    }
+
+    #[test]
+    fn tells_digits_from_other_bytes() {
+        for byte in 0..=255_u8 {
+            let word = [b'0', b'9', byte, 0xff, 0, byte, b'/', b':'];
+            let others = Digits::of(u64::from_le_bytes(word)).others.to_le_bytes();
+            let expected = word.map(|each| if each.is_ascii_digit() { 0 } else { 0x80 });
+            assert_eq!(others, expected);
+        }
+        for number in [0, 1, 99_999_999, 12_345_678, 80_000_001] {
+            let word = eight(format!("{number:08}").as_bytes(), 0).unwrap();
+            assert_eq!(Digits::number(Digits::of(word).worth), number);
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! ISO-8601 text of instants in UTC: of fixed positions, with a full fraction of a second or none.
 
 use crate::plan::Unit;
+use crate::text::{Digits, eight};
 
 const DAY_SECONDS: i64 = 86_400;
 const MONTH_DAYS: [u8; 13] = [0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
@@ -18,42 +19,47 @@ pub struct Instant {
 /// Read the instant at `at`, of which the text goes on to a `Z`.
 #[inline]
 pub fn instant(raw: &[u8], at: usize, unit: Unit) -> Option<Instant> {
-    let text: &[u8; TO_SECOND] = raw.get(at..at + TO_SECOND)?.try_into().ok()?;
-    let seconds = seconds(text)?;
+    let seconds = seconds(raw.get(at..at + TO_SECOND)?)?;
     let behind = at + TO_SECOND;
     let (fraction, end) = match raw.get(behind)? {
         b'Z' => (None, behind + 1),
         b'.' => (Some(fraction(raw, behind + 1, unit)?), behind + unit.digits() + 2),
         _ => return None,
     };
-    let per_second = 10_i64.pow(unit.digits() as u32);
-    let count = seconds.checked_mul(per_second)?.checked_add(fraction.unwrap_or(0))?;
+    let count = seconds.checked_mul(unit.per_second())?.checked_add(fraction.unwrap_or(0))?;
     Some(Instant { count, end, fraction: fraction.is_some() })
 }
 
 /// Return the seconds since 1970 of text such as 2018-01-01T00:21:05.
 #[inline]
-fn seconds(text: &[u8; TO_SECOND]) -> Option<i64> {
-    let at = |place: usize| u32::from(text[place].wrapping_sub(b'0'));
-    let pair = |place: usize| at(place) * 10 + at(place + 1);
-    let is_digit = |place: &usize| text[*place].is_ascii_digit();
-    let marks = [text[4], text[7], text[10], text[13], text[16]];
-    let digits = [0, 1, 2, 3, 5, 6, 8, 9, 11, 12, 14, 15, 17, 18];
-    if marks != *b"--T::" || !digits.iter().all(is_digit) {
-        return None;
-    }
-    let (year, month, day) = (pair(0) * 100 + pair(2), pair(5), pair(8));
-    let (hour, minute, second) = (pair(11), pair(14), pair(17));
-    if year == 0 || month == 0 || month > 12 || day == 0 || hour > 23 || minute > 59 || second > 59
-    {
+fn seconds(text: &[u8]) -> Option<i64> {
+    let [century, of_century, month] = pairs(eight(text, 0)?, *b"0000-00-", [0, 2, 5])?;
+    let [day, ..] = pairs(eight(text, 8)?, *b"00T00:00", [0, 3, 6])?;
+    let [hour, minute, second] = pairs(eight(text, 11)?, *b"00:00:00", [0, 3, 6])?;
+    let year = century * 100 + of_century;
+    if year == 0 || !(1..=12).contains(&month) || hour > 23 || minute > 59 || second > 59 {
         return None;
     }
     let leap = month == 2 && year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-    if day > u32::from(MONTH_DAYS[month as usize]) + u32::from(leap) {
+    let last = u32::from(MONTH_DAYS[month as usize]) + u32::from(leap);
+    if !(1..=last).contains(&day) {
         return None;
     }
     let of_day = i64::from((hour * 60 + minute) * 60 + second);
     Some(days(year, month, day) * DAY_SECONDS + of_day)
+}
+
+/// Return the numbers of two digits at three places of eight bytes of that form.
+#[inline(always)]
+fn pairs(word: u64, form: [u8; 8], places: [u32; 3]) -> Option<[u32; 3]> {
+    let of_digits = u64::from_le_bytes(form.map(|each| if each == b'0' { 0xff } else { 0 }));
+    let Digits { worth, others } = Digits::of(word);
+    if others & of_digits != 0 || (word ^ u64::from_le_bytes(form)) & !of_digits != 0 {
+        return None;
+    }
+    let worth = worth & of_digits;
+    let pairs = worth * 10 + (worth >> 8);
+    Some(places.map(|place| (pairs >> (8 * place)) as u32 & 0xff))
 }
 
 /// Return the days since 1970 of a real date from the year 1 on.
