@@ -9,6 +9,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo rehearse check test test-deployment bench lint up down status clean lock
+.PHONY: native-lint native-test
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -21,7 +22,7 @@ $(STAMP): conf/requirements.lock pyproject.toml
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-setup: $(STAMP) ## install everything into the checkout (.venv and .cache)
+setup: $(STAMP) ## install everything into the checkout (NATIVE=required: fail without the native decoder)
 	@$(BIN)/python -m dev setup
 
 demo: setup ## run the job on real servers and print a report (SOURCE=kinesis|both, EVENTS=, KEEP=1)
@@ -33,7 +34,7 @@ rehearse: setup ## rehearse the AWS deployment on local servers: package, alarms
 check: lint ## lint, then run all tests that need no server
 	@$(BIN)/pytest -n $$(($$(nproc) + 1)) --dist loadfile -m "not server and not deployment"  # some tests wait
 
-test: lint setup ## lint, then run all tests on real servers
+test: lint setup native-test ## lint, then run all tests on real servers
 	@$(BIN)/pytest
 
 bench: setup ## compare with Spark, Flink's JSON format and a plain consumer (EVENTS=, ROUNDS=)
@@ -44,8 +45,14 @@ bench: setup ## compare with Spark, Flink's JSON format and a plain consumer (EV
 test-deployment: setup ## run the package in a plain Flink, and the image's entry points, on real servers
 	@$(BIN)/pytest -m deployment tests/deploy tests/dev/docker
 
-lint: $(STAMP) ## run ruff and mypy --strict, and check the import contracts
+lint: $(STAMP) native-lint ## run ruff, mypy --strict and the import contracts, and native-lint
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports --no-cache
+
+native-lint: $(STAMP) ## run rustfmt and clippy, and check the crates' licences and sources, if cargo is there
+	@$(BIN)/python -m dev.native lint
+
+native-test: $(STAMP) ## run the native decoder's own tests, if cargo is there
+	@$(BIN)/python -m dev.native test
 
 up: setup ## start the local servers (WITH="kinesis dashboards", FREE_PORTS=1)
 	@$(BIN)/python -m dev up $(foreach name,$(WITH),--with $(name)) $(if $(FREE_PORTS),--free-ports)

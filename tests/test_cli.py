@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,16 @@ def test_the_package_has_the_same_version() -> None:
     """As setuptools reads pyproject.toml when it builds the wheel."""
     read = read_configuration(ROOT / "pyproject.toml", expand=True)
     assert read["project"]["version"] == __version__
+
+
+def test_the_native_decoder_has_the_same_version() -> None:
+    crate, wheel = (
+        tomllib.loads((ROOT / "native" / name).read_text())
+        for name in ("Cargo.toml", "pyproject.toml")
+    )
+    assert (crate["package"]["version"], wheel["project"]["version"]) == (__version__, __version__)
+    locked = tomllib.loads((ROOT / "native" / "Cargo.lock").read_text())["package"]
+    assert [p["version"] for p in locked if p["name"] == "streaming-etl-native"] == [__version__]
 
 
 def test_validate_says_where_an_event_goes() -> None:

@@ -66,7 +66,7 @@ def test_the_top_level_is_fixed() -> None:
     allowed = {
         "pyproject.toml", "pipeline", "schemas", "connectors", "conf", "docker-compose.yml", "dev",
         "tests", "docs", "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "LICENSE",
-        "Makefile", "build", "examples", "findings", "streaming_etl.egg-info",
+        "Makefile", "build", "native", "examples", "findings", "streaming_etl.egg-info",
     }  # fmt: skip
     found = {path.name for path in ROOT.iterdir() if not path.name.startswith(".")}
     assert found <= allowed

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from connectors import local_files as lock
 from connectors.errors import UserError
+from dev import native
 from dev.servers import chromium, flink_home, kinesis, npm, prerequisites, prometheus, registry
 from dev.servers.cache import ServerCache
 from dev.servers.chromium import Chromium
@@ -32,7 +33,7 @@ def setup(root: Path, *, say: Say, servers: tuple[str, ...] | None = None) -> Se
 
     `servers` are those about to start: the Kinesis server, Prometheus and the schema registry are
     fetched when they are among them. Without `servers`, the Kinesis server and the browser are
-    fetched where Node is there to run them.
+    fetched where Node is there to run them, and the native decoder is built where cargo is.
 
     Raises UserError naming everything that the machine lacks, or the command that failed with the
     end of what it said.
@@ -60,7 +61,7 @@ def parts(cache: ServerCache, say: Say, servers: tuple[str, ...] | None) -> list
     )  # fmt: skip
     own = [*s3_parts(cache, pom, say), *kinesis_parts(cache, pom, say, servers)]
     if servers is None:
-        own += chromium_parts(cache, say)
+        own += [*chromium_parts(cache, say), *native.parts(cache, say)]
         servers = ()
     if "dashboards" in servers:
         own.append(prometheus_part(cache))

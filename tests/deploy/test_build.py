@@ -51,7 +51,7 @@ def test_two_builds_are_equal_byte_for_byte(built: build.Built) -> None:
 
 
 def test_another_checkout_gives_the_same_bytes(built: build.Built, tmp_path: Path) -> None:
-    for name in ("connectors", "pipeline", "schemas", "conf"):
+    for name in ("connectors", "pipeline", "schemas", "conf", "native"):
         shutil.copytree(ROOT / name, tmp_path / name)
     for path in tmp_path.rglob("*.py"):
         path.chmod(0o700)
@@ -155,4 +155,5 @@ def test_the_command_prints_what_to_use(tmp_path: Path) -> None:
     )  # fmt: skip
     assert re.search(r"p\.zip: [\d,]+ files, \d+\.\d MB of the 512 allowed", done.stdout)
     assert re.search(r"^sha256: [0-9a-f]{64}$", done.stdout, re.MULTILINE)
+    assert re.search(r"^native decoder: (none|built by rustc .+)$", done.stdout, re.MULTILINE)
     assert '"pyFiles": "lib/python"' in done.stdout

@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from connectors.errors import UserError
+from pipeline.deploy import native
 from pipeline.deploy.builds import Cache, Say, setup_connectors
-from pipeline.deploy.package import wheels
+from pipeline.deploy.package import native_wheel, wheels
 
 LIMIT_BYTES: Final = 512_000_000
 JAR: Final = "lib/pyflink-dependencies.jar"
@@ -38,28 +39,34 @@ Content = Path | bytes
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """A finished package."""
+    """A finished package; `rustc` is what built its native decoder, empty if it has none."""
 
     path: Path
     files: int
     bytes: int
     sha256: str
+    rustc: str = ""
 
 
-def build(root: Path, out: Path, *, say: Say) -> Built:
+def build(root: Path, out: Path, *, say: Say, with_native: bool = True) -> Built:
     """Make the package of a checkout; what the cache lacks, jar and wheels, is made first.
+
+    Without cargo, or if not wanted, it is without the native decoder.
 
     Raises:
         UserError: what could not be built or fetched, or a package above the platform's limit.
     """
     cache = setup_connectors(root, say=say)
-    contents = contents_of(cache, wheels.fetched(cache, say=say))
+    unpacked = wheels.fetched(cache, say=say)
+    extension = native_wheel.built(cache, say=say) if with_native else None
+    contents = contents_of(cache, [*unpacked, *([extension] if extension else ())])
     write(contents, out)
     size = out.stat().st_size
     refuse_too_large(size, out)
     with out.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return Built(out, len(contents), size, digest)
+    rustc = native.compiler(cache) if extension else ""
+    return Built(out, len(contents), size, digest, rustc)
 
 
 def refuse_too_large(size: int, path: Path) -> None:
