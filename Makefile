@@ -9,7 +9,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo rehearse check test test-deployment bench lint up down status clean lock
-.PHONY: native-lint native-test
+.PHONY: native native-lint native-test
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -31,7 +31,7 @@ demo: setup ## run the job on real servers and print a report (SOURCE=kinesis|bo
 rehearse: setup ## rehearse the AWS deployment on local servers: package, alarms, upgrade (KEEP=1)
 	@$(BIN)/python -m dev rehearse $(if $(KEEP),--keep)
 
-check: lint ## lint, then run all tests that need no server
+check: lint native ## lint, then run all tests that need no server
 	@$(BIN)/pytest -n $$(($$(nproc) + 1)) --dist loadfile -m "not server and not deployment"  # some tests wait
 
 test: lint setup native-test ## lint, then run all tests on real servers
@@ -47,6 +47,9 @@ test-deployment: setup ## run the package in a plain Flink, and the image's entr
 
 lint: $(STAMP) native-lint ## run ruff, mypy --strict and the import contracts, and native-lint
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports --no-cache
+
+native: $(STAMP) ## build the native decoder alone into .venv, if cargo is there
+	@$(BIN)/python -m dev.native setup
 
 native-lint: $(STAMP) ## run rustfmt and clippy, and check the crates' licences and sources, if cargo is there
 	@$(BIN)/python -m dev.native lint

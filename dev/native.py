@@ -1,4 +1,4 @@
-"""The native decoder in a checkout: `python -m dev.native lint|test`, and its place in set-up.
+"""The native decoder in a checkout: `python -m dev.native setup|lint|test`.
 
 It needs cargo and is optional: without it, or when it cannot be built, one line says so and decode
 uses the Python decoder. NATIVE=required makes that an error.
@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Final
 
 from connectors.errors import UserError
+from connectors.local_files import waiting
 from pipeline.deploy import native
-from pipeline.deploy.builds import Cache, Part, Say, checkout, is_current
+from pipeline.deploy.builds import Cache, Part, Say, bring_up_to_date, checkout, is_current
 
 ROOT: Final = Path(__file__).parents[1]
 SITE: Final = Path(sysconfig.get_path("platlib"))
@@ -73,6 +74,12 @@ def do_without(what_and_why: str, say: Say) -> None:
     say(what_and_why)
 
 
+def setup(cache: Cache) -> None:
+    """Bring it alone up to date, without the servers."""
+    with waiting(cache.directory / "lock"):
+        bring_up_to_date(cache, print, parts(cache, print))
+
+
 def lint(cache: Cache) -> None:
     """Check format, lints, and the licences and sources of all crates."""
     cargo(cache, "cargo", "fmt", "--check")
@@ -99,14 +106,14 @@ def cargo(cache: Cache, *command: str) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """Run `lint` or `test`; without cargo there is nothing to do."""
-    action = {"lint": lint, "test": test}[arguments[0]]
+    """Run an action; lint and test have nothing to do without cargo."""
+    (name,) = arguments
     cache = checkout(ROOT)
     try:
-        if problem := native.cargo_problem(cache):
-            do_without(f"no {arguments[0]} of the native decoder: {problem}", print)
+        if name != "setup" and (problem := native.cargo_problem(cache)):
+            do_without(f"no {name} of the native decoder: {problem}", print)
         else:
-            action(cache)
+            {"setup": setup, "lint": lint, "test": test}[name](cache)
     except UserError as error:
         print(error, file=sys.stderr)
         return 2

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,14 @@ def test_the_audited_versions_are_the_pinned_ones() -> None:
     assert [
         each for each in pinned if not re.search(rf">{re.escape(each)}(?:\.Final)?<", pom)
     ] == []
+
+
+def test_the_audited_crates_are_the_locked_ones() -> None:
+    page = (DOCS / "security.md").read_text().partition("**Rust, in the native decoder:**")[2]
+    audited = re.search(r"`pyo3` ([\d.]+) .*\*\*Now ([\d.]+)\.\*\*", page, re.DOTALL)
+    locked = tomllib.loads((ROOT / "native" / "Cargo.lock").read_text())["package"]
+    versions = {crate["name"]: crate["version"] for crate in locked}
+    assert audited and audited.groups() == (versions["pyo3"], versions["arrow-array"])
 
 
 def test_every_command_in_the_pages_is_one_of_ours() -> None:

@@ -100,7 +100,7 @@ def test_cargo_can_be_required(cache: Cache, site: Path, monkeypatch: pytest.Mon
 
 @needs_cargo
 def test_what_set_up_installed_is_of_these_sources() -> None:
-    """`make test` sets up first."""
+    """`make test` and `make check` set up first."""
     (part,) = dev_native.parts(checkout(ROOT), print)
     assert is_current(checkout(ROOT), part)
     code = f"import {native.MODULE} as m; print(m.__version__)"
