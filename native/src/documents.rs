@@ -1,12 +1,12 @@
 //! Writes the canonical JSON of accepted records: equal events, equal bytes.
 
-use crate::numbers::DoubleText;
+use crate::numbers::{DoubleText, LEAST_PLAIN};
 use crate::plan::{Absent, EventType, Field, Kind, Plan, TimeForm};
 use crate::record::{Form, Record, Slot};
 use crate::times::TO_SECOND;
 
 /// In this range the shortest text of a double has no exponent.
-const PLAIN: std::ops::Range<f64> = 1e-4..1e15;
+const PLAIN: std::ops::Range<f64> = LEAST_PLAIN..1e15;
 /// What a value's canonical text may be longer than the written one, or be at most in short form.
 const MOST_ADDED: usize = 32;
 
