@@ -8,7 +8,8 @@ use arrow_schema::ArrowError;
 use crate::columns::{Column, Texts};
 use crate::documents::Writer;
 use crate::plan::{Absent, EventType, Plan};
-use crate::record::{Reader, Record};
+use crate::record::Reader;
+use crate::slot::Record;
 use crate::tag::tag_of;
 
 /// Bytes that are reserved for documents at most: a batch may have few records of a type.
@@ -176,3 +177,6 @@ fn binary(texts: Texts) -> Result<ArrayRef, ArrowError> {
     let array: Arc<dyn Array> = Arc::new(BinaryArray::try_new(offsets, bytes.into(), None)?);
     Ok(array)
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,13 +7,11 @@ use arrow_array::types::{
     TimestampMillisecondType, TimestampNanosecondType,
 };
 use arrow_array::{ArrayRef, BooleanArray, PrimitiveArray, StringArray};
-use arrow_buffer::{
-    BooleanBufferBuilder, NullBuffer, OffsetBuffer, ScalarBuffer,
-};
+use arrow_buffer::{BooleanBufferBuilder, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow_schema::ArrowError;
 
 use crate::plan::{Absent, Field, Kind, Unit};
-use crate::record::{Form, Record, Slot};
+use crate::slot::{Form, Record, Slot};
 
 /// The time zone of timestamps.
 const ZONE: &str = "UTC";

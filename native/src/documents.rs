@@ -2,7 +2,7 @@
 
 use crate::numbers::{DoubleText, LEAST_PLAIN};
 use crate::plan::{Absent, EventType, Field, Kind, Plan, TimeForm};
-use crate::record::{Form, Record, Slot};
+use crate::slot::{Form, Record, Slot};
 use crate::times::TO_SECOND;
 
 /// In this range the shortest text of a double has no exponent.

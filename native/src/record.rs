@@ -1,70 +1,11 @@
 //! Reads one record of a known type into slots, one a field, without a copy of its texts.
 
 use crate::key::Key;
-use crate::numbers::{self, DoubleText};
+use crate::numbers;
 use crate::plan::{Absent, EventType, Field, Kind, Plan, TextLimits, TimeForm};
+use crate::slot::{Form, Record, Slot};
 use crate::text::{characters, skip_space, string_end};
 use crate::times;
-
-/// What a record has for a field, or would have by default.
-///
-/// `key` is where the member starts, `start` to `end` its value.
-#[derive(Clone, Copy)]
-pub struct Slot {
-    /// An integer or boolean as such, a double by its bits, 0 for text and null.
-    pub bits: u64,
-    /// The number of the record that has filled the slot: in another record it is empty.
-    record: u32,
-    pub form: Form,
-    pub key: u32,
-    pub start: u32,
-    pub end: u32,
-}
-
-/// How the canonical text of a member follows from what is written.
-#[derive(Clone, Copy, PartialEq, Debug)]
-pub enum Form {
-    /// Absent: the column has the default.
-    Default,
-    /// Absent, and the column has null.
-    DefaultNull,
-    Null,
-    /// As written.
-    Same,
-    /// A double of this form.
-    Double(DoubleText),
-    /// An instant without a fraction of a second.
-    NoFraction,
-}
-
-impl Slot {
-    /// Whether the column has null for it.
-    #[inline(always)]
-    pub fn is_null(&self) -> bool {
-        matches!(self.form, Form::Null | Form::DefaultNull)
-    }
-
-    /// Whether the record has no such member.
-    #[inline(always)]
-    pub fn is_absent(&self) -> bool {
-        matches!(self.form, Form::Default | Form::DefaultNull)
-    }
-}
-
-/// A record that was accepted: its bytes, and a slot for each field.
-#[derive(Clone, Copy)]
-pub struct Record<'r> {
-    pub raw: &'r [u8],
-    pub slots: &'r [Slot],
-}
-
-impl<'r> Record<'r> {
-    /// Return the characters of a slot with text, without the quotes.
-    #[inline(always)]
-    pub fn text(&self, slot: &Slot) -> &'r [u8] {
-        &self.raw[slot.start as usize + 1..slot.end as usize - 1]
-    }
-}
 
 /// Reads records of one type. It expects members in the order of those before.
 pub struct Reader<'p> {
@@ -315,3 +256,6 @@ fn text(raw: &[u8], at: usize, limits: &TextLimits) -> Option<(Form, u64, usize)
     let allowed = limits.allowed.is_empty() || limits.allowed.iter().any(|each| each == text);
     (is_short && is_long && allowed).then_some((Form::Same, 0, end + 1))
 }
+
+#[cfg(test)]
+mod tests;
