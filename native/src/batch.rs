@@ -8,8 +8,12 @@ use arrow_schema::ArrowError;
 use crate::columns::{Column, Texts};
 use crate::documents::Writer;
 use crate::plan::{Absent, EventType, Plan};
-use crate::record::{Reader, Record};
+use crate::record::Reader;
+use crate::slot::Record;
 use crate::tag::tag_of;
+
+/// Bytes that are reserved for documents at most: a batch may have few records of a type.
+const MOST_RESERVED: usize = 16 << 20;
 
 /// Least and greatest counts of the timestamps, by type.
 pub type Bounds = Vec<Vec<(i64, i64)>>;
@@ -43,6 +47,8 @@ struct Events<'p> {
     rows: Vec<i64>,
     columns: Vec<Column<'p>>,
     documents: Option<(Writer<'p>, Texts)>,
+    /// As many as these can become.
+    most_rows: usize,
     /// What one more record adds to a column at most, beyond its own bytes.
     most_added: usize,
     /// How many bytes of text any column still takes for certain.
@@ -119,6 +125,7 @@ impl<'p> Events<'p> {
         let longest = defaults.max().unwrap_or(0);
         Self {
             rows: Vec::with_capacity(rows),
+            most_rows: rows,
             columns: kind.fields.iter().map(|field| Column::new(field, rows)).collect(),
             most_added: writer.as_ref().map_or(0, Writer::most_added).max(longest),
             documents: writer.map(|writer| (writer, Texts::new(rows))),
@@ -135,6 +142,9 @@ impl<'p> Events<'p> {
         }
         if let Some((writer, texts)) = &mut self.documents {
             let before = texts.bytes.len();
+            if before == 0 {
+                texts.bytes.reserve(most.saturating_mul(self.most_rows).min(MOST_RESERVED));
+            }
             if !writer.write(record, &mut texts.bytes) {
                 texts.bytes.truncate(before);
                 return false;
@@ -142,8 +152,8 @@ impl<'p> Events<'p> {
             texts.end();
         }
         self.room -= most;
-        for (place, column) in self.columns.iter_mut().enumerate() {
-            column.add(record, place);
+        for (column, slot) in self.columns.iter_mut().zip(record.slots) {
+            column.add(record, slot);
         }
         self.rows.push(row as i64);
         true
@@ -167,3 +177,6 @@ fn binary(texts: Texts) -> Result<ArrayRef, ArrowError> {
     let array: Arc<dyn Array> = Arc::new(BinaryArray::try_new(offsets, bytes.into(), None)?);
     Ok(array)
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,23 +7,22 @@ use arrow_array::types::{
     TimestampMillisecondType, TimestampNanosecondType,
 };
 use arrow_array::{ArrayRef, BooleanArray, PrimitiveArray, StringArray};
-use arrow_buffer::{
-    BooleanBufferBuilder, NullBuffer, NullBufferBuilder, OffsetBuffer, ScalarBuffer,
-};
+use arrow_buffer::{BooleanBufferBuilder, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow_schema::ArrowError;
 
 use crate::plan::{Absent, Field, Kind, Unit};
-use crate::record::{Form, Record, Slot};
+use crate::slot::{Form, Record, Slot};
 
 /// The time zone of timestamps.
 const ZONE: &str = "UTC";
 
 /// The column of one field.
 pub struct Column<'p> {
-    absent: &'p Absent,
+    /// The text of records without the field.
+    default: &'p [u8],
     values: Values,
-    /// None where the field is never null.
-    valid: Option<NullBufferBuilder>,
+    /// `None` where the field is never null.
+    valid: Option<Vec<bool>>,
 }
 
 enum Values {
@@ -73,70 +72,40 @@ impl<'p> Column<'p> {
             Kind::Time(form) => Values::Time(form.unit, Vec::with_capacity(rows)),
             Kind::Text(_) => Values::Text(Texts::new(rows)),
         };
-        let valid = field.has_nulls().then(|| NullBufferBuilder::new(rows));
-        Self { absent: &field.absent, values, valid }
+        let valid = field.has_nulls().then(|| Vec::with_capacity(rows));
+        let default = match &field.absent {
+            Absent::Text(text) => text.as_bytes(),
+            _ => &[],
+        };
+        Self { default, values, valid }
     }
 
-    /// Add what a record has for the field, or the default.
+    /// Add what a record has for the field.
     #[inline(always)]
-    pub fn add(&mut self, record: &Record, field: usize) {
-        match record.slot(field) {
-            Some(slot) if slot.form != Form::Null => self.add_value(record, slot),
-            Some(_) => self.add_null(),
-            None => self.add_default(),
-        }
-    }
-
-    #[inline(always)]
-    fn add_value(&mut self, record: &Record, slot: &Slot) {
+    pub fn add(&mut self, record: &Record, slot: &Slot) {
         match &mut self.values {
             Values::Int32(values) => values.push(slot.bits as i32),
             Values::Int64(values) | Values::Time(_, values) => values.push(slot.bits as i64),
             Values::Double(values) => values.push(f64::from_bits(slot.bits)),
             Values::Boolean(values) => values.append(slot.bits != 0),
             Values::Text(texts) => {
-                texts.bytes.extend_from_slice(record.text(slot));
+                if !slot.is_absent() && !slot.is_null() {
+                    texts.bytes.extend_from_slice(record.text(slot));
+                } else if slot.form == Form::Default {
+                    texts.bytes.extend_from_slice(self.default);
+                }
                 texts.end();
             }
         }
         if let Some(valid) = &mut self.valid {
-            valid.append_non_null();
+            valid.push(!slot.is_null());
         }
-    }
-
-    #[inline]
-    fn add_default(&mut self) {
-        match (&mut self.values, self.absent) {
-            (Values::Int32(values), Absent::Whole(value)) => values.push(*value as i32),
-            (Values::Int64(values), Absent::Whole(value)) => values.push(*value),
-            (Values::Double(values), Absent::Double(value)) => values.push(*value),
-            (Values::Boolean(values), Absent::Boolean(value)) => values.append(*value),
-            (Values::Text(texts), Absent::Text(value)) => {
-                texts.bytes.extend_from_slice(value.as_bytes());
-                texts.end();
-            }
-            _ => return self.add_null(),
-        }
-        if let Some(valid) = &mut self.valid {
-            valid.append_non_null();
-        }
-    }
-
-    #[inline]
-    fn add_null(&mut self) {
-        match &mut self.values {
-            Values::Int32(values) => values.push(0),
-            Values::Int64(values) | Values::Time(_, values) => values.push(0),
-            Values::Double(values) => values.push(0.0),
-            Values::Boolean(values) => values.append(false),
-            Values::Text(texts) => texts.end(),
-        }
-        self.valid.as_mut().expect("only such fields are null").append_null();
     }
 
     /// Return the column as an array.
-    pub fn finish(mut self) -> Result<ArrayRef, ArrowError> {
-        let nulls = self.valid.as_mut().and_then(NullBufferBuilder::finish);
+    pub fn finish(self) -> Result<ArrayRef, ArrowError> {
+        let valid = self.valid.filter(|valid| valid.contains(&false));
+        let nulls = valid.map(NullBuffer::from);
         Ok(match self.values {
             Values::Int32(values) => primitive::<Int32Type>(values, nulls)?,
             Values::Int64(values) => primitive::<Int64Type>(values, nulls)?,

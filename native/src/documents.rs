@@ -1,14 +1,12 @@
 //! Writes the canonical JSON of accepted records: equal events, equal bytes.
 
-use std::io::Write;
-
-use crate::numbers::DoubleText;
+use crate::numbers::{DoubleText, LEAST_PLAIN};
 use crate::plan::{Absent, EventType, Field, Kind, Plan, TimeForm};
-use crate::record::{Form, Record, Slot};
+use crate::slot::{Form, Record, Slot};
 use crate::times::TO_SECOND;
 
-/// In this range the shortest text of a double has no exponent, whoever writes it.
-const PLAIN: std::ops::Range<f64> = 1e-4..1e15;
+/// In this range the shortest text of a double has no exponent.
+const PLAIN: std::ops::Range<f64> = LEAST_PLAIN..1e15;
 /// What a value's canonical text may be longer than the written one, or be at most in short form.
 const MOST_ADDED: usize = 32;
 
@@ -43,8 +41,7 @@ impl<'p> Writer<'p> {
         let mut is_first = self.start.len() == 1;
         // Members that are as they should be, one behind the other, are copied at once.
         let mut run = raw.len()..raw.len();
-        for (place, field) in self.fields.iter().enumerate() {
-            let Some(slot) = record.slot(place) else { continue };
+        for (field, slot) in self.fields.iter().zip(record.slots) {
             if field.absent != Absent::Refused && is_default(record, slot, &field.absent) {
                 continue;
             }
@@ -107,6 +104,7 @@ fn fraction_end(raw: &[u8], mut end: usize) -> usize {
 fn write_value(raw: &[u8], slot: &Slot, kind: &Kind, out: &mut Vec<u8>) -> bool {
     let (start, end) = (slot.start as usize, slot.end as usize);
     match slot.form {
+        Form::Default | Form::DefaultNull => return false,
         Form::Null | Form::Same => out.extend_from_slice(&raw[start..end]),
         Form::Double(DoubleText::Fraction) => {
             out.extend_from_slice(&raw[start..fraction_end(raw, end)]);
@@ -130,13 +128,15 @@ fn write_value(raw: &[u8], slot: &Slot, kind: &Kind, out: &mut Vec<u8>) -> bool 
 }
 
 fn write_shortest(value: f64, out: &mut Vec<u8>) -> bool {
-    PLAIN.contains(&value.abs()) && write!(out, "{value:?}").is_ok()
+    out.extend_from_slice(ryu::Buffer::new().format_finite(value).as_bytes());
+    PLAIN.contains(&value.abs())
 }
 
 /// Whether a member has the value that it would have if it were absent.
 fn is_default(record: &Record, slot: &Slot, absent: &Absent) -> bool {
     match absent {
         Absent::Refused => false,
+        _ if slot.is_absent() => true,
         Absent::Null => slot.form == Form::Null,
         _ if slot.form == Form::Null => false,
         Absent::Whole(value) => slot.bits == *value as u64,

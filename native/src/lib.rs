@@ -13,6 +13,7 @@ mod plan;
 mod plan_kinds;
 mod python;
 mod record;
+mod slot;
 mod tag;
 mod text;
 mod times;

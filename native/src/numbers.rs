@@ -4,6 +4,8 @@ use crate::text::{Digits, eight};
 
 /// Digits of a decimal that a double holds such that its shortest text has the same digits.
 const SURE_DIGITS: u64 = 1_000_000_000_000_000;
+/// Smaller doubles, but 0, may have an exponent in their shortest text.
+pub const LEAST_PLAIN: f64 = 1e-4;
 /// Digits that a mantissa of 64 bits holds, whatever they are.
 const MOST_DIGITS: usize = 19;
 /// Powers of ten that are doubles exactly.
@@ -92,6 +94,7 @@ fn short_double(raw: &[u8], at: usize) -> Option<Double> {
     if negative && number == 0 {
         return None;
     }
+    // At least 0.00001, if it is not 0, which has no exponent.
     let value = if negative { -value } else { value };
     Some(Double { value, end: at + end as usize, text: DoubleText::Fraction })
 }
@@ -122,6 +125,9 @@ fn any_double(raw: &[u8], at: usize) -> Option<Double> {
     let value = mantissa as f64 / POWERS[decimals];
     if negative && mantissa == 0 {
         return None;
+    }
+    if value < LEAST_PLAIN && mantissa != 0 {
+        text = DoubleText::Shortest;
     }
     Some(Double { value: if negative { -value } else { value }, end, text })
 }
@@ -251,6 +257,9 @@ mod tests {
         let form = |text: &str| double(text.as_bytes(), 0).unwrap().text;
         assert_eq!(form("12"), DoubleText::Whole);
         assert_eq!(form("12.50"), DoubleText::Fraction);
+        assert_eq!(form("0.0001"), DoubleText::Fraction);
+        assert_eq!(form("0.000099"), DoubleText::Shortest);
+        assert_eq!(form("0.0000000"), DoubleText::Fraction);
         assert_eq!(form("999999999999.999"), DoubleText::Fraction);
         assert_eq!(form("9999999999999.999"), DoubleText::Shortest);
     }

@@ -1,10 +1,12 @@
 //! The Python module: its class, its exception, and what happens to panics.
 
+use std::iter;
 use std::panic::{AssertUnwindSafe, catch_unwind, set_hook};
+use std::sync::Arc;
 
-use arrow_array::{Array, ArrayRef};
+use arrow_array::{Array, Int64Array, StructArray};
 use arrow_pyarrow::ToPyArrow;
-use arrow_schema::ArrowError;
+use arrow_schema::{ArrowError, Field};
 use pyo3::create_exception;
 use pyo3::exceptions::{PyException, PyValueError};
 use pyo3::prelude::*;
@@ -88,7 +90,7 @@ impl FlatDecoder {
         raws: &Bound<PyList>,
         bounds: &Bounds,
         types: Option<&[i64]>,
-    ) -> PyResult<(Vec<Part>, arrow_array::Int64Array)> {
+    ) -> PyResult<(Vec<Part>, Int64Array)> {
         let mut batch = Batch::new(&self.plan, bounds, raws.len());
         for (row, raw) in raws.iter().enumerate() {
             let told = types.map_or(0, |types| types[row]);
@@ -103,18 +105,20 @@ fn failed(_: ArrowError) -> PyErr {
     NativeFailure::new_err(FAILED)
 }
 
+/// Return a part as Python's objects; all arrays cross the border as one.
 fn of_part(py: Python, part: Part) -> PyResult<PyPart> {
-    let columns = part.columns.iter().map(|column| of_array(py, column));
-    Ok((
-        part.kind,
-        of_array(py, &part.rows)?,
-        columns.collect::<PyResult<_>>()?,
-        part.documents.as_ref().map(|documents| of_array(py, documents)).transpose()?,
-    ))
-}
-
-fn of_array(py: Python, array: &ArrayRef) -> PyResult<PyObject> {
-    array.to_data().to_pyarrow(py)
+    let columns = part.columns.len();
+    let arrays = iter::once(part.rows).chain(part.columns).chain(part.documents);
+    let members = arrays.map(|array| {
+        let field = Field::new("", array.data_type().clone(), array.is_nullable());
+        (Arc::new(field), array)
+    });
+    let (fields, arrays): (Vec<_>, Vec<_>) = members.unzip();
+    let together = StructArray::try_new(fields.into(), arrays, None).map_err(failed)?;
+    let together = together.to_data().to_pyarrow(py)?.call_method0(py, "flatten")?;
+    let mut arrays = together.extract::<Vec<PyObject>>(py)?.into_iter();
+    let rows = arrays.next().ok_or_else(|| NativeFailure::new_err(FAILED))?;
+    Ok((part.kind, rows, arrays.by_ref().take(columns).collect(), arrays.next()))
 }
 
 #[pymodule]

@@ -1,58 +1,11 @@
 //! Reads one record of a known type into slots, one a field, without a copy of its texts.
 
 use crate::key::Key;
-use crate::numbers::{self, DoubleText};
+use crate::numbers;
 use crate::plan::{Absent, EventType, Field, Kind, Plan, TextLimits, TimeForm};
+use crate::slot::{Form, Record, Slot};
 use crate::text::{characters, skip_space, string_end};
 use crate::times;
-
-/// What a record has for a field. `key` is where the member starts, `start` to `end` its value.
-#[derive(Clone, Copy)]
-pub struct Slot {
-    /// The number of the record that has filled the slot: in another record it is empty.
-    record: u32,
-    pub form: Form,
-    /// An integer or boolean as such, a double by its bits.
-    pub bits: u64,
-    pub key: u32,
-    pub start: u32,
-    pub end: u32,
-}
-
-/// How the canonical text of a member follows from what is written.
-#[derive(Clone, Copy, PartialEq, Debug)]
-pub enum Form {
-    Null,
-    /// As written.
-    Same,
-    /// A double of this form.
-    Double(DoubleText),
-    /// An instant without a fraction of a second.
-    NoFraction,
-}
-
-/// A record that was accepted.
-#[derive(Clone, Copy)]
-pub struct Record<'r> {
-    pub raw: &'r [u8],
-    number: u32,
-    slots: &'r [Slot],
-}
-
-impl<'r> Record<'r> {
-    /// Return what the record has for a field, `None` if it has no such member.
-    #[inline(always)]
-    pub fn slot(&self, field: usize) -> Option<&'r Slot> {
-        let slot = &self.slots[field];
-        (slot.record == self.number).then_some(slot)
-    }
-
-    /// Return the characters of a slot with text, without the quotes.
-    #[inline(always)]
-    pub fn text(&self, slot: &Slot) -> &'r [u8] {
-        &self.raw[slot.start as usize + 1..slot.end as usize - 1]
-    }
-}
 
 /// Reads records of one type. It expects members in the order of those before.
 pub struct Reader<'p> {
@@ -69,15 +22,15 @@ pub struct Reader<'p> {
     keys: Vec<Key<'p>>,
     /// What is expected next, as a place in `order`.
     next: usize,
-    /// The members of the current record, and whether their order is another one.
-    found: Vec<usize>,
+    /// How many members the current record has, and whether in another order.
+    found: usize,
     reordered: bool,
 }
 
 impl<'p> Reader<'p> {
     pub fn new(plan: &'p Plan, kind: &'p EventType, bounds: Vec<(i64, i64)>) -> Self {
         let members = kind.fields.len() + usize::from(plan.tag.is_some());
-        let empty = Slot { record: 0, form: Form::Null, bits: 0, key: 0, start: 0, end: 0 };
+        let empty = Slot { bits: 0, record: 0, form: Form::Null, key: 0, start: 0, end: 0 };
         Self {
             plan,
             kind,
@@ -88,7 +41,7 @@ impl<'p> Reader<'p> {
             order: (0..members).collect(),
             keys: (0..members).map(|place| key(plan, kind, place)).map(Key::new).collect(),
             next: 0,
-            found: Vec::with_capacity(members),
+            found: 0,
             reordered: false,
         }
     }
@@ -104,18 +57,18 @@ impl<'p> Reader<'p> {
         self.tag_found = false;
         self.reordered = false;
         self.next = 0;
-        self.found.clear();
+        self.found = 0;
         let end = self.members(raw)?;
         if skip_space(raw, end) != raw.len() {
             return None;
         }
-        if self.found.len() < self.slots.len() && !self.may_lack() {
-            return None;
+        if self.found < self.slots.len() {
+            self.fill_absent()?;
         }
         if self.reordered {
             self.reorder();
         }
-        Some(Record { raw, number: self.number, slots: &self.slots })
+        Some(Record { raw, slots: &self.slots })
     }
 
     /// Read the object; return where it ends.
@@ -146,7 +99,7 @@ impl<'p> Reader<'p> {
         if self.slots[place].record == self.number {
             return None;
         }
-        self.found.push(place);
+        self.found += 1;
         let start = skip_space(raw, start);
         let kind = self.kind;
         let (form, bits, end) = match kind.fields.get(place) {
@@ -154,9 +107,9 @@ impl<'p> Reader<'p> {
             None => (Form::Same, 0, self.tag(raw, start)?),
         };
         self.slots[place] = Slot {
+            bits,
             record: self.number,
             form,
-            bits,
             key: at as u32,
             start: start as u32,
             end: end as u32,
@@ -196,10 +149,11 @@ impl<'p> Reader<'p> {
         Some((place, colon + 1))
     }
 
-    /// Expect members in the order of the current record.
+    /// Expect members in the order of the current record, absent ones behind them.
     #[cold]
     fn reorder(&mut self) {
-        std::mem::swap(&mut self.order, &mut self.found);
+        let slots = &self.slots;
+        self.order.sort_by_key(|place| (slots[*place].is_absent(), slots[*place].key));
         let keys = self.order.iter().map(|place| key(self.plan, self.kind, *place));
         self.keys = keys.map(Key::new).collect();
     }
@@ -217,7 +171,7 @@ impl<'p> Reader<'p> {
     #[inline(always)]
     fn value(&self, raw: &[u8], at: usize, field: &Field) -> Option<(Form, u64, usize)> {
         if *raw.get(at)? == b'n' {
-            let null = field.nullable && raw.get(at..at + 4)? == b"null";
+            let null = field.nullable && raw[at..].starts_with(b"null");
             return null.then_some((Form::Null, 0, at + 4));
         }
         match &field.kind {
@@ -256,12 +210,23 @@ impl<'p> Reader<'p> {
         (least <= count && count <= most).then_some((written, count as u64, end))
     }
 
-    /// Whether the record may lack the members that it lacks.
-    fn may_lack(&self) -> bool {
-        self.slots.iter().enumerate().all(|(place, slot)| {
-            slot.record == self.number
-                || matches!(self.kind.fields.get(place), Some(field) if field.absent != Absent::Refused)
-        })
+    /// Fill the slots of absent members; `None` if one of them may not be absent.
+    fn fill_absent(&mut self) -> Option<()> {
+        for (place, slot) in self.slots.iter_mut().enumerate() {
+            if slot.record == self.number {
+                continue;
+            }
+            (slot.form, slot.bits) = match self.kind.fields.get(place)?.absent {
+                Absent::Refused => return None,
+                Absent::Null => (Form::DefaultNull, 0),
+                Absent::Whole(value) => (Form::Default, value as u64),
+                Absent::Double(value) => (Form::Default, value.to_bits()),
+                Absent::Boolean(value) => (Form::Default, u64::from(value)),
+                Absent::Text(_) => (Form::Default, 0),
+            };
+            slot.record = self.number;
+        }
+        Some(())
     }
 }
 
@@ -291,3 +256,6 @@ fn text(raw: &[u8], at: usize, limits: &TextLimits) -> Option<(Form, u64, usize)
     let allowed = limits.allowed.is_empty() || limits.allowed.iter().any(|each| each == text);
     (is_short && is_long && allowed).then_some((Form::Same, 0, end + 1))
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,7 +5,15 @@ const HIGHS: u64 = 0x8080_8080_8080_8080;
 
 /// Return where white space that starts at `at`, if any, ends.
 #[inline(always)]
-pub fn skip_space(raw: &[u8], mut at: usize) -> usize {
+pub fn skip_space(raw: &[u8], at: usize) -> usize {
+    match raw.get(at) {
+        Some(0..=b' ') => space_end(raw, at),
+        _ => at,
+    }
+}
+
+#[inline(never)]
+fn space_end(raw: &[u8], mut at: usize) -> usize {
     while let Some(b' ' | b'\n' | b'\r' | b'\t') = raw.get(at) {
         at += 1;
     }
