@@ -172,7 +172,8 @@ def _sorted(keys: Sequence[Array]) -> Array:
         else:
             packed[-1] = packed[-1] * span + (key - key.min())
             room //= span
-    return np.lexsort(packed[::-1])
+    places: Array = np.lexsort(packed[::-1])
+    return places
 
 
 def _span(key: Array) -> int:

@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 
 from connectors.errors import UserError
+from pipeline import __version__
 from pipeline.config.model import Native
 from pipeline.decode.assembly import Part
 from pipeline.decode.bounds import time_range, wire_factor
@@ -117,7 +118,7 @@ class NativeDecoder:
         given = raws.tolist() if isinstance(raws, np.ndarray) else list(raws)
         try:
             parts, rest = self._decoder.decode(given, bounds, self._types(names, len(raws)))
-        except self._failure:
+        except (self._failure, ValueError, TypeError, OverflowError):
             self._on_failure()
             return None
         rests = [rest.to_numpy()]
@@ -157,23 +158,27 @@ class NativeDecoder:
 
 
 def extension(wanted: Native) -> Any | None:
-    """Return the extension's module; None if it is off or not installed.
+    """Return the extension's module; None if it is off, not installed, or of another version.
 
     Raises:
-        UserError: it is required, and not installed.
+        UserError: it is required, and there is none of this version.
     """
     if wanted == "off":
         return None
     try:
-        return importlib.import_module(MODULE)
+        module = importlib.import_module(MODULE)
+        problem = f"it has the version {module.__version__}, and the application {__version__}"
     except ImportError as error:
-        if wanted == "required":
-            raise UserError(
-                f"decode.native: required, but the native extension cannot be imported ({error});"
-                " build it with `make setup`, for which cargo (Rust) must be on PATH, or set"
-                " decode.native: auto"
-            ) from None
-        return None
+        module, problem = None, str(error)
+    if module is not None and module.__version__ == __version__:
+        return module
+    if wanted == "required":
+        raise UserError(
+            f"decode.native: required, but the native extension cannot be used ({problem}); build"
+            " it with `make setup`, for which cargo (Rust) must be on PATH, or set"
+            " decode.native: auto"
+        )
+    return None
 
 
 def described(types: EventTypes, rule: TypeRule, wanted: Native) -> str:
@@ -186,7 +191,10 @@ def described(types: EventTypes, rule: TypeRule, wanted: Native) -> str:
         return "decode: Python (decode.native: off)"
     module = extension(wanted)
     if module is None:
-        return "decode: Python, the native extension is not installed (docs/performance.md)"
+        return (
+            f"decode: Python, the native extension {__version__} is not installed"
+            " (docs/performance.md)"
+        )
     names = [each.event_type.name for each in flat_types(types, rule)]
     others = [name for name in types.names if name not in names]
     if not names:

@@ -156,15 +156,21 @@ def test_a_broken_decoder_is_found_out() -> None:
 class Failing:
     """A decoder that fails on each batch."""
 
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+
     def decode(self, raws: Any, bounds: Any, types: Any) -> Any:
-        raise importlib.import_module(native.MODULE).NativeFailure("the native decoder failed")
+        raise self._error
 
 
-def test_a_failure_is_counted_and_python_answers() -> None:
+@pytest.mark.parametrize("name", ["NativeFailure", "ValueError"])
+def test_a_failure_is_counted_and_python_answers(name: str) -> None:
     failures: list[int] = []
     failing = _native(on_native_failure=lambda: failures.append(1))
     assert failing._native is not None
-    failing._native._decoder = Failing()
+    module = importlib.import_module(native.MODULE)
+    error = getattr(module, name, ValueError)("the native decoder failed")
+    failing._native._decoder = Failing(error)
     assert judged(failing, DECODER, [VALID["trip"], b"{"]) == 0
     assert len(failures) == 1
 
@@ -173,11 +179,18 @@ def test_without_the_extension_python_decodes(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(native, "MODULE", "no_such_module")
     source = Source(kafka_topics=("any",))
     assert judged(decoder_of(Decode(), source, TYPES, now=lambda: NOW), DECODER, [b"{"]) == 0
-    assert described(TYPES, BY_TYPE, "auto").startswith("decode: Python, the native extension is")
+    assert described(TYPES, BY_TYPE, "auto").startswith("decode: Python, the native extension 0")
     with pytest.raises(UserError, match=r"decode\.native: required, but .* cargo"):
         decoder_of(Decode(native="required"), source, TYPES)
     with pytest.raises(UserError, match=r"decode\.native: required"):
         described(TYPES, BY_TYPE, "required")
+
+
+def test_an_extension_of_another_version_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(native, "__version__", "0.0.1")
+    assert extension("auto") is None
+    with pytest.raises(UserError, match=r"it has the version .* and the application 0\.0\.1"):
+        extension("required")
 
 
 def test_the_plan_says_which_decoder_decodes_what() -> None:
