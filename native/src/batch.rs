@@ -143,7 +143,8 @@ impl<'p> Events<'p> {
         if let Some((writer, texts)) = &mut self.documents {
             let before = texts.bytes.len();
             if before == 0 {
-                texts.bytes.reserve(most.saturating_mul(self.most_rows).min(MOST_RESERVED));
+                let likely = record.raw.len() / 8 * 9 + 32;
+                texts.bytes.reserve(likely.saturating_mul(self.most_rows).min(MOST_RESERVED));
             }
             if !writer.write(record, &mut texts.bytes) {
                 texts.bytes.truncate(before);

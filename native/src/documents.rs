@@ -94,7 +94,8 @@ fn kept(raw: &[u8], slot: &Slot, key_end: usize) -> Option<usize> {
 /// Return where a fraction ends without the zeros at its end, but one behind the point.
 #[inline(always)]
 fn fraction_end(raw: &[u8], mut end: usize) -> usize {
-    while raw[end - 1] == b'0' && raw[end - 2] != b'.' {
+    // Both at once: whether the last digit is 0 can't be foretold.
+    while (raw[end - 1] == b'0') & (raw[end - 2] != b'.') {
         end -= 1;
     }
     end

@@ -44,7 +44,8 @@ pub fn integer(raw: &[u8], at: usize) -> Option<(i64, usize)> {
 fn short_integer(raw: &[u8], at: usize) -> Option<(i64, usize)> {
     let Digits { worth, others } = Digits::of(eight(raw, at)?);
     let length = others.trailing_zeros() / 8;
-    if length == 0 || length > 7 || (worth & 0xff == 0 && length > 1) {
+    // All at once: whether a digit is 0 can't be foretold.
+    if (length == 0) | (length > 7) | ((worth & 0xff == 0) & (length > 1)) {
         return None;
     }
     let number = Digits::number(worth << (64 - 8 * length));
@@ -73,17 +74,16 @@ pub fn double(raw: &[u8], at: usize) -> Option<Double> {
     short_double(raw, at).or_else(|| any_double(raw, at))
 }
 
-/// Read a double with a fraction, of up to six digits.
+/// Read a double with a fraction, without a sign, of up to six digits.
 #[inline(always)]
 fn short_double(raw: &[u8], at: usize) -> Option<Double> {
-    let negative = *raw.get(at)? == b'-';
-    let at = at + usize::from(negative);
     let Digits { worth, others } = Digits::of(eight(raw, at)?);
     let (point, behind) = (others & others.wrapping_neg(), others & others.wrapping_sub(1));
     let (before, end) = (others.trailing_zeros() / 8, behind.trailing_zeros() / 8);
-    let is_point = worth & (point >> 7) * 0xff == (point >> 7) * u64::from(b'.' ^ b'0');
-    if before == 0 || end > 7 || end - before < 2 || !is_point || (worth & 0xff == 0 && before > 1)
-    {
+    let point = point >> 7;
+    let is_point = worth & (point * 0xff) == point * u64::from(b'.' ^ b'0');
+    let is_long = (worth & 0xff == 0) & (before > 1);
+    if (before == 0) | (end > 7) | (end < before + 2) | !is_point | is_long {
         return None;
     }
     // Without the point: the bytes before it stay, those behind it come one down.
@@ -91,11 +91,7 @@ fn short_double(raw: &[u8], at: usize) -> Option<Double> {
     let digits = (worth & left) | ((worth >> 8) & !left);
     let number = Digits::number(digits << (64 - 8 * (end - 1)));
     let value = number as f64 / POWERS[(end - before - 1) as usize];
-    if negative && number == 0 {
-        return None;
-    }
-    // At least 0.00001, if it is not 0, which has no exponent.
-    let value = if negative { -value } else { value };
+    // It is 0 or at least 0.00001, which has no exponent.
     Some(Double { value, end: at + end as usize, text: DoubleText::Fraction })
 }
 
