@@ -22,6 +22,8 @@ from dev.bench.topic import Topic, fill
 from pipeline.options import ROOT
 
 BAD_SHARE = 0.01
+KEPT = {"ours", "ours-whole", "flink-json", "spark-tuned"}
+"""Figures are kept if these were all run."""
 
 
 def main(
@@ -52,7 +54,7 @@ def main(
                 runs.append(run_contender(bench, contender, bad if contender.bad else good, number))
                 typer.echo(runs[-1].line())
             show(runs)
-            if not only:
+            if KEPT <= {contender.name for contender in chosen}:
                 keep(runs, folder, sizes | {"rounds": number + 1})
 
 
