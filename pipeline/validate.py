@@ -11,6 +11,7 @@ from typing import Any, BinaryIO, Final, NamedTuple
 
 import msgspec
 import numpy as np
+from msgspec.structs import replace
 
 from connectors.errors import UserError
 from connectors.opensearch.options import index_name
@@ -100,7 +101,9 @@ def verdicts(
     Raises:
         UserError: the configuration tells types by header or topic, and `told` is empty.
     """
-    deciding, remaining = decoder_of(config.decode, config.source, types), iter(given)
+    # Any machine can validate, whatever the job's has.
+    settings = replace(config.decode, native="off")
+    deciding, remaining = decoder_of(settings, config.source, types), iter(given)
     origins = _origins(config, told)
     while batch := list(islice(remaining, _BATCH)):
         decoded = deciding.decode_batch([sample.raw for sample in batch], origins(len(batch)))

@@ -21,6 +21,7 @@ from pipeline.collect.stream import FOLDER, unpack
 from pipeline.config import model as config
 from pipeline.decode.columns import objects
 from pipeline.decode.decoder import Decoded, Decoder
+from pipeline.decode.native import extension
 from pipeline.decode.origins import Origins
 from pipeline.decode.query import BATCHES
 from pipeline.decode.reasons import REASONS
@@ -206,8 +207,12 @@ EVERY_STEP = {
 REPLICAS = {"airport": config.Replica(kafka_topic="r", event_types=("trip",))}
 
 
-def test_a_batch_for_files_is_in_its_first_row() -> None:
-    decode, context = opened(configured(**EVERY_STEP))
+NATIVE: Sequence[config.Native] = ("off", "required") if extension("auto") else ("off",)
+
+
+@pytest.mark.parametrize("native", NATIVE)
+def test_a_batch_for_files_is_in_its_first_row(native: config.Native) -> None:
+    decode, context = opened(configured(decode=config.Decode(native=native), **EVERY_STEP))
     found = decoded_by(decode, MIXED)
     assert list(found.columns) == ["files"]
     assert found.files.notna().tolist() == [True, False, False, False, False]
@@ -223,6 +228,7 @@ def test_a_batch_for_files_is_in_its_first_row() -> None:
         "rejected": 3,
         "rejected_empty_payload": 1,
         "rejected_not_an_object": 2,
+        **({"native": 1} if native == "required" else {}),
     }
 
 

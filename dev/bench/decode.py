@@ -1,7 +1,8 @@
-"""`python -m dev.bench.decode`: what an event costs to decode, flat and nested, without Flink.
+"""`python -m dev.bench.decode`: what an event costs to decode, without Flink.
 
-The taxi trips of the generator and the readings of the example, alternating; for each the least
-CPU time of several rounds: decode without documents, decode with them, and the lake's rows.
+The taxi trips of the generator by the native decoder and by Python, and the readings of the
+example, which are nested, alternating; for each the least CPU time of several rounds: decode
+without documents, decode with them, and the lake's rows.
 """
 
 from __future__ import annotations
@@ -19,8 +20,9 @@ import typer
 from dev.bench.topic import raws
 from pipeline.collect.inputs import Inputs
 from pipeline.collect.lake_rows import LakeRows
-from pipeline.config.model import Job, Source
+from pipeline.config.model import Job, Native, Source
 from pipeline.decode.decoder import Decoder
+from pipeline.decode.native import extension
 from pipeline.decode.origins import Origins
 from pipeline.decode.type_rule import BY_TYPE, TypeRule
 from pipeline.events import event_types
@@ -48,17 +50,19 @@ class Contender:
         return sum(map(len, self.raws)) / len(self.raws)
 
 
-def contender(name: str, found: list[bytes], schemas: Path, rule: TypeRule) -> Contender:
+def contender(
+    name: str, found: list[bytes], schemas: Path, rule: TypeRule, native: Native = "off"
+) -> Contender:
     """Return a contender with the events that its decoder accepts, as many as a batch has."""
     types = event_types.load(schemas)
-    decoder = Decoder(types, type_rule=rule)
+    decoder = Decoder(types, type_rule=rule, native=native)
     kinds = decoder.decode_batch(found, origins(len(found))).kind
     events = [raw for raw, kind in zip(found, kinds, strict=True) if kind == "event"]
     return Contender(
         name,
         list(islice(cycle(events), _BATCH)),
         decoder,
-        Decoder(types, type_rule=rule, documents=True),
+        Decoder(types, type_rule=rule, documents=True, native=native),
         LakeRows(types, _SOURCE, _KEYS, keep_unknown=False),
     )
 
@@ -94,15 +98,18 @@ def inputs(found: list[bytes]) -> Inputs:
 def main(
     rounds: Annotated[int, typer.Option(min=1, help="The least of so many counts.")] = 15,
 ) -> None:
-    """Measure decoding of flat and nested events.
+    """Measure decoding of flat events, native and in Python, and of nested ones.
 
     Example: python -m dev.bench.decode --rounds 30
     """
     sample = (_EXAMPLE / "sample.jsonl").read_bytes().splitlines()
+    trips, schemas = list(islice(raws(_BATCH), _BATCH)), ROOT / "schemas"
     contenders = [
-        contender("trips", list(islice(raws(_BATCH), _BATCH)), ROOT / "schemas", BY_TYPE),
+        contender("trips", trips, schemas, BY_TYPE),
         contender("readings", sample, _EXAMPLE / "schemas", TypeRule("", constant="reading")),
     ]
+    if extension("auto"):
+        contenders.append(contender("trips, native", trips, schemas, BY_TYPE, "required"))
     parts = [(each, part, run) for each in contenders for part, run in works(each)]
     least: dict[tuple[str, str], float] = {}
     for _ in range(rounds):
@@ -114,9 +121,9 @@ def main(
     for each, part, _ in parts:
         micros = least[each.name, part] / len(each.raws) * 1e6
         per_byte = micros / each.event_bytes * 1e3
-        print(f"{each.name:9} {part:22} {micros:6.2f} us an event, {per_byte:6.2f} ns a byte")
+        print(f"{each.name:13} {part:22} {micros:6.2f} us an event, {per_byte:6.2f} ns a byte")
     ratio = least["readings", "decode"] / least["trips", "decode"]
-    sizes = [each.event_bytes for each in contenders]
+    sizes = [each.event_bytes for each in contenders[:2]]
     print(f"decode of nested events to flat ones, by byte: {ratio * sizes[0] / sizes[1]:.2f}")
 
 

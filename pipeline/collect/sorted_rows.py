@@ -162,15 +162,15 @@ def _sorted(keys: Sequence[Array]) -> Array:
 
     Keys are packed into one number as far as 62 bits go: sorting by one takes a third of the time.
     """
-    packed, room = [keys[0].astype(np.int64)], _MOST // _span(keys[0])
-    for key in keys[1:]:
+    packed, room = [np.zeros(len(keys[0]), np.int64)], _MOST
+    for key in keys if len(keys[0]) else ():
         span = _span(key)
         if span > _MOST:
             packed, room = [*packed, key], 0
         elif span > room:
             packed, room = [*packed, key - key.min()], _MOST // span
         else:
-            packed[-1] = packed[-1] * span + (key - key.min())
+            packed[-1] = packed[-1] * span + (key.astype(np.int64) - int(key.min()))
             room //= span
     places: Array = np.lexsort(packed[::-1])
     return places
@@ -178,7 +178,7 @@ def _sorted(keys: Sequence[Array]) -> Array:
 
 def _span(key: Array) -> int:
     """Return how many values there may be from the least to the greatest."""
-    return int(key.max()) - int(key.min()) + 1 if len(key) else 1
+    return int(key.max()) - int(key.min()) + 1
 
 
 def _sort_key(parts: Sequence[pa.Array]) -> Array | None:

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
+from msgspec.structs import replace as replace_section
+
 from connectors.schema_registry.client import Patience, writer_schemas
 from connectors.schema_registry.options import SchemaRegistry
 from pipeline.config.model import Config, Decode, Source
@@ -27,7 +29,9 @@ class RecordDecoder:
         self, config: Config, types: EventTypes, *, now: Callable[[], int] = wall_clock
     ) -> None:
         self.rule = TypeRule.of(config.source)
-        self._decoder = decoder_of(config.decode, config.source, types, now=now)
+        # Single records: the native decoder would answer no faster, and need not be installed here.
+        settings = replace_section(config.decode, native="off")
+        self._decoder = decoder_of(settings, config.source, types, now=now)
         self._avro = AvroInput.of(config.decode, config.source, config.schema_registry, types)
 
     def decode(self, raw: bytes | None, origins: Origins) -> Event | Control | Reject:

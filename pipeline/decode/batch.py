@@ -22,7 +22,8 @@ from pipeline.decode.nested import NewColumn, drop_defaults, put_back
 from pipeline.decode.outcome import Table
 from pipeline.decode.structs import Shape, attribute
 from pipeline.events.folders import text_fields, unfit
-from pipeline.events.model import LONGEST_ID_BYTES, PLAIN, EventType, Field
+from pipeline.events.identity import room_for_texts
+from pipeline.events.model import PLAIN, EventType, Field
 
 
 @dataclass(slots=True)
@@ -144,20 +145,18 @@ def long_ids(group: Group) -> list[int]:
     event_type = group.shape.event_type
     if event_type is None:
         return []
-    fields = [event_type.field(name) for name in event_type.id]
-    texts = [
-        group.members[field.name]
-        for field in fields
-        if field.kind == "string" and field.name != group.shape.tag
-    ]
+    tag = {group.shape.tag: group.shape.tag_text} if group.shape.tag else {}
+    room = room_for_texts(event_type, tag)
+    fields = [event_type.field(name) for name in event_type.id if name not in tag]
+    texts = [group.members[field.name] for field in fields if field.kind == "string"]
+    if room < 0:
+        return list(group.rows.tolist())
     texts = [text for text in texts if text]
     if not texts:
         return []
     # A character has up to four bytes; escaped, it has three characters, of one byte each.
-    others = _LONGEST_NUMBER * (len(fields) - len(texts)) + len(fields)
-    room = (LONGEST_ID_BYTES - others) // 4
     lengths = np.sum([np.fromiter(map(len, each), np.int64) for each in texts], axis=0)
-    return group.rows[lengths > room].tolist() if (lengths > room).any() else []
+    return list(group.rows[lengths > room // 4].tolist())
 
 
 def without_folder(group: Group) -> list[int]:
@@ -216,5 +215,3 @@ def _documents(group: Group) -> list[bytes]:
 
 
 _ENCODE: Final = msgspec.json.Encoder(decimal_format="number").encode
-_LONGEST_NUMBER: Final = 33
-"""Bytes of the longest part of an id that is no text, with its separator: a timestamp."""

@@ -7,6 +7,7 @@ that it does not know are handed on as a whole, so a new kind of field is only s
 from __future__ import annotations
 
 import importlib
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
@@ -28,6 +29,13 @@ from pipeline.events.limits import EPOCH_FRACTIONS
 from pipeline.events.model import EXACT_IN_DOUBLE, PLAIN, EventType, EventTypes, Field
 
 MODULE: Final = "streaming_etl_native"
+
+_log = logging.getLogger(__name__)
+_FAULTS: Final = (
+    *(ArithmeticError, AssertionError, AttributeError, LookupError, MemoryError, RuntimeError),
+    *(TypeError, ValueError, pa.ArrowException),
+)
+"""Whatever a fault of the extension or of this module could raise: Python decodes the batch."""
 
 Parts = Sequence[tuple[int, Any, Sequence[Any], Any]]
 
@@ -75,12 +83,13 @@ class NativeDecoder:
         flat: Sequence[Flat],
         rule: TypeRule,
         decoder: FlatDecoder,
-        failure: type[Exception],
+        failures: tuple[type[Exception], ...],
         on_failure: Callable[[], None],
     ) -> None:
         self._flat = flat
         self._decoder = decoder
-        self._failure = failure
+        self._failures = failures
+        self._has_failed = False
         self._on_failure = on_failure
         texts = {rule.text(each.event_type.name): at for at, each in enumerate(flat)}
         self._places = None if rule.tag else texts
@@ -108,27 +117,37 @@ class NativeDecoder:
             return None
         plan = plan_of(flat, rule, max_record_bytes=max_record_bytes, documents=documents)
         decoder = module.FlatDecoder(msgspec.json.encode(plan).decode())
-        return cls(flat, rule, decoder, module.NativeFailure, on_failure)
+        return cls(flat, rule, decoder, (module.NativeFailure, *_FAULTS), on_failure)
 
     def accepted(
         self, raws: Sequence[bytes | None], names: Sequence[str | None] | None, now: int
     ) -> Accepted | None:
         """Return what it accepts of a batch, None if it failed; `now` is in milliseconds."""
-        bounds = [[time_range(field, now) for field in each.times] for each in self._flat]
-        given = raws.tolist() if isinstance(raws, np.ndarray) else list(raws)
         try:
-            parts, rest = self._decoder.decode(given, bounds, self._types(names, len(raws)))
-        except (self._failure, ValueError, TypeError, OverflowError):
+            return self._accepted(raws, names, now)
+        except self._failures as error:
+            if not self._has_failed:
+                # Only the exception's type: its message could hold a value of a record.
+                _log.warning("native decoder: %s, Python decodes the batch", type(error).__name__)
+            self._has_failed = True
             self._on_failure()
             return None
+
+    def _accepted(
+        self, raws: Sequence[bytes | None], names: Sequence[str | None] | None, now: int
+    ) -> Accepted:
+        bounds = [[time_range(field, now) for field in each.times] for each in self._flat]
+        given = raws.tolist() if isinstance(raws, np.ndarray) else list(raws)
+        parts, rest = self._decoder.decode(given, bounds, self._types(names, len(raws)))
         rests = [rest.to_numpy()]
         found = []
         for at, rows, columns, documents in parts:
             part, refused = self._part(self._flat[at], rows, columns, documents)
-            found.append(part)
-            rests.append(refused)
-        left = np.concatenate(rests) if any(map(len, rests[1:])) else rests[0]
-        return Accepted(found, np.sort(left) if left is not rests[0] else left)
+            if len(part.table.rows):
+                found.append(part)
+            if len(refused):
+                rests.append(refused)
+        return Accepted(found, rests[0] if len(rests) == 1 else np.sort(np.concatenate(rests)))
 
     def _types(self, names: Sequence[str | None] | None, rows: int) -> list[int] | None:
         if self._places is None or self._constant:
@@ -158,47 +177,50 @@ class NativeDecoder:
 
 
 def extension(wanted: Native) -> Any | None:
-    """Return the extension's module; None if it is off, not installed, or of another version.
+    """Return the extension's module; None if it is off, or cannot be used.
 
     Raises:
-        UserError: it is required, and there is none of this version.
+        UserError: it is required, and cannot be used.
     """
     if wanted == "off":
         return None
-    try:
-        module = importlib.import_module(MODULE)
-        problem = f"it has the version {module.__version__}, and the application {__version__}"
-    except ImportError as error:
-        module, problem = None, str(error)
-    if module is not None and module.__version__ == __version__:
-        return module
-    if wanted == "required":
+    module, problem = _imported()
+    if problem and wanted == "required":
         raise UserError(
-            f"decode.native: required, but the native extension cannot be used ({problem}); build"
+            f"decode.native: required, but the native extension cannot be used: {problem}; build"
             " it with `make setup`, for which cargo (Rust) must be on PATH, or set"
             " decode.native: auto"
         )
-    return None
+    return None if problem else module
+
+
+def _imported() -> tuple[Any, str]:
+    """Return the module, and why it cannot be used, else an empty text."""
+    try:
+        module = importlib.import_module(MODULE)
+    except ImportError as error:
+        return None, str(error)
+    version = getattr(module, "__version__", "none")
+    if version != __version__:
+        return None, f"its version is {version}, and the application's {__version__}"
+    return module, ""
 
 
 def described(types: EventTypes, rule: TypeRule, wanted: Native) -> str:
     """Return in one line which decoder decodes what.
 
     Raises:
-        UserError: the extension is required, and not installed.
+        UserError: the extension is required, and cannot be used.
     """
     if wanted == "off":
         return "decode: Python (decode.native: off)"
     module = extension(wanted)
     if module is None:
-        return (
-            f"decode: Python, the native extension {__version__} is not installed"
-            " (docs/performance.md)"
-        )
+        return f"decode: Python, which is slower than the native extension: {_imported()[1]}"
     names = [each.event_type.name for each in flat_types(types, rule)]
     others = [name for name in types.names if name not in names]
     if not names:
-        return f"decode: Python, the native extension knows the form of no event type ({MODULE})"
+        return "decode: Python, as the native extension knows the form of no event type"
     apart = f"; Python for {', '.join(others)}" if others else ""
     version = module.__version__
     return f"decode: native {version} for {', '.join(names)}, Python for what it hands on{apart}"

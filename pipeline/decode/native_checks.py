@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Final
 
 import numpy as np
 import pyarrow as pa
@@ -13,19 +12,17 @@ import pyarrow.compute as pc
 
 from pipeline.decode.columns import Array
 from pipeline.events.folders import text_fields, unfit
-from pipeline.events.model import LONGEST_ID_BYTES, EventType, Field, PartitionField
+from pipeline.events.identity import room_for_texts
+from pipeline.events.model import EventType, Field, PartitionField
 
 Check = Callable[[Mapping[str, pa.Array], Array], None]
 """Marks the rows, of columns by field, that are for another decoder."""
-
-_OTHER_PARTS: Final = 34
-"""Bytes of the longest part of an id that is no text, with its separator: a timestamp."""
 
 
 def checks_of(
     event_type: EventType, fields: Sequence[Field], tag: str, tag_text: str
 ) -> tuple[Check, ...] | None:
-    """Return the checks of an event type's texts; None if the text of its tag is refused."""
+    """Return the checks of an event type's texts; None if its tag alone makes an event a reject."""
     checks: list[Check] = []
     for field in fields:
         if field.kind == "string" and field.regex is not None:
@@ -37,8 +34,12 @@ def checks_of(
             continue
         checks.append(_each(folder.source, partial(_names_none, folder)))
     texts = [f.name for f in fields if f.name in event_type.id and f.kind == "string"]
+    room = room_for_texts(event_type, {tag: tag_text} if tag else {})
+    if room < 0:
+        return None
     if texts:
-        checks.append(_long_ids(texts, len(event_type.id)))
+        # An escaped character has three bytes where it had one.
+        checks.append(_long_ids(texts, room // 3 if len(event_type.id) > 1 else room))
     return tuple(checks)
 
 
@@ -64,11 +65,8 @@ def _each(name: str, is_refused: Callable[[str], bool]) -> Check:
     return check
 
 
-def _long_ids(texts: Sequence[str], parts: int) -> Check:
+def _long_ids(texts: Sequence[str], room: int) -> Check:
     """Return a check for ids that may have more bytes than OpenSearch accepts."""
-    # An escaped character has three bytes where it had one.
-    factor = 3 if parts > 1 else 1
-    room = (LONGEST_ID_BYTES - _OTHER_PARTS * (parts - len(texts)) - (parts - 1)) // factor
 
     def check(columns: Mapping[str, pa.Array], refused: Array) -> None:
         lengths = np.sum(

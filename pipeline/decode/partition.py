@@ -120,7 +120,10 @@ class Partitioner:
     def _coded(self, field: PartitionField, column: Array) -> tuple[Array, _ValuesOf]:
         """Return numbers that are equal where the transformed values are, and these values."""
         source = self._event_type.field(field.source)
-        if column.dtype.kind == "i" or (column.dtype.kind == "M" and not np.isnat(column).any()):
+        is_whole = column.dtype.kind == "i" or (
+            column.dtype.kind == "M" and not np.isnat(column).any()
+        )
+        if is_whole and not _wraps(field, column):
             return _numbers(field, source, column), _same
         of_value = {value: transformed(field, source, value) for value in set(_values(column))}
         values = list(dict.fromkeys(of_value.values()))
@@ -154,6 +157,13 @@ def _values(column: Array) -> list[Any]:
             np.isnat(column).tolist(), column.view(np.int64).tolist(), strict=True
         )
     ]
+
+
+def _wraps(field: PartitionField, column: Array) -> bool:
+    """Return whether a number less its rest is below 64 bits; then Python counts."""
+    if field.transform != "truncate" or not len(column):
+        return False
+    return int(column.astype(np.int64).min()) < field.width - 2 * _LARGEST
 
 
 def _numbers(field: PartitionField, source: Field, column: Array) -> Array:

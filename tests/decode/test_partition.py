@@ -112,6 +112,15 @@ def test_a_folder_is_the_transform_of_a_value(
     assert partition(typed((field,), f=kind), {"f": value}) == f"e/p={text}"
 
 
+@pytest.mark.parametrize("least", [-(2**63), -(2**63) + 9, -(2**63) + 10, 0])
+def test_truncated_numbers_may_be_below_64_bits(least: int) -> None:
+    event_type = typed((PartitionField("p", "f", "truncate", 10, "%d"),), f="int64")
+    values = np.array([5, least, -1])
+    places, names = Partitioner(event_type).partitions(lambda _: values)
+    expected = [partition(event_type, {"f": value}) for value in values.tolist()]
+    assert [names[place] for place in places] == expected
+
+
 def test_texts_are_escaped_as_flink_escapes_them() -> None:
     texts = [chr(code) for code in (*range(1, 256), 0x20AC, 0xFFFD)] + ["a=b/c:d", "100 %", "…🚕"]
     done = subprocess.run(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
@@ -23,6 +24,9 @@ OPTIONS: Final = (
     *("--target", "x86_64-unknown-linux-gnu"),
 )
 
+# Or they would be in the home folder.
+CACHES: Final = ("ZIG_GLOBAL_CACHE_DIR", "ZIG_LOCAL_CACHE_DIR", "CARGO_ZIGBUILD_CACHE_DIR")
+
 
 def built(cache: Cache, *, say: Say) -> Path | None:
     """Return the wheel, built where the cache lacks it; None where cargo is absent.
@@ -34,7 +38,8 @@ def built(cache: Cache, *, say: Say) -> Path | None:
         say(f"the package is without the native decoder: {problem}")
         return None
     lock = native.folder(cache) / "zig.lock"
-    made_from = (native.inputs(cache), lock.read_text("utf-8"), native.compiler(cache), *OPTIONS)
+    tools = (lock.read_text("utf-8"), native.compiler(cache), version("maturin"))
+    made_from = (native.inputs(cache), *tools, *OPTIONS)
     digest = hashlib.sha256("".join(made_from).encode()).hexdigest()
     out = native.builds_folder(cache) / "wheels" / digest[:16]
     with waiting(cache.directory / "lock"):
@@ -52,7 +57,8 @@ def make(cache: Cache, lock: Path, out: Path, say: Say) -> None:
     zig = fetched_zig(cache, lock, say)
     say("building the native decoder for glibc 2.17 with cargo and zig (1-3 minutes) ...")
     unfinished = out.with_suffix(".unfinished")
-    native.build(cache, unfinished, *OPTIONS, CARGO_ZIGBUILD_ZIG_PATH=str(zig))
+    caches = {name: str(native.builds_folder(cache) / "zig-cache") for name in CACHES}
+    native.build(cache, unfinished, *OPTIONS, CARGO_ZIGBUILD_ZIG_PATH=str(zig), **caches)
     unfinished.rename(out)
 
 
