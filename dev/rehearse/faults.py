@@ -250,7 +250,8 @@ LOWERED: Final[Mapping[str, float]] = {
 """Alarms that would need gigabytes or hours: on the measured values, with another threshold."""
 GIVEN: Final = (
     *("Memory", "OldCollections", "BackPressure", "BehindRetention", "SourceAge"),
-    *("SourceThrottled", "SourceReadThrottled", "InternalError", "LettersThrottled", "S3Failed"),
+    *("SourceThrottled", "SourceReadThrottled", "InternalError", "NativeFailures"),
+    *("LettersThrottled", "S3Failed"),
     *("SearchRed", "SearchYellow", "SearchBlocked", "SearchDisk", "SearchNodes", "SearchSnapshot"),
     *("SearchKey", "SearchKeyGone", "SearchRefused", "KafkaOffline", "KafkaUnderMinIsr"),
     *("KafkaUnderReplicated", "KafkaDisk", "KafkaCpu", "KafkaHeap", "KafkaLag"),
