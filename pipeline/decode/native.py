@@ -109,14 +109,22 @@ class NativeDecoder:
         """Return the fast path for these types; None if it is off, absent, or knows none of them.
 
         Raises:
-            UserError: it is required and absent.
+            UserError: it is required and absent, or does not understand the types.
         """
         module = extension(wanted)
         flat = flat_types(types, rule)
         if module is None or not flat:
             return None
         plan = plan_of(flat, rule, max_record_bytes=max_record_bytes, documents=documents)
-        decoder = module.FlatDecoder(msgspec.json.encode(plan).decode())
+        try:
+            decoder = module.FlatDecoder(msgspec.json.encode(plan).decode())
+        except ValueError as error:
+            if wanted == "required":
+                raise UserError(
+                    f"decode.native: required, but the extension says {error}"
+                ) from None
+            _log.warning("native decoder: %s, Python decodes", error)
+            return None
         return cls(flat, rule, decoder, (module.NativeFailure, *_FAULTS), on_failure)
 
     def accepted(
@@ -230,9 +238,9 @@ def flat_types(types: EventTypes, rule: TypeRule) -> list[Flat]:
     """Return the event types that the extension knows, with what tells them from the others."""
     if rule.path and not rule.tag:
         return []  # The type is told within a record of the event.
-    chosen = [types[rule.constant]] if rule.constant in types.names else list(types)
+    chosen = [each for each in types if rule.constant in ("", each.name)]
     found = (_flat(event_type, rule) for event_type in chosen)
-    return [] if rule.constant and len(chosen) != 1 else [each for each in found if each]
+    return [each for each in found if each]
 
 
 def _flat(event_type: EventType, rule: TypeRule) -> Flat | None:

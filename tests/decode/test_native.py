@@ -272,6 +272,20 @@ def test_a_type_that_it_does_not_know_is_left_out() -> None:
 
 
 @needs_extension
+def test_types_that_the_extension_refuses_are_pythons(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(native, "plan_of", lambda *_, **__: {"no": "plan"})
+    assert Decoder(TYPES, native="auto")._native is None
+    with pytest.raises(UserError, match=r"decode\.native: required, but the extension says"):
+        Decoder(TYPES, native="required")
+
+
+def test_a_constant_leaves_one_type_or_none() -> None:
+    for constant, names in (("trip", ["trip"]), ("watermark", []), ("", list(TYPES.names))):
+        rule = TypeRule("" if constant else "type", constant=constant)
+        assert [each.event_type.name for each in flat_types(TYPES, rule)] == names
+
+
+@needs_extension
 def test_nothing_is_native_unless_asked_for() -> None:
     for wanted, found in (("off", type(None)), ("auto", NativeDecoder)):
         assert type(Decoder(TYPES, native=wanted)._native) is found  # type: ignore[arg-type]
