@@ -110,7 +110,8 @@ _FLINK = (
               _APPLICATION),
     _platform("memory_percent", "gauge", "AWS/KinesisAnalytics:containerMemoryUtilization",
               "Maximum", _APPLICATION),
-    _platform("cpu_percent", "gauge", "AWS/KinesisAnalytics:cpuUtilization", "Maximum",
+    # Of the container: cpuUtilization is the JVM's alone, without the Python workers.
+    _platform("cpu_percent", "gauge", "AWS/KinesisAnalytics:containerCPUUtilization", "Maximum",
               _APPLICATION),
     _platform("old_gc_ms", "count", "AWS/KinesisAnalytics:oldGenerationGCTime", "Maximum",
               _APPLICATION),
