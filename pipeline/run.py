@@ -68,7 +68,7 @@ def run(
         from pipeline.decode.type_rule import TypeRule
 
         with watch.step("checks"):
-            _say(described(types, TypeRule.of(config.source), config.decode.native))
+            decoder = described(types, TypeRule.of(config.source), config.decode.native)
             start.refuse_a_second(config, cluster.jobs())
             store = start.checkpoint_store(config, cluster, environment)
             known = start.known_jobs(store)
@@ -89,6 +89,7 @@ def run(
         with watch.step("submission"), start.announced(store, job, known, cluster.may_run):
             start.refuse_a_second(config, cluster.jobs())
             planner.submit(job_id, savepoint=savepoint, allow_dropped_state=allow_dropped_state)
+    _say(decoder)
     _say(str(watch))
     return submission.submitted(job_id, config, environment)
 

@@ -113,8 +113,8 @@ _JOB = (
     Alarm(
         name="Cpu", signal="cpu_percent", threshold=80, periods=3, missing="missing",
         meaning="The busiest TaskManager's container has no CPU left, Python workers included.",
-        action="Autoscaling should have added capacity. Its maximum is the quota of KPUs: request more,"
-               " or raise the parallelism.",
+        action="Autoscaling should have added capacity. Its maximum is the quota of KPUs: request"
+               " more, or raise the parallelism.",
     ),
     Alarm(
         name="OldCollections", signal="old_gc_ms", form="growth", threshold=3000,
