@@ -92,8 +92,7 @@ class NativeDecoder:
         self._has_failed = False
         self._on_failure = on_failure
         texts = {rule.text(each.event_type.name): at for at, each in enumerate(flat)}
-        self._places = None if rule.tag else texts
-        self._constant = bool(rule.constant)
+        self._places = None if rule.tag or rule.constant else texts
 
     @classmethod
     def of(
@@ -158,7 +157,7 @@ class NativeDecoder:
         return Accepted(found, rests[0] if len(rests) == 1 else np.sort(np.concatenate(rests)))
 
     def _types(self, names: Sequence[str | None] | None, rows: int) -> list[int] | None:
-        if self._places is None or self._constant:
+        if self._places is None:
             return None
         places = self._places
         return [places.get(name or "", -1) for name in names] if names is not None else [-1] * rows
@@ -237,7 +236,7 @@ def described(types: EventTypes, rule: TypeRule, wanted: Native) -> str:
 def flat_types(types: EventTypes, rule: TypeRule) -> list[Flat]:
     """Return the event types that the extension knows, with what tells them from the others."""
     if rule.path and not rule.tag:
-        return []  # The type is told within a record of the event.
+        return []  # The field that tells the type is nested.
     chosen = [each for each in types if rule.constant in ("", each.name)]
     found = (_flat(event_type, rule) for event_type in chosen)
     return [each for each in found if each]

@@ -12,6 +12,7 @@ import pytest
 
 from connectors.errors import UserError
 from dev import native as dev_native
+from pipeline.decode import native as decode_native
 from pipeline.deploy import native
 from pipeline.deploy.builds import Cache, checkout, is_current, write_stamp
 
@@ -117,3 +118,7 @@ def test_lint_and_test_do_without_cargo(action: str, tmp_path: Path) -> None:
     )  # fmt: skip
     assert done.stdout.startswith(f"no {action} of the native decoder: cargo was not found on PATH")
     assert done.stdout.count("\n") == 1
+
+
+def test_what_is_built_is_what_decode_imports() -> None:
+    assert native.MODULE == decode_native.MODULE
