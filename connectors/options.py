@@ -101,6 +101,9 @@ ValueType = Annotated[
         "VALUE=TYPE, such as OrderPlaced=order",
     ),
 ]
+FlinkSetting = Annotated[
+    str, whole(r"[a-z][a-z0-9.-]{0,99}\*?", "a setting of Flink, or its beginning and *")
+]
 Line = Annotated[str, whole(f"{_LINE}{{1,1000}}", "one line of 1 to 1000 characters")]
 OptionalLine = Annotated[str, whole(f"{_LINE}{{0,1000}}", "one line of up to 1000 characters")]
 LocalPath = Annotated[str, whole(rf"(?!.*://){_LINE}{{1,1000}}", _FILE_WORDS)]

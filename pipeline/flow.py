@@ -147,5 +147,5 @@ class Flow:
         """
         try:
             self.tables.sql_query(select)
-        except flink.SQL_ERRORS as error:
+        except flink.JAVA_ERRORS as error:
             raise UserError(f"{key} is {value!r}: {flink.sql_problem(error)}") from error

@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+from msgspec.structs import replace
 
 from connectors.errors import UserError
 from connectors.flink import table_environment as flink
@@ -33,12 +36,52 @@ def main(arguments: list[str]) -> int:
 
 
 def submit(config: Config) -> None:
-    """Plan the job, create its indices and hand it to Flink."""
+    """Plan the job, create its indices and hand it to Flink.
+
+    A cluster may take no settings of a program (`execution.program-config.enabled: false`). The job
+    then starts with the cluster's own, and says so.
+
+    Raises:
+        UserError: what the user has to fix.
+    """
     types = load_config.event_types(config)
     native.extension(config.decode.native)  # refuses to start without what is required
     stream = planned(config, types)
     preflight.indices(config, types, may_be_away=True)
-    stream.execute_async(config.job.name)
+    try:
+        stream.execute_async(config.job.name)
+    except flink.JAVA_ERRORS as error:
+        left = left_to_cluster(config, flink.refused_settings(error))
+        if left is None:
+            raise
+        planned(left, types).execute_async(config.job.name)
+
+
+def left_to_cluster(config: Config, refused: Sequence[str]) -> Config | None:
+    """Return the configuration that leaves also the refused settings to the cluster, and say so.
+
+    None if nothing was refused.
+
+    Raises:
+        UserError: the cluster refuses what the job does not set.
+    """
+    if not refused:
+        return None
+    own = flink_settings(config.job)
+    if foreign := [key for key in refused if key not in own]:
+        raise UserError(
+            f"the cluster takes no settings of a program (execution.program-config.enabled), and"
+            f" refuses {', '.join(foreign)}, which PyFlink needs; allow them in"
+            " execution.program-config.wildcards."
+        )
+    print(
+        f"warning: the cluster takes no settings of a program; starting with its own"
+        f" {', '.join(refused)}. docs/operations.md says what that changes; list them in"
+        " job.leave_to_cluster to start without this warning",
+        file=sys.stderr,
+    )
+    leave = (*config.job.leave_to_cluster, *refused)
+    return replace(config, job=replace(config.job, leave_to_cluster=leave))
 
 
 def planned(config: Config, types: EventTypes) -> Any:
@@ -47,6 +90,7 @@ def planned(config: Config, types: EventTypes) -> Any:
     Nothing is changed outside of this process.
     """
     stream, tables = flink.environment(flink_settings(config.job))
+    flink.require_utc(tables)
     preflight.outside(config, types, flink.checkpoint_seconds(stream))
     job.build(Flow.of(stream, tables, config), config, types).attach(stream, config)
     return stream

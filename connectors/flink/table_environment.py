@@ -19,6 +19,8 @@ from pyflink.datastream import StreamExecutionEnvironment
 from pyflink.table import EnvironmentSettings, StatementSet, StreamTableEnvironment
 from pyflink.util.exceptions import JavaException
 
+from connectors.errors import UserError
+
 Replace = Callable[[StreamExecutionEnvironment, Any], Sequence[Any]]
 """Replaces the transformation of a placeholder table by others; returns the last of them."""
 
@@ -81,8 +83,33 @@ def remove(stream: StreamExecutionEnvironment, root: Any) -> list[Any]:
     return []
 
 
-# Exceptions of PyFlink for a query that the planner rejects.
-SQL_ERRORS = (JavaException, Py4JJavaError)
+JAVA_ERRORS = (JavaException, Py4JJavaError)
+"""Exceptions of PyFlink for one of Java, such as a query that the planner rejects."""
+
+_REFUSED = re.compile(r"(?m)^ ?- Configuration ([\w.-]+)(?::| was changed)")
+
+
+def refused_settings(error: Exception) -> list[str]:
+    """Return the settings that a cluster does not take of a program; none for another error.
+
+    The message is that of Flink's MutatedConfigurationException.
+
+    >>> told = "Not allowed configuration change(s):\\n - Configuration a.b:1 not allowed."
+    >>> refused_settings(ValueError(told))
+    ['a.b']
+    """
+    text = str(error)
+    return _REFUSED.findall(text) if "Not allowed configuration change(s)" in text else []
+
+
+def require_utc(tables: Any) -> None:
+    """Raise UserError unless the session's time zone, which the cluster may set, is UTC."""
+    zone = tables._j_tenv.getConfig().getLocalTimeZone()
+    if str(zone.normalized().getId()) not in ("Z", "UTC", "GMT"):
+        raise UserError(
+            f"table.local-time-zone is {zone.getId()}, and times would be written in that zone; set"
+            " UTC on the cluster, or take table.local-time-zone out of job.leave_to_cluster."
+        )
 
 
 def sql_problem(error: Exception) -> str:

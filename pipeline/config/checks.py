@@ -14,6 +14,7 @@ from connectors.opensearch.options import Index
 from connectors.options import LOOPBACK
 from connectors.text_files import masked
 from pipeline.config import event_type_keys
+from pipeline.config.flink_settings import leave_problems
 from pipeline.config.model import Archive, Config, DeadLetters, Job, Replica
 
 _BACK_ENDS = ("path", "kafka_topic", "kinesis_stream")
@@ -41,6 +42,7 @@ def contradictions(config: Config) -> Iterator[str]:
     yield from _places_apart(config)
     yield from _paths_apart(config)
     yield from _checkpoints(config)
+    yield from leave_problems(config.job)
     if config.index:
         yield from _index(config, config.index)
 

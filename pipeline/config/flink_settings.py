@@ -2,17 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 from pipeline.config.model import Job
 
 
 def flink_settings(job: Job) -> dict[str, str]:
-    """Return Flink's keys and values; leave a setting that is None to the cluster."""
+    """Return Flink's keys and values, without what is None or in `leave_to_cluster`."""
+    return {
+        key: str(value)
+        for key, value in _settings(job).items()
+        if value is not None and not _matches(key, job.leave_to_cluster)
+    }
+
+
+def leave_problems(job: Job) -> Iterator[str]:
+    """Yield each entry of `leave_to_cluster` that is no setting of the job's."""
+    known = _settings(job)
+    for entry in job.leave_to_cluster:
+        if not any(_matches(key, [entry]) for key in known):
+            yield (
+                f"job.leave_to_cluster has {entry}, which the job never sets; it can leave"
+                f" {', '.join(known)}, or several by a beginning and *, such as"
+                " python.fn-execution.*"
+            )
+
+
+def _settings(job: Job) -> dict[str, object]:
     pause = job.checkpoint_pause_seconds
     if pause is None and job.checkpoint_seconds is not None:
         # Without a pause Flink makes up for the checkpoints missed in a stall, all in a burst.
         pause = job.checkpoint_seconds / 2
     retention = None if job.checkpoint_seconds is None else "RETAIN_ON_CANCELLATION"
-    settings = {
+    settings: dict[str, object] = {
         "pipeline.name": job.name,
         "pipeline.max-parallelism": job.max_parallelism,
         "pipeline.object-reuse": "true",
@@ -39,7 +61,13 @@ def flink_settings(job: Job) -> dict[str, str]:
             "restart-strategy.failure-rate.failure-rate-interval": "10 min",
             "restart-strategy.failure-rate.delay": "2 s",
         }
-    return {key: str(value) for key, value in settings.items() if value is not None}
+    return settings
+
+
+def _matches(key: str, entries: Iterable[str]) -> bool:
+    return any(
+        key.startswith(entry[:-1]) if entry.endswith("*") else key == entry for entry in entries
+    )
 
 
 def _millis(seconds: float | None) -> str | None:

@@ -16,6 +16,7 @@ from connectors.kinesis.options import Kinesis
 from connectors.opensearch.options import Index
 from connectors.options import (
     FieldPath,
+    FlinkSetting,
     Line,
     LocalPath,
     Name,
@@ -326,6 +327,12 @@ class Job(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Positive | None,
         doc("Fail the job after this many failures in ten minutes. null: the cluster's setting."),
     ] = None
+    leave_to_cluster: Annotated[
+        tuple[FlinkSetting, ...],
+        doc(
+            "Flink's settings that the job leaves to the cluster, by name or by a beginning and *."
+        ),
+    ] = ()
 
 
 class Config(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):

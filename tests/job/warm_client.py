@@ -102,13 +102,13 @@ def serve(requests: IO[str], answers: IO[str]) -> None:
 
 
 def _refusal(request: Mapping[str, Any]) -> str:
-    from connectors.flink.table_environment import SQL_ERRORS  # here: it imports all of PyFlink
+    from connectors.flink.table_environment import JAVA_ERRORS  # here: it imports all of PyFlink
     from pipeline.main import submit as run_program
 
     try:
         gateway.submit_to(os.environ["FLINK_REST_URL"], request["settings"])
         run_program(load_config.load(Path(request["config"])))
-    except (UserError, *SQL_ERRORS) as error:
+    except (UserError, *JAVA_ERRORS) as error:
         return str(error)
     return ""
 
