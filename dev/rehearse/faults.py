@@ -249,7 +249,7 @@ LOWERED: Final[Mapping[str, float]] = {
 }
 """Alarms that would need gigabytes or hours: on the measured values, with another threshold."""
 GIVEN: Final = (
-    *("Memory", "OldCollections", "BackPressure", "BehindRetention", "SourceAge"),
+    *("NoJob", "Memory", "OldCollections", "BackPressure", "BehindRetention", "SourceAge"),
     *("SourceThrottled", "SourceReadThrottled", "InternalError", "NativeFailures"),
     *("LettersThrottled", "S3Failed"),
     *("SearchRed", "SearchYellow", "SearchBlocked", "SearchDisk", "SearchNodes", "SearchSnapshot"),

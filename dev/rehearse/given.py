@@ -37,6 +37,8 @@ def _values(alarm: Alarm, value: float, number: int) -> dict[str, float]:
         return {alarm.signal: value}
     if alarm.form == "growth":
         return {alarm.signal: value * number}
+    if alarm.form == "absent":
+        return {alarm.per: 1.0} if value else {alarm.per: 1.0, alarm.signal: 1.0}
     grown = value * _BASE if alarm.form == "ratio" else value
     return {alarm.signal: grown * number, alarm.per: _BASE * number}
 

@@ -69,7 +69,7 @@ def watched(alarm: Alarm, values: Values) -> str:
     >>> watched(alarm("Restarts"), [2.0])
     'growth of full_restarts: 2, fires at > 0'
     """
-    form = {"level": "", "growth": "growth of ", "ratio": "growth of ", "stalled": ""}[alarm.form]
+    form = {"growth": "growth of ", "ratio": "growth of ", "absent": "no "}.get(alarm.form, "")
     per = f" / {alarm.per}" if alarm.form == "ratio" else ""
     observed = ", ".join("no data" if value is None else f"{value:.4g}" for value in values)
     return f"{form}{alarm.signal}{per}: {observed}, fires at {alarm.comparison} {alarm.threshold:g}"

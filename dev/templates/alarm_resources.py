@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from dev.templates.documented import SNAPSHOT_SECONDS
 from dev.templates.signals import Signal, signal
 from pipeline.deploy.monitoring.alarms import ALARMS, Alarm
 
@@ -30,9 +31,21 @@ def query(source: Signal) -> dict[str, str]:
     return {"Fn::Sub": f'{select} FROM "{source.namespace}" WHERE {where}'}
 
 
-def rate(source: Signal, name: str) -> str:
+def increase(source: Signal, name: str) -> str:
     """Return the increase in a period, as metric math over the query `name`."""
-    return name if source.kind == "count" else f"RATE({name})*PERIOD({name})"
+    if source.kind == "count":
+        return name
+    return f"RATE({name})*{SNAPSHOT_SECONDS if source.summed else f'PERIOD({name})'}"
+
+
+def level(source: Signal, name: str) -> str:
+    """Return the mean value in a period, as metric math over the query `name`."""
+    return f"{name}*{SNAPSHOT_SECONDS}/PERIOD({name})" if source.summed else name
+
+
+def stat(source: Signal) -> str:
+    """Return CloudWatch's statistic of the signal's metric."""
+    return "Sum" if source.summed else source.statistic
 
 
 def _resource(alarm: Alarm) -> dict[str, Any]:
@@ -55,15 +68,16 @@ def _resource(alarm: Alarm) -> dict[str, Any]:
 
 def _watched(alarm: Alarm) -> dict[str, Any]:
     source = signal(alarm.signal)
-    if source.exact and (alarm.form == "level" or (alarm.form, source.kind) == ("growth", "count")):
+    is_plain = source.exact and not source.summed
+    if is_plain and (alarm.form == "level" or (alarm.form, source.kind) == ("growth", "count")):
         return {
             **_metric(source),
-            "Statistic": source.statistic,
+            "Statistic": stat(source),
             "Period": alarm.period_seconds,
         }
     queries = [_queried(source, "m", alarm)]
     queries += [_queried(signal(alarm.per), "p", alarm)] if alarm.per else []
-    if alarm.form != "level":
+    if alarm.form != "level" or source.summed:
         value = {"Id": "value", "Expression": _expression(alarm, source), "ReturnData": True}
         queries = [{**entry, "ReturnData": False} for entry in queries] + [value]
     return {"Metrics": queries}
@@ -72,19 +86,23 @@ def _watched(alarm: Alarm) -> dict[str, Any]:
 def _queried(source: Signal, name: str, alarm: Alarm) -> dict[str, Any]:
     if not source.exact:
         return {"Id": name, "Expression": query(source), "Period": alarm.period_seconds}
-    stat = {
+    metric = {
         "Metric": _metric(source),
         "Period": alarm.period_seconds,
-        "Stat": source.statistic,
+        "Stat": stat(source),
     }
-    return {"Id": name, "MetricStat": stat}
+    return {"Id": name, "MetricStat": metric}
 
 
 def _expression(alarm: Alarm, source: Signal) -> str:
-    grown = rate(source, "m")
+    if alarm.form == "level":
+        return level(source, "m")
+    grown = increase(source, "m")
     if alarm.form == "growth":
         return grown
-    base = rate(signal(alarm.per), "p")
+    if alarm.form == "absent":
+        return "IF(FILL(p, 0) > 0 AND FILL(m, -1) < 0, 1, 0)"
+    base = increase(signal(alarm.per), "p")
     if alarm.form == "ratio":
         return f"IF({base} > 0, {grown} / ({base}), 0)"
     return f"IF(FILL({base}, 0) > 0 AND FILL({grown}, 0) <= 0, 1, 0)"

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from dev.templates.alarm_resources import query
+from dev.templates.alarm_resources import increase, level, query, stat
+from dev.templates.documented import SNAPSHOT_SECONDS
 from dev.templates.panels import PANELS, Line, Panel
 from dev.templates.signals import Signal, signal
 
@@ -42,8 +43,11 @@ def _entries(line: Line, name: str) -> list[list[Any]]:
     source = signal(line.signal)
     if line.split:
         return [[{"expression": _search(source, line.split), "id": name}]]
-    if line.form == "level":
+    if line.form == "level" and not source.summed:
         return [_metric(source, name, label=line.label)]
+    if line.form == "level":
+        shown = {"expression": level(source, name), "label": line.label, "id": f"{name}e"}
+        return [_metric(source, name, visible=False), [shown]]
     grown = _per_second(source, name)
     entries = [_metric(source, name, visible=False)]
     if line.per:
@@ -54,18 +58,19 @@ def _entries(line: Line, name: str) -> list[list[Any]]:
 
 
 def _per_second(source: Signal, name: str) -> str:
-    return f"{name}/PERIOD({name})" if source.kind == "count" else f"RATE({name})"
+    return f"{increase(source, name)}/PERIOD({name})"
 
 
 def _search(source: Signal, split: str) -> str:
     schema = f'Namespace="{source.namespace}" MetricName="{source.metric}"'
     application = 'Application="${ApplicationName}"'
-    return f"SEARCH('{schema} {application} {split}', '{source.statistic}', 60)"
+    found = f"SEARCH('{schema} {application} {split}', '{stat(source)}', 60)"
+    return f"{found}*{SNAPSHOT_SECONDS}/60" if source.summed else found
 
 
 def _metric(source: Signal, name: str, **options: Any) -> list[Any]:
     if not source.exact:
         return [{"expression": query(source)["Fn::Sub"], "id": name, **options}]
     labels = [text for pair in source.labels for text in pair]
-    shown = {"id": name, "stat": source.statistic, **options}
+    shown = {"id": name, "stat": stat(source), **options}
     return [source.namespace, source.metric, *labels, shown]

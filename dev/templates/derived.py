@@ -95,6 +95,8 @@ def condition(alarm: Alarm) -> str:
     duration = f"{alarm.periods} periods of {duration}" if alarm.periods > 1 else duration
     if alarm.form == "stalled":
         return f"`{alarm.per}` increases and `{alarm.signal}` does not, for {duration}"
+    if alarm.form == "absent":
+        return f"`{alarm.per}` has a value and `{alarm.signal}` has none, for {duration}"
     value = {
         "level": f"`{alarm.signal}`",
         "growth": f"increase of `{alarm.signal}`",

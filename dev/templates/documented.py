@@ -20,6 +20,10 @@ OPENSEARCH: Final = (
 S3: Final = f"{AMAZON}/AmazonS3/latest/userguide/metrics-dimensions.html"
 EVENTS: Final = f"{AMAZON}/eventbridge/latest/userguide/eb-monitoring.html"
 
+SNAPSHOT_SECONDS: Final = 15
+"""The service sends each task's value four times a minute, so that the sum over a period counts it
+once for each snapshot: divide by their number (FLINK, usage notes of numRecordsIn)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Documented:

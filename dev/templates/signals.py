@@ -29,6 +29,8 @@ class Signal:
 
     `labels` are CloudWatch dimensions whose values are templates for Fn::Sub. If `exact` is false,
     AWS does not document all dimensions, and the metric is read by a query that names only these.
+    If `summed`, each task sends its part in every snapshot, and the value of all tasks is the sum
+    divided by the number of snapshots in the period.
     """
 
     name: str
@@ -38,6 +40,7 @@ class Signal:
     statistic: Statistic
     labels: tuple[tuple[str, str], ...]
     exact: bool = True
+    summed: bool = False
 
 
 def _platform(
@@ -48,6 +51,7 @@ def _platform(
     labels: dict[str, str],
     *,
     exact: bool = True,
+    summed: bool = False,
 ) -> Signal:
     """Make the signal of a documented metric; `place` is `namespace:metric`."""
     metric = documented(*place.split(":"))
@@ -59,6 +63,7 @@ def _platform(
         statistic=statistic,
         labels=tuple(labels.items()),
         exact=exact,
+        summed=summed,
     )
 
 
@@ -68,8 +73,7 @@ _APPLICATION = {"Application": "${ApplicationName}"}
 def _step(step: str, name: str) -> Signal:
     """Make the signal of one of the job's own counters.
 
-    The metric group `step` is a dimension in CloudWatch. CloudWatch's statistics mix all tasks and
-    four samples a minute, so alarms use only whether such a counter increases, and ratios of two.
+    The metric group `step` is a dimension in CloudWatch.
 
     Raises:
         KeyError: `pipeline.metrics` has no counter of that name.
@@ -81,6 +85,7 @@ def _step(step: str, name: str) -> Signal:
         metric=metrics.names(step)[name].name,
         statistic="Sum",
         labels=(*_APPLICATION.items(), ("step", step)),
+        summed=True,
     )
 
 
@@ -98,6 +103,8 @@ _ALL = {**_BUCKET, "FilterId": "all"}
 _FLINK = (
     _platform("downtime", "gauge", "AWS/KinesisAnalytics:downtime", "Average", _APPLICATION),
     _platform("uptime", "gauge", "AWS/KinesisAnalytics:uptime", "Minimum", _APPLICATION),
+    # One sample in each billing period, an hour.
+    _platform("kpus", "gauge", "AWS/KinesisAnalytics:KPUs", "Maximum", _APPLICATION),
     _platform("full_restarts", "counter", "AWS/KinesisAnalytics:fullRestarts", "Maximum",
               _APPLICATION),
     _platform("failed_checkpoints", "counter", "AWS/KinesisAnalytics:numberOfFailedCheckpoints",
@@ -121,9 +128,9 @@ _FLINK = (
     _platform("busy", "gauge", "AWS/KinesisAnalytics:busyTimeMsPerSecond", "Maximum",
               _APPLICATION, exact=False),
     _platform("records_in", "gauge", "AWS/KinesisAnalytics:numRecordsInPerSecond", "Average",
-              _APPLICATION),
+              _APPLICATION, summed=True),
     _platform("records_out", "gauge", "AWS/KinesisAnalytics:numRecordsOutPerSecond", "Average",
-              _APPLICATION),
+              _APPLICATION, summed=True),
     _platform("millis_behind", "gauge", "AWS/KinesisAnalytics:millisBehindLatest", "Maximum",
               _APPLICATION, exact=False),
     _platform("records_lag", "gauge", "AWS/KinesisAnalytics:records_lag_max", "Maximum",

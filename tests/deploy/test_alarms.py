@@ -48,6 +48,8 @@ def _bad(alarm: Alarm) -> list[Mapping[str, float]]:
         return [{alarm.signal: step * over} for step in count]
     if alarm.form == "ratio":
         return [{alarm.signal: step * over * 10, alarm.per: step * 10} for step in count]
+    if alarm.form == "absent":
+        return [{alarm.per: 2} for _ in count]
     return [{alarm.signal: 5, alarm.per: step * 10} for step in count]
 
 
@@ -61,7 +63,7 @@ def _good(alarm: Alarm) -> list[Mapping[str, float]]:
         return [{alarm.signal: 7} for _ in count]
     if alarm.form == "ratio":
         return [{alarm.signal: step * under * 10, alarm.per: step * 10} for step in count]
-    return [{alarm.signal: step, alarm.per: step * 10} for step in count]
+    return [{alarm.signal: step, alarm.per: step * 10} for step in count]  # absent: a job of 0 ms
 
 
 BY_NAME = pytest.mark.parametrize("each", ALARMS, ids=lambda each: each.name)
@@ -87,7 +89,7 @@ def test_one_period_less_is_not_enough(each: Alarm) -> None:
 @BY_NAME
 def test_missing_data_is_taken_as_it_says(each: Alarm) -> None:
     expected = {"breaching": "alarm", "notBreaching": "ok", "missing": "no_data"}[each.missing]
-    if each.form != "stalled":
+    if each.form not in ("stalled", "absent"):
         assert verdict(each, [Sample(100, {})], period_seconds=PERIOD) == expected
 
 
@@ -95,7 +97,7 @@ def test_missing_data_is_taken_as_it_says(each: Alarm) -> None:
 def test_its_signals_are_there(each: Alarm) -> None:
     assert signal(each.signal) and (not each.per or signal(each.per))
     assert each.form != "level" or each.statistic == signal(each.signal).statistic
-    assert bool(each.per) == (each.form in ("ratio", "stalled"))
+    assert bool(each.per) == (each.form in ("ratio", "stalled", "absent"))
     assert not each.when or each.when in template()["Conditions"]
     assert not each.parameter or each.parameter in template()["Parameters"]
     assert each.meaning.endswith(".") and each.action.endswith(".")

@@ -11,10 +11,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal
 
-Form = Literal["level", "growth", "ratio", "stalled"]
+Form = Literal["level", "growth", "ratio", "stalled", "absent"]
 """How a period's value is computed. level: the signal itself. growth: its increase in the period.
 ratio: its increase divided by the increase of `per`. stalled: 1 if `per` increased and the signal
-did not, else 0."""
+did not, else 0. absent: 1 if `per` has a value and the signal has none or, as the uptime of a job
+that ended, a negative one, else 0."""
 Statistic = Literal["Average", "Maximum", "Minimum", "Sum"]
 Missing = Literal["breaching", "notBreaching", "missing"]
 Condition = Literal[
@@ -57,6 +58,14 @@ _JOB = (
         meaning="The job is not running, or it reports no metrics.",
         action="Check the application's status, then the newest exception in its log. Tasks that"
                " only restart do not count as Flink downtime: see Restarts.",
+    ),
+    Alarm(
+        name="NoJob", signal="uptime", form="absent", per="kpus", statistic="Minimum",
+        period_seconds=3600, severity="page",
+        meaning="The application is billed for KPUs, and no job runs in it: its status may be"
+                " RUNNING although the program ended with an error.",
+        action="Read what the program said: the log query `python`, or docs/deploy.md. Then roll"
+               " back, or fix the configuration and update the application.",
     ),
     Alarm(
         name="CheckpointsFail", signal="failed_checkpoints", form="growth",

@@ -63,9 +63,11 @@ def _breaches(alarm: Alarm, value: float | None) -> bool:
 
 def _value(alarm: Alarm, samples: Sequence[Sample], start: float, end: float) -> float | None:
     if alarm.form == "level":
-        within = [sample.values for sample in samples if start < sample.at <= end]
-        values = [signals[alarm.signal] for signals in within if alarm.signal in signals]
+        values = _within(alarm.signal, samples, start, end)
         return _combined(alarm.statistic, values) if values else None
+    if alarm.form == "absent":
+        runs = any(value >= 0 for value in _within(alarm.signal, samples, start, end))
+        return float(bool(_within(alarm.per, samples, start, end)) and not runs)
     grown = _growth(alarm.signal, samples, start, end)
     if alarm.form == "growth":
         return grown
@@ -75,6 +77,12 @@ def _value(alarm: Alarm, samples: Sequence[Sample], start: float, end: float) ->
     if grown is None or base is None:
         return None
     return grown / base if base > 0 else 0.0
+
+
+def _within(name: str, samples: Sequence[Sample], start: float, end: float) -> list[float]:
+    """Return a signal's values in a period, without the samples that lack it."""
+    within = (sample.values for sample in samples if start < sample.at <= end)
+    return [values[name] for values in within if name in values]
 
 
 def _combined(statistic: Statistic, values: Sequence[float]) -> float:
