@@ -7,14 +7,20 @@ have Flink's own metrics, such as `numRecordsIn`, under their operator name.
 
 from __future__ import annotations
 
+import logging
+import math
+import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
 from pipeline.decode.reasons import REASONS
 
+_log = logging.getLogger(__name__)
+_LOGGED_SECONDS: Final = 60.0
 # Upper bounds in milliseconds. A last bucket, `lag_le_inf`, counts everything above.
 LAG_BUCKETS_MS = (
     *(25, 50, 100, 150, 200, 300, 400, 500, 750, 1000, 1500, 2000, 3000, 5000),
@@ -132,6 +138,30 @@ def names(step: str) -> dict[str, Metric]:
     return {metric.name: metric for metric in METRICS if metric.step == step}
 
 
+class RejectLog:
+    """Logs rejects by their reasons, at most once a minute: numbers, nothing of a record.
+
+    Counters and dead letters are complete; the log lacks the last minute of a process that ends.
+    """
+
+    def __init__(self, step: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self._step = step
+        self._clock = clock
+        self._waiting: Counter[str] = Counter()
+        self._next = -math.inf
+
+    def add(self, reasons: Counter[str]) -> None:
+        """Add the rejects of a batch, or none; log what waits, if a minute has passed."""
+        self._waiting += reasons
+        now = self._clock()
+        if not self._waiting or now < self._next:
+            return
+        told = ", ".join(f"{reason} {number}" for reason, number in self._waiting.most_common())
+        _log.warning("%s rejected %d records: %s", self._step, self._waiting.total(), told)
+        self._waiting.clear()
+        self._next = now + _LOGGED_SECONDS
+
+
 class StepMetrics:
     """The metrics of one step, counters of `METRICS` in Flink's metric groups."""
 
@@ -139,6 +169,7 @@ class StepMetrics:
         scope = group.add_group("kinesisanalytics").add_group("step", step)
         self._counters = {name: scope.counter(name) for name in names(step)}
         self._registered = False
+        self._log = RejectLog(step)
 
     def count(self, name: str, by: int = 1) -> None:
         """Add to a counter.
@@ -154,7 +185,8 @@ class StepMetrics:
             self._counters[name].inc(int(by))
 
     def count_rejects(self, reasons: Counter[str]) -> None:
-        """Count rejects, all together and by reason code."""
+        """Count rejects, all together and by reason code, and log them."""
+        self._log.add(reasons)
         self.count("rejected", reasons.total())
         for reason, number in reasons.items():
             self.count(f"rejected_{reason}", number)

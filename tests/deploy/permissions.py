@@ -25,9 +25,11 @@ TRANSACTION: Final = (
     f"{_ARN}:kafka:{_HERE}:transactional-id/events/0f1e-2/streaming-etl-redrive-trips"
 )
 GROUP: Final = f"{_ARN}:kafka:{_HERE}:group/events/0f1e-2/streaming-etl"
+READER: Final = f"{_ARN}:kafka:{_HERE}:group/events/0f1e-2/streaming-etl-reader"
 IMAGE: Final = f"{_ARN}:ecr:{_HERE}:repository/streaming-etl"
 REDRIVE_KEY: Final = f"{_ARN}:secretsmanager:{_HERE}:secret:redrive-key-Ab12Cd"
 KEY: Final = f"{_ARN}:kms:{_HERE}:key/1234"
+SOURCE_KEY: Final = f"{_ARN}:kms:{_HERE}:key/5678"
 INTERFACE: Final = f"{_ARN}:ec2:{_HERE}:network-interface/eni-1"
 TASK: Final = f"{_ARN}:ecs:{_HERE}:task-definition/streaming-etl-tools:1"
 ANY: Final = "*"
@@ -95,6 +97,7 @@ NEEDS: Final[tuple[Need, ...]] = (
           "the platform joins the VPC"),
     _need("ApplicationRole", KEY, "kms:Decrypt GenerateDataKey",
           "a multipart upload under a key needs both"),
+    _need("ApplicationRole", SOURCE_KEY, "kms:Decrypt", "a stream of others has their key"),
     # the tools
     _need("ToolsExecutionRole", ANY, "ecr:GetAuthorizationToken", "ECS fetches the image"),
     _need("ToolsExecutionRole", IMAGE,
@@ -125,9 +128,10 @@ NEEDS: Final[tuple[Need, ...]] = (
         _need("ReconcileRole", place,
               "kafka-cluster:Connect DescribeGroup DescribeTopic ReadData",
               "connectors/kafka/reader.py")
-        for place in (CLUSTER, TOPIC, GROUP)
+        for place in (CLUSTER, TOPIC, GROUP, READER)
     ),
     _need("ReconcileRole", KEY, "kms:Decrypt", "what it reads is encrypted"),
+    _need("ReconcileRole", SOURCE_KEY, "kms:Decrypt", "a stream of others has their key"),
     _need("RedriveRole", LETTERS,
           "kinesis:DescribeStreamSummary GetRecords GetShardIterator ListShards",
           "pipeline/ops/dead_letters/reader.py"),
@@ -146,9 +150,12 @@ NEEDS: Final[tuple[Need, ...]] = (
     _need("RedriveRole", TOPIC,
           "kafka-cluster:CreateTopic DescribeTopic DescribeTopicDynamicConfiguration ReadData"
           " WriteData", "connectors/kafka/transactions.py; admin.py creates the topic"),
+    _need("RedriveRole", READER, "kafka-cluster:DescribeGroup",
+          "connectors/kafka/reader.py names a group, which is looked up and never joined"),
     _need("RedriveRole", TRANSACTION, "kafka-cluster:AlterTransactionalId DescribeTransactionalId",
           "record and log entry in one transaction"),
     _need("RedriveRole", KEY, "kms:Decrypt GenerateDataKey", "it reads and writes"),
+    _need("RedriveRole", SOURCE_KEY, "kms:GenerateDataKey", "records go to the stream"),
     _need("CompactRole", BUCKET, "s3:ListBucket", "connectors/s3/store.py"),
     _need("CompactRole", f"{BUCKET}/lake/x", "s3:GetObject PutObject DeleteObject",
           "connectors/s3/store.py: merged files, records, and what they replaced"),
@@ -167,4 +174,5 @@ NEEDS: Final[tuple[Need, ...]] = (
         for place in (CLUSTER, TOPIC, GROUP)
     ),
     _need("ReplayRole", KEY, "kms:Decrypt GenerateDataKey", "it reads and writes"),
+    _need("ReplayRole", SOURCE_KEY, "kms:GenerateDataKey", "records go to the stream"),
 )  # fmt: skip

@@ -8,7 +8,15 @@ from typing import Any
 
 from dev.rehearse.intrinsics import Stack, read
 from dev.templates.derived import TEMPLATE
-from tests.deploy.permissions import BUCKET, LETTERS, LOGS, REDRIVE_KEY, SOURCE, TOOLS_LOGS
+from tests.deploy.permissions import (
+    BUCKET,
+    LETTERS,
+    LOGS,
+    REDRIVE_KEY,
+    SOURCE,
+    SOURCE_KEY,
+    TOOLS_LOGS,
+)
 
 ROOT = Path(__file__).parents[2]
 _BUCKET_NAME = BUCKET.rpartition(":")[2]
@@ -38,6 +46,7 @@ EVERYTHING = {
     "SecurityGroupIds": "sg-12345678",
     "RouteTableIds": "rtb-1",
     "PrivateEndpoints": "true",
+    "SourceKeyArn": SOURCE_KEY,
     "KmsKeyArn": "arn:aws:kms:eu-west-1:123456789012:key/1234",
     "ToolsRepository": "streaming-etl",
     "MetricsLevel": "OPERATOR",

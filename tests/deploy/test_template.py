@@ -133,6 +133,31 @@ def test_the_platform_owns_checkpoints_and_scaling() -> None:
     assert set(job["PropertyMap"]) == {"name"}
 
 
+def test_settings_can_be_left_to_the_service(tmp_path: Path) -> None:
+    made = stack(LeaveToCluster="python.fn-execution.*,pipeline.object-reuse")
+    assert _loaded(made, tmp_path).job.leave_to_cluster == (
+        "python.fn-execution.*",
+        "pipeline.object-reuse",
+    )
+
+
+def test_errors_of_python_are_logged() -> None:
+    application = properties(stack(), "Application")["ApplicationConfiguration"]
+    assert application["FlinkApplicationConfiguration"]["MonitoringConfiguration"]["LogLevel"] == (
+        "INFO"
+    )
+
+
+def test_ones_own_key_is_also_that_of_the_snapshots() -> None:
+    plain = properties(stack(), "Application")["ApplicationConfiguration"]
+    assert "ApplicationEncryptionConfiguration" not in plain
+    keyed = properties(stack(**EVERYTHING), "Application")["ApplicationConfiguration"]
+    assert keyed["ApplicationEncryptionConfiguration"] == {
+        "KeyType": "CUSTOMER_MANAGED_KEY",
+        "KeyId": EVERYTHING["KmsKeyArn"],
+    }
+
+
 def test_the_log_is_there_before_it_is_named() -> None:
     resources = template()["Resources"]
     assert resources["Application"]["DependsOn"] == ["LogStream"]
