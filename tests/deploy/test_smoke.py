@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -37,7 +37,19 @@ PLATFORM = {
     "execution.checkpointing.timeout": "98765 ms",
     "execution.checkpointing.dir": f"s3a://{NAME}/checkpoints",
 }
-
+# What AWS documents that a program may set (on its page on programmatic configuration), as far as a
+# job of the Table API needs it, and what Flink's planner notes for itself.
+ALLOWED = (
+    *("execution.runtime-mode", "pipeline.classpaths", "pipeline.jars", "pipeline.max-parallelism"),
+    *("pipeline.name", "pipeline.object-reuse", "table.exec.mini-batch.enabled"),
+    *("__table.query-start.epoch-time__", "__table.query-start.local-time__"),
+    "__table.query-start.current-database__",
+)
+REFUSING = {
+    **PLATFORM,
+    "execution.program-config.enabled": "false",
+    "execution.program-config.wildcards": ";".join(ALLOWED),
+}
 
 pytestmark = pytest.mark.deployment
 
@@ -102,12 +114,29 @@ def test_the_package_is_the_whole_job(
     assert verdict.counts["index"] > 0
 
 
-def start(harness: Harness, program: list[str], bare: Path) -> Submitted:
+def test_a_flink_that_takes_no_settings_of_a_program_runs_it(
+    platform: Stack, program: list[str], bare: Path, tmp_path: Path
+) -> None:
+    with Harness(stack=platform, name="refused", folder=tmp_path) as harness:
+        sent = harness.produce(generate(RECIPE))
+        harness.job = start(harness, program, bare, REFUSING)
+        harness.wait_running()
+        harness.drain()
+        config = harness.job.cluster.get(f"/jobs/{harness.job.job_id}/config")
+        harness.stop()
+
+    assert config["execution-config"]["object-reuse-mode"] is True
+    assert harness.verdict(sent).problems() == []
+
+
+def start(
+    harness: Harness, program: list[str], bare: Path, settings: Mapping[str, str] = PLATFORM
+) -> Submitted:
     """Submit as the platform does; the configuration is the property groups' file alone."""
     sections = harness.config()
     del sections["decode"]  # the schemas are those of the package
     sections["job"] = {k: v for k, v in sections["job"].items() if k not in PLATFORM_KEYS}
-    environment = platform_environment(harness)
+    environment = platform_environment(harness, settings)
     try:
         with as_platform.placed(as_platform.property_groups(sections)) as path:
             config = load_config.load_property_groups(path)
@@ -125,11 +154,11 @@ def start(harness: Harness, program: list[str], bare: Path) -> Submitted:
     return Submitted(job_id, "", config, cluster_of(environment))
 
 
-def platform_environment(harness: Harness) -> dict[str, str]:
+def platform_environment(harness: Harness, settings: Mapping[str, str]) -> dict[str, str]:
     """The servers' addresses, and Flink's configuration with the platform's own settings."""
     found = harness.stack.environment()
     conf = harness.folder / "conf"
     shutil.copytree(found["FLINK_CONF_DIR"], conf)
     with (conf / "config.yaml").open("a") as file:
-        file.writelines(f'{key}: "{value}"\n' for key, value in PLATFORM.items())
+        file.writelines(f'{key}: "{value}"\n' for key, value in settings.items())
     return {"PATH": os.environ["PATH"], **found, "FLINK_CONF_DIR": str(conf)}

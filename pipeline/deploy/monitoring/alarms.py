@@ -64,8 +64,8 @@ _JOB = (
         period_seconds=3600, severity="page",
         meaning="The application is billed for KPUs, and no job runs in it: its status may be"
                 " RUNNING although the program ended with an error.",
-        action="Read what the program said: the log query `python`, or docs/deploy.md. Then roll"
-               " back, or fix the configuration and update the application.",
+        action="Read what the program said with the log query `python`. Then roll back, or fix the"
+               " configuration and update the application: docs/operate-on-aws.md.",
     ),
     Alarm(
         name="CheckpointsFail", signal="failed_checkpoints", form="growth",
