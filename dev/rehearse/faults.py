@@ -145,12 +145,14 @@ def stopped_task_manager(scene: Scene) -> Iterator[None]:
 def kill_workers(scene: Scene) -> None:
     """Kill the Python processes of a running job, and send records that need them.
 
-    A task without work does not notice that its worker is gone.
+    A task without work does not notice that its worker is gone. Workers that still start are left
+    alone: Flink would wait for such a one for three minutes.
     """
     if scene.job.cluster.running(scene.job.job_id):
         feed(scene)
-        for pid in scene.stack.python_worker_pids():
-            psutil.Process(pid).kill()
+        for worker in map(psutil.Process, scene.stack.python_worker_pids()):
+            if worker.name().startswith("etl-"):  # its step has named it
+                worker.kill()
 
 
 def feed(scene: Scene) -> None:
