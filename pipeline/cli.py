@@ -59,6 +59,10 @@ COMMANDS: Final = {
         "pipeline.deploy.monitoring.commands",
         "Evaluate the deployment's alarms on the metrics of the local servers.",
     ),
+    "estimate": (
+        "pipeline.deploy.cost.commands",
+        "Estimate what the AWS deployment costs a month, from its load.",
+    ),
 }
 """Every command: the module that adds it, and its line in the help."""
 

@@ -15,11 +15,11 @@ def template(
     write: Annotated[bool, typer.Option("--write", help="Rewrite the files that differ.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Check the generated parts of the CloudFormation template, the dashboards, Prometheus' rules
-    and docs/alarms.md.
+    """Check the generated parts of the CloudFormation template, the dashboards, Prometheus' rules,
+    docs/alarms.md and docs/cost.md.
 
-    Run it after a change of schemas/, the alarms or the panels. Exit 1 if a file differs from the
-    code and --write is not given.
+    Run it after a change of schemas/, the alarms, the panels or the prices. Exit 1 if a file
+    differs from the code and --write is not given.
     """
     from dev.templates.derived import derived_files
     from pipeline.events.event_types import load

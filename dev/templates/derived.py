@@ -1,5 +1,5 @@
 """Files that are generated from the code: the stack, the dashboards of Grafana and
-Prometheus, Prometheus' rules, the page of alarms.
+Prometheus, Prometheus' rules, the pages of alarms and of costs.
 
 The stack is generated as a whole, of the handwritten template and of the resources that the schemas
 and the alarms define. In the page of alarms a section between two marks is generated.
@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 
 from connectors.errors import UserError
-from dev.templates import console, grafana, prometheus_rules
+from dev.templates import console, cost_page, grafana, prometheus_rules
 from dev.templates.alarm_resources import alarm_resources
 from dev.templates.dashboard import dashboard
 from dev.templates.tables import glue_tables
@@ -29,6 +29,7 @@ BOARD = Path("conf/grafana/streaming-etl.json")
 RULES = Path("conf/prometheus/alerts.yml")
 CONSOLE = Path("conf/prometheus/consoles/streaming-etl.html")
 PAGE = Path("docs/alarms.md")
+COST = Path("docs/cost.md")
 
 
 _HEADER = """\
@@ -50,6 +51,7 @@ def derived_files(root: Path, types: EventTypes) -> dict[Path, str]:
         RULES: prometheus_rules.rules(),
         CONSOLE: console.console(),
         PAGE: _page(root / PAGE),
+        COST: cost_page.page(root / COST),
     }
 
 

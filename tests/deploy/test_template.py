@@ -13,7 +13,7 @@ import yaml
 
 from connectors.errors import UserError
 from dev.rehearse.intrinsics import Stack, read
-from dev.templates.derived import BOARD, HANDWRITTEN, PAGE, TEMPLATE, derived_files
+from dev.templates.derived import BOARD, COST, HANDWRITTEN, PAGE, TEMPLATE, derived_files
 from pipeline.config.load import check, load_property_groups
 from pipeline.config.model import Config, Lake
 from pipeline.deploy.monitoring.alarms import ALARMS, Alarm, alarm
@@ -65,13 +65,14 @@ def test_what_is_derived_is_up_to_date(path: tuple[Path, str]) -> None:
     [
         (HANDWRITTEN, "\nOutputs:\n", "\n", "needs the line 'Outputs:'"),
         (PAGE, "<!-- </alarms> -->", "", "needs the marks <alarms> and </alarms>"),
+        (COST, "<!-- <prices> -->", "", "needs the marks <prices> and </prices>"),
     ],
 )
 def test_a_file_without_a_place_for_the_generated_part_is_named(
     path: Path, old: str, new: str, problem: str, tmp_path: Path
 ) -> None:
-    for each in (HANDWRITTEN, PAGE):
-        (tmp_path / each).parent.mkdir(parents=True)
+    for each in (HANDWRITTEN, PAGE, COST):
+        (tmp_path / each).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / each).write_text((ROOT / each).read_text())
     (tmp_path / path).write_text((ROOT / path).read_text().replace(old, new))
     with pytest.raises(UserError, match=f"{path}: {problem}"):
