@@ -11,12 +11,15 @@ from connectors.errors import UserError
 from dev.demo import commands as demo
 from dev.rehearse import commands as rehearse
 from dev.servers.commands import app
-from dev.templates.commands import template
+from dev.templates.commands import take_over, template
 
 app.command(epilog="Example: python -m dev demo --source both --events 300000 --keep")(demo.demo)
 app.command(epilog="Example: python -m dev page --picture")(demo.page)
 app.command(epilog="Example: python -m dev rehearse --keep")(rehearse.rehearse)
 app.command(epilog="Example: python -m dev template --write")(template)
+app.command(
+    epilog="Example: python -m dev take-over --account 123456789012 --region eu-west-1 > taken.json"
+)(take_over)
 
 
 def main() -> None:

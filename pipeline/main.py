@@ -51,36 +51,36 @@ def submit(config: Config) -> None:
     try:
         stream.execute_async(config.job.name)
     except flink.JAVA_ERRORS as error:
-        left = left_to_cluster(config, flink.refused_settings(error))
-        if left is None:
+        refused = flink.refused_settings(error)
+        if not refused:
             raise
-        planned(left, types).execute_async(config.job.name)
+        stream = planned(left_to_cluster(config, refused), types)
+        flink.forget_needless(stream)
+        stream.execute_async(config.job.name)
 
 
-def left_to_cluster(config: Config, refused: Sequence[str]) -> Config | None:
+def left_to_cluster(config: Config, refused: Sequence[str]) -> Config:
     """Return the configuration that leaves also the refused settings to the cluster, and say so.
 
-    None if nothing was refused.
-
     Raises:
-        UserError: the cluster refuses what the job does not set.
+        UserError: the cluster refuses what PyFlink needs.
     """
-    if not refused:
-        return None
-    own = flink_settings(config.job)
-    if foreign := [key for key in refused if key not in own]:
+    own = [key for key in refused if key in flink_settings(config.job)]
+    needed = [key for key in refused if key not in own and not flink.is_needless(key)]
+    if needed:
         raise UserError(
-            f"the cluster takes no settings of a program (execution.program-config.enabled), and"
-            f" refuses {', '.join(foreign)}, which PyFlink needs; allow them in"
-            " execution.program-config.wildcards."
+            "the cluster takes no settings of a program (execution.program-config.enabled: false),"
+            f" and refuses {', '.join(needed)}, which PyFlink sets in every job; allow them in"
+            " execution.program-config.wildcards. On a managed service, ask its support."
         )
-    print(
-        f"warning: the cluster takes no settings of a program; starting with its own"
-        f" {', '.join(refused)}. docs/operations.md says what that changes; list them in"
-        " job.leave_to_cluster to start without this warning",
-        file=sys.stderr,
-    )
-    leave = (*config.job.leave_to_cluster, *refused)
+    if own:
+        print(
+            "warning: the cluster takes no settings of a program; starting with its own"
+            f" {', '.join(own)}. What that changes is in docs/operate-on-aws.md; list them in"
+            " job.leave_to_cluster to start without this warning",
+            file=sys.stderr,
+        )
+    leave = (*config.job.leave_to_cluster, *own)
     return replace(config, job=replace(config.job, leave_to_cluster=leave))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import collections
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -134,22 +133,6 @@ def test_counters_are_shown_before_they_grow() -> None:
     step.count("in", 2)
     assert counted[-1] == ("in", 2)
     assert len(counted) == len(metrics.names("decode")) + 1
-
-
-def test_rejects_are_logged_by_reason_once_a_minute(caplog: pytest.LogCaptureFixture) -> None:
-    now = 0.0
-    log = metrics.RejectLog("decode", clock=lambda: now)
-    log.add(collections.Counter())
-    log.add(collections.Counter(not_json=2, unknown_event_type=3))
-    log.add(collections.Counter(not_json=1))
-    now = 59.9
-    log.add(collections.Counter())
-    assert caplog.messages == ["decode rejected 5 records: unknown_event_type 3, not_json 2"]
-    now = 60.0
-    log.add(collections.Counter(not_json=1))
-    now = 200.0
-    log.add(collections.Counter())
-    assert caplog.messages[1:] == ["decode rejected 2 records: not_json 2"]
 
 
 def test_an_unknown_metric_cannot_be_counted() -> None:

@@ -18,6 +18,7 @@ from pyflink.common import Configuration
 from pyflink.datastream import StreamExecutionEnvironment
 from pyflink.table import EnvironmentSettings, StatementSet, StreamTableEnvironment
 from pyflink.util.exceptions import JavaException
+from pyflink.util.java_utils import get_j_env_configuration
 
 from connectors.errors import UserError
 
@@ -102,13 +103,36 @@ def refused_settings(error: Exception) -> list[str]:
     return _REFUSED.findall(text) if "Not allowed configuration change(s)" in text else []
 
 
+# What the planner notes for itself, and defaults of Flink that PyFlink repeats.
+_NEEDLESS = re.compile(
+    r"__table\.query-start\..+|execution\.runtime-mode|table\.exec\.mini-batch\.enabled"
+)
+
+
+def is_needless(setting: str) -> bool:
+    """Return whether a planned job runs the same without a setting that PyFlink makes.
+
+    >>> is_needless("execution.runtime-mode"), is_needless("pipeline.jars")
+    (True, False)
+    """
+    return bool(_NEEDLESS.fullmatch(setting))
+
+
+def forget_needless(stream: StreamExecutionEnvironment) -> None:
+    """Submit a planned job without these settings, which a cluster may refuse."""
+    settings = get_j_env_configuration(stream._j_stream_execution_environment)
+    for key in filter(is_needless, list(settings.keySet())):
+        settings.removeKey(key)
+
+
 def require_utc(tables: Any) -> None:
     """Raise UserError unless the session's time zone, which the cluster may set, is UTC."""
     zone = tables._j_tenv.getConfig().getLocalTimeZone()
     if str(zone.normalized().getId()) not in ("Z", "UTC", "GMT"):
         raise UserError(
-            f"table.local-time-zone is {zone.getId()}, and times would be written in that zone; set"
-            " UTC on the cluster, or take table.local-time-zone out of job.leave_to_cluster."
+            f"the cluster's table.local-time-zone is {zone.getId()}, and times would be written in"
+            " that zone; set it to UTC there, or let the job set it, which the cluster must allow and"
+            " job.leave_to_cluster not name."
         )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from dev.templates.documented import SNAPSHOT_SECONDS
 from dev.templates.signals import Signal, signal
 from pipeline.deploy.monitoring.alarms import ALARMS, Alarm
 
@@ -33,19 +32,18 @@ def query(source: Signal) -> dict[str, str]:
 
 def increase(source: Signal, name: str) -> str:
     """Return the increase in a period, as metric math over the query `name`."""
-    if source.kind == "count":
-        return name
-    return f"RATE({name})*{SNAPSHOT_SECONDS if source.summed else f'PERIOD({name})'}"
+    return name if source.kind == "count" else f"RATE({name})*PERIOD({name})"
 
 
-def level(source: Signal, name: str) -> str:
-    """Return the mean value in a period, as metric math over the query `name`."""
-    return f"{name}*{SNAPSHOT_SECONDS}/PERIOD({name})" if source.summed else name
+def stat(alarm: Alarm, source: Signal) -> str:
+    """Return CloudWatch's statistic of a signal's metric in an alarm.
 
-
-def stat(source: Signal) -> str:
-    """Return CloudWatch's statistic of the signal's metric."""
-    return "Sum" if source.summed else source.statistic
+    The increase of what each task counts is that of a task, in the mean: a sum also grows when a
+    period has one snapshot more than the period before.
+    """
+    if alarm.form == "absent" and source.name == alarm.signal:
+        return "Maximum"  # a job that ended has the uptime -1, beside that of the next one
+    return "Average" if source.summed else source.statistic
 
 
 def _resource(alarm: Alarm) -> dict[str, Any]:
@@ -68,16 +66,15 @@ def _resource(alarm: Alarm) -> dict[str, Any]:
 
 def _watched(alarm: Alarm) -> dict[str, Any]:
     source = signal(alarm.signal)
-    is_plain = source.exact and not source.summed
-    if is_plain and (alarm.form == "level" or (alarm.form, source.kind) == ("growth", "count")):
+    if source.exact and (alarm.form == "level" or (alarm.form, source.kind) == ("growth", "count")):
         return {
             **_metric(source),
-            "Statistic": stat(source),
+            "Statistic": stat(alarm, source),
             "Period": alarm.period_seconds,
         }
     queries = [_queried(source, "m", alarm)]
     queries += [_queried(signal(alarm.per), "p", alarm)] if alarm.per else []
-    if alarm.form != "level" or source.summed:
+    if alarm.form != "level":
         value = {"Id": "value", "Expression": _expression(alarm, source), "ReturnData": True}
         queries = [{**entry, "ReturnData": False} for entry in queries] + [value]
     return {"Metrics": queries}
@@ -89,14 +86,12 @@ def _queried(source: Signal, name: str, alarm: Alarm) -> dict[str, Any]:
     metric = {
         "Metric": _metric(source),
         "Period": alarm.period_seconds,
-        "Stat": stat(source),
+        "Stat": stat(alarm, source),
     }
     return {"Id": name, "MetricStat": metric}
 
 
 def _expression(alarm: Alarm, source: Signal) -> str:
-    if alarm.form == "level":
-        return level(source, "m")
     grown = increase(source, "m")
     if alarm.form == "growth":
         return grown

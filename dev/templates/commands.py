@@ -1,13 +1,16 @@
-"""The command `python -m dev template`: files that are written from the code."""
+"""The commands `template`, files that are written from the code, and `take-over`."""
 
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from connectors.errors import UserError
+from connectors.text_files import masked
 from pipeline.options import ROOT, JsonOption
 
 
@@ -33,6 +36,30 @@ def template(
     listed = {"differing": [str(path) for path in differing], "written": write}
     print(json.dumps(listed) if as_json else "\n".join(lines))
     raise typer.Exit(bool(differing) and not write)
+
+
+def take_over(
+    account: Annotated[str, typer.Option(help="Number of the account, 12 digits.")],
+    region: Annotated[str, typer.Option(help="Region of the stack.")],
+    parameter: Annotated[
+        list[str] | None, typer.Option(help="NAME=VALUE, as the deleted stack had it; repeatable.")
+    ] = None,
+) -> None:
+    """Print the stack with the names of what a deleted stack left, so that it can be imported.
+
+    docs/operate-on-aws.md has the commands that use it.
+    """
+    from dev.templates.take_over import take_over as taken_over
+    from pipeline.deploy.cost.stack import named
+
+    for value, form, what in (
+        (account, r"\d{12}", "--account is {}; give its 12 digits."),
+        (region, r"[a-z]{2}(-[a-z]+)+-\d", "--region is {}; give one such as eu-west-1."),
+    ):
+        if not re.fullmatch(form, value):
+            raise UserError(what.format(masked(value)))
+    parameters = dict(named(parameter or (), "--parameter"))
+    print(taken_over(ROOT, parameters, account=account, region=region))
 
 
 def _text(path: Path) -> str:

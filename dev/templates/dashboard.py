@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from dev.templates.alarm_resources import increase, level, query, stat
+from dev.templates.alarm_resources import query
 from dev.templates.documented import SNAPSHOT_SECONDS
 from dev.templates.panels import PANELS, Line, Panel
 from dev.templates.signals import Signal, signal
@@ -48,17 +48,30 @@ def _entries(line: Line, name: str) -> list[list[Any]]:
     if line.form == "level":
         shown = {"expression": level(source, name), "label": line.label, "id": f"{name}e"}
         return [_metric(source, name, visible=False), [shown]]
-    grown = _per_second(source, name)
+    grown = per_second(source, name)
     entries = [_metric(source, name, visible=False)]
     if line.per:
         base = signal(line.per)
-        grown = f"{grown} / ({_per_second(base, f'{name}p')})"
+        grown = f"{grown} / ({per_second(base, f'{name}p')})"
         entries.append(_metric(base, f"{name}p", visible=False))
     return [*entries, [{"expression": grown, "label": line.label, "id": f"{name}e"}]]
 
 
-def _per_second(source: Signal, name: str) -> str:
-    return f"{increase(source, name)}/PERIOD({name})"
+def level(source: Signal, name: str) -> str:
+    """Return the value of all tasks, as metric math over the query `name`."""
+    return f"{name}*{SNAPSHOT_SECONDS}/PERIOD({name})" if source.summed else name
+
+
+def per_second(source: Signal, name: str) -> str:
+    """Return the increase a second of all tasks, as metric math over the query `name`."""
+    if source.kind == "count":
+        return f"{name}/PERIOD({name})"
+    return f"RATE({name})*{SNAPSHOT_SECONDS}/PERIOD({name})" if source.summed else f"RATE({name})"
+
+
+def stat(source: Signal) -> str:
+    """Return CloudWatch's statistic of the signal's metric in a chart."""
+    return "Sum" if source.summed else source.statistic
 
 
 def _search(source: Signal, split: str) -> str:

@@ -36,6 +36,8 @@ for job in (Job(), Job(leave_to_cluster=("python.*", "pipeline.*", "table.*"))):
     statements = tables.create_statement_set()
     statements.add_insert_sql("INSERT INTO seen SELECT same(x) FROM numbers")
     statements.attach_as_datastream()
+    if job.leave_to_cluster:
+        flink.forget_needless(stream)
     try:
         stream.execute_async("refused")
     except flink.JAVA_ERRORS as error:
@@ -58,7 +60,9 @@ def test_flink_names_each_setting_that_it_refuses_and_none_that_is_left(tmp_path
     ours = flink_settings(Job()).keys()
     assert ours <= all_set
     assert ours & left == {"execution.checkpointing.timeout"}
-    assert "execution.runtime-mode" in left  # PyFlink's own, in every job
+    own = {"pipeline.jars", "pipeline.classpaths", "python.loopback-server.address"}
+    assert left - ours == own  # PyFlink's own, in every job; the last one in a local run
+    assert own < all_set
 
 
 def test_a_beginning_leaves_all_that_follow() -> None:
@@ -77,25 +81,41 @@ def test_what_the_job_never_sets_is_refused(entry: str) -> None:
 
 
 def test_what_was_refused_is_left_to_the_cluster(capsys: pytest.CaptureFixture[str]) -> None:
-    left = main.left_to_cluster(CONFIG, ["pipeline.object-reuse", "pipeline.name"])
-    assert left is not None
+    refused = ["pipeline.object-reuse", "pipeline.name", "execution.runtime-mode"]
+    left = main.left_to_cluster(CONFIG, refused)
     assert not {"pipeline.object-reuse", "pipeline.name"} & flink_settings(left.job).keys()
     told = capsys.readouterr().err
     assert told.startswith("warning: the cluster takes no settings of a program")
     assert "pipeline.object-reuse, pipeline.name" in told
 
 
-def test_another_error_leaves_nothing() -> None:
-    assert main.left_to_cluster(CONFIG, []) is None
+def test_what_a_planned_job_does_not_need_is_left_without_a_word(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main.left_to_cluster(CONFIG, ["__table.query-start.epoch-time__"]) == CONFIG
+    assert capsys.readouterr().err == ""
 
 
 def test_what_pyflink_needs_must_be_allowed() -> None:
-    with pytest.raises(UserError, match="refuses execution.runtime-mode, which PyFlink needs"):
-        main.left_to_cluster(CONFIG, ["pipeline.name", "execution.runtime-mode"])
+    with pytest.raises(UserError, match="refuses pipeline.jars, which PyFlink sets"):
+        main.left_to_cluster(CONFIG, ["pipeline.name", "pipeline.jars"])
 
 
 def test_a_setting_that_was_left_and_is_refused_again_is_not_ours() -> None:
     job = replace(CONFIG.job, leave_to_cluster=("pipeline.name",))
     config: Config = replace(CONFIG, job=job)
-    with pytest.raises(UserError, match="refuses pipeline.name, which PyFlink needs"):
+    with pytest.raises(UserError, match="refuses pipeline.name, which PyFlink sets"):
         main.left_to_cluster(config, ["pipeline.name"])
+
+
+def test_the_sessions_zone_must_be_utc(tmp_path: Path) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "TZ": "America/New_York"}
+    code = (
+        "from connectors.flink import table_environment as flink\n"
+        "stream, tables = flink.environment({})\n"
+        "flink.require_utc(tables)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=False
+    )
+    assert "UserError: the cluster's table.local-time-zone is America/New_York" in done.stderr

@@ -37,13 +37,11 @@ PLATFORM = {
     "execution.checkpointing.timeout": "98765 ms",
     "execution.checkpointing.dir": f"s3a://{NAME}/checkpoints",
 }
-# What AWS documents that a program may set (on its page on programmatic configuration), as far as a
-# job of the Table API needs it, and what Flink's planner notes for itself.
+# What this program sets of what AWS documents that one may set, on its page on programmatic
+# configuration.
 ALLOWED = (
     *("execution.runtime-mode", "pipeline.classpaths", "pipeline.jars", "pipeline.max-parallelism"),
-    *("pipeline.name", "pipeline.object-reuse", "table.exec.mini-batch.enabled"),
-    *("__table.query-start.epoch-time__", "__table.query-start.local-time__"),
-    "__table.query-start.current-database__",
+    *("pipeline.name", "pipeline.object-reuse", "table.local-time-zone"),
 )
 REFUSING = {
     **PLATFORM,

@@ -61,9 +61,10 @@ _JOB = (
     ),
     Alarm(
         name="NoJob", signal="uptime", form="absent", per="kpus", statistic="Minimum",
-        period_seconds=3600, severity="page",
+        period_seconds=3600,
         meaning="The application is billed for KPUs, and no job runs in it: its status may be"
-                " RUNNING although the program ended with an error.",
+                " RUNNING although the program ended with an error. A planned stop may raise it for"
+                " the rest of the billed hour.",
         action="Read what the program said with the log query `python`. Then roll back, or fix the"
                " configuration and update the application: docs/operate-on-aws.md.",
     ),
@@ -146,7 +147,8 @@ _JOB = (
     Alarm(
         name="Throughput", signal="records_out", statistic="Average", comparison="<",
         parameter="MinimumRecordsPerSecond", missing="breaching", when="HasMinimum",
-        meaning="Fewer records per second than the minimum you set.",
+        meaning="Fewer records per second than the minimum you set, in the mean of all tasks and"
+                " steps.",
         action="Check whether the producers are idle or the source is stuck: compare with"
                " IncomingRecords.",
     ),
