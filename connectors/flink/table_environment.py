@@ -131,8 +131,8 @@ def require_utc(tables: Any) -> None:
     if str(zone.normalized().getId()) not in ("Z", "UTC", "GMT"):
         raise UserError(
             f"the cluster's table.local-time-zone is {zone.getId()}, and times would be written in"
-            " that zone; set it to UTC there, or let the job set it, which the cluster must allow and"
-            " job.leave_to_cluster not name."
+            " that zone; set it to UTC there, or let the job set it, which the cluster must allow"
+            " and job.leave_to_cluster not name."
         )
 
 
