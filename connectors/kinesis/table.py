@@ -1,8 +1,8 @@
 """Flink SQL tables on Kinesis: the source of raw records, and streams that sinks write to.
 
 Source: exactly once into Flink's state (shard and sequence number). Resharding neither loses nor
-duplicates records, but child shards may be read beside the rest of their parent. The connector
-unpacks KPL aggregates; the records of one share its sequence number.
+duplicates records, but the children of a shard are read beside the rest of their parent. The
+connector unpacks KPL aggregates; the records of one share its sequence number.
 Sinks: at least once, unordered. A duplicate has the same content and, in an envelope, the same
 position. Credentials come from AWS's default chain.
 """
