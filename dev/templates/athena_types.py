@@ -45,6 +45,6 @@ def athena_type_of(arrow: pa.DataType) -> str:
     if types.is_map(arrow):
         return f"map<{athena_type_of(arrow.key_type)},{athena_type_of(arrow.item_type)}>"
     if types.is_struct(arrow):
-        members = ",".join(f"{field.name}:{athena_type_of(field.type)}" for field in arrow)
+        members = ",".join(f"{field.name.lower()}:{athena_type_of(field.type)}" for field in arrow)
         return f"struct<{members}>"
     raise TypeError(f"no column of the lake or archive is {arrow}")
