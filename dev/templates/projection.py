@@ -8,7 +8,7 @@ https://docs.aws.amazon.com/athena/latest/ug/partition-projection-supported-type
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final, cast
 
@@ -29,6 +29,8 @@ A_DAY_AHEAD: Final = "NOW+1DAYS"
 """No event is later, unless its schema says so."""
 
 _MOST_VALUES: Final = 1_000_000
+_MOST_WITH_NULL: Final = 100
+"""Athena's documentation advises a few dozen values of an enum, and sets no limit."""
 _INJECTED: Final = {"type": "injected"}
 _DATES: Final[Mapping[str, tuple[str, int]]] = {
     "Ym": ("MONTHS", 28 * 86_400),
@@ -45,9 +47,14 @@ def projection(event_type: EventType, field: PartitionField) -> Projection:
     source = event_type.field(field.source)
     texts = _few_texts(field, source)
     if texts and "," not in "".join(texts):
-        return {"type": "enum", "values": ",".join([*texts, *[HIVE_NULL] * source.nullable])}
-    if source.nullable or (source.kind == "string" and field.transform != "bucket"):
+        return _enum(texts, has_null=source.nullable)
+    if source.kind == "string" and field.transform != "bucket":
         return dict(_INJECTED)
+    found = _of_numbers(event_type, field, source)
+    return _with_null(found) if source.nullable else found
+
+
+def _of_numbers(event_type: EventType, field: PartitionField, source: Field) -> Projection:
     if field.transform in TIME_TRANSFORMS:
         return _times(event_type, field, source)
     if field.transform == "bucket":
@@ -55,6 +62,22 @@ def projection(event_type: EventType, field: PartitionField) -> Projection:
     assert source.minimum is not None and source.maximum is not None, "numbers have a range"
     ends = (transformed(field, source, int(end)) for end in (source.minimum, source.maximum))
     return _numbers(field, *ends)
+
+
+def _enum(texts: Sequence[str], *, has_null: bool) -> Projection:
+    return {"type": "enum", "values": ",".join([*texts, *[HIVE_NULL] * has_null])}
+
+
+def _with_null(found: Projection) -> Projection:
+    """Return the projection of the same values and null, which no range can have."""
+    if found["type"] != "integer":
+        return dict(_INJECTED)
+    first, last = map(int, found["range"].split(","))
+    numbers = range(first, last + 1, int(found.get("interval", 1)))
+    if len(numbers) > _MOST_WITH_NULL:
+        return dict(_INJECTED)
+    digits = int(found.get("digits", 1))
+    return _enum([f"{number:0{digits}d}" for number in numbers], has_null=True)
 
 
 def integers(first: int, last: int, digits: int = 0, interval: int = 1) -> Projection:

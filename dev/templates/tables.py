@@ -91,15 +91,17 @@ def _table(
         **projected,
         "storage.location.template": {"Fn::Sub": template},
     }
-    stored = [column for column in columns if column.name not in ranges]
+    stored = {
+        column.name.lower(): athena_type_of(column.type)
+        for column in columns
+        if column.name not in ranges
+    }
     storage = {
         "Location": {"Fn::Sub": place},
         "InputFormat": f"{_HIVE}.MapredParquetInputFormat",
         "OutputFormat": f"{_HIVE}.MapredParquetOutputFormat",
         "SerdeInfo": {"SerializationLibrary": f"{_HIVE}.serde.ParquetHiveSerDe"},
-        "Columns": [
-            {"Name": column.name.lower(), "Type": athena_type_of(column.type)} for column in stored
-        ],
+        "Columns": [{"Name": name, "Type": kind} for name, kind in stored.items() if kind],
     }
     table = {
         "Name": name,

@@ -18,6 +18,8 @@ from datetime import UTC, datetime, timedelta
 from itertools import product
 from typing import Any, Final
 
+from pipeline.events.folders import HIVE_NULL
+
 BUCKET: Final = "data"
 _RELATIVE: Final = re.compile(r"\s*NOW\s*(?:([+-])\s*([0-9]+)\s*(DAY|HOUR)S?\s*)?")
 _PLACEHOLDER: Final = re.compile(r"\$\{([^}]+)\}")
@@ -89,7 +91,8 @@ class ProjectedTable:
             given = {condition.only for condition in own} - {None}
             if len(given) != 1:
                 raise ProjectionError(f"the injected column {key} has not one value: {given}")
-            values: Iterable[str] = [value for value in given if value]
+            # Hive's name of null is null, which equals nothing (Trino 435; not documented).
+            values: Iterable[str] = [value for value in given if value and value != HIVE_NULL]
         else:
             values = _PROJECTIONS[options["type"]](options, self._now)
         return [value for value in values if all(each.allows(value) for each in own)]

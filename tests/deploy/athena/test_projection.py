@@ -15,6 +15,7 @@ from dev.templates.tables import glue_tables
 from pipeline.config.model import Source
 from pipeline.events import event_types
 from pipeline.events.event_types import EventTypes, of
+from pipeline.events.folders import HIVE_NULL
 from pipeline.events.model import EventType, Field, PartitionField
 from pipeline.ops.generate.trips import Span, trips
 from pipeline.ops.generate.write import write_lines
@@ -195,6 +196,8 @@ def user_events() -> Iterator[dict[str, Any]]:
 LISTED = {
     "identity of a text with a list": PartitionField("p", "flag"),
     "nullable with a list": PartitionField("p", "maybe_flag"),
+    "nullable number": PartitionField("p", "maybe", format="%d"),
+    "nullable bucket": PartitionField("p", "maybe", "bucket", 16, "%02d"),
     "boolean": PartitionField("p", "is_full"),
     "number": PartitionField("p", "number", format="%d"),
     "tens": PartitionField("p", "number", "truncate", 10, "%d"),
@@ -215,7 +218,7 @@ INJECTED = {
     "any text": PartitionField("p", "name"),
     "texts with a comma": PartitionField("p", "comma"),
     "first letters": PartitionField("p", "name", "truncate", 3),
-    "nullable number": PartitionField("p", "maybe", format="%d"),
+    "nullable, of many buckets": PartitionField("p", "maybe", "bucket", 1000, "%03d"),
     "negative numbers with zeros": PartitionField("p", "number", format="%03d"),
     "numbers longer than their format": PartitionField("p", "id", "truncate", 100, "%03d"),
     "days of years": PartitionField("p", "at", "day", 0, "%Y-%d"),
@@ -242,7 +245,7 @@ def test_every_folder_of_a_user_s_partition_is_listed_once(
 
 
 @pytest.mark.parametrize("field", INJECTED.values(), ids=INJECTED)
-def test_every_folder_of_an_injected_partition_is_found_by_its_value(
+def test_every_folder_of_an_injected_partition_but_null_s_is_found_by_its_value(
     tmp_path: Path, field: PartitionField
 ) -> None:
     types = user_type(field)
@@ -251,13 +254,15 @@ def test_every_folder_of_an_injected_partition_is_found_by_its_value(
         list(table.partitions())
     with pytest.raises(ProjectionError):
         list(table.partitions([Condition("p", {"1", "2"}.__contains__)]))
+    keys = [key for key in bucket.keys() if key.startswith("lake/")]
     found: Counter[str] = Counter()
-    for folder in folders(bucket.keys()):
-        if folder.startswith("lake/"):
-            found += times_found(bucket, table, [equal("p", folder.partition("/p=")[2])])
+    for folder in folders(keys):
+        found += times_found(bucket, table, [equal("p", folder.partition("/p=")[2])])
     assert len(found) > 1
     assert set(found.values()) == {1}
-    assert set(found) == {key for key in bucket.keys() if key.startswith("lake/")}
+    of_null = {key for key in keys if HIVE_NULL in key}
+    assert set(found) == set(keys) - of_null
+    assert len(of_null) == types.types[0].field(field.source).nullable
 
 
 def test_a_number_s_folder_has_not_the_files_of_a_longer_one(tmp_path: Path) -> None:
