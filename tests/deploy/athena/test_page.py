@@ -86,9 +86,13 @@ class History:
 
 @pytest.fixture(scope="module", params=SOURCES)
 def history(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> History:
-    folder = tmp_path_factory.mktemp("history")
-    records = sent(folder, request.param)
-    bucket = Bucket(folder / "bucket", TYPES, SOURCES[request.param], millis(NOW))
+    return written(tmp_path_factory.mktemp("history"), request.param)
+
+
+def written(folder: Path, system: str) -> History:
+    """The history in the bucket `bucket` below a folder."""
+    records = sent(folder, system)
+    bucket = Bucket(folder / "bucket", TYPES, SOURCES[system], millis(NOW))
     for start in range(0, len(records), 1_500):
         some = records[start : start + 1_500]
         decoded = bucket.add(
