@@ -22,10 +22,12 @@ _PLAIN: Final[Mapping[pa.DataType, str]] = {
 
 
 def athena_type_of(arrow: pa.DataType) -> str:
-    """Return the type of a Glue table's column.
+    """Return the type of a Glue table's column; empty for one that Athena could not read.
 
-    Athena's timestamp has milliseconds: it reads those, and it should round microseconds and
-    nanoseconds, which was not tried. It has no instants: it shows them in UTC.
+    Athena's timestamp has milliseconds; Trino's reader rounds microseconds and nanoseconds to them.
+    It has no instants: it shows them in UTC. Nor has it times of day: those in microseconds are
+    numbers. Those in milliseconds are left out, also within other types: Trino refuses Parquet's
+    TIME(MILLIS) as any type, and with it a query of all columns.
     """
     types = pa.types
     if arrow in _PLAIN:
@@ -37,14 +39,15 @@ def athena_type_of(arrow: pa.DataType) -> str:
     if types.is_timestamp(arrow):
         return "timestamp"
     if types.is_time(arrow):
-        # Hive, and so Glue, has no time of day. This is how Parquet stores it. Athena's reader may
-        # refuse an integer that is marked as a time (not tried): then only a query of this column.
-        return "int" if types.is_time32(arrow) else "bigint"
+        return "" if types.is_time32(arrow) else "bigint"
     if types.is_list(arrow):
-        return f"array<{athena_type_of(arrow.value_type)}>"
+        item = athena_type_of(arrow.value_type)
+        return item and f"array<{item}>"
     if types.is_map(arrow):
-        return f"map<{athena_type_of(arrow.key_type)},{athena_type_of(arrow.item_type)}>"
+        item = athena_type_of(arrow.item_type)
+        return item and f"map<{athena_type_of(arrow.key_type)},{item}>"
     if types.is_struct(arrow):
-        members = ",".join(f"{field.name}:{athena_type_of(field.type)}" for field in arrow)
-        return f"struct<{members}>"
+        members = [(field.name.lower(), athena_type_of(field.type)) for field in arrow]
+        named = ",".join(f"{name}:{kind}" for name, kind in members if kind)
+        return named and f"struct<{named}>"
     raise TypeError(f"no column of the lake or archive is {arrow}")

@@ -14,10 +14,15 @@ SPARK = ROOT / ".venv-bench" / "bin" / "python"
 _PAGE = (ROOT / "docs" / "query.md").read_text()
 
 
-def blocks(section: str, language: str) -> list[str]:
+def section(name: str) -> str:
+    """A section of the page."""
+    (text,) = re.findall(rf"^## {name}\n(.*?)(?=^## |\Z)", _PAGE, re.DOTALL | re.MULTILINE)
+    return str(text)
+
+
+def blocks(name: str, language: str) -> list[str]:
     """The code of a section of the page."""
-    (text,) = re.findall(rf"^## {section}\n(.*?)(?=^## |\Z)", _PAGE, re.DOTALL | re.MULTILINE)
-    return re.findall(rf"^```{language}\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    return re.findall(rf"^```{language}\n(.*?)^```", section(name), re.DOTALL | re.MULTILINE)
 
 
 def python(program: str, query: Query, interpreter: Path = Path(sys.executable)) -> str:

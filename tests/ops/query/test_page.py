@@ -16,9 +16,7 @@ from connectors.opensearch.client import client
 from connectors.opensearch.options import Index
 from connectors.opensearch.templates import ensure_templates
 from dev.servers import layout, s3
-from dev.templates.tables import glue_tables
 from pipeline.events.derive import mapping
-from pipeline.ops.query.database import Row
 from tests.ops.compact.lakes import Lakes
 from tests.ops.query.command import PROGRAM, TYPES, Query, rows
 from tests.ops.query.page import ROOT, SPARK, blocks, python
@@ -91,21 +89,6 @@ def test_spark_reads_what_counts(local: Lakes, local_query: Query) -> None:
         "SPARK_LOCAL_IP": "127.0.0.1",
     }
     assert python(program, local_query, SPARK) == "[('041', 12), ('132', 1)]\n"
-
-
-@pytest.mark.parametrize("sql", blocks("Athena", "sql"))
-def test_athena_s_queries_fit_the_template_s_tables(sql: str) -> None:
-    """As far as that can be said without Athena: DuckDB runs them over tables of these columns."""
-    database = duckdb.connect()
-    database.execute("CREATE SCHEMA streaming_etl")
-    for table in glue_tables(TYPES).values():
-        given = table["Properties"]["TableInput"]
-        if given["Name"] in TYPES.names:
-            columns = [*given["StorageDescriptor"]["Columns"], *given["PartitionKeys"]]
-            listed = ", ".join(f'"{column["Name"]}" {column["Type"]}' for column in columns)
-            database.execute(f"CREATE TABLE streaming_etl.{given['Name']} ({listed})")
-    found: list[Row] = database.execute(sql).fetchall()
-    assert found == []
 
 
 @pytest.fixture
