@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from connectors.errors import UserError
+from connectors.flink import kafka_admin
 from connectors.flink import table_environment as flink
 from pipeline import job, preflight
 from pipeline.config import load as load_config
@@ -47,7 +48,8 @@ def planned(config: Config, types: EventTypes) -> Any:
     Nothing is changed outside of this process.
     """
     stream, tables = flink.environment(flink_settings(config.job))
-    preflight.outside(config, types, flink.checkpoint_seconds(stream))
+    with kafka_admin.clients() as connect:
+        preflight.outside(config, types, flink.checkpoint_seconds(stream), connect)
     job.build(Flow.of(stream, tables, config), config, types).attach(stream, config)
     return stream
 
