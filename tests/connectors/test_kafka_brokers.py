@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -26,7 +29,9 @@ from connectors.flink import kafka_admin
 from connectors.kafka import admin
 from connectors.kafka.brokers import Connect
 from connectors.kafka.options import Kafka
+from dev.rehearse.as_platform import bare_checkout
 from dev.servers import kafka as kafka_server
+from dev.servers.cache import ServerCache
 from dev.servers.setup import setup
 from dev.servers.stack import Stack
 
@@ -216,3 +221,18 @@ def test_kafkas_own_client_offers_msk_iam(
         pytest.raises(UserError, match="over msk_iam .*'AWS_MSK_IAM' not enabled in the server"),
     ):
         opened(cluster)
+
+
+def test_a_flink_without_the_jar_is_told(tmp_path: Path) -> None:
+    setup(ROOT, say=print, servers=("kafka",))
+    flink_home = ServerCache(bare_checkout(ROOT, tmp_path / "root")).flink_home
+    program = (
+        "from connectors.flink import kafka_admin; from connectors.kafka.options import Kafka\n"
+        "with kafka_admin.clients() as opened: opened(Kafka(bootstrap_servers='127.0.0.1:1'))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "FLINK_HOME": str(flink_home)},
+        cwd=ROOT, capture_output=True, text=True,
+    )  # fmt: skip
+    assert "UserError: Flink has no Kafka client: the connectors' jar is missing." in done.stderr
