@@ -15,6 +15,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from connectors.errors import UserError
+from connectors.flink import kafka_admin
 from connectors.flink import table_environment as flink
 from pipeline import job, preflight
 from pipeline.config import load as load_config
@@ -91,7 +92,8 @@ def planned(config: Config, types: EventTypes) -> Any:
     """
     stream, tables = flink.environment(flink_settings(config.job))
     flink.require_utc(tables)
-    preflight.outside(config, types, flink.checkpoint_seconds(stream))
+    with kafka_admin.clients() as connect:
+        preflight.outside(config, types, flink.checkpoint_seconds(stream), connect)
     job.build(Flow.of(stream, tables, config), config, types).attach(stream, config)
     return stream
 

@@ -12,6 +12,8 @@ from typing import NamedTuple
 
 from connectors.errors import UserError
 from connectors.flink.rest import Cluster
+from connectors.kafka.brokers import Brokers
+from connectors.kafka.options import Kafka
 from connectors.opensearch import client as opensearch
 from connectors.opensearch.options import Index, index_name
 from connectors.opensearch.templates import look_at_index
@@ -57,7 +59,7 @@ def _checks(
     if url := environment.get("FLINK_REST_URL"):
         yield f"Flink at {url}", partial(_flink, config, url)
     interval = _checkpoint_seconds(config)
-    for check in preflight.checks(config, types, interval):
+    for check in preflight.checks(config, types, interval, _connect):
         yield check.name, partial(_first_problem, check)
     for key, path in preflight.written(config).items():
         yield f"{key} {path}", partial(_path, key, path, environment)
@@ -65,6 +67,13 @@ def _checks(
         yield f"index.url {config.index.url}", partial(_indices, config.index, types)
     if "FLINK_HOME" in environment and any(each.filter for each in config.replicate.values()):
         yield "filters, by Flink's planner", partial(_plan, config, types)
+
+
+def _connect(cluster: Kafka) -> Brokers:
+    # Imported here: a job without Kafka needs no librdkafka.
+    from connectors.kafka import admin
+
+    return admin.connect(cluster)
 
 
 def _first_problem(check: preflight.Check) -> str:

@@ -11,9 +11,10 @@ import sys
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache, partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from connectors.errors import UserError
+from connectors.kafka.brokers import Brokers, Connect
 from connectors.kafka.table import HEADERS_BYTES
 from connectors.kinesis import reader as kinesis_reader
 from connectors.kinesis import table as kinesis
@@ -36,19 +37,19 @@ from pipeline.config.model import Archive, Config, DeadLetters, Replica
 from pipeline.events.derive import mapping
 from pipeline.events.event_types import EventTypes
 
-if TYPE_CHECKING:
-    from connectors.kafka.admin import Brokers
 
-
-def outside(config: Config, types: EventTypes, checkpoint_seconds: float | None) -> None:
+def outside(
+    config: Config, types: EventTypes, checkpoint_seconds: float | None, connect: Connect
+) -> None:
     """Check the outside systems of this configuration, without a change to any.
 
-    `checkpoint_seconds` is the effective interval, the cluster's own setting included.
+    `checkpoint_seconds` is the effective interval, the cluster's own setting included. `connect`
+    connects to Kafka: by Kafka's own client where Flink's JVM is, else by librdkafka.
 
     Raises:
         UserError: which system, its answer, what to do.
     """
-    for problem in problems(config, types, checkpoint_seconds):
+    for problem in problems(config, types, checkpoint_seconds, connect):
         raise UserError(problem)
 
 
@@ -112,13 +113,17 @@ class Check(NamedTuple):
     problems: Callable[[], Iterator[str]]
 
 
-def problems(config: Config, types: EventTypes, checkpoint_seconds: float | None) -> Iterator[str]:
+def problems(
+    config: Config, types: EventTypes, checkpoint_seconds: float | None, connect: Connect
+) -> Iterator[str]:
     """Yield what prevents the start, most fundamental first."""
-    for check in checks(config, types, checkpoint_seconds):
+    for check in checks(config, types, checkpoint_seconds, connect):
         yield from check.problems()
 
 
-def checks(config: Config, types: EventTypes, checkpoint_seconds: float | None) -> Iterator[Check]:
+def checks(
+    config: Config, types: EventTypes, checkpoint_seconds: float | None, connect: Connect
+) -> Iterator[Check]:
     """Yield the checks of topics and streams, most fundamental first."""
     if (registry := config.schema_registry) and registry.url:
         yield Check(f"schema_registry.url {registry.url}", partial(_registry, registry))
@@ -126,7 +131,7 @@ def checks(config: Config, types: EventTypes, checkpoint_seconds: float | None) 
         yield Check("event types of the replicas", lambda: unknown_event_types(config, types))
     for key, name in streams(config):
         yield Check(f"{key} {name}", partial(_stream, config, key, name))
-    clusters = _Clusters(config)
+    clusters = _Clusters(config, connect)
     source, to = config.source, targets(config)
     for name in clusters.names:
         yield Check(
@@ -164,8 +169,8 @@ def _registry(options: SchemaRegistry) -> Iterator[str]:
 class _Clusters:
     """The Kafka clusters of a configuration; each is connected when it is first needed."""
 
-    def __init__(self, config: Config) -> None:
-        self._config = config
+    def __init__(self, config: Config, connect: Connect) -> None:
+        self._config, self._connect = config, connect
         self._connected: dict[str, Brokers | UserError] = {}
         names = {target.kafka_cluster for target in targets(config).values() if target.kafka_topic}
         if config.source.kafka_topics:
@@ -174,13 +179,9 @@ class _Clusters:
 
     def __getitem__(self, name: str) -> Brokers:
         """Return the brokers of a cluster; UserError, at once the second time, without one."""
-        # Imported here: a job without Kafka must start where the C library is too old for
-        # librdkafka.
-        from connectors.kafka import admin as kafka_admin
-
         if name not in self._connected:
             try:
-                self._connected[name] = kafka_admin.connect(self._config.cluster(name))
+                self._connected[name] = self._connect(self._config.cluster(name))
             except UserError as error:
                 self._connected[name] = error
         found = self._connected[name]

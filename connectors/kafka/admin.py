@@ -2,42 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
+from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic
 
 from connectors.errors import UserError
+from connectors.kafka.brokers import (
+    ATTEMPTS_SECONDS,
+    TIMEOUT_SECONDS,
+    Brokers,
+    unanswered,
+    unreadable,
+)
 from connectors.kafka.errors import kafka_error, reason, reported
 from connectors.kafka.options import Kafka
 from connectors.kafka.security import librdkafka_options
 
-_TIMEOUT_SECONDS: Final = 10.0
-# Long enough for some attempts at every address: `localhost` may have one that nobody listens on.
-_ATTEMPTS_SECONDS: Final = 2.0
 _CREATE_SECONDS: Final = 30.0
 
 
 @dataclass(frozen=True, slots=True)
-class Brokers:
-    """A cluster that answered: the topics it had then, and a client for more questions.
+class Admin(Brokers):
+    """A cluster that answered, and a client that can make and delete topics.
 
     Methods raise UserError if the brokers refuse or do not answer.
     """
 
-    servers: str
-    topics: frozenset[str]
-    broker: str
     client: AdminClient
 
-    def missing(self, topic: str, key: str) -> Iterator[str]:
-        """Yield the problem that a topic, named by the configuration's `key`, does not exist."""
-        if topic not in self.topics:
-            yield f"{key}: the topic {topic} does not exist at {self.servers}; create it first."
-
-    def partitions(self, topic: str, *, timeout_seconds: float = _TIMEOUT_SECONDS) -> list[int]:
+    def partitions(self, topic: str, *, timeout_seconds: float = TIMEOUT_SECONDS) -> list[int]:
         """Return the numbers of a topic's partitions."""
         return sorted(self._described(topic, timeout_seconds))
 
@@ -64,7 +60,7 @@ class Brokers:
         if topic in self.topics:
             self._check_compacted(topic)
             return
-        partitions = self._described(replicas_of, _TIMEOUT_SECONDS)
+        partitions = self._described(replicas_of, TIMEOUT_SECONDS)
         replicas = len(partitions[min(partitions)].replicas)
         requested = NewTopic(topic, 1, replicas, config={"cleanup.policy": "compact"})
         created = self.client.create_topics([requested], operation_timeout=_CREATE_SECONDS)
@@ -77,25 +73,8 @@ class Brokers:
                     " it, or create the topic with 1 partition and cleanup.policy=compact."
                 ) from error
 
-    def max_message_bytes(self, topic: str) -> int:
-        """Return the topic's max.message.bytes; 0 if there is no such topic."""
-        if topic not in self.topics:
-            return 0
-        limit = self._setting(ConfigResource.Type.TOPIC, topic, "max.message.bytes")
-        if limit is None:
-            raise UserError(
-                f"the brokers {self.servers} do not report max.message.bytes of {topic}; allow the"
-                " operation DescribeConfigs on the topic."
-            )
-        return int(limit)
-
-    def max_transaction_millis(self) -> int | None:
-        """Return the brokers' transaction.max.timeout.ms; None if, as Redpanda, they tell none."""
-        limit = self._setting(ConfigResource.Type.BROKER, self.broker, "transaction.max.timeout.ms")
-        return None if limit is None else int(limit)
-
     def _check_compacted(self, topic: str) -> None:
-        policy = self._setting(ConfigResource.Type.TOPIC, topic, "cleanup.policy")
+        policy = self.settings.of_topic(topic, "cleanup.policy")
         if policy != "compact":
             raise UserError(
                 f"the topic {topic} on {self.servers} has cleanup.policy={policy} and would delete"
@@ -107,24 +86,35 @@ class Brokers:
             topics = self.client.list_topics(topic, timeout=timeout_seconds).topics
         return dict(topics[topic].partitions)
 
-    def _setting(self, kind: ResourceType, name: str, setting: str) -> str | None:
-        """Return a setting's value; None if the brokers do not report the setting."""
-        resource = ConfigResource(kind, name)
-        described = self.client.describe_configs([resource], request_timeout=_TIMEOUT_SECONDS)
+
+@dataclass(frozen=True, slots=True)
+class _Settings:
+    """Settings as librdkafka reads them; `broker` is the id of the one that is asked."""
+
+    servers: str
+    broker: str
+    client: AdminClient
+
+    def of_topic(self, topic: str, setting: str) -> str | None:
         try:
-            entry = described[resource].result().get(setting)
+            return self._read(ConfigResource(ConfigResource.Type.TOPIC, topic), setting)
         except KafkaException as error:
-            raise UserError(
-                f"cannot read {setting} of {name} on {self.servers}: {reason(error)}. Allow the"
-                " operation DescribeConfigs."
-            ) from error
+            raise unreadable(setting, self.servers, reason(error), topic=topic) from error
+
+    def of_brokers(self, setting: str) -> str | None:
+        try:
+            return self._read(ConfigResource(ConfigResource.Type.BROKER, self.broker), setting)
+        except KafkaException as error:
+            raise unreadable(setting, self.servers, reason(error)) from error
+
+    def _read(self, resource: ConfigResource, setting: str) -> str | None:
+        described = self.client.describe_configs([resource], request_timeout=TIMEOUT_SECONDS)
+        entry = described[resource].result().get(setting)
         return None if entry is None else str(entry.value)
 
 
-def connect(cluster: Kafka) -> Brokers:
-    """Connect to a cluster and list its topics.
-
-    Fails after two seconds if every broker refuses the connection, after ten if one is silent.
+def connect(cluster: Kafka) -> Admin:
+    """Connect to a cluster and list its topics; see `connectors.kafka.brokers.Connect`.
 
     Raises:
         UserError: no broker answers, or it denies access.
@@ -135,19 +125,24 @@ def connect(cluster: Kafka) -> Brokers:
     try:
         metadata = _metadata(client, problems)
     except KafkaException as error:
-        raise UserError(
-            f"no Kafka broker answers at {cluster.bootstrap_servers} over {cluster.security}"
-            f" ({reason(error)}); is it up, and are security, username and password right?"
-        ) from error
-    broker = str(next(iter(metadata.brokers)))
-    return Brokers(cluster.bootstrap_servers, frozenset(metadata.topics), broker, client)
+        raise unanswered(cluster, _why(problems, error)) from error
+    servers, broker = cluster.bootstrap_servers, str(next(iter(metadata.brokers)))
+    settings = _Settings(servers, broker, client)
+    return Admin(servers, frozenset(metadata.topics), settings, client)
 
 
 def _metadata(client: AdminClient, problems: list[KafkaError]) -> Any:
     try:
-        return client.list_topics(timeout=_ATTEMPTS_SECONDS)
+        return client.list_topics(timeout=ATTEMPTS_SECONDS)
     except KafkaException:
         client.poll(0)  # calls error_cb
         if any(problem.code() == KafkaError._ALL_BROKERS_DOWN for problem in problems):
             raise
-        return client.list_topics(timeout=_TIMEOUT_SECONDS - _ATTEMPTS_SECONDS)
+        return client.list_topics(timeout=TIMEOUT_SECONDS - ATTEMPTS_SECONDS)
+
+
+def _why(problems: Sequence[KafkaError], error: KafkaException) -> str:
+    """Return what a broker said last; the exception says but that there is no connection."""
+    silent = (KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT)
+    said = [problem.str() for problem in problems if problem.code() not in silent]
+    return said[-1] if said else reason(error)

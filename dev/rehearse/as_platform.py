@@ -100,6 +100,9 @@ def bare_checkout(root: Path, folder: Path) -> Path:
         if path != cache.flink_home:
             (bare.directory / path.name).symlink_to(path)
     shutil.copytree(cache.flink_home, bare.flink_home, copy_function=_link, symlinks=True)
+    # bin/flink follows a link to itself, and would take the class path from there.
+    shutil.rmtree(bare.flink_home / "bin")
+    shutil.copytree(cache.flink_home / "bin", bare.flink_home / "bin")
     (bare.flink_home / "lib" / cache.connectors_jar.name).unlink()
     return folder
 

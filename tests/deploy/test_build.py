@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from collections.abc import Iterator
 from importlib.metadata import distribution
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from packaging.utils import canonicalize_name
 from connectors.errors import UserError
 from dev.servers.cache import ServerCache
 from pipeline.deploy.package import build, wheels
+from tests.deploy import elf
 
 ROOT = Path(__file__).parents[2]
 NOT_FOR_IT = (
@@ -26,12 +28,11 @@ NOT_FOR_IT = (
     "lib/python/pyflink/",
     "lib/python/numpy/",
     "lib/python/pyarrow/",
+    "lib/python/confluent_kafka/",
 )
 # What pipeline.main imports of the packages that apache-flink does not bring.
 ROOTS = (
-    "aws-msk-iam-sasl-signer-python",
     "boto3",
-    "confluent-kafka",
     "mmh3",
     "msgspec",
     "opensearch-py",
@@ -134,11 +135,41 @@ def test_the_lock_s_own_lines_are_used() -> None:
         wheels.locked(lock, ["a", "nothing-such"])
 
 
-def test_every_wheel_runs_on_the_platform(built: build.Built) -> None:
+def test_every_wheel_says_that_it_runs_on_manylinux2014() -> None:
     names = [each.name for each in wheels.fetched(ServerCache(ROOT), say=print)]
     assert len(names) == len(wheels.PACKAGED)
-    runs = re.compile(r"(py3-none-any|cp311-cp311-manylinux\S*_x86_64)\.whl$")
+    runs = re.compile(
+        r"(py3-none-any|cp311-cp311-\S*manylinux(2014|_2_17|_2_5|2010|1)_x86_64\S*)\.whl$"
+    )
     assert [name for name in names if not runs.search(name)] == []
+
+
+def test_nothing_in_it_needs_more_than_manylinux2014(built: build.Built) -> None:
+    libraries = {name: set(elf.needed_versions(content)) for name, content in shared(built.path)}
+    for part in ("mmh3.", "msgspec/", "yaml/", "net/jpountz/", "org/xerial/", "linux/amd64/"):
+        assert any(part in name for name in libraries), part
+    beyond = {name: elf.beyond_manylinux2014(needed) for name, needed in libraries.items()}
+    assert {name: versions for name, versions in beyond.items() if versions} == {}
+    assert any("GLIBC_2.2.5" in needed for needed in libraries.values())
+
+
+def shared(path: Path) -> Iterator[tuple[str, bytes]]:
+    """The shared libraries for Linux on x86_64 in the package, and in the jar in it."""
+    jar = build.RUN_OPTIONS["PropertyMap"]["jarfile"]
+    with zipfile.ZipFile(path) as package, zipfile.ZipFile(package.open(jar)) as classes:
+        of_python = [(package, name) for name in package.namelist()]
+        of_java = [(classes, name) for name in classes.namelist() if "linux" in name.lower()]
+        for archive, name in of_python + of_java:
+            if ".so" in Path(name).suffixes and elf.is_x86_64(content := archive.read(name)):
+                yield name, content
+
+
+def test_a_newer_c_library_is_recognised() -> None:
+    """The wheel that the tools use and the package may not have."""
+    home = Path(str(distribution("confluent-kafka").locate_file("confluent_kafka")))
+    libraries = [*home.glob("*.so"), *home.parent.glob("confluent_kafka.libs/*.so*")]
+    needed = {name for path in libraries for name in elf.needed_versions(path.read_bytes())}
+    assert "GLIBC_2.28" in elf.beyond_manylinux2014(needed)
 
 
 def test_scripts_are_left_out() -> None:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
-import struct
 import subprocess
 import sys
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy
@@ -20,6 +18,7 @@ from pipeline import __version__
 from pipeline.deploy import native
 from pipeline.deploy.builds import Cache, checkout
 from pipeline.deploy.package import build, native_wheel
+from tests.deploy import elf
 
 ROOT = Path(__file__).parents[2]
 CACHE = checkout(ROOT)
@@ -44,10 +43,9 @@ def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @needs_cargo
 def test_it_needs_no_newer_c_library_than_glibc_2_17(unpacked: Path) -> None:
     (library,) = unpacked.rglob("*.so")
-    versions = set(needed_versions(library.read_bytes()))
-    numbers = [version.removeprefix("GLIBC_") for version in versions if "GLIBC" in version]
-    assert numbers, "it has no version needs: read the wrong section?"
-    assert max(tuple(map(int, number.split("."))) for number in numbers) <= (2, 17)
+    needed = set(elf.needed_versions(library.read_bytes()))
+    assert needed, "it has no version needs: read the wrong section?"
+    assert elf.beyond_manylinux2014(needed) == set()
 
 
 @needs_cargo
@@ -128,25 +126,3 @@ def test_a_failed_build_names_its_log_and_the_way_without(tmp_path: Path) -> Non
     with pytest.raises(UserError, match=f"{log} says why\n--no-native makes the package without"):
         native_wheel.built(broken, say=print)
     assert "error" in log.read_text()
-
-
-def needed_versions(elf: bytes) -> Iterator[str]:
-    """Yield the versions of symbols that a 64-bit little-endian ELF file needs (.gnu.version_r).
-
-    Each entry of the section is one library, followed by its versions; offsets are from the entry.
-    """
-    sections, size, count = (
-        struct.unpack_from("<Q", elf, 0x28)[0],
-        *struct.unpack_from("<HH", elf, 0x3A),
-    )
-    headers = [struct.unpack_from("<IIQQQQII", elf, sections + n * size) for n in range(count)]
-    (needs,) = (header for header in headers if header[1] == 0x6FFFFFFE)
-    names, entry = headers[needs[6]][4], needs[4]
-    for _ in range(needs[7]):
-        _, versions, _, first, following = struct.unpack_from("<HHIII", elf, entry)
-        version = entry + first
-        for _ in range(versions):
-            _, _, _, name, step = struct.unpack_from("<IHHII", elf, version)
-            yield elf[names + name : elf.index(b"\0", names + name)].decode()
-            version += step
-        entry += following

@@ -20,11 +20,8 @@ from pipeline.deploy.builds import Cache, Say, run
 
 # What pipeline.main imports and what that needs, without what apache-flink brings; a test holds it.
 PACKAGED = (
-    "aws-msk-iam-sasl-signer-python",
     "boto3",
     "botocore",
-    "click",
-    "confluent-kafka",
     "events",
     "jmespath",
     "mmh3",
@@ -35,8 +32,9 @@ PACKAGED = (
     "pyyaml",
     "s3transfer",
 )
-# The oldest C library first: of two wheels of one version pip takes the one named earlier.
-PLATFORMS = ("manylinux2014_x86_64", "manylinux_2_17_x86_64", "manylinux_2_28_x86_64")
+# No newer C library than glibc 2.17, which is what the job may count on: docs/package.md. Of two
+# wheels of one version pip takes the one whose platform is named earlier.
+PLATFORMS = ("manylinux2014_x86_64", "manylinux_2_17_x86_64")
 
 
 def fetched(cache: Cache, *, say: Say) -> list[Path]:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +14,8 @@ import yaml
 
 from connectors.errors import UserError
 from dev.rehearse import as_platform
+from dev.servers.cache import ServerCache
+from dev.servers.setup import setup
 from pipeline.config import load as load_config
 from pipeline.config.model import PLATFORM_KEYS
 from pipeline.deploy.package.build import RUN_OPTIONS
@@ -38,3 +43,23 @@ def test_the_place_is_left_as_it_was(tmp_path: Path) -> None:
             pass
         assert place.exists()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_flinks_client_there_has_no_connectors(tmp_path: Path) -> None:
+    """A script in java's place tells the class path of the client, and lets all else run."""
+    jar = setup(ROOT, say=print).connectors_jar.name
+    flink_home = ServerCache(as_platform.bare_checkout(ROOT, tmp_path / "root")).flink_home
+    java = tmp_path / "java" / "bin" / "java"
+    java.parent.mkdir(parents=True)
+    java.write_text(
+        '#!/bin/sh\ncase "$*" in *CliFrontend*) echo "$@" ;;'
+        f' *) exec {shutil.which("java")} "$@" ;; esac\n'
+    )
+    java.chmod(0o755)
+    done = subprocess.run(
+        [flink_home / "bin" / "flink", "list"],
+        env={"PATH": os.environ["PATH"], "JAVA_HOME": str(java.parents[1])},
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert f"{flink_home}/lib/flink-dist-" in done.stdout
+    assert jar not in done.stdout
