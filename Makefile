@@ -68,6 +68,7 @@ status: $(STAMP) ## show whether each local server is ready, and Flink's jobs
 
 lock: $(STAMP) ## update the pinned Python packages and their hashes
 	@$(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --extra dev --strip-extras --no-emit-index-url --no-emit-find-links --no-annotate --no-header -o conf/requirements.lock pyproject.toml
+	@$(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url --no-emit-find-links --no-annotate --no-header -o dev/servers/localstack.lock dev/servers/localstack.in
 
 clean: ## remove everything that was installed or built
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m dev down; fi

@@ -43,6 +43,11 @@ class ServerCache(Cache):
         """The schema registry, unpacked; there once it was asked for."""
         return self.directory / "registry"
 
+    @property
+    def localstack(self) -> Path:
+        """LocalStack's environment and its Kinesis server; there once it was asked for."""
+        return self.directory / "localstack"
+
     def jars(self, server: str) -> Path:
         """The folder of one Maven profile's jars: `kafka`, `opensearch` or `s3-plugin`."""
         return self.directory / "servers" / server
