@@ -19,7 +19,7 @@ import pytest
 import yaml
 
 from connectors.errors import UserError
-from dev.servers import container, flink_settings, kafka, metrics_server, prometheus, s3
+from dev.servers import container, flink_settings, kafka, localstack, metrics_server, prometheus, s3
 from pipeline.config import load as load_config
 from pipeline.ops.replay.targets import TargetOptions, choose
 from tests.test_docs import is_ours
@@ -58,6 +58,10 @@ def test_every_image_has_a_version() -> None:
     images += re.findall(r"^FROM (\S+)", DOCKERFILE, re.MULTILINE)
     floating = [image for image in images if not re.search(r":v?\d+\.\d+", image)]
     assert set(floating) == {"streaming-etl:local"}
+
+
+def test_localstack_is_the_version_that_the_tests_run() -> None:
+    assert SERVICES["localstack"]["image"] == f"localstack/localstack:{localstack.version()}"
 
 
 def test_what_stays_up_has_a_health_check_and_the_rest_is_on_request() -> None:
