@@ -25,8 +25,8 @@ $(STAMP): conf/requirements.lock pyproject.toml
 setup: $(STAMP) ## install everything into the checkout (NATIVE=required: fail without the native decoder)
 	@$(BIN)/python -m dev setup
 
-demo: setup ## run the job on real servers and print a report (SOURCE=kinesis|both, EVENTS=, KEEP=1)
-	@$(BIN)/python -m dev demo $(if $(SOURCE),--source $(SOURCE)) $(if $(KEEP),--keep) $(if $(EVENTS),--events $(EVENTS))
+demo: setup ## run the job on real servers and print a report (SOURCE=kinesis|both, AWS=localstack, EVENTS=, KEEP=1)
+	@$(BIN)/python -m dev demo $(if $(SOURCE),--source $(SOURCE)) $(if $(AWS),--aws $(AWS)) $(if $(KEEP),--keep) $(if $(EVENTS),--events $(EVENTS))
 
 rehearse: setup ## rehearse the AWS deployment on local servers: package, alarms, upgrade (KEEP=1)
 	@$(BIN)/python -m dev rehearse $(if $(KEEP),--keep)

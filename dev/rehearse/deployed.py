@@ -40,11 +40,11 @@ _OFTEN: Final = {"Delay": 1, "MaxAttempts": 180}
 
 @dataclass(frozen=True, slots=True)
 class Deployed:
-    """A stack: its outputs, its resources' physical ids by logical ones, and what is not in it."""
+    """A stack: its outputs, its resources' physical ids by logical ones, and its template."""
 
     outputs: Mapping[str, str]
     resources: Mapping[str, str]
-    left_out: Cut
+    part: Cut
 
     def environment(self) -> dict[str, str]:
         """Return the names of what the job uses, as environment variables."""
@@ -73,7 +73,7 @@ def deploy(root: Path, servers: Mapping[str, str], name: str) -> Deployed:
     return Deployed(
         outputs={each["OutputKey"]: each["OutputValue"] for each in described["Outputs"]},
         resources={each["LogicalResourceId"]: each["PhysicalResourceId"] for each in made},
-        left_out=part,
+        part=part,
     )
 
 
