@@ -20,6 +20,7 @@ from dev.servers.cache import ServerCache
 from dev.servers.server import Server, fetch
 from pipeline.deploy.builds import run
 
+_S3: Final = Path("lib/python3.11/site-packages/localstack/services/s3/provider.py")
 PACKAGES: Final = Path(__file__).with_name("localstack.lock")
 """Every package with its version and hashes; made from localstack.in."""
 
@@ -40,6 +41,12 @@ _OF_A_RECORD: Final = (
     "e.e=function(a){if(this===a)return!0;if(a instanceof UW)"
 )
 """`KinesisRecord.hashCode`; `UW` is the record's class."""
+
+_LISTING: Final = "                if key < decoded_continuation_token:\n"
+_LISTING_DECODED: Final = _LISTING.replace("key <", "s3_object.key <")
+"""In ListObjectsV2. boto3 asks for keys in URL encoding, and 4.9.2 compares those with the token as
+it is: of keys with = in them, only the first page is listed. Fixed in 4.14 (pull request 13746),
+which Python 3.11 cannot run: it has syntax of 3.12."""
 
 
 def server(cache: ServerCache, *, folder: Path, port: int) -> Server:
@@ -147,6 +154,7 @@ def install(folder: Path) -> None:
             f" reachable from here? Nothing else needs LocalStack: start the servers without it."
             f"\n{error}"
         ) from None
+    list_every_page(place / _S3)
     package = npm.install(
         kinesis_folder(folder), kinesis.PACKAGE, KINESIS_VERSION, KINESIS_INTEGRITY
     )
@@ -155,15 +163,26 @@ def install(folder: Path) -> None:
 
 def keep_hashes(main: Path) -> None:
     """Patch one expression in our copy of its Kinesis server; UserError if it is missing."""
-    text = main.read_text("utf-8")
-    if text.count(_OF_A_RECORD) != 1:
-        raise UserError(f"{main} differs from the one that {Path(__file__).name} was written for")
-    kept = _OF_A_RECORD.replace(RECORD_HASH, RECORD_HASH_KEPT)
-    main.write_text(text.replace(_OF_A_RECORD, kept), "utf-8")
+    _patch(main, _OF_A_RECORD, _OF_A_RECORD.replace(RECORD_HASH, RECORD_HASH_KEPT))
+
+
+def list_every_page(provider: Path) -> None:
+    """Patch one comparison in our copy of its S3; UserError if it is missing."""
+    _patch(provider, _LISTING, _LISTING_DECODED)
+
+
+def _patch(file: Path, before: str, after: str) -> None:
+    text = file.read_text("utf-8")
+    if text.count(before) != 1:
+        raise UserError(f"{file} differs from the one that {Path(__file__).name} was written for")
+    file.write_text(text.replace(before, after), "utf-8")
 
 
 def inputs() -> str:
     """Return what the installation is made from."""
     return "\n".join(
-        (PACKAGES.read_text("utf-8"), KINESIS_VERSION, KINESIS_INTEGRITY, RECORD_HASH_KEPT)
+        (
+            *(PACKAGES.read_text("utf-8"), KINESIS_VERSION, KINESIS_INTEGRITY),
+            *(RECORD_HASH_KEPT, _LISTING_DECODED),
+        )
     )

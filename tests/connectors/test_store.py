@@ -132,9 +132,11 @@ def test_hidden_names_are_left_out_of_the_listing(store: Store) -> None:
 
 @pytest.mark.parametrize("place", ["folder", VERSITYGW, LOCALSTACK], indirect=True)
 def test_more_objects_than_one_page_of_a_listing_are_listed(store: Store) -> None:
+    # With = in it, as folders of the lake have: LocalStack 4.9.2 listed the first page only.
+    names = [f"n={number:04}" for number in range(1_001)]
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda number: store.write(f"{number:04}", b"x"), range(1_001)))
-    assert paths(store) == [f"{number:04}" for number in range(1_001)]
+        list(pool.map(lambda name: store.write(name, b"x"), names))
+    assert paths(store) == names
 
 
 @pytest.mark.parametrize("name", ODD_NAMES)

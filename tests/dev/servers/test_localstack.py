@@ -4,6 +4,7 @@ differs from AWS."""
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -227,8 +228,10 @@ def test_without_packages_set_up_says_so(tmp_path: Path, monkeypatch: pytest.Mon
         localstack.install(tmp_path / "localstack")
 
 
-def test_another_kinesis_server_is_not_patched(tmp_path: Path) -> None:
-    main = tmp_path / "main.js"
-    main.write_text("something else", "utf-8")
+@pytest.mark.parametrize("patch", [localstack.keep_hashes, localstack.list_every_page])
+def test_another_program_is_not_patched(tmp_path: Path, patch: Callable[[Path], None]) -> None:
+    file = tmp_path / "program"
+    file.write_text("something else", "utf-8")
     with pytest.raises(UserError, match="differs from the one"):
-        localstack.keep_hashes(main)
+        patch(file)
+    assert file.read_text("utf-8") == "something else"
