@@ -27,7 +27,7 @@ PARAMETERS: Final[Mapping[str, str]] = {
     "SourceStreamShards": "4",
     "OpenSearch": "none",
 }
-"""An on-demand stream has one shard in LocalStack 4.9.2, and would have four in AWS."""
+"""Provisioned, because an on-demand stream has one shard only in LocalStack 4.9.2."""
 NAMES: Final[Mapping[str, str]] = {
     "DATA_BUCKET": "Bucket",
     "SOURCE_STREAM": "SourceStreamOut",
