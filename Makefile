@@ -25,8 +25,8 @@ $(STAMP): conf/requirements.lock pyproject.toml
 setup: $(STAMP) ## install everything into the checkout (NATIVE=required: fail without the native decoder)
 	@$(BIN)/python -m dev setup
 
-demo: setup ## run the job on real servers and print a report (SOURCE=kinesis|both, EVENTS=, KEEP=1)
-	@$(BIN)/python -m dev demo $(if $(SOURCE),--source $(SOURCE)) $(if $(KEEP),--keep) $(if $(EVENTS),--events $(EVENTS))
+demo: setup ## run the job on real servers and print a report (SOURCE=kinesis|both, AWS=localstack, EVENTS=, KEEP=1)
+	@$(BIN)/python -m dev demo $(if $(SOURCE),--source $(SOURCE)) $(if $(AWS),--aws $(AWS)) $(if $(KEEP),--keep) $(if $(EVENTS),--events $(EVENTS))
 
 rehearse: setup ## rehearse the AWS deployment on local servers: package, alarms, upgrade (KEEP=1)
 	@$(BIN)/python -m dev rehearse $(if $(KEEP),--keep)
@@ -68,6 +68,7 @@ status: $(STAMP) ## show whether each local server is ready, and Flink's jobs
 
 lock: $(STAMP) ## update the pinned Python packages and their hashes
 	@$(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --extra dev --strip-extras --no-emit-index-url --no-emit-find-links --no-annotate --no-header -o conf/requirements.lock pyproject.toml
+	@$(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url --no-emit-find-links --no-annotate --no-header -o dev/servers/localstack.lock dev/servers/localstack.in
 
 clean: ## remove everything that was installed or built
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m dev down; fi

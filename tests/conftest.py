@@ -15,7 +15,7 @@ from dev.servers.setup import setup
 from dev.servers.stack import Stack
 
 ROOT = Path(__file__).parent.parent
-SERVERS = {"stack", "node", "server"}
+SERVERS = {"stack", "localstack_stack", "node", "server"}
 """Fixtures that start a server; others that do mark their tests themselves."""
 
 PLANTED = {
@@ -38,6 +38,16 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     setup(ROOT, say=print)
     folder = tmp_path_factory.mktemp("stack")
     made = Stack(ROOT, run_dir=folder, free_ports=True, servers=ALL_SERVERS)
+    with made.running(print) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def localstack_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """LocalStack alone, on a free port; its first set-up installs 512 MB."""
+    setup(ROOT, say=print, servers=("localstack",))
+    folder = tmp_path_factory.mktemp("localstack")
+    made = Stack(ROOT, run_dir=folder, free_ports=True, servers=("localstack",))
     with made.running(print) as running:
         yield running
 

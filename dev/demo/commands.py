@@ -11,7 +11,17 @@ from pipeline.options import ROOT, JsonOption
 
 
 def demo(
-    source: Annotated[str, typer.Option(help="kafka, kinesis, or both at once.")] = "kafka",
+    source: Annotated[
+        str | None,
+        typer.Option(help="kafka (the default), kinesis, or both at once.", show_default=False),
+    ] = None,
+    aws: Annotated[
+        str | None,
+        typer.Option(
+            help="localstack: S3, Kinesis and the template's known part in one LocalStack.",
+            show_default=False,
+        ),
+    ] = None,
     events: Annotated[
         int | None, typer.Option(help="How many events to make; the source has its own.", min=1000)
     ] = None,
@@ -25,9 +35,11 @@ def demo(
     """
     from dev.demo.page import REPORT
     from dev.demo.run import demo as run_demo
+    from dev.demo.variants import variant
 
     console = Console(stderr=as_json)
-    code = run_demo(ROOT, source=source, events=events, seed=seed, keep=keep, console=console)
+    chosen = variant(source, aws)
+    code = run_demo(ROOT, chosen, events=events, seed=seed, keep=keep, console=console)
     if as_json:
         print((ROOT / REPORT).read_text(), end="")
     raise typer.Exit(code)

@@ -5,7 +5,7 @@ Only an archive can hold every record there is: without a value, without a time,
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import islice
@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 
 from dev.demo.made import Made
 from dev.demo.proof import Expectation
-from dev.demo.variants import STREAM, TOPIC
+from dev.demo.variants import TOPIC, Place
 from dev.rehearse.tool import tool
 
 _ROWS: Final = 20_000
@@ -28,10 +28,8 @@ _FIRST_MS: Final = int(np.datetime64("2018-03-01", "ms").astype(np.int64))
 class Load:
     """Records dealt evenly to the sources, written as archives below `folder` and replayed."""
 
-    def __init__(
-        self, sources: tuple[str, ...], folder: Path, environment: Mapping[str, str]
-    ) -> None:
-        self._sources, self._folder, self._environment = sources, folder, environment
+    def __init__(self, sources: tuple[str, ...], folder: Path, place: Place) -> None:
+        self._sources, self._folder, self._place = sources, folder, place
         self.expectation = Expectation()
 
     def write(self, records: Iterable[Made], part: str) -> int:
@@ -55,21 +53,22 @@ class Load:
 
     def _replay(self, part: str, rate: float | None, source: str) -> None:
         folder = self._folder / part / source
-        target = _target(source, self._environment)
+        target = _target(source, self._place)
         cap = ["--rate", str(rate / len(self._sources))] if rate else []
         state = ["--state", f"{folder}.state"]
         tool(
             *("replay", str(folder), "--archive", "--unpaced", *target, *cap, *state),
-            environment=self._environment,
+            environment=self._place.environment,
         )
 
 
-def _target(source: str, environment: Mapping[str, str]) -> list[str]:
+def _target(source: str, place: Place) -> list[str]:
     """Return the options that name a source's topic or stream, and its server."""
+    environment = place.environment
     if source == "kafka":
         return ["--topic", TOPIC, "--bootstrap-servers", environment["KAFKA_BOOTSTRAP_SERVERS"]]
     endpoint, region = environment["KINESIS_ENDPOINT"], environment["AWS_REGION"]
-    return ["--stream", STREAM, "--endpoint", endpoint, "--region", region]
+    return ["--stream", place.stream, "--endpoint", endpoint, "--region", region]
 
 
 def _pages(records: Iterable[Made], size: int) -> Iterator[list[Made]]:

@@ -26,9 +26,9 @@ from dev.demo.generate import Recipe, generate
 from dev.demo.load import Load
 from dev.demo.page import PAGE, REPORT, write_page
 from dev.demo.series import Series
-from dev.demo.variants import Variant, prepare, variant
+from dev.demo.variants import Place, Variant, prepare
 from dev.figures import render, write
-from dev.servers.s3 import create_bucket
+from dev.rehearse.deployed import Deployed
 from dev.servers.setup import setup
 from dev.servers.stack import Stack
 from pipeline.config import load as load_config
@@ -40,7 +40,6 @@ from pipeline.ops.systems import Systems
 from pipeline.progress import Steps
 from pipeline.submit import Submitted, submit
 
-BUCKET: Final = "streaming-etl"
 _LIVE_SECONDS: Final = 15
 _PATIENCE_SECONDS: Final = 300.0
 _BACKLOG: Final = "backlog"
@@ -54,7 +53,7 @@ class Demo:
     """One run on a stack that is up."""
 
     root: Path
-    stack: Stack
+    place: Place
     steps: Steps
     variant: Variant
     recipe: Recipe
@@ -62,10 +61,7 @@ class Demo:
     def run(self) -> dict[str, Any]:
         """Return the report, with a sentence for everything that is wrong under `problems`."""
         started = time.monotonic()
-        environment = self.stack.environment()
-        prepare(self.variant, environment)
-        create_bucket(BUCKET, endpoint=environment["S3_ENDPOINT"])
-        load, backlog = self._load(environment)
+        load, backlog = self._load()
         with self.steps.step("replaying the backlog"):
             load.send(_BACKLOG)
         job = self._submit()
@@ -82,6 +78,7 @@ class Demo:
         figures, problems = self._proof(job, load.expectation)
         return {
             "sources": " and ".join(self.variant.sources),
+            **_stack(self.place.deployed),
             **figures,
             "events_per_second": speed,
             "lag_ms": lag_of(before, after, "index" if has_index else "decode"),
@@ -93,13 +90,13 @@ class Demo:
             "course": msgspec.to_builtins(series.course(index=has_index)),
         }
 
-    def _load(self, environment: Mapping[str, str]) -> tuple[Load, int]:
+    def _load(self) -> tuple[Load, int]:
         """Write the data set; return it and how many records its backlog has."""
         folder = self.root / "build" / "demo-history"
         shutil.rmtree(folder, ignore_errors=True)
         live = int(min(self.recipe.events / 4, _LIVE_SECONDS * self.variant.live_rate))
         records = generate(self.recipe)
-        load = Load(self.variant.sources, folder, environment)
+        load = Load(self.variant.sources, folder, self.place)
         with self.steps.step("making the historical data set"):
             backlog = load.write(islice(records, self.recipe.events - live), _BACKLOG)
             load.write(records, _LIVE)
@@ -108,7 +105,7 @@ class Demo:
     def _proof(self, job: Submitted, due: proof.Expectation) -> tuple[dict[str, Any], list[str]]:
         """Return the figures and problems of `reconcile --complete` and of the counts."""
         types = load_config.event_types(job.config)
-        systems = Systems(job.config, types, {**os.environ, **self.stack.environment()})
+        systems = Systems(job.config, types, {**os.environ, **self.place.environment})
         report = reconcile(systems, Options(complete=True), self.steps)
         if not self.steps.console.stderr:  # stdout is for people then
             report.show(self.steps.console)
@@ -119,7 +116,7 @@ class Demo:
 
     def _submit(self) -> Submitted:
         with self.steps.step("submitting the job"):
-            job = submit(self.root / "conf" / self.variant.config, self.stack.environment())
+            job = submit(self.root / "conf" / self.variant.config, self.place.environment)
             cluster = job.cluster
             wait_for(lambda: cluster.running(job.job_id), _PATIENCE_SECONDS, "the job did not run")
         return job
@@ -148,7 +145,7 @@ class Demo:
         with self.steps.step("draining and stopping with a savepoint"):
             job.cluster.stop_with_savepoint(
                 job.job_id,
-                f"s3a://{BUCKET}/savepoints",
+                f"s3a://{self.place.bucket}/savepoints",
                 timeout_seconds=_PATIENCE_SECONDS,
                 drain=True,
             )
@@ -158,6 +155,14 @@ def _done(metrics: Mapping[str, float], records: int, *, index: bool) -> bool:
     """Tell whether that many records are decoded, and their events acknowledged by the index."""
     decoded = metrics.get("decode.in", 0) >= records
     return decoded and (not index or metrics.get("index.in", 0) >= metrics["decode.events"])
+
+
+def _stack(deployed: Deployed | None) -> dict[str, Any]:
+    """Return how much of the template was deployed, and what was left out for which reason."""
+    if deployed is None:
+        return {}
+    left_out = deployed.part.summary()
+    return {"stack_resources": len(deployed.resources), "stack_left_out": left_out}
 
 
 def _files(systems: Systems) -> dict[str, float]:
@@ -175,20 +180,21 @@ def _files(systems: Systems) -> dict[str, float]:
 
 
 def demo(
-    root: Path, *, source: str, events: int | None, seed: int, keep: bool, console: Console
+    root: Path, chosen: Variant, *, events: int | None, seed: int, keep: bool, console: Console
 ) -> int:
     """Run it all; return 0 when nothing is missing, doubled or misplaced, else 1.
 
-    `source` is kafka, kinesis or both; without `events` the variant's own number is made.
+    Without `events` the variant's own number is made.
     """
     steps = Steps(console)
-    chosen = variant(source)
     setup(root, say=steps.say, servers=chosen.servers)
     run_dir = root / "build" / "demo"
     stack = Stack(root, run_dir=run_dir, free_ports=True, servers=chosen.servers)
     with _running(stack, steps, keep=keep):
+        with steps.step("making what the job reads and writes"):
+            place = prepare(root, chosen, stack.environment())
         recipe = Recipe(events=events or chosen.events, seed=seed)
-        report = Demo(root=root, stack=stack, steps=steps, variant=chosen, recipe=recipe).run()
+        report = Demo(root=root, place=place, steps=steps, variant=chosen, recipe=recipe).run()
         write(report, root / REPORT)
         write_page(report, root / PAGE)
         shown = {name: value for name, value in report.items() if name not in _NOT_SHOWN}

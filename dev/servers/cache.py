@@ -43,6 +43,16 @@ class ServerCache(Cache):
         """The schema registry, unpacked; there once it was asked for."""
         return self.directory / "registry"
 
+    @property
+    def localstack(self) -> Path:
+        """LocalStack's environment and its Kinesis server; there once it was asked for."""
+        return self.directory / "localstack"
+
+    @property
+    def compose(self) -> Path:
+        """The check of docker-compose.yml; there once a test asked for it."""
+        return self.directory / "compose" / "check"
+
     def jars(self, server: str) -> Path:
         """The folder of one Maven profile's jars: `kafka`, `opensearch` or `s3-plugin`."""
         return self.directory / "servers" / server

@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 
 from connectors.flink.rest import Cluster, Job
+from dev.servers import layout
 from dev.servers import setup as installation
 from dev.servers.layout import CHOICES, SERVERS
 from dev.servers.stack import ServerStatus, Stack
@@ -22,7 +23,7 @@ ROOT = Path(__file__).parents[2]  # the checkout: the project is installed edita
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="Local servers as plain processes: Kafka, S3, OpenSearch, Flink; and Kinesis, Prometheus.",
+    help="Local servers as plain processes: Kafka, S3, OpenSearch, Flink; and others on request.",
 )
 
 RunDir = Annotated[
@@ -52,18 +53,18 @@ def up(
         list[str] | None,
         typer.Option(
             "--with",
-            help="One more than usual: kinesis (needs Node) or dashboards (Prometheus, needs apt);"
-            " may be repeated.",
+            help="One more than usual: kinesis (needs Node), localstack (Node; replaces S3 and"
+            " Kinesis), registry or dashboards (Prometheus, needs apt); may be repeated.",
         ),
     ] = None,
 ) -> None:
     """Set up if needed, start the servers, and wait until all of them answer.
 
-    Kafka (plain on 9092, SASL_SSL on 9094), S3, OpenSearch and Flink; Kinesis and Prometheus on
-    request.
+    Kafka (plain on 9092, SASL_SSL on 9094), S3, OpenSearch and Flink; Kinesis, LocalStack, the
+    schema registry and Prometheus on request.
     """
     say = speaker()
-    servers = tuple(dict.fromkeys([*(only or SERVERS), *(also or [])]))
+    servers = layout.chosen(only or SERVERS, also or ())
     installation.setup(ROOT, say=say, servers=servers)
     stack = Stack(
         ROOT,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
@@ -13,6 +14,7 @@ from dev.servers import (
     kafka,
     kafka_tls,
     kinesis,
+    localstack,
     metrics_server,
     opensearch,
     prometheus,
@@ -26,7 +28,7 @@ from dev.servers.server import Server
 SERVERS = ("kafka", "s3", "opensearch", "flink")
 ALL_SERVERS = (*SERVERS, "kinesis")
 """Every server that the job can use."""
-CHOICES = (*ALL_SERVERS, "registry", "dashboards")
+CHOICES = (*ALL_SERVERS, "localstack", "registry", "dashboards")
 """Every one that can be asked for; `dashboards` is Prometheus."""
 
 # The ports that each choice needs. `metrics` belongs to Flink: its processes push there.
@@ -36,6 +38,7 @@ PREFERRED_PORTS = {
     "opensearch": {"opensearch": 9200, "opensearch_transport": 9300},
     "flink": {"flink_rest": 8081, "flink_rpc": 6123, "metrics": 9249},
     "kinesis": {"kinesis": 4568},
+    "localstack": {"localstack": 4566},
     "registry": {"registry": 8085},
     "dashboards": {"prometheus": 9090},
 }
@@ -63,6 +66,17 @@ class Layout(msgspec.Struct, kw_only=True):
     def url(self, name: str) -> str:
         """The address of one of the HTTP servers."""
         return f"http://127.0.0.1:{self.port(name)}"
+
+    def aws_url(self, name: str) -> str:
+        """The address of `s3` or `kinesis`; LocalStack's where the stack has it."""
+        return self.url("localstack" if "localstack" in self.servers else name)
+
+
+def chosen(usual: Iterable[str], also: Iterable[str]) -> tuple[str, ...]:
+    """Return the servers to start; LocalStack takes the place of S3 and Kinesis."""
+    names = tuple(dict.fromkeys([*usual, *also]))
+    replaced = ("s3", "kinesis") if "localstack" in names else ()
+    return tuple(name for name in names if name not in replaced)
 
 
 def preferred_ports(servers: tuple[str, ...]) -> dict[str, int]:
@@ -97,7 +111,7 @@ def cluster_of(layout: Layout, run_dir: Path) -> Cluster:
         rest=layout.ports["flink_rest"],
         rpc=layout.ports["flink_rpc"],
         slots=layout.slots,
-        s3_url=layout.url("s3"),
+        s3_url=layout.aws_url("s3"),
         metrics_url=layout.url("metrics"),
     )
 
@@ -109,6 +123,7 @@ def servers_of(layout: Layout, run_dir: Path) -> dict[str, Server]:
         "flink": flink_servers,
         "s3": s3_server,
         "kinesis": kinesis_server,
+        "localstack": localstack_server,
         "registry": registry_server,
         "kafka": kafka_server,
         "dashboards": prometheus_server,
@@ -146,6 +161,12 @@ def kinesis_server(layout: Layout, run_dir: Path) -> list[Server]:
     """The streams."""
     port = layout.ports["kinesis"]
     return [kinesis.server(ServerCache(Path(layout.root)), folder=run_dir / "kinesis", port=port)]
+
+
+def localstack_server(layout: Layout, run_dir: Path) -> list[Server]:
+    """The object store, the streams and the stacks in one."""
+    cache, port = ServerCache(Path(layout.root)), layout.ports["localstack"]
+    return [localstack.server(cache, folder=run_dir / "localstack", port=port)]
 
 
 def registry_server(layout: Layout, run_dir: Path) -> list[Server]:
@@ -196,10 +217,12 @@ def environment_of(layout: Layout, run_dir: Path) -> dict[str, str]:
         environment["KAFKA_BOOTSTRAP_SERVERS"] = f"127.0.0.1:{layout.ports['kafka']}"
         environment |= kafka_tls.environment(run_dir / "kafka", layout.port("kafka_tls"))
         environment["REDRIVE_KEY"] = kafka.REDRIVE_KEY
-    if "s3" in layout.servers:
-        environment |= {"S3_ENDPOINT": layout.url("s3"), **s3.CREDENTIALS}
-    if "kinesis" in layout.servers:
-        environment |= {"KINESIS_ENDPOINT": layout.url("kinesis"), **s3.CREDENTIALS}
+    for name in ("s3", "kinesis"):
+        if name in layout.servers or "localstack" in layout.servers:
+            endpoint = {f"{name.upper()}_ENDPOINT": layout.aws_url(name)}
+            environment |= {**endpoint, **s3.CREDENTIALS}
+    if "localstack" in layout.servers:
+        environment["LOCALSTACK_URL"] = layout.url("localstack")
     if "opensearch" in layout.servers:
         environment["OPENSEARCH_URL"] = layout.url("opensearch")
     if "registry" in layout.servers:

@@ -9,7 +9,16 @@ from pathlib import Path
 from connectors import local_files as lock
 from connectors.errors import UserError
 from dev import native
-from dev.servers import chromium, flink_home, kinesis, npm, prerequisites, prometheus, registry
+from dev.servers import (
+    chromium,
+    flink_home,
+    kinesis,
+    localstack,
+    npm,
+    prerequisites,
+    prometheus,
+    registry,
+)
 from dev.servers.cache import ServerCache
 from dev.servers.chromium import Chromium
 from pipeline.deploy.builds import (
@@ -31,9 +40,10 @@ PROFILES = {"kafka": "kafka-server", "opensearch": "opensearch-server", "s3-plug
 def setup(root: Path, *, say: Say, servers: tuple[str, ...] | None = None) -> ServerCache:
     """Bring the cache up to date and return it; idempotent.
 
-    `servers` are those about to start: the Kinesis server, Prometheus and the schema registry are
-    fetched when they are among them. Without `servers`, the Kinesis server and the browser are
-    fetched where Node is there to run them, and the native decoder is built where cargo is.
+    `servers` are those about to start: the Kinesis server, Prometheus, the schema registry
+    and LocalStack are fetched when they are among them. Without `servers`, the Kinesis server and
+    the browser are fetched where Node is there to run them, and the native decoder is built where
+    cargo is.
 
     Raises UserError naming everything that the machine lacks, or the command that failed with the
     end of what it said.
@@ -67,6 +77,8 @@ def parts(cache: ServerCache, say: Say, servers: tuple[str, ...] | None) -> list
         own.append(prometheus_part(cache))
     if "registry" in servers:
         own.append(registry_part(cache))
+    if "localstack" in servers:
+        own.append(localstack_part(cache))
     return [connectors_part(cache), *jars, flink, *own]
 
 
@@ -136,6 +148,16 @@ def registry_part(cache: ServerCache) -> Part:
     return Part(
         "registry", "fetching the schema registry with Maven (142 MB)", registry.SHA256,
         registry.program(cache.registry), lambda: registry.install(cache), (MAVEN,),
+    )  # fmt: skip
+
+
+def localstack_part(cache: ServerCache) -> Part:
+    """LocalStack, whose packages and their hashes are in a lock of its own."""
+    return Part(
+        "localstack",
+        f"installing LocalStack {localstack.version()} with pip (512 MB, 1-3 minutes)",
+        localstack.inputs(), localstack.program(cache.localstack),
+        lambda: localstack.install(cache.localstack), (prerequisites.NODE,),
     )  # fmt: skip
 
 

@@ -130,10 +130,10 @@ def read(
     if options.complete and options.from_archive:
         return Coverage(None)
     source = systems.config.source
-    cluster = systems.config.cluster(source.kafka_cluster)
     parts: dict[Part, Interval] = {}
     uncommitted, pending = [], 0
     for topic in source.kafka_topics:
+        cluster = systems.config.cluster(source.kafka_cluster)
         ends = kafka_topic.ends(cluster, topic)
         stops = {partition: high for partition, (_, high) in ends.items()}
         if not options.complete:

@@ -16,7 +16,7 @@ from connectors.kinesis import reader as kinesis_stream
 from dev.demo.generate import Recipe, generate
 from dev.demo.load import Load
 from dev.demo.made import CONTROL, EVENT
-from dev.demo.variants import STREAM, TOPIC
+from dev.demo.variants import BUCKET, STREAM, TOPIC, Place
 from dev.servers import kinesis
 from dev.servers.kafka import create_topics
 from dev.servers.stack import Stack
@@ -25,12 +25,16 @@ RECIPE = Recipe(events=1_000, seed=8)
 MADE = list(generate(RECIPE))
 
 
+def place(environment: dict[str, str]) -> Place:
+    return Place(environment, BUCKET, STREAM)
+
+
 def test_both_sources_together_get_the_whole_set_once(stack: Stack, tmp_path: Path) -> None:
     environment = stack.environment()
     servers, endpoint = environment["KAFKA_BOOTSTRAP_SERVERS"], environment["KINESIS_ENDPOINT"]
     create_topics(servers, source=TOPIC, dead_letters=None, partitions=2)
     kinesis.create_stream(STREAM, endpoint=endpoint, shards=2)
-    load, made = Load(("kafka", "kinesis"), tmp_path, environment), iter(MADE)
+    load, made = Load(("kafka", "kinesis"), tmp_path, place(environment)), iter(MADE)
     assert load.write(islice(made, 600), "first") == 600
     load.send("first")
     rest = load.write(made, "rest")
@@ -47,7 +51,7 @@ def test_both_sources_together_get_the_whole_set_once(stack: Stack, tmp_path: Pa
 
 
 def test_what_was_written_is_counted(tmp_path: Path) -> None:
-    load = Load(("kafka",), tmp_path, {})
+    load = Load(("kafka",), tmp_path, place({}))
     assert load.write(MADE, "all") == len(MADE)
     due, events = load.expectation, [one for one in MADE if one.expect == EVENT]
     assert due.produced == len(MADE)
@@ -61,7 +65,7 @@ def test_what_was_written_is_counted(tmp_path: Path) -> None:
 
 
 def test_a_server_that_is_away_is_no_success(tmp_path: Path) -> None:
-    load = Load(("kafka",), tmp_path, {"KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1"})
+    load = Load(("kafka",), tmp_path, place({"KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1"}))
     load.write(MADE[:10], "all")
     with pytest.raises(UserError, match="streaming-etl replay ended with 2"):
         load.send("all")

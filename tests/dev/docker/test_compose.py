@@ -1,14 +1,12 @@
 """docker-compose.yml and what it mounts agree with each other and with conf/docker.yaml.
 
-No engine is needed for this; `docker compose config` itself is asked where it is installed.
+No engine is needed for this; the file is loaded by the library of `docker compose config`.
 """
 
 from __future__ import annotations
 
 import re
 import shlex
-import shutil
-import subprocess
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +17,17 @@ import pytest
 import yaml
 
 from connectors.errors import UserError
-from dev.servers import container, flink_settings, kafka, metrics_server, prometheus, s3
+from dev.servers import (
+    compose_file,
+    container,
+    flink_settings,
+    kafka,
+    localstack,
+    metrics_server,
+    prerequisites,
+    prometheus,
+    s3,
+)
 from pipeline.config import load as load_config
 from pipeline.ops.replay.targets import TargetOptions, choose
 from tests.test_docs import is_ours
@@ -38,13 +46,40 @@ def no_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
-def test_the_client_takes_it() -> None:
-    client = shutil.which("docker")
-    asked = [client, "compose", "version"] if client else ["false"]
-    if subprocess.run(asked, capture_output=True).returncode != 0:
-        pytest.skip("docker compose is not installed here")
-    command = [*asked[:2], "-f", "docker-compose.yml", "--profile", "on-request", "config"]
-    subprocess.run([*command, "--quiet"], cwd=ROOT, check=True)
+@pytest.fixture(scope="module")
+def loader() -> Path:
+    """The loader of docker compose; its first build takes half a minute."""
+    if problem := prerequisites.go_problem():
+        pytest.skip(problem)
+    return compose_file.setup(ROOT, say=print)
+
+
+def test_the_loader_of_docker_compose_takes_it(loader: Path) -> None:
+    compose_file.check(loader, ROOT / "docker-compose.yml")
+
+
+@pytest.mark.parametrize(
+    ("good", "bad", "told"),
+    [
+        ("    healthcheck:", "    healthchek:", "'healthchek' not allowed"),
+        ("interval: 5s", "interval: [5]", "must be a string"),
+        ("interval: 5s", "interval: soon", 'invalid duration "soon"'),
+        ("127.0.0.1:4566:4566", "127.0.0.1:4566:x", "Invalid containerPort: x"),
+        ("kafka: {condition:", "kafkaa: {condition:", 'depends on undefined service "kafkaa"'),
+        ("\n  history:\n", "\n  hist:\n", "undefined volume history"),
+        ("${FLINK_PROPERTIES:-}", "${FLINK_PROPERTIES:-", "invalid interpolation format"),
+    ],
+)
+def test_a_mistake_in_it_is_told(
+    loader: Path, tmp_path: Path, good: str, bad: str, told: str
+) -> None:
+    text = (ROOT / "docker-compose.yml").read_text()
+    damaged = tmp_path / "docker-compose.yml"
+    damaged.write_text(text.replace(good, bad))
+    assert damaged.read_text() != text
+    with pytest.raises(UserError) as caught:
+        compose_file.check(loader, damaged)
+    assert told in str(caught.value)
 
 
 def test_every_published_port_is_on_loopback() -> None:
@@ -58,6 +93,10 @@ def test_every_image_has_a_version() -> None:
     images += re.findall(r"^FROM (\S+)", DOCKERFILE, re.MULTILINE)
     floating = [image for image in images if not re.search(r":v?\d+\.\d+", image)]
     assert set(floating) == {"streaming-etl:local"}
+
+
+def test_localstack_is_the_version_that_the_tests_run() -> None:
+    assert SERVICES["localstack"]["image"] == f"localstack/localstack:{localstack.version()}"
 
 
 def test_what_stays_up_has_a_health_check_and_the_rest_is_on_request() -> None:
