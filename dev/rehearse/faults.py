@@ -221,7 +221,7 @@ FAULTS: Final = (
     Fault(
         what="Python workers killed again and again",
         begin=without_more,
-        alarms=("RestartsRepeat",),
+        alarms=("Restarts", "RestartsRepeat"),
         act=kill_workers,
     ),
     Fault(
@@ -237,7 +237,6 @@ FAULTS: Final = (
         what="the only TaskManager ended",
         begin=stopped_task_manager,
         alarms=("Throughput", "BehindKinesis", "NothingRead"),
-        after=("Restarts",),
         act=feed,
     ),
 )
