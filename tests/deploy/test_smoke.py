@@ -40,8 +40,9 @@ PLATFORM = {
 # What this program sets of what AWS documents that one may set, on its page on programmatic
 # configuration.
 ALLOWED = (
-    *("execution.runtime-mode", "pipeline.classpaths", "pipeline.jars", "pipeline.max-parallelism"),
-    *("pipeline.name", "pipeline.object-reuse", "table.local-time-zone"),
+    *("execution.runtime-mode", "pipeline.cached-files", "pipeline.classpaths", "pipeline.jars"),
+    *("pipeline.max-parallelism", "pipeline.name", "pipeline.object-reuse"),
+    *("python.internal.files-key-map", "python.job-options", "table.local-time-zone"),
 )
 REFUSING = {
     **PLATFORM,
