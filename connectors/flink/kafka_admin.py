@@ -25,6 +25,7 @@ from connectors.kafka.brokers import (
     Brokers,
     Connect,
     unanswered,
+    unreachable,
     unreadable,
 )
 from connectors.kafka.options import Kafka, host_of
@@ -150,6 +151,8 @@ class _Settings:
             return self.client.setting("TOPIC", topic, setting)
         except Py4JJavaError as error:
             reason = _reason(error, self.client.seconds)
+            if _is_timeout(error):
+                raise unreachable(setting, self.servers, reason) from error
             raise unreadable(setting, self.servers, reason, topic=topic) from error
 
     def of_brokers(self, setting: str) -> str | None:
@@ -157,6 +160,8 @@ class _Settings:
             return self.client.setting("BROKER", self.client.any_broker(), setting)
         except Py4JJavaError as error:
             reason = _reason(error, self.client.seconds)
+            if _is_timeout(error):
+                raise unreachable(setting, self.servers, reason) from error
             raise unreadable(setting, self.servers, reason) from error
 
 

@@ -78,6 +78,14 @@ def unanswered(cluster: Kafka, reason: str) -> UserError:
     )
 
 
+def unreachable(setting: str, servers: str, reason: str) -> UserError:
+    """Return the error that a broker answers at first, and then not at its own address."""
+    return UserError(
+        f"cannot read {setting} on {servers}: {reason}. The address that a broker advertises"
+        " (advertised.listeners) must be reachable from here."
+    )
+
+
 def unreadable(setting: str, servers: str, reason: str, *, topic: str = "") -> UserError:
     """Return the error that a setting of a topic, or of the brokers, cannot be read.
 

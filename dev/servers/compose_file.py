@@ -44,4 +44,6 @@ def check(program: Path, file: Path) -> None:
 
 def _build(program: Path) -> None:
     program.parent.mkdir(parents=True, exist_ok=True)
-    run(["go", "build", "-C", str(_SOURCE), "-trimpath", "-o", str(program), "."])
+    run(
+        ["go", "build", "-C", str(_SOURCE), "-trimpath", "-buildvcs=false", "-o", str(program), "."]
+    )

@@ -64,17 +64,27 @@ def server(cache: ServerCache, *, folder: Path, port: int) -> Server:
     )
 
 
+class _Health(msgspec.Struct):
+    """What LocalStack says of its services, by name."""
+
+    services: dict[str, str]
+
+
 def is_ready(url: str) -> bool:
     """Return whether it says that it offers S3 and Kinesis; it loads them when first asked."""
     body = fetch(f"{url}/_localstack/health")
-    services = msgspec.json.decode(body)["services"] if body else {}
+    try:
+        services = msgspec.json.decode(body, type=_Health).services if body else {}
+    except msgspec.MsgspecError:  # another server, or not yet an answer
+        return False
     return all(services.get(name) in ("available", "running") for name in ("s3", "kinesis"))
 
 
 def prepare(cache: ServerCache, folder: Path) -> None:
     """Empty its folder, and put the Kinesis server where LocalStack looks for it."""
     kinesis.node()  # LocalStack itself would only say so at the first request
-    shutil.rmtree(folder, ignore_errors=True)
+    if folder.exists():
+        shutil.rmtree(folder)
     found = folder / "usr" / "lib" / "localstack" / kinesis.PACKAGE / KINESIS_VERSION
     for made in (found.parent, folder / "tmp"):
         made.mkdir(parents=True)
@@ -134,7 +144,9 @@ def version() -> str:
 
 
 def install(folder: Path) -> None:
-    """Install LocalStack and its Kinesis server into `folder`, every package by its hash.
+    """Install LocalStack and its Kinesis server into `folder`, what is downloaded by its hash.
+
+    Three packages have no wheel; pip builds them with the newest setuptools.
 
     Raises:
         UserError: pip or npm can't fetch a package, or it has another hash; with what they said.
@@ -145,13 +157,13 @@ def install(folder: Path) -> None:
     packages = ("--require-hashes", "-r", str(PACKAGES))
     try:
         run(
-            [str(program(folder)), "-m", "pip", "install", "--quiet", "--no-input",
+            [str(program(folder)), "-I", "-m", "pip", "install", "--quiet", "--no-input",
              "--disable-pip-version-check", *packages]
         )  # fmt: skip
     except UserError as error:
         raise UserError(
             f"pip could not install LocalStack {version()} from {PACKAGES}. Is the package index"
-            f" reachable from here? Nothing else needs LocalStack: start the servers without it."
+            f" reachable from here? Only LocalStack's tests and `make demo AWS=localstack` need it."
             f"\n{error}"
         ) from None
     list_every_page(place / _S3)

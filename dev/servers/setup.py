@@ -155,7 +155,7 @@ def localstack_part(cache: ServerCache) -> Part:
     """LocalStack, whose packages and their hashes are in a lock of its own."""
     return Part(
         "localstack",
-        f"installing LocalStack {localstack.version()} with pip (512 MB, 1-3 minutes)",
+        f"installing LocalStack {localstack.version()} with pip (512 MB, 1-4 minutes)",
         localstack.inputs(), localstack.program(cache.localstack),
         lambda: localstack.install(cache.localstack), (prerequisites.NODE,),
     )  # fmt: skip

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Final, cast
 
 from pipeline.decode.bounds import time_range
@@ -29,6 +30,7 @@ A_DAY_AHEAD: Final = "NOW+1DAYS"
 """No event is later, unless its schema says so."""
 
 _MOST_VALUES: Final = 1_000_000
+_END: Final = int(datetime(LAST_YEAR + 1, 1, 1, tzinfo=UTC).timestamp())
 _MOST_WITH_NULL: Final = 100
 """Athena's documentation advises a few dozen values of an enum, and sets no limit."""
 _INJECTED: Final = {"type": "injected"}
@@ -121,7 +123,9 @@ def _times(event_type: EventType, field: PartitionField, source: Field) -> Proje
     if parts not in _DATES:
         return dict(_INJECTED)
     unit, seconds = _DATES[parts]
-    if most is not None and (most - least) // FRACTIONS[source.unit] // seconds > _MOST_VALUES:
+    # Without a maximum up to the clock, which stays below the last year that is looked into.
+    end = most if most is not None else _END * FRACTIONS[source.unit]
+    if (end - least) // FRACTIONS[source.unit] // seconds > _MOST_VALUES:
         return dict(_INJECTED)
     java = field.format
     for part, letters in _JAVA:

@@ -108,6 +108,16 @@ class TestByHand:
         assert found.plan.index_hours == pytest.approx(hours)
         assert f"in {hours:.1f} hours" in " ".join(found.notes)
 
+    def test_what_the_template_does_not_allow_is_told(self) -> None:
+        notes = " ".join(of(600_000, {"SourceStreamMode": "PROVISIONED"}).notes)
+        assert "It needs 600 shards, and SourceStreamShards allows 500." in notes
+        assert "KPUs, and Parallelism allows 128" in " ".join(of(10_000_000).notes)
+        assert "It needs" not in " ".join(of(46_700, {"SourceStreamMode": "PROVISIONED"}).notes)
+
+    def test_what_is_counted_twice_or_not_read_is_told(self) -> None:
+        assert "share of each source" in " ".join(of(1000, {"Source": "both"}).notes)
+        assert "leave --brokers out" in " ".join(of(1000, brokers=3, broker_gib=10).notes)
+
     def test_if_all_is_rejected_nothing_is_written_but_archive_and_letters(self) -> None:
         found = of(1, rejected_percent=100)
         assert found.plan.lake_bytes == 0

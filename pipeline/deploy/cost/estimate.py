@@ -101,6 +101,11 @@ def _notes(plan: Plan, prices: Mapping[str, Price]) -> Iterator[str]:
         yield _other_mode(plan, prices)
     elif plan.stack.has("ReadsKinesis"):
         yield "The source stream is not included: SourceStreamMode=EXISTING makes none."
+    yield from _too_many(plan)
+    if plan.stack.has("ReadsKinesis") and plan.stack.has("ReadsKafka"):
+        yield "All events are counted in the stream: estimate the share of each source by itself."
+    if plan.load.brokers and not plan.stack.has("ReadsKafka"):
+        yield "The brokers are counted, and Source=kinesis reads none: leave --brokers out."
     if plan.stack.has("MakesDomain") and plan.good:
         yield (
             f"The index fills the domain's disks in {_time(plan.index_hours)}, and the job deletes"
@@ -119,6 +124,19 @@ def _notes(plan: Plan, prices: Mapping[str, Price]) -> Iterator[str]:
     from_memory = [name for name, price in used.items() if price.basis == "memory"]
     if from_memory:
         yield f"Prices from memory, which you should check: {', '.join(from_memory)}."
+
+
+def _too_many(plan: Plan) -> Iterator[str]:
+    """Yield what a load needs more of than the template's parameters allow."""
+    most = (PARAMETERS["Parallelism"].high or 0) // plan.stack.number("ParallelismPerKPU")
+    if plan.kpus > most:
+        yield (
+            f"It needs {plan.kpus:,} KPUs, and Parallelism allows {most:,}: share the load among"
+            " several stacks."
+        )
+    shards = PARAMETERS["SourceStreamShards"].high or 0
+    if plan.stack.has("IsProvisioned") and plan.shards > shards:
+        yield f"It needs {plan.shards:,} shards, and SourceStreamShards allows {shards:,}."
 
 
 def _other_mode(plan: Plan, prices: Mapping[str, Price]) -> str:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from dev.templates.projection import projection
 from dev.templates.tables import glue_tables
 from pipeline.config.model import Source
 from pipeline.events import event_types
@@ -263,6 +265,15 @@ def test_every_folder_of_an_injected_partition_but_null_s_is_found_by_its_value(
     of_null = {key for key in keys if HIVE_NULL in key}
     assert set(found) == set(keys) - of_null
     assert len(of_null) == types.types[0].field(field.source).nullable
+
+
+def test_hours_since_year_one_are_too_many_to_list() -> None:
+    since = Field("since", "timestamp", wire="iso-8601", minimum=-62_135_596_800_000)
+    by_hour = PartitionField("p", "since", "hour", 0, "%Y-%m-%d-%H")
+    by_day = PartitionField("p", "since", "day", 0, "%Y-%m-%d")
+    user = EventType("user", 1, "", (*USER_FIELDS, since), ("id",), "at", "at", (by_hour,))
+    assert projection(user, by_hour) == {"type": "injected"}
+    assert projection(replace(user, partition_by=(by_day,)), by_day)["type"] == "date"
 
 
 def test_a_number_s_folder_has_not_the_files_of_a_longer_one(tmp_path: Path) -> None:
