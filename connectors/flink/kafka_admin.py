@@ -150,19 +150,19 @@ class _Settings:
         try:
             return self.client.setting("TOPIC", topic, setting)
         except Py4JJavaError as error:
-            reason = _reason(error, self.client.seconds)
-            if _is_timeout(error):
-                raise unreachable(setting, self.servers, reason) from error
-            raise unreadable(setting, self.servers, reason, topic=topic) from error
+            raise self._problem(error, setting, topic) from error
 
     def of_brokers(self, setting: str) -> str | None:
         try:
             return self.client.setting("BROKER", self.client.any_broker(), setting)
         except Py4JJavaError as error:
-            reason = _reason(error, self.client.seconds)
-            if _is_timeout(error):
-                raise unreachable(setting, self.servers, reason) from error
-            raise unreadable(setting, self.servers, reason) from error
+            raise self._problem(error, setting) from error
+
+    def _problem(self, error: Py4JJavaError, setting: str, topic: str = "") -> UserError:
+        reason = _reason(error, self.client.seconds)
+        if _is_timeout(error):
+            return unreachable(setting, self.servers, reason)
+        return unreadable(setting, self.servers, reason, topic=topic)
 
 
 def _reason(error: Py4JJavaError, seconds: float) -> str:

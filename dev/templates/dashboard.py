@@ -45,16 +45,13 @@ def _entries(line: Line, name: str) -> list[list[Any]]:
         return [[{"expression": _search(source, line.split), "id": name}]]
     if line.form == "level" and not source.summed:
         return [_metric(source, name, label=line.label)]
-    if line.form == "level":
-        shown = {"expression": level(source, name), "label": line.label, "id": f"{name}e"}
-        return [_metric(source, name, visible=False), [shown]]
-    grown = per_second(source, name)
+    value = level(source, name) if line.form == "level" else per_second(source, name)
     entries = [_metric(source, name, visible=False)]
     if line.per:
         base = signal(line.per)
-        grown = f"{grown} / ({per_second(base, f'{name}p')})"
+        value = f"{value} / ({per_second(base, f'{name}p')})"
         entries.append(_metric(base, f"{name}p", visible=False))
-    return [*entries, [{"expression": grown, "label": line.label, "id": f"{name}e"}]]
+    return [*entries, [{"expression": value, "label": line.label, "id": f"{name}e"}]]
 
 
 def level(source: Signal, name: str) -> str:
